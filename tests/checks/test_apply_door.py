@@ -1,0 +1,76 @@
+import pytest
+
+from tools.checks import apply_door
+
+SCHEMA = """
+-- The journal itself.
+CREATE TABLE entry (seq INTEGER PRIMARY KEY) STRICT;
+
+-- Projection: the current value of each key,
+-- with a second line of comment.
+CREATE TABLE state (key TEXT) STRICT;
+
+-- Projection, temporal: a session.
+CREATE TABLE session (id BLOB) STRICT;
+"""
+ROOM = "src/llmspell/state/service.py"
+DOOR = "src/llmspell/state/projection.py"
+WRITES = [
+    'SQL = "INSERT INTO state VALUES (1)"',
+    'SQL = "insert or replace into main.state values (1)"',
+    'SQL = "REPLACE INTO \\"session\\" VALUES (1)"',
+    'SQL = "UPDATE session SET id = 1"',
+    'SQL = "DELETE FROM state"',
+    'SQL = """\n  WITH gone AS (SELECT 1)\n  DELETE\n  FROM state"""',
+    'SQL = "DELETE " + "FROM state"',
+    'SQL = "UPDATE " + TABLE + " SET key = 1"',
+    'SQL = f"DELETE FROM {TABLE}"',
+    'SQL = "DELETE FROM %s" % TABLE',
+]
+READS = [
+    'SQL = "SELECT * FROM state"',
+    'SQL = "INSERT INTO entry VALUES (1)"',
+    'SQL = "INSERT INTO statement VALUES (1)"',
+    'SQL = "CREATE TABLE state (key)"',
+    'TEXT = "an update: session moved"',
+    '"""Docs may say DELETE FROM state."""',
+]
+
+
+@pytest.fixture
+def tree(planted):
+    planted.plant("src/llmspell/schema/main.sql", SCHEMA)
+    return planted
+
+
+@pytest.mark.parametrize("code", WRITES)
+def test_writing_a_projection_outside_apply_is_found(tree, code):
+    tree.plant(ROOM, code)
+    assert [(name, rule) for name, _, rule in set(tree.findings(apply_door))] == [(ROOM, apply_door.RULE)]
+
+
+@pytest.mark.parametrize("code", WRITES)
+def test_writing_a_projection_in_its_projection_file_is_allowed(tree, code):
+    tree.plant(DOOR, code)
+    assert tree.findings(apply_door) == []
+
+
+@pytest.mark.parametrize("code", READS)
+def test_reading_and_other_tables_are_allowed_anywhere(tree, code):
+    tree.plant(ROOM, code)
+    assert tree.findings(apply_door) == []
+
+
+@pytest.mark.parametrize("use", ["queries.put_row", 'queries["put_row"]'])
+def test_a_named_writing_query_is_used_by_projections_only(tree, use):
+    queries = "-- name: get_row\nSELECT 1 FROM state;\n-- name: put_row\nINSERT INTO state VALUES (?);\n"
+    tree.plant("src/llmspell/state/queries.sql", queries)
+    tree.plant(DOOR, f"do({use})")
+    assert tree.findings(apply_door) == []
+    tree.plant(ROOM, f"do({use})\ndo(queries.get_row)")
+    assert tree.findings(apply_door) == [(ROOM, 1, apply_door.RULE)]
+
+
+def test_a_schema_without_projections_is_itself_a_finding(planted):
+    planted.plant("src/llmspell/schema/main.sql", "CREATE TABLE state (key TEXT) STRICT;")
+    assert planted.findings(apply_door) == [("src/llmspell/schema/main.sql", 1, apply_door.RULE)]

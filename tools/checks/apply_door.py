@@ -1,0 +1,92 @@
+"""``apply`` is the only door into the projections.
+
+Live writing, rebuilding, replaying and restoring give equal tables only because one piece of code writes them. So SQL
+that changes a projection's table stands in a file named ``projection.py``, or in a named query that only such files
+use. Which tables are projections the schema says itself: the comment above the table begins with "Projection".
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.checks.tree import Finding, Source, Tree
+
+RULE = "apply-is-the-only-door"
+SCHEMA = "src/llmspell/schema"
+DOOR = "projection.py"
+PROJECTION = re.compile(r"^-- Projection\b(?:[^\n]*\n--)*[^\n]*\nCREATE (?:VIRTUAL )?TABLE (\w+)", re.MULTILINE)
+NAMED_QUERY = re.compile(r"^-- name: *(\w+)[^\n]*\n", re.MULTILINE)
+HOLE = "\x00"  # where an f-string puts a value: the table may be any
+
+
+def check(tree: Tree) -> Iterator[Finding]:
+    """Places outside the projections that write their tables, or use a query that does."""
+    tables = {name for source in _schema(tree) for name in PROJECTION.findall(source.text)}
+    if not tables:
+        for source in _schema(tree):
+            yield source.finding(RULE, 1, "no table's comment begins with 'Projection': this check would see nothing")
+        return
+    writes = _writes_one_of(tables)
+    queries = set(_writing_queries(tree, writes))
+    for source in tree.python("src"):
+        if PurePosixPath(source.name).name == DOOR:
+            continue
+        for node, text in _strings(source.tree):
+            if found := writes.search(text):
+                table = found["table"].replace(HOLE, "a computed table")
+                yield source.finding(RULE, node, f"SQL that writes {table} outside a {DOOR}")
+            elif text in queries:
+                yield source.finding(RULE, node, f"the writing query {text} is used outside a {DOOR}")
+        for use in ast.walk(source.tree):
+            if isinstance(use, ast.Attribute) and use.attr in queries:
+                yield source.finding(RULE, use, f"the writing query {use.attr} is used outside a {DOOR}")
+
+
+def _schema(tree: Tree) -> Iterator[Source]:
+    return tree.texts(SCHEMA, suffixes=frozenset({".sql"}))
+
+
+def _writes_one_of(tables: set[str]) -> re.Pattern[str]:
+    verb = r"(?:INSERT(?:\s+OR\s+\w+)?\s+INTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)"
+    names = "|".join(sorted(tables, key=len, reverse=True))
+    return re.compile(rf"\b{verb}\s+[\"`\[]?(?:main\s*\.\s*)?[\"`\[]?(?P<table>(?:{names})\b|{HOLE})", re.IGNORECASE)
+
+
+def _writing_queries(tree: Tree, writes: re.Pattern[str]) -> Iterator[str]:
+    schema = {source.name for source in _schema(tree)}
+    for source in tree.texts("src", suffixes=frozenset({".sql"})):
+        parts = NAMED_QUERY.split(source.text)
+        for name, body in zip(parts[1::2], parts[2::2], strict=True):
+            if writes.search(body):
+                yield name
+        if source.name not in schema and len(parts) == 1 and writes.search(source.text):
+            yield PurePosixPath(source.name).name
+
+
+def _strings(module: ast.Module) -> Iterator[tuple[ast.expr, str]]:
+    """String literals that are not docstrings; f-strings and concatenations as one text with holes."""
+    documentation = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp) and id(node) not in documentation:
+            text = _text(node)
+            if text is not None:
+                yield node, text
+
+
+def _text(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or HOLE for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+        left, right = _text(node.left), _text(node.right)
+        if isinstance(node.op, ast.Mod):
+            return None if left is None else left.replace("%s", HOLE)
+        return None if left is None and right is None else (left or HOLE) + (right or HOLE)
+    return None
