@@ -1,0 +1,23 @@
+"""The rows, one module per part of the table; importing a module registers its rows."""
+
+import importlib
+
+MODULES = (
+    "writes",
+    "concurrent",
+    "reads",
+    "artifacts",
+    "streams",
+    "messages",
+    "disk",
+    "recovery",
+    "hooks",
+    "scripts",
+    "cycles",
+)
+
+
+def load_all() -> None:
+    """Register every row, in the order of the table."""
+    for name in MODULES:
+        importlib.import_module(f"benchmarks.rows.{name}")
