@@ -46,7 +46,8 @@ def _register_alone(durability: Durability, face: ours.Face, limit: float) -> No
         )
 
 
-for _face in ("sync", "async"):
+FACES: tuple[ours.Face, ...] = ("sync", "async")
+for _face in FACES:
     _register_alone("full", _face, 1.0)
     _register_alone("process", _face, 5.0)
 
@@ -116,6 +117,6 @@ def _register_list(face: ours.Face) -> None:
         )
 
 
-for _face in ("sync", "async"):
+for _face in FACES:
     _register_load(_face)
     _register_list(_face)
