@@ -54,7 +54,7 @@ generated: ## generated files and the lock are current
 	if [ -f tools/make_sync.py ]; then $(PYTHON) tools/make_sync.py --check; fi
 
 snippets: ## every snippet of the documents runs
-	$(PYTHON) tools/snippets.py
+	$(PYTHON) -m tools.snippets
 
 wheel: ## the wheel holds exactly the package's files
 	$(PYTHON) tools/wheel.py
