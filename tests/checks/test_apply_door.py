@@ -55,6 +55,15 @@ def test_writing_a_projection_in_its_projection_file_is_allowed(tree, code):
     assert tree.findings(apply_door) == []
 
 
+@pytest.mark.parametrize("code", WRITES)
+def test_writing_a_projection_inside_an_apply_function_is_allowed(tree, code):
+    body = code.replace("SQL =", "return")
+    tree.plant(ROOM, f"async def _apply_one(tx, entry):\n    {body}\n")
+    assert tree.findings(apply_door) == []
+    tree.plant(ROOM, f"async def put_one(tx, entry):\n    {body}\n")
+    assert tree.findings(apply_door) != []
+
+
 @pytest.mark.parametrize("code", READS)
 def test_reading_and_other_tables_are_allowed_anywhere(tree, code):
     tree.plant(ROOM, code)
