@@ -1,0 +1,96 @@
+"""Checkpoints: moving committed pages from the WAL to the main file, in the background.
+
+A thread of its own, with a connection of its own that is synchronous=FULL, is the only one that checkpoints. It works
+passively while writers go on; when the WAL has grown past a bound it takes the writers' turn for one short finish, so
+that the next writer starts the WAL over. Starts with the first commit that needs it; a store that writes little never
+has the thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from llmspell.adapters.sqlite.connection import connect
+from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.errors import Busy
+
+_START_PAGES = 1000
+"""WAL pages (4 MiB) after which a passive checkpoint is due."""
+_FINISH_PAGES = 8000
+"""WAL pages (32 MiB) after which the checkpoint finishes under the writers' turn."""
+_TURN_TIMEOUT_S = 5.0
+
+
+class Checkpointer:
+    """Keeps the WAL of one file short. ``after_commit`` is SQLite's WAL hook of the writing connection."""
+
+    def __init__(self, path: Path | str, turn: FileTurn | ThreadTurn) -> None:
+        self._path = path
+        self._turn = turn
+        self._pages = 0
+        self._due = threading.Event()
+        self._stop = False
+        self._thread: threading.Thread | None = None
+        self.failure: apsw.Error | None = None
+
+    def after_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        """Note how long the WAL is; called by SQLite after each commit, in the committing thread."""
+        self._pages = pages
+        if pages >= _START_PAGES and not self._due.is_set():
+            self._due.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="llmspell-checkpoint", daemon=True)
+                self._thread.start()
+        return apsw.SQLITE_OK
+
+    def close(self) -> None:
+        """Stop the thread and, if nobody else is in the way, leave an empty WAL behind."""
+        self._stop = True
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+        with suppress(apsw.Error, Busy):  # A WAL left behind is complete and is taken up by the next opening.
+            connection = connect(self._path, "checkpointer", "full")
+            try:
+                self._turn.acquire(_TURN_TIMEOUT_S)
+                try:
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                finally:
+                    self._turn.release()
+            finally:
+                connection.close()
+
+    def _run(self) -> None:
+        connection = connect(self._path, "checkpointer", "full")
+        try:
+            while True:
+                self._due.wait()
+                if self._stop:
+                    return
+                self._due.clear()
+                try:
+                    self._checkpoint(connection)
+                except apsw.BusyError:
+                    continue
+                except apsw.Error as exc:
+                    # The pages stay in the WAL, which is as durable as it was; the next commit tries again.
+                    self.failure = exc
+        finally:
+            connection.close()
+
+    def _checkpoint(self, connection: apsw.Connection) -> None:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self._pages < _FINISH_PAGES:
+            return
+        try:
+            self._turn.acquire(_TURN_TIMEOUT_S)
+        except Busy:
+            return
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        finally:
+            self._turn.release()

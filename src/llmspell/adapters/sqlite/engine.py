@@ -1,0 +1,361 @@
+"""The engine of one open store on SQLite: one writing connection, a few reading ones, batches of units.
+
+What must stay true: a batch is one SQLite transaction under the turnstile; units see each other in order; a unit that
+fails leaves nothing and harms no other; listeners and callers hear of a batch only after COMMIT; after a failed sync
+nothing is acknowledged again by this engine; a forked child never touches the parent's connections.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from llmspell.adapters.sqlite.checkpoint import Checkpointer
+from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability, connect
+from llmspell.adapters.sqlite.errors import map_error
+from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.errors import Busy, LlmspellError, ReadOnly, StorageFailed
+from llmspell.model import limits
+from llmspell.model.entry import GENESIS, Head
+from llmspell.ports.database import Row, Unit
+
+T = TypeVar("T")
+_HEAD = "SELECT seq, hash, at, kind FROM entry ORDER BY seq DESC LIMIT 1"
+_FOREIGN_WAIT_S = 0.002
+RETIRED = "store.retired"
+"""The kind of the last entry of a generation that a restore has replaced; nothing is written after it."""
+_FATAL = (apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError, apsw.NoMemError)
+"""Failures of the file, not of a unit: the batch is over."""
+
+
+class Outcome:
+    """What became of one unit: ``value``, or ``error`` if it raised."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+
+
+class Batch:
+    """The transaction that the units of one commit share. See ``ports.database.Transaction``."""
+
+    __slots__ = ("_execute", "announced", "dirty", "head", "written")
+
+    def __init__(self, execute: Callable[..., apsw.Cursor], head: Head) -> None:
+        self._execute = execute
+        self.head = head
+        self.announced: list[Any] = []
+        self.written = False
+        self.dirty = False
+
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        return next(self._execute(sql, args), None)
+
+    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        return list(self._execute(sql, args))
+
+    async def run(self, sql: str, args: Sequence[Any] = ()) -> None:
+        """Change rows."""
+        self.written = self.dirty = True
+        self._execute(sql, args)
+
+    def announce(self, item: Any) -> None:
+        """Hand ``item`` to the listeners after COMMIT."""
+        self.announced.append(item)
+
+
+class View:
+    """Reads over one connection. See ``ports.database.Reading``."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        return next(self._execute(sql, args), None)
+
+    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        return list(self._execute(sql, args))
+
+
+class Engine:
+    """One open main file. Threads may share it: ``run_batch`` takes the turnstile, reads use a connection each."""
+
+    _READERS_MAX = 8
+
+    def __init__(self, path: Path | str, turn: FileTurn | ThreadTurn, durability: Durability, *, read_only: bool = False) -> None:
+        self.path = path
+        self.turn = turn
+        self.durability = durability
+        self.read_only = read_only
+        self.listeners: list[Callable[[list[Any]], None]] = []
+        self._failed: BaseException | None = None
+        self._closed = False
+        self._forked = False
+        self._readers: list[apsw.Connection] = []
+        self._lock = threading.Lock()
+        try:
+            self.writer = connect(path, "reader" if read_only else "writer", durability, read_only=read_only)
+        except apsw.Error as exc:
+            raise map_error(exc, f"open {path}") from exc
+        self._checkpointer = None
+        if path != MEMORY and not read_only:
+            self._checkpointer = Checkpointer(path, turn)
+            self.writer.set_wal_hook(self._checkpointer.after_commit)
+        _engines.add(self)
+
+    def set_durability(self, durability: Durability) -> None:
+        """Settle on a durability, once the store has said whether it is scratch."""
+        if durability != self.durability:
+            self.durability = durability
+            if not self.read_only:
+                self.writer.execute(f"PRAGMA synchronous={SYNCHRONOUS[durability]}")
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        """Raise what a write would raise before it starts: closed, forked, read-only or failed."""
+        self._check_open()
+        if self.read_only:
+            raise ReadOnly(f"{self.path} was opened read-only")
+        if self._failed is not None:
+            raise ReadOnly(
+                f"a sync to disk failed earlier ({self._failed}); this handle takes no more writes",
+                code="read-only-after-failure",
+                hint="check the disk, then open the store again: it verifies what was acknowledged",
+            ) from self._failed
+
+    def run_batch(self, units: Sequence[Unit[Any]], *, strong: bool = False) -> list[Outcome]:
+        """Commit units in one transaction; the caller holds the turn. One outcome a unit, in order.
+
+        ``strong`` syncs the WAL with this commit, and with it everything acknowledged before. Raises when the batch as a
+        whole failed (disk, busy, retired); then nothing of it is stored.
+        """
+        self.check_writable()
+        connection = self.writer
+        raised = strong and self.durability == "process"
+        try:
+            if raised:
+                connection.execute("PRAGMA synchronous=FULL")
+            outcomes, batch = self._attempt(connection, units)
+        except apsw.Error as exc:
+            self._roll_back(connection)
+            raise self._failure(exc) from exc
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        finally:
+            if raised:
+                connection.execute("PRAGMA synchronous=NORMAL")
+        if batch.announced:
+            for listener in self.listeners:
+                listener(batch.announced)
+        return outcomes
+
+    def commit(self, units: Sequence[Unit[Any]], *, strong: bool = False) -> list[Outcome]:
+        """Take the turn, commit, give it back; waits for other processes up to the busy timeout, so never on a loop thread.
+
+        Failures of the batch come as the error of each outcome.
+        """
+        deadline = time.monotonic() + limits.BUSY_TIMEOUT_S
+        try:
+            while True:
+                self.check_writable()
+                self.turn.acquire(max(0.0, deadline - time.monotonic()))
+                try:
+                    return self.run_batch(units, strong=strong)
+                except Busy:
+                    # Somebody who does not use the turnstile (an SQLite shell) holds the write lock.
+                    if time.monotonic() >= deadline:
+                        raise
+                finally:
+                    self.turn.release()
+                time.sleep(_FOREIGN_WAIT_S)
+        except Exception as exc:
+            return [Outcome(error=exc) for _ in units]
+
+    def _attempt(self, connection: apsw.Connection, units: Sequence[Unit[Any]]) -> tuple[list[Outcome], Batch]:
+        batch = self._begin(connection)
+        outcomes = []
+        for unit in units:
+            batch.written = False
+            marks = batch.head, len(batch.announced)
+            try:
+                outcomes.append(Outcome(_drive(unit(batch))))
+            except _FATAL:
+                raise
+            except Exception as exc:
+                if batch.written:
+                    connection.execute("ROLLBACK")
+                    return self._attempt_each(connection, units)
+                batch.head = marks[0]
+                del batch.announced[marks[1] :]
+                outcomes.append(Outcome(error=_unit_error(exc)))
+        connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
+        return outcomes, batch
+
+    def _attempt_each(self, connection: apsw.Connection, units: Sequence[Unit[Any]]) -> tuple[list[Outcome], Batch]:
+        """The batch again, a savepoint around each unit, still one commit: the price of a unit that failed late."""
+        batch = self._begin(connection)
+        outcomes = []
+        for unit in units:
+            marks = batch.head, len(batch.announced)
+            connection.execute("SAVEPOINT unit")
+            try:
+                outcomes.append(Outcome(_drive(unit(batch))))
+            except _FATAL:
+                raise
+            except Exception as exc:
+                connection.execute("ROLLBACK TO unit")
+                batch.head = marks[0]
+                del batch.announced[marks[1] :]
+                outcomes.append(Outcome(error=_unit_error(exc)))
+            connection.execute("RELEASE unit")
+        connection.execute("COMMIT")
+        return outcomes, batch
+
+    def _begin(self, connection: apsw.Connection) -> Batch:
+        execute = connection.execute
+        execute("BEGIN IMMEDIATE")
+        row = next(execute(_HEAD), None)
+        if row is None:
+            return Batch(execute, Head(0, GENESIS, 0))
+        if row[3] == RETIRED:
+            raise StorageFailed(f"{self.path} was replaced by a restore; open the store again", code="retired")
+        return Batch(execute, Head(row[0], row[1], row[2]))
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        if connection.in_transaction:
+            with suppress(apsw.Error):  # The first error is the one to report; SQLite may have rolled back already.
+                connection.execute("ROLLBACK")
+
+    def _failure(self, exc: apsw.Error) -> LlmspellError:
+        if isinstance(exc, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+            self._failed = exc
+        return map_error(exc, f"write to {self.path}")
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def read(self, query: Callable[[View], T]) -> T:
+        """Run ``query`` over one consistent state. Errors of the driver come as the tree of ``llmspell.errors``."""
+        self._check_open()
+        if self.path == MEMORY:
+            with self._lock:
+                return self._query(self.writer, query)
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = self._open_reader()
+        try:
+            return self._query(connection, query)
+        finally:
+            if len(self._readers) < self._READERS_MAX and not self._closed:
+                self._readers.append(connection)
+            else:
+                connection.close()
+
+    def read_one(self, sql: str, args: Sequence[Any]) -> Row | None:
+        """The first row of a single statement: the short way for a point read, without a transaction around it."""
+        if self.path == MEMORY or self._closed or self._forked or not self._readers:
+            return self.read(lambda view: view.one(sql, args))
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = self._open_reader()
+        try:
+            return next(connection.execute(sql, args), None)
+        except apsw.Error as exc:
+            raise map_error(exc, f"read {self.path}") from exc
+        finally:
+            self._readers.append(connection)
+
+    def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
+        try:
+            if self.path == MEMORY:
+                return query(View(connection))
+            connection.execute("BEGIN")
+            try:
+                return query(View(connection))
+            finally:
+                connection.execute("ROLLBACK")
+        except apsw.Error as exc:
+            raise map_error(exc, f"read {self.path}") from exc
+
+    def _open_reader(self) -> apsw.Connection:
+        try:
+            return connect(self.path, "reader", self.durability, read_only=self.read_only)
+        except apsw.Error as exc:
+            raise map_error(exc, f"open {self.path}") from exc
+
+    # -- care --------------------------------------------------------------------------------------------------------
+
+    def memory_limits(self) -> dict[str, int]:
+        """Bytes that SQLite may keep in its page caches, by connection kind."""
+        return {"page_cache_bytes_max": (2 + self._READERS_MAX) * 16384 * 1024}
+
+    def close(self) -> None:
+        """Checkpoint what there is and close every connection. Idempotent."""
+        if self._closed or self._forked:
+            return
+        self._closed = True
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        while self._readers:
+            self._readers.pop().close()
+        self.writer.close()
+
+    def poison(self) -> None:
+        """In a forked child: refuse every use, and keep the connections from being closed there."""
+        self._forked = True
+        _inherited.append((self.writer, self._readers, self._checkpointer))
+
+    def _check_open(self) -> None:
+        if self._forked:
+            raise StorageFailed(
+                "this store was opened before a fork; the child must open it again", code="forked", hint="open it after forking"
+            )
+        if self._closed:
+            raise StorageFailed(f"the store {self.path} is closed", code="closed")
+
+
+def _unit_error(exc: Exception) -> Exception:
+    return map_error(exc, "run a unit of work") if isinstance(exc, apsw.Error) else exc
+
+
+def _drive(coroutine: Any) -> Any:
+    """Run a unit to its end. It may await only the transaction, which never suspends here."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise RuntimeError("a unit of work awaited something other than its transaction")
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_inherited: list[Any] = []
+
+
+def _poison_all() -> None:
+    for engine in list(_engines):
+        engine.poison()
+        engine.turn.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_poison_all)

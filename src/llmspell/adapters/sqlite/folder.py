@@ -1,0 +1,96 @@
+"""The folder of a store, and how it comes into being.
+
+    FOLDER/
+      CURRENT                   name of the generation in use, one line
+      turnstile.lock            where writers of several processes queue
+      generation-000001/        one history: a restore in place starts the next
+        main.db                 journal and projections
+        content.db              chunks of large artifacts
+
+A store exists once ``CURRENT`` does. Everything it names is made and synced before it, so a crash on the way leaves a
+folder that the next creation starts over.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from llmspell.errors import InvalidInput, StoreMissing
+
+CURRENT = "CURRENT"
+LOCK = "turnstile.lock"
+_FIRST = "generation-000001"
+
+
+class StoreFolder:
+    """Paths of one store. Reading them touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def lock(self) -> Path:
+        """The lock file that writers queue at."""
+        return self.path / LOCK
+
+    @property
+    def exists(self) -> bool:
+        """True when there is a store here."""
+        return (self.path / CURRENT).is_file()
+
+    def generation(self) -> Path:
+        """The folder of the generation in use. Raises StoreMissing."""
+        try:
+            name = (self.path / CURRENT).read_text("utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreMissing(
+                f"there is no store at {self.path}", hint="name another with --store, or create it by writing to it"
+            ) from None
+        if not name.startswith("generation-") or not name.removeprefix("generation-").isdigit():
+            raise InvalidInput(f"{self.path / CURRENT} is not ours: it says {name[:80]!r}", code="foreign-store")
+        return self.path / name
+
+    def check_free(self) -> None:
+        """Refuse a place that holds something else. Raises InvalidInput (``foreign-store``)."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidInput(f"{self.path} is a file, not a store folder", code="foreign-store")
+        if self.path.is_dir() and not self.exists:
+            strangers = sorted({item.name for item in self.path.iterdir()} - {LOCK, _FIRST, CURRENT + ".new"})
+            if strangers:
+                raise InvalidInput(
+                    f"{self.path} is not empty and holds no store: it has {', '.join(strangers[:3])}",
+                    code="foreign-store",
+                    hint="choose an empty folder or a new path",
+                )
+
+    def first_generation(self) -> Path:
+        """An empty folder for the first generation; what an interrupted creation left is cleared first."""
+        folder = self.path / _FIRST
+        folder.mkdir(exist_ok=True)
+        for left in folder.iterdir():
+            left.unlink()
+        return folder
+
+    def publish(self, generation: Path) -> None:
+        """Name ``generation`` as the one in use, durably and at once."""
+        sync_folder(generation)
+        fresh = self.path / (CURRENT + ".new")
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(generation.name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path / CURRENT)
+        sync_folder(self.path)
+        sync_folder(self.path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

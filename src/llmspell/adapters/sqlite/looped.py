@@ -1,0 +1,134 @@
+"""The database of the asynchronous face: units of one turn of the event loop commit together.
+
+For ``process`` durability the loop thread commits at the end of the turn, because a commit takes less time than handing
+it over. For ``full`` durability, and whenever another process holds the turn, the batch goes to a writer thread, and the
+next batch forms while that one waits for the disk. The loop thread never waits for a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from llmspell.adapters.sqlite.engine import Engine, Outcome, View
+from llmspell.errors import Busy, StorageFailed
+from llmspell.model import limits
+from llmspell.ports.database import Row, Unit
+
+T = TypeVar("T")
+_Waiting = tuple[Unit[Any], "asyncio.Future[Any]", bool]
+
+
+class LoopedDatabase:
+    """See ``ports.database.Database``. Belongs to the event loop it was made in."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[_Waiting] = []
+        self._scheduled = False
+        self._in_thread = False
+        self._inline = engine.durability != "full"
+        self._batches: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._drained: asyncio.Future[None] | None = None
+
+    async def write(self, unit: Unit[T], *, strong: bool = False) -> T:
+        """Commit a unit with the others of this turn and return its result."""
+        loop = self._loop
+        if asyncio._get_running_loop() is not loop:
+            raise StorageFailed(
+                "this AsyncStore belongs to another event loop", code="other-loop", hint="open one store per loop, or use Store"
+            )
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((unit, future, strong))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._end_of_turn)
+        return await future
+
+    async def read(self, query: Callable[[View], T]) -> T:
+        """Run a query function over one consistent state, inline: a point read is cheaper than a thread hop."""
+        return self.engine.read(query)
+
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row of a single statement, inline."""
+        return self.engine.read_one(sql, args)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then stop the writer thread."""
+        while self._waiting or self._in_thread:
+            self._drained = self._loop.create_future()
+            await self._drained
+        if self._thread is not None:
+            self._batches.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _end_of_turn(self) -> None:
+        self._scheduled = False
+        if self._in_thread:
+            return  # The batch under way takes up what waits when it returns.
+        batch = self._take()
+        if not batch:
+            self._go_on()
+            return
+        strong = any(strong for _, _, strong in batch)
+        if self._inline and not strong and self.engine.turn.try_acquire():
+            try:
+                outcomes = self.engine.run_batch([unit for unit, _, _ in batch])
+            except Busy:
+                outcomes = None
+            except Exception as exc:
+                outcomes = [Outcome(error=exc)] * len(batch)
+            finally:
+                self.engine.turn.release()
+            if outcomes is not None:
+                _settle(batch, outcomes)
+                self._go_on()
+                return
+        self._in_thread = True
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, name="llmspell-writer", daemon=True)
+            self._thread.start()
+        self._batches.put(batch)
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            if not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._end_of_turn)
+        elif self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch; what was cancelled before it started is withdrawn."""
+        batch = [one for one in self._waiting[: limits.UNIT_BATCH_MAX] if not one[1].cancelled()]
+        del self._waiting[: limits.UNIT_BATCH_MAX]
+        return batch
+
+    def _write(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            outcomes = self.engine.commit([unit for unit, _, _ in batch], strong=any(strong for _, _, strong in batch))
+            with suppress(RuntimeError):  # The loop was closed under us: nobody waits for the answer any more.
+                self._loop.call_soon_threadsafe(self._finish, batch, outcomes)
+
+    def _finish(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+        self._in_thread = False
+        _settle(batch, outcomes)
+        self._go_on()
+
+
+def _settle(batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+    for (_, future, _), outcome in zip(batch, outcomes, strict=True):
+        if future.cancelled():
+            continue
+        if outcome.error is not None:
+            future.set_exception(outcome.error)
+        else:
+            future.set_result(outcome.value)

@@ -1,0 +1,171 @@
+"""Opening and creating the files of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
+from llmspell.adapters.sqlite.content import SqliteContent
+from llmspell.adapters.sqlite.engine import Engine, View
+from llmspell.adapters.sqlite.errors import map_error
+from llmspell.adapters.sqlite.folder import StoreFolder
+from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.errors import InvalidInput, NeedsMigration, StorageFailed
+from llmspell.model.ids import Ids, id_text
+from llmspell.schema import APPLICATION_ID, FORMAT, script
+
+_DURABILITIES = ("full", "process", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """The open files of a store, and who it is."""
+
+    engine: Engine
+    content: SqliteContent
+    path: Path | None
+    store_id: str
+    timeline: str
+    durability: Durability
+    created: bool
+
+
+def check_durability(durability: str | None) -> None:
+    """Refuse a durability that is none."""
+    if durability is not None and durability not in _DURABILITIES:
+        raise InvalidInput(f"durability is one of {', '.join(_DURABILITIES)}, not {durability!r}", code="invalid-durability")
+
+
+def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool) -> None:
+    """The tables and the identity of a new store, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(script("main.sql"))
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    store_id, timeline = id_text(ids.new()), id_text(ids.new())
+    for name, value in (("store_id", store_id), ("timeline", timeline), ("scratch", int(scratch))):
+        connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, value))
+    connection.execute("INSERT INTO scope (id, name, salt) VALUES (1, 'global', ?)", (ids.salt(),))
+    connection.execute("COMMIT")
+
+
+def check_format(view: View, path: Path | str) -> None:
+    """Refuse a file that is not a store of ours, or of a format this version does not read."""
+    (application,) = view.one("PRAGMA application_id") or (0,)
+    (version,) = view.one("PRAGMA user_version") or (0,)
+    if application != APPLICATION_ID:
+        raise InvalidInput(f"{path} is an SQLite file, but not a store of ours", code="foreign-store")
+    if version > FORMAT:
+        raise NeedsMigration(
+            f"{path} has format {version}; this llmspell reads up to {FORMAT}", code="newer-format", hint="upgrade llmspell"
+        )
+
+
+def open_store(
+    path: Path | str, ids: Ids, *, create: bool = True, read_only: bool = False, durability: Durability | None = None
+) -> OpenStore:
+    """Open (or create) a store's files. Raises StoreMissing, InvalidInput (``foreign-store``), NeedsMigration, Busy.
+
+    A store created with durability ``none`` is scratch for ever: nothing stronger can be promised for its files, and
+    nothing weaker than ``process`` for any other.
+    """
+    check_durability(durability)
+    if str(path) == MEMORY:
+        return _open_memory(ids, read_only=read_only, durability=durability)
+    folder = StoreFolder(Path(path).absolute())
+    created = False
+    if not folder.exists:
+        folder.check_free()
+        if not create or read_only:
+            folder.generation()
+        created = _create(folder, ids, scratch=durability == "none")
+    return _open_folder(folder, read_only=read_only, durability=durability, created=created)
+
+
+def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) -> OpenStore:
+    if durability not in (None, "none"):
+        raise InvalidInput(
+            f"a store in memory cannot have durability {durability!r}", code="invalid-durability", hint="name a folder"
+        )
+    if read_only:
+        raise InvalidInput("a store in memory that cannot be written is always empty", code="invalid-input")
+    engine = Engine(MEMORY, ThreadTurn(), "none")
+    create_tables(engine.writer, ids, scratch=True)
+    content = SqliteContent(MEMORY, durability="none")
+    store_id, timeline, _ = _identity(engine)
+    return OpenStore(engine, content, None, store_id, timeline, "none", True)
+
+
+def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
+    """Make a store, unless another process was quicker; everything is on disk before its name is."""
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        turn = FileTurn(folder.lock)
+    except OSError as exc:
+        raise StorageFailed(f"cannot create a store at {folder.path}: {exc.strerror}", code="cannot-create") from exc
+    turn.acquire()
+    try:
+        if folder.exists:
+            return False
+        generation = folder.first_generation()
+        connection = connect(generation / "main.db", "checkpointer", "full")
+        try:
+            create_tables(connection, ids, scratch=scratch)
+        finally:
+            connection.close()
+        folder.publish(generation)
+    except apsw.Error as exc:
+        raise map_error(exc, f"create a store at {folder.path}") from exc
+    except OSError as exc:
+        raise StorageFailed(f"cannot create a store at {folder.path}: {exc}", code="cannot-create") from exc
+    finally:
+        turn.release()
+        turn.close()
+    return True
+
+
+def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability | None, created: bool) -> OpenStore:
+    generation = folder.generation()
+    main = generation / "main.db"
+    if not main.is_file():
+        raise StorageFailed(f"{folder.path} names {generation.name}, which has no main.db", code="store-damaged")
+    turn = FileTurn(folder.lock) if not read_only else ThreadTurn()
+    try:
+        engine = Engine(main, turn, durability or "full", read_only=read_only)
+    except BaseException:
+        turn.close()
+        raise
+    try:
+        engine.read(lambda view: check_format(view, main))
+        store_id, timeline, scratch = _identity(engine)
+        strength = _strength(durability, scratch)
+        engine.set_durability(strength)
+        content_turn = FileTurn(folder.path / "content.lock") if not read_only else ThreadTurn()
+        content = SqliteContent(generation / "content.db", durability=strength, turn=content_turn, read_only=read_only)
+    except BaseException:
+        engine.close()
+        turn.close()
+        raise
+    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created)
+
+
+def _identity(engine: Engine) -> tuple[str, str, bool]:
+    rows = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
+    return str(rows["store_id"]), str(rows["timeline"]), bool(rows["scratch"])
+
+
+def _strength(asked: Durability | None, scratch: bool) -> Durability:
+    if scratch:
+        if asked not in (None, "none"):
+            raise InvalidInput(
+                f"this store was created as scratch (durability none); it cannot promise {asked!r}",
+                code="scratch-store",
+                hint="create another store and copy what you need",
+            )
+        return "none"
+    if asked == "none":
+        raise InvalidInput("durability none is only for a store created as scratch", code="invalid-durability")
+    return asked or "full"

@@ -1,0 +1,45 @@
+"""Whose context a handle acts in: a session's handle adds its session to the caller's context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from llmspell.model.context import Context, current
+
+
+@dataclass(frozen=True, slots=True)
+class InSession:
+    """The session a handle is bound to; ``opened`` is the seq of its ``session.created``, the root of its causes."""
+
+    id: bytes
+    correlation: bytes
+    opened: int
+
+
+class Acting:
+    """Gives the context of each call; remembers the last one, since calls come in runs."""
+
+    __slots__ = ("_bound", "_last", "session")
+
+    def __init__(self, session: InSession | None = None) -> None:
+        self.session = session
+        self._last: Context | None = None
+        self._bound: Context | None = None
+
+    def context(self) -> Context:
+        """The caller's context, inside this handle's session if it has one."""
+        context = current.get()
+        session = self.session
+        if session is None or context.session == session.id:
+            return context
+        if context is not self._last or self._bound is None:
+            self._bound = enter(context, session)
+            self._last = context
+        return self._bound
+
+
+def enter(context: Context, session: InSession) -> Context:
+    """``context`` inside a session."""
+    return replace(
+        context, session=session.id, session_correlation=session.correlation, cause=context.cause or session.opened
+    )

@@ -1,0 +1,233 @@
+"""Appending: a unit of work that writes entries, and through them the projections.
+
+What must stay true: seq grows by one; ``at`` never decreases; each hash chains to the one before; the entry and the rows
+it changes are one transaction; ids, times and randomness were drawn before the unit was submitted, so that a batch may
+run again with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from blake3 import blake3
+
+from llmspell.journal.codec import store_payload
+from llmspell.journal.kinds import CLOCK_JUMPED, CORRELATION_OPENED, Applied, ClockJumped, CorrelationOpened, Kind, Kinds
+from llmspell.model.clock import Clock
+from llmspell.model.context import Context, Correlation, current
+from llmspell.model.entry import Entry, Head, entry_hash, payload_digest, subject_digest
+from llmspell.model.ids import Ids
+from llmspell.ports.database import Database, Transaction
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+_INSERT = (
+    "INSERT INTO entry (seq, id, at, clock, kind, kind_version, subject, session, correlation, cause, actor,"
+    " codec, salt, payload, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_JUMP_NS = 3600 * 1_000_000_000
+
+
+class Origin:
+    """What a unit was given when it was submitted: time, a first id and salt, and the context it acts in."""
+
+    __slots__ = ("clock", "context", "id", "jumped_s", "salt")
+
+    def __init__(self, context: Context, clock: int, id_: bytes, salt: bytes, jumped_s: float) -> None:
+        self.context = context
+        self.clock = clock
+        self.id = id_
+        self.salt = salt
+        self.jumped_s = jumped_s
+
+
+class Writer:
+    """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order."""
+
+    __slots__ = ("_journal", "_tx", "_used", "all", "appended", "at", "learned", "one", "origin", "run")
+
+    def __init__(self, journal: Journal, tx: Transaction, origin: Origin) -> None:
+        self._journal = journal
+        self._tx = tx
+        self.origin = origin
+        self._used = 0
+        self.appended: list[int] = []
+        self.one = tx.one
+        self.all = tx.all
+        self.run = tx.run
+        self.at = 0
+        self.learned: dict[str, tuple[int, bytes]] | None = None
+
+    async def scope(self, name: str) -> tuple[int, bytes]:
+        """Id and salt of a scope, made on its first use."""
+        journal = self._journal
+        found = journal.scopes.get(name)
+        if found is not None:
+            return found
+        row = await self._tx.one("SELECT id, salt FROM scope WHERE name = ?", (name,))
+        if row is None:
+            salt = blake3(self.origin.salt + name.encode()).digest(16)
+            last = await self._tx.one("SELECT max(id) FROM scope")
+            row = ((last and last[0]) or 0) + 1, salt
+            await self._tx.run("INSERT INTO scope (id, name, salt) VALUES (?, ?, ?)", (row[0], name, salt))
+        found = row[0], row[1]
+        if self.learned is None:
+            self.learned = {}
+        self.learned[name] = found
+        return found
+
+    async def append(self, kind: Kind, payload: msgspec.Struct, scope: tuple[int, bytes], subject: str) -> int:
+        """Append an entry about ``subject`` (``state/KEY``, ``session``, …) of a scope and apply it. Returns its seq."""
+        origin = self.origin
+        if self._used == 0 and (origin.jumped_s or origin.context.correlation is not None):
+            await self._preface()
+        tx = self._tx
+        context = origin.context
+        id_, salt = self._draw()
+        head = tx.head
+        seq = head.seq + 1
+        at = origin.clock if origin.clock > head.at else head.at
+        self.at = at
+        correlation = _correlation(context, origin.id)
+        digest_of_subject = subject_digest(scope[1], subject)
+        encoded = _encode(payload)
+        codec, stored = store_payload(encoded)
+        hash_ = entry_hash(
+            head.hash, seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session, correlation,
+            context.cause, context.actor, payload_digest(salt, encoded),
+        )  # fmt: skip
+        await tx.run(
+            _INSERT,
+            (seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session, correlation,
+             context.cause, context.actor, codec, salt, stored, head.hash, hash_),
+        )  # fmt: skip
+        tx.head = Head(seq, hash_, at)
+        self.appended.append(seq)
+        if kind.apply is not None:
+            await kind.apply(tx, Applied(seq, at, origin.clock, id_, context.session, correlation, scope[0], payload))
+        if self._journal.watched:
+            tx.announce(
+                Entry(seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session, correlation,
+                      context.cause, context.actor, encoded, hash_)
+            )  # fmt: skip
+        return seq
+
+    def draw_id(self) -> bytes:
+        """Another id for this unit, the same at each of its runs."""
+        return self._draw()[0]
+
+    def _draw(self) -> tuple[bytes, bytes]:
+        used = self._used
+        self._used = used + 1
+        origin = self.origin
+        if used == 0:
+            return origin.id, origin.salt
+        following = (int.from_bytes(origin.id, "big") + used) & ((1 << 128) - 1)
+        return following.to_bytes(16, "big"), blake3(origin.salt + used.to_bytes(4, "big")).digest(16)
+
+    async def _preface(self) -> None:
+        origin, journal = self.origin, self._journal
+        self._used = 1 << 16  # The prefaced entries draw from a range of their own: the main entry keeps the first id.
+        if origin.jumped_s:
+            await self.append(CLOCK_JUMPED, ClockJumped(origin.jumped_s), await self.scope("global"), "clock")
+        opened = origin.context.correlation
+        chain = []
+        while opened is not None and opened.id not in journal.announced:
+            if await self._tx.one("SELECT 1 FROM correlation WHERE id = ?", (opened.id,)) is None:
+                chain.append(opened)
+            opened = opened.above
+        for one in reversed(chain):
+            payload = CorrelationOpened(one.id.hex(), one.name, one.parent and one.parent.hex())
+            await self.append(CORRELATION_OPENED, payload, await self.scope("global"), f"correlation/{one.id.hex()}")
+        self._used = 0
+
+
+class Scopes:
+    """Ids and salts of committed scopes. They never change, so the cache cannot be stale; it is bounded by count."""
+
+    _MAX = 50_000
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, bytes]] = {}
+
+    def get(self, name: str) -> tuple[int, bytes] | None:
+        """Id and salt, if this process has seen the scope committed."""
+        return self._known.get(name)
+
+    def put(self, name: str, scope_id: int, salt: bytes) -> None:
+        """Remember a committed scope."""
+        if len(self._known) >= self._MAX:
+            self._known.clear()
+        self._known[name] = (scope_id, salt)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+class Journal:
+    """The one way to change a store. Shared by all rooms of a handle."""
+
+    def __init__(self, database: Database, kinds: Kinds, clock: Clock, ids: Ids) -> None:
+        self.database = database
+        self.kinds = kinds
+        self.clock = clock
+        self.ids = ids
+        self.scopes = Scopes()
+        self.announced: set[bytes] = set()
+        self.watched = False
+        self._last = (clock.now_ns(), clock.monotonic_ns())
+
+    async def write(
+        self, work: Callable[[Writer], Awaitable[T]], *, context: Context | None = None, strong: bool = False
+    ) -> T:
+        """Commit ``work`` as one unit. Its writer draws ids and time captured now, in the caller's context."""
+        origin = self.origin(context or current.get())
+        last: Writer
+
+        async def unit(tx: Transaction) -> T:
+            nonlocal last
+            last = Writer(self, tx, origin)
+            return await work(last)
+
+        result = await self.database.write(unit, strong=strong)
+        if last.learned is not None:
+            for name, (scope_id, salt) in last.learned.items():
+                self.scopes.put(name, scope_id, salt)
+        if origin.context.correlation is not None and last.appended:
+            self._note_announced(origin.context.correlation)
+        return result
+
+    def _note_announced(self, correlation: Correlation | None) -> None:
+        while correlation is not None and correlation.id not in self.announced:
+            self.announced.add(correlation.id)
+            correlation = correlation.above
+
+    def origin(self, context: Context) -> Origin:
+        """Draw time, id and salt for a unit. A wall clock that jumped by over an hour is noted for the journal."""
+        now, steady = self.clock.now_ns(), self.clock.monotonic_ns()
+        before, self._last = self._last, (now, steady)
+        drift = (now - before[0]) - (steady - before[1])
+        jumped_s = drift / 1e9 if not -_JUMP_NS < drift < _JUMP_NS else 0.0
+        return Origin(context, now, self.ids.new(), self.ids.salt(), jumped_s)
+
+    async def scope(self, name: str) -> tuple[int, bytes] | None:
+        """Id and salt of a scope; None when nothing was ever written there."""
+        found = self.scopes.get(name)
+        if found is None:
+            row = await self.database.read(lambda view: view.one("SELECT id, salt FROM scope WHERE name = ?", (name,)))
+            if row is None:
+                return None
+            self.scopes.put(name, row[0], row[1])
+            found = row[0], row[1]
+        return found
+
+
+def _correlation(context: Context, own: bytes) -> bytes:
+    if context.correlation is not None:
+        return context.correlation.id
+    return context.session_correlation or own
+
+
+

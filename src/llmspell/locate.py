@@ -1,0 +1,41 @@
+"""Which store is meant when none is named: ``LLMSPELL_STORE``, else the nearest ``.llmspell`` folder upwards, else
+``./.llmspell``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from llmspell.errors import InvalidInput
+
+VARIABLE = "LLMSPELL_STORE"
+FOLDER = ".llmspell"
+MEMORY = ":memory:"
+
+
+def locate(path: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
+    """The store's place and where that was said: ``argument``, ``environment``, ``nearest`` or ``default``."""
+    if path is not None:
+        return _checked(path), "argument"
+    named = os.environ.get(VARIABLE)
+    if named:
+        return _checked(named), "environment"
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FOLDER / "CURRENT").is_file():
+            return folder / FOLDER, "nearest"
+    return here / FOLDER, "default"
+
+
+def _checked(path: str | os.PathLike[str]) -> str | Path:
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInput(f"a store is named by a path, not {path!r}", code="invalid-path")
+    if text == MEMORY:
+        return text
+    if "://" in text:
+        raise InvalidInput(
+            f"no engine for {text.partition('://')[0]}:// in this version; name a folder", code="unknown-engine"
+        )
+    return Path(text).expanduser()

@@ -1,0 +1,64 @@
+"""Rules of names, tags, descriptions and metadata that people give to things."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llmspell.errors import InvalidInput, LimitExceeded
+from llmspell.model import limits
+from llmspell.model.values import encode_value
+
+
+def check_label(text: str, what: str, *, chars_max: int = limits.NAME_CHARS_MAX, empty: bool = False) -> str:
+    """A one-line text in NFC. Raises InvalidInput (``invalid-name``) when empty, too long, or with control characters."""
+    if type(text) is not str:
+        raise InvalidInput(f"{what} is a str, not {type(text).__name__}", code="invalid-name")
+    if not text.isascii():
+        text = _normal(text, what)
+    if not text and not empty:
+        raise InvalidInput(f"{what} is not empty", code="invalid-name")
+    if len(text) > chars_max:
+        raise InvalidInput(f"{what} has at most {chars_max} characters, this one {len(text)}", code="invalid-name")
+    if not text.isprintable() and any(unicodedata.category(char) == "Cc" for char in text):
+        raise InvalidInput(f"{what} holds no control characters: {text[:80]!r}", code="invalid-name")
+    return text
+
+
+def check_text(text: str, what: str, *, chars_max: int = limits.DESCRIPTION_CHARS_MAX) -> str:
+    """A longer text; newlines are welcome."""
+    if type(text) is not str:
+        raise InvalidInput(f"{what} is a str, not {type(text).__name__}", code="invalid-text")
+    if len(text) > chars_max:
+        raise InvalidInput(f"{what} has at most {chars_max:,} characters, this one {len(text):,}", code="invalid-text")
+    return text if text.isascii() else _normal(text, what, form=None)
+
+
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Tags without repetition, in the order given. Raises InvalidInput (``invalid-tags``)."""
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidInput("tags are a list of str, not one str", code="invalid-tags")
+    checked = list(dict.fromkeys(check_label(tag, "a tag", chars_max=limits.TAG_CHARS_MAX) for tag in tags))
+    if len(checked) > limits.TAGS_MAX:
+        raise InvalidInput(f"{len(checked)} tags; at most {limits.TAGS_MAX}", code="invalid-tags")
+    return checked
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object of at most 1 MiB. Raises InvalidInput, LimitExceeded."""
+    if type(metadata) is not dict:
+        raise InvalidInput(f"metadata is a dict, not {type(metadata).__name__}", code="invalid-metadata")
+    try:
+        encode_value(metadata, bytes_max=limits.METADATA_BYTES_MAX)
+    except LimitExceeded as exc:
+        raise LimitExceeded(f"metadata: {exc.message}", code="metadata-too-large") from None
+    return metadata
+
+
+def _normal(text: str, what: str, form: str | None = "NFC") -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{what} holds a lone surrogate", code="invalid-text") from None
+    return unicodedata.normalize(form, text) if form is not None else text  # type: ignore[arg-type]

@@ -1,0 +1,25 @@
+"""Every size, depth and count that the store enforces, in one place. Units are the last word of each name."""
+
+from __future__ import annotations
+
+KEY_BYTES_MAX = 256
+SCOPE_ID_BYTES_MAX = 512
+VALUE_DEPTH_MAX = 128
+VALUE_BYTES_MAX = 16 << 20
+"""Largest encoded state value or event payload; larger content belongs in an artifact."""
+STATE_INLINE_BYTES_MAX = 1024
+"""A state row holds its value up to this size; above it, the row points to the entry."""
+PAYLOAD_COMPRESS_BYTES_MIN = 512
+BATCH_KEYS_MAX = 10_000
+
+NAME_CHARS_MAX = 255
+DESCRIPTION_CHARS_MAX = 10_000
+TAG_CHARS_MAX = 64
+TAGS_MAX = 256
+METADATA_BYTES_MAX = 1 << 20
+EVENT_TYPE_CHARS_MAX = 256
+PAGE_ROWS_MAX = 10_000
+UNIT_BATCH_MAX = 512
+"""Units that one commit carries at most."""
+CONFLICT_RETRIES_MAX = 8
+BUSY_TIMEOUT_S = 30.0

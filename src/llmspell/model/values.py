@@ -1,0 +1,114 @@
+"""JSON values: the only data the store keeps. Checked by exact type before encoding, because encoders change what
+they do not know (NaN becomes null, tuples become lists, int keys become strings) without a word.
+
+Accepted: dict with str keys, list, str, int of any size, finite float, bool, None; depth up to 128. Everything else
+is InvalidInput and the message names the path, like ``$.user.tags[3]``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import msgspec
+
+from llmspell.errors import InvalidInput, LimitExceeded
+from llmspell.model import limits
+
+_PLAIN = frozenset((str, int, bool, type(None)))
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> bytes:
+    """UTF-8 JSON of an exact JSON value.
+
+    Raises InvalidInput (``invalid-value``, ``value-cycle``, ``value-depth``) with the path of the first offending
+    part, LimitExceeded (``value-too-large``) above ``bytes_max``. About 0.1 µs per node.
+    """
+    if type(value) not in _PLAIN and not _exact(value, limits.VALUE_DEPTH_MAX):
+        _explain(value)
+    try:
+        encoded = _encode(value)
+    except (UnicodeEncodeError, RecursionError):
+        _explain(value)
+    if len(encoded) > bytes_max:
+        raise LimitExceeded(
+            f"the value takes {len(encoded):,} bytes as JSON, more than the {bytes_max:,} allowed",
+            code="value-too-large",
+            hint="keep large content as an artifact and its id in the state",
+            size=len(encoded),
+            limit=bytes_max,
+        )
+    return encoded
+
+
+def decode_value(encoded: bytes | str) -> Any:
+    """The value of JSON text written by ``encode_value``."""
+    return _decode(encoded)
+
+
+def _exact(value: Any, depth: int) -> bool:
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if kind is float:
+        return bool(value - value == 0.0)
+    if depth == 0:
+        return False
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or (type(item) not in _PLAIN and not _exact(item, depth - 1)):
+                return False
+        return True
+    if kind is list:
+        for item in value:
+            if type(item) not in _PLAIN and not _exact(item, depth - 1):
+                return False
+        return True
+    return False
+
+
+def _explain(value: Any) -> NoReturn:
+    _walk(value, "$", {})
+    raise InvalidInput("the value cannot be written as JSON", code="invalid-value")
+
+
+def _walk(value: Any, path: str, above: dict[int, str]) -> None:
+    kind = type(value)
+    if kind is str:
+        _check_text(value, path)
+    elif kind is float:
+        if value - value != 0.0:
+            raise InvalidInput(f"{path} is {value!r}: NaN and infinity are not JSON values", code="invalid-value", path=path)
+    elif kind in (dict, list):
+        if id(value) in above:
+            raise InvalidInput(
+                f"{path} contains itself: it is the same {kind.__name__} as {above[id(value)]}", code="value-cycle", path=path
+            )
+        if len(above) >= limits.VALUE_DEPTH_MAX:
+            raise InvalidInput(
+                f"{path[:200]} is nested deeper than {limits.VALUE_DEPTH_MAX} levels", code="value-depth", path=path[:200]
+            )
+        above[id(value)] = path
+        for step, item in value.items() if kind is dict else enumerate(value):
+            if kind is dict and type(step) is not str:
+                raise InvalidInput(
+                    f"{path} has the key {step!r} of type {type(step).__name__}; keys are str", code="invalid-value", path=path
+                )
+            if kind is dict:
+                _check_text(step, path)
+            _walk(item, f"{path}.{step}" if kind is dict else f"{path}[{step}]", above)
+        del above[id(value)]
+    elif kind not in _PLAIN:
+        raise InvalidInput(
+            f"{path} is a {kind.__module__}.{kind.__qualname__}; accepted are dict, list, str, int, float, bool and None",
+            code="invalid-value",
+            path=path,
+        )
+
+
+def _check_text(text: str, path: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{path} holds a lone surrogate, which UTF-8 cannot carry", code="invalid-value", path=path) from None

@@ -1,0 +1,174 @@
+"""Changes of state that hooks watch: before-hooks may change or refuse them, and what they decided on still holds when
+it is written.
+
+The unit requires the version that the hooks saw; if somebody wrote in between, hooks and unit run again, eight times at
+most. A change of several keys runs all before-hooks first: one veto stops all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmspell.errors import Conflict
+from llmspell.hooks.moment import run_point
+from llmspell.journal.journal import Journal, Writer
+from llmspell.model import limits
+from llmspell.model.keys import check_key
+from llmspell.model.values import encode_value
+from llmspell.schema import queries
+from llmspell.state.rows import load_row
+from llmspell.state.units import clear_scope, delete_key, set_key, transfer_scope
+from llmspell.state.values import StateEntry
+
+if TYPE_CHECKING:
+    from llmspell.hooks.registry import Hooks
+    from llmspell.model.context import Context
+
+_ROW = queries("llmspell.state")["row"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    key: str
+    value: Any
+    old: Any
+    seen: int
+
+
+class Guarded:
+    """The operations of one scope with hooks around them, in one context."""
+
+    def __init__(self, journal: Journal, hooks: Hooks, context: Context, scope_name: str) -> None:
+        self._journal = journal
+        self._hooks = hooks
+        self._context = context
+        self._scope = scope_name
+
+    async def set(self, key: str, value: Any, if_version: int | None, expires_at: int | None) -> int:
+        """Set one key; see ``AsyncState.set``."""
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            decided = await self._decide(key, value)
+            raw = msgspec.Raw(encode_value(decided.value))
+            required = decided.seen if if_version is None else if_version
+            try:
+                version = await self._write(
+                    lambda writer, d=decided, r=raw, v=required: set_key(writer, self._scope, d.key, r, v, expires_at)  # type: ignore[misc]
+                )
+            except Conflict:
+                if if_version is not None:
+                    raise
+                continue
+            await self._after("set", self._data("set", decided.key, decided.value, decided.old, version))
+            return int(version)
+        raise self._moving(key)
+
+    async def set_many(self, values: Mapping[str, Any], expires_at: int | None) -> dict[str, int]:
+        """Set several keys in one unit, after every before-hook has agreed."""
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            decided = [await self._decide(key, value) for key, value in values.items()]
+            raws = [msgspec.Raw(encode_value(one.value)) for one in decided]
+
+            async def unit(writer: Writer, decided: list[_Decided] = decided, raws: list[msgspec.Raw] = raws) -> list[int]:
+                pairs = zip(decided, raws, strict=True)
+                return [await set_key(writer, self._scope, one.key, raw, one.seen, expires_at) for one, raw in pairs]
+
+            try:
+                versions = await self._write(unit)
+            except Conflict:
+                continue
+            for one, version in zip(decided, versions, strict=True):
+                await self._after("set", self._data("set", one.key, one.value, one.old, version))
+            return {one.key: version for one, version in zip(decided, versions, strict=True)}
+        raise self._moving(next(iter(values)))
+
+    async def delete(self, key: str, if_version: int | None) -> bool:
+        """Delete one key; see ``AsyncState.delete``."""
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            found = await self._current(key)
+            seen = 0 if found is None else found.version
+            old = None if found is None else found.value
+            data = self._data("delete", key, None, old, seen)
+            await run_point(self._hooks, self._context, "before_state_delete", "state", "delete", data)
+            required = seen if if_version is None else if_version
+            try:
+                gone = await self._write(lambda writer, v=required: delete_key(writer, self._scope, key, v))  # type: ignore[misc]
+            except Conflict:
+                if if_version is not None:
+                    raise
+                continue
+            if gone:
+                await self._after("delete", self._data("delete", key, None, old, seen + 1))
+            return bool(gone)
+        raise self._moving(key)
+
+    async def clear(self) -> int:
+        """Delete all keys; see ``AsyncState.clear``."""
+        data = {"scope": self._scope, "operation": "clear"}
+        await run_point(self._hooks, self._context, "before_state_clear", "state", "clear", data)
+        now = self._journal.clock.now_ns()
+        count = await self._write(lambda writer: clear_scope(writer, self._scope, now))
+        await self._after("clear", {**data, "count": count})
+        return int(count)
+
+    async def transfer(self, target: str, move: bool) -> int:
+        """Copy or move all keys; see ``AsyncState.copy_to``."""
+        verb = "move" if move else "copy"
+        data = {"scope": self._scope, "target": target, "operation": verb}
+        await run_point(self._hooks, self._context, f"before_state_{verb}", "state", verb, data)
+        now = self._journal.clock.now_ns()
+        count = await self._write(lambda writer: transfer_scope(writer, self._scope, target, now, move))
+        await self._after(verb, {**data, "count": count})
+        return int(count)
+
+    async def _decide(self, key: str, value: Any) -> _Decided:
+        found = await self._current(key)
+        old, seen = (None, 0) if found is None else (found.value, found.version)
+        data = self._data("set", key, value, old, seen)
+        outcome = await run_point(self._hooks, self._context, "before_state_set", "state", "set", data)
+        if outcome is None:
+            return _Decided(key, value, old, seen)
+        if outcome.redirect is not None:
+            target = check_key(outcome.redirect)
+            found = await self._current(target)
+            old, seen = (None, 0) if found is None else (found.value, found.version)
+            return _Decided(target, outcome.data["value"], old, seen)
+        return _Decided(key, outcome.data["value"], old, seen)
+
+    async def _current(self, key: str) -> StateEntry | None:
+        scope = await self._journal.scope(self._scope)
+        if scope is None:
+            return None
+        now = self._journal.clock.now_ns()
+        return await self._journal.database.read(lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now))
+
+    async def _write(self, work: Any) -> Any:
+        return await self._journal.write(work, context=self._context)
+
+    async def _after(self, verb: str, data: dict[str, Any]) -> None:
+        await run_point(self._hooks, self._context, f"after_state_{verb}", "state", verb, data)
+
+    def _data(self, operation: str, key: str, value: Any, old: Any, version: int) -> dict[str, Any]:
+        return {
+            "scope": self._scope, "key": key, "value": value, "old_value": old, "operation": operation, "version": version,
+        }  # fmt: skip
+
+    def _moving(self, key: str) -> Conflict:
+        return Conflict(f"{key!r} kept changing while its hooks ran, {limits.CONFLICT_RETRIES_MAX} times", key=key)
+
+
+async def read_guarded(
+    hooks: Hooks, context: Context, scope_name: str, key: str, found: StateEntry | None, default: Any
+) -> Any:
+    """A read that hooks may refuse, answer themselves, or change on its way to the caller."""
+    version = 0 if found is None else found.version
+    data = {"scope": scope_name, "key": key, "operation": "get", "version": version}
+    before = await run_point(hooks, context, "before_state_get", "state", "get", data)
+    if before is not None and before.replaced is not None:
+        return before.replaced.result
+    value = default if found is None else found.value
+    after = await run_point(hooks, context, "after_state_get", "state", "get", {**data, "value": value})
+    return value if after is None else after.data["value"]

@@ -1,0 +1,30 @@
+"""What the journal says about state: the payloads of its entries."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class StateSet(msgspec.Struct):
+    """A key got a value. ``previous`` is the seq of the entry before it for this key, 0 for the first."""
+
+    scope: str
+    key: str
+    value: msgspec.Raw
+    version: int
+    previous: int
+    state_class: str = "standard"
+    expires_at: int | None = None
+
+
+class StateDeleted(msgspec.Struct):
+    """A key was deleted; it takes a version of its own, so that versions of a key never repeat."""
+
+    scope: str
+    key: str
+    version: int
+    previous: int
+
+
+class StateExpired(StateDeleted):
+    """A key's time to live had run out and the sweeper removed it."""

@@ -1,0 +1,17 @@
+-- What the state room asks. A scope is its id; rows of deleted keys stay for their version.
+
+-- name: row
+SELECT version, seq, at, expires_at, deleted, value, check_sum FROM state WHERE scope = ? AND key = ?
+
+-- name: page
+SELECT key, version, seq, at, expires_at, deleted, value, check_sum FROM state
+WHERE scope = ? AND key > ? AND key >= ? AND key < ? AND deleted = 0 AND (expires_at IS NULL OR expires_at > ?)
+ORDER BY key LIMIT ?
+
+-- name: live_keys
+SELECT key, version, seq FROM state
+WHERE scope = ? AND deleted = 0 AND (expires_at IS NULL OR expires_at > ?) ORDER BY key
+
+-- name: expired
+SELECT c.name, s.key, s.version, s.seq FROM state s JOIN scope c ON c.id = s.scope
+WHERE s.expires_at <= ? AND s.deleted = 0 ORDER BY s.expires_at LIMIT ?

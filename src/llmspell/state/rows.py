@@ -1,0 +1,86 @@
+"""From rows and entries to values: checked before they are served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmspell.errors import Corrupt, InvalidInput
+from llmspell.journal.reading import entry_at
+from llmspell.model import limits
+from llmspell.model.clock import to_datetime
+from llmspell.model.entry import Entry
+from llmspell.model.ids import id_text
+from llmspell.model.values import decode_value
+from llmspell.ports.database import Reading, Row
+from llmspell.schema import queries
+from llmspell.state.projection import check_sum
+from llmspell.state.values import StateChange, StateEntry
+
+_PAGE = queries("llmspell.state")["page"]
+_LAST = chr(0x10FFFF) * (limits.KEY_BYTES_MAX + 1)
+
+
+def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> StateEntry | None:
+    """The visible entry of a row selected as ``row`` does; None for no row, a deleted key or an expired one.
+
+    Raises Corrupt when the row does not match its check sum, or the entry it points to does not match its hash.
+    """
+    if row is None:
+        return None
+    version, seq, at, expires_at, deleted, value, sum_ = row
+    if check_sum(key, version, seq, at, expires_at, deleted, value) != sum_:
+        raise Corrupt(
+            f"the row of state key {key!r} does not match its check sum",
+            hint="run `llmspell verify`; the journal still has the value",
+            key=key,
+        )
+    if deleted or (expires_at is not None and expires_at <= now):
+        return None
+    if value is not None:
+        decoded = decode_value(value)
+    elif view is None:
+        decoded = None
+    else:
+        entry = entry_at(view, seq)
+        if entry is None or entry.payload is None:
+            raise Corrupt(f"the value of state key {key!r} should stand in entry {seq}, which has none", key=key, seq=seq)
+        decoded = entry.data["value"]
+    return StateEntry(key, decoded, version, seq, to_datetime(at), None if expires_at is None else to_datetime(expires_at))
+
+
+def load_page(view: Reading, args: Sequence[Any], values: bool, now: int) -> list[StateEntry]:
+    """Visible entries of one page; with ``values`` False, long values are not fetched."""
+    page = []
+    for key, *row in view.all(_PAGE, args):
+        found = load_row(view if values else None, key, tuple(row), now)
+        if found is not None:
+            page.append(found)
+    return page
+
+
+def change_of(entry: Entry) -> StateChange:
+    """A step of a key's history from its journal entry."""
+    data = entry.data or {}
+    return StateChange(
+        key=data.get("key", ""),
+        operation=entry.kind.removeprefix("state."),
+        value=data.get("value"),
+        version=data.get("version", 0),
+        seq=entry.seq,
+        time=to_datetime(entry.at),
+        session=entry.session and id_text(entry.session),
+        correlation_id=id_text(entry.correlation),
+    )
+
+
+def end_of_prefix(prefix: str) -> str:
+    """The first text after all that begin with ``prefix``."""
+    if type(prefix) is not str:
+        raise InvalidInput(f"prefix is a str, not {type(prefix).__name__}", code="invalid-prefix")
+    while prefix and prefix[-1] == chr(0x10FFFF):
+        prefix = prefix[:-1]
+    if not prefix:
+        return _LAST
+    following = ord(prefix[-1]) + 1
+    return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)

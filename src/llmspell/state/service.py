@@ -1,0 +1,230 @@
+"""State: JSON values by key, in the scope of an owner, with versions.
+
+Every change is an entry. A write is a check (version, expiry) and an append in one unit; a read is one indexed row, and
+for values over 1 KiB the entry it points to. There is no value cache: a point read costs a few microseconds and is never
+stale, whichever process wrote last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmspell.errors import Conflict, InvalidInput, LimitExceeded
+from llmspell.journal.reading import EntryQuery, read_page
+from llmspell.model import limits
+from llmspell.model.entry import subject_digest
+from llmspell.model.keys import check_key
+from llmspell.model.values import encode_value
+from llmspell.schema import queries
+from llmspell.state.guarded import Guarded, read_guarded
+from llmspell.state.rows import change_of, end_of_prefix, load_page, load_row
+from llmspell.state.units import check_version, clear_scope, delete_key, set_key, transfer_scope
+
+if TYPE_CHECKING:
+    from llmspell.hooks.registry import Hooks
+    from llmspell.journal.acting import Acting
+    from llmspell.journal.journal import Journal, Writer
+    from llmspell.model.context import Context
+    from llmspell.model.scope import Scope
+    from llmspell.ports.database import Reading
+    from llmspell.state.values import StateChange, StateEntry
+
+_ROW = queries("llmspell.state")["row"]
+_PAGE_ROWS = 1000
+_UPDATE_ATTEMPTS_MAX = 1000
+_TTL_S_MAX = 100 * 365 * 86400
+
+
+class AsyncState:
+    """The keys of one scope. Get one from ``store.state``, ``store.state_of(scope)`` or ``session.state``."""
+
+    def __init__(self, journal: Journal, hooks: Hooks, scope: Scope, acting: Acting) -> None:
+        self._journal = journal
+        self._hooks = hooks
+        self._armed = hooks.armed
+        self._acting = acting
+        self._name = scope.name
+        self.scope = scope
+
+    # -- one key -----------------------------------------------------------------------------------------------------
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key``, or ``default`` when there is none (or its time to live has run out). One indexed read."""
+        found = await self._visible(check_key(key))
+        if "before_state_get" in self._armed or "after_state_get" in self._armed:
+            return await read_guarded(self._hooks, self._acting.context(), self._name, key, found, default)
+        return default if found is None else found.value
+
+    async def entry(self, key: str) -> StateEntry | None:
+        """The value with its version, seq and times; None when there is none."""
+        return await self._visible(check_key(key))
+
+    async def exists(self, key: str) -> bool:
+        """Whether ``key`` has a value now."""
+        return await self._visible(check_key(key)) is not None
+
+    async def set(self, key: str, value: Any, *, if_version: int | None = None, ttl_s: float | None = None) -> int:
+        """Give ``key`` a value and return its new version (1 for a key never used before).
+
+        ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
+        After ``ttl_s`` seconds the value is gone. Writes one ``state.set`` entry. Raises InvalidInput (``invalid-key``,
+        ``invalid-value``, …), LimitExceeded, Conflict, Vetoed.
+        """
+        key = check_key(key)
+        raw = msgspec.Raw(encode_value(value))
+        expires_at = self._expiry(ttl_s)
+        check_version(if_version)
+        context = self._acting.context()
+        if "before_state_set" in self._armed or "after_state_set" in self._armed:
+            return await self._guard(context).set(key, value, if_version, expires_at)
+        return await self._journal.write(
+            lambda writer: set_key(writer, self._name, key, raw, if_version, expires_at), context=context
+        )
+
+    async def delete(self, key: str, *, if_version: int | None = None) -> bool:
+        """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
+        key = check_key(key)
+        check_version(if_version)
+        context = self._acting.context()
+        if "before_state_delete" in self._armed or "after_state_delete" in self._armed:
+            return await self._guard(context).delete(key, if_version)
+        return await self._journal.write(lambda writer: delete_key(writer, self._name, key, if_version), context=context)
+
+    async def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Read, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns the new value.
+
+        ``fn`` gets the value (``default`` when there is none) and returns the new one; it may run several times.
+        """
+        for _ in range(_UPDATE_ATTEMPTS_MAX):
+            found = await self._visible(check_key(key))
+            value = fn(default if found is None else found.value)
+            try:
+                await self.set(key, value, if_version=0 if found is None else found.version)
+            except Conflict:
+                continue
+            return value
+        raise Conflict(f"{key!r} kept changing through {_UPDATE_ATTEMPTS_MAX} attempts to update it", key=key)
+
+    async def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked."""
+        scope = await self._journal.scope(self._name)
+        key = check_key(key)
+        if scope is None:
+            return []
+        query = EntryQuery(subject=subject_digest(scope[1], f"state/{key}"), before=before, newest_first=True)
+        entries = await self._journal.database.read(lambda view: read_page(view, query, limit))
+        return [change_of(entry) for entry in entries]
+
+    # -- many keys ---------------------------------------------------------------------------------------------------
+
+    async def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        """Keys with a value, in code point order; those beginning with ``prefix``, beyond ``after``; all by default."""
+        return [found.key for found in await self._page(prefix, after, limit, values=False)]
+
+    async def items(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[tuple[str, Any]]:
+        """Keys and values, as ``keys`` orders them."""
+        return [(found.key, found.value) for found in await self._page(prefix, after, limit)]
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Values of those of ``keys`` that have one, read at one moment."""
+        wanted = [check_key(key) for key in keys]
+        scope = await self._journal.scope(self._name)
+        if scope is None:
+            return {}
+        now = self._journal.clock.now_ns()
+
+        def query(view: Reading) -> dict[str, Any]:
+            found = {key: load_row(view, key, view.one(_ROW, (scope[0], key)), now) for key in wanted}
+            return {key: entry.value for key, entry in found.items() if entry is not None}
+
+        return await self._journal.database.read(query)
+
+    async def set_many(self, values: Mapping[str, Any], *, ttl_s: float | None = None) -> dict[str, int]:
+        """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys."""
+        if len(values) > limits.BATCH_KEYS_MAX:
+            raise LimitExceeded(f"{len(values):,} keys at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-keys")
+        checked = {check_key(key): value for key, value in values.items()}
+        raws = {key: msgspec.Raw(encode_value(value)) for key, value in checked.items()}
+        expires_at = self._expiry(ttl_s)
+        context = self._acting.context()
+        if "before_state_set" in self._armed or "after_state_set" in self._armed:
+            return await self._guard(context).set_many(checked, expires_at)
+
+        async def unit(writer: Writer) -> dict[str, int]:
+            return {key: await set_key(writer, self._name, key, raw, None, expires_at) for key, raw in raws.items()}
+
+        return await self._journal.write(unit, context=context)
+
+    async def clear(self) -> int:
+        """Delete every key of the scope in one transaction; returns how many had a value."""
+        context = self._acting.context()
+        if "before_state_clear" in self._armed or "after_state_clear" in self._armed:
+            return await self._guard(context).clear()
+        now = self._journal.clock.now_ns()
+        return await self._journal.write(lambda writer: clear_scope(writer, self._name, now), context=context)
+
+    async def copy_to(self, scope: Scope) -> int:
+        """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart."""
+        return await self._transfer(scope, move=False)
+
+    async def move_to(self, scope: Scope) -> int:
+        """Like ``copy_to``, and delete them here in the same transaction."""
+        return await self._transfer(scope, move=True)
+
+    async def _transfer(self, scope: Scope, *, move: bool) -> int:
+        if scope.name == self._name:
+            raise InvalidInput(f"{self._name} cannot be copied or moved onto itself", code="same-scope")
+        context = self._acting.context()
+        now = self._journal.clock.now_ns()
+        verb = "move" if move else "copy"
+        if f"before_state_{verb}" in self._armed or f"after_state_{verb}" in self._armed:
+            return await self._guard(context).transfer(scope.name, move)
+        return await self._journal.write(
+            lambda writer: transfer_scope(writer, self._name, scope.name, now, move), context=context
+        )
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _guard(self, context: Context) -> Guarded:
+        return Guarded(self._journal, self._hooks, context, self._name)
+
+    async def _visible(self, key: str) -> StateEntry | None:
+        journal = self._journal
+        scope = journal.scopes.get(self._name) or await journal.scope(self._name)
+        if scope is None:
+            return None
+        row = await journal.database.one(_ROW, (scope[0], key))
+        if row is not None and row[5] is None and not row[4]:
+            # A long value stands in its entry: row and entry are read at one moment.
+            now = journal.clock.now_ns()
+            return await journal.database.read(lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now))
+        return load_row(None, key, row, 0 if row is None or row[3] is None else journal.clock.now_ns())
+
+    async def _page(self, prefix: str, after: str, limit: int | None, *, values: bool = True) -> list[StateEntry]:
+        if limit is not None and limit < 1:
+            raise InvalidInput(f"limit is at least 1, not {limit}", code="invalid-limit")
+        scope = await self._journal.scope(self._name)
+        found: list[StateEntry] = []
+        if scope is None:
+            return found
+        now = self._journal.clock.now_ns()
+        high = end_of_prefix(prefix)
+        while limit is None or len(found) < limit:
+            rows_max = min(_PAGE_ROWS, limit - len(found)) if limit is not None else _PAGE_ROWS
+            args = (scope[0], after, prefix, high, now, rows_max)
+            page = await self._journal.database.read(lambda view, args=args: load_page(view, args, values, now))  # type: ignore[misc]
+            found += page
+            if len(page) < rows_max:
+                break
+            after = page[-1].key
+        return found
+
+    def _expiry(self, ttl_s: float | None) -> int | None:
+        if ttl_s is None:
+            return None
+        if type(ttl_s) not in (int, float) or not 0 < ttl_s < _TTL_S_MAX:
+            raise InvalidInput(f"ttl_s is a number of seconds above 0, not {ttl_s!r}", code="invalid-ttl")
+        return self._journal.clock.now_ns() + round(ttl_s * 1e9)

@@ -1,0 +1,94 @@
+"""The units of work of the state room: check first, then append."""
+
+from __future__ import annotations
+
+import msgspec
+
+from llmspell.errors import Conflict, Corrupt, InvalidInput
+from llmspell.journal.journal import Writer
+from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.schema import queries
+from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
+from llmspell.state.projection import DELETED, EXPIRED, SET
+
+_SQL = queries("llmspell.state")
+_ROW, _LIVE, _EXPIRED = _SQL["row"], _SQL["live_keys"], _SQL["expired"]
+
+
+async def set_key(
+    writer: Writer, scope_name: str, key: str, raw: msgspec.Raw, if_version: int | None, expires_at: int | None
+) -> int:
+    """Set one key if it has the version asked for; returns the new version."""
+    scope = await writer.scope(scope_name)
+    row = await writer.one(_ROW, (scope[0], key))
+    if row is None:
+        version, previous = 0, 0
+    else:
+        version, previous = row[0], row[1]
+    if if_version is not None:
+        _require(writer, key, row and (row[0], row[3], row[4]), if_version)
+    version += 1
+    await writer.append(
+        SET, StateSet(scope_name, key, raw, version, previous, expires_at=expires_at), scope, f"state/{key}"
+    )
+    return version
+
+
+async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int | None) -> bool:
+    """Delete one key if it has a value (and the version asked for)."""
+    scope = await writer.scope(scope_name)
+    row = await writer.one(_ROW, (scope[0], key))
+    if if_version is not None:
+        _require(writer, key, row and (row[0], row[3], row[4]), if_version)
+    if row is None or row[4] or (row[3] is not None and row[3] <= writer.origin.clock):
+        return False
+    await writer.append(DELETED, StateDeleted(scope_name, key, row[0] + 1, row[1]), scope, f"state/{key}")
+    return True
+
+
+async def clear_scope(writer: Writer, scope_name: str, now: int) -> int:
+    """Delete every key that has a value."""
+    scope = await writer.scope(scope_name)
+    rows = await writer.all(_LIVE, (scope[0], now))
+    for key, version, seq in rows:
+        await writer.append(DELETED, StateDeleted(scope_name, key, version + 1, seq), scope, f"state/{key}")
+    return len(rows)
+
+
+async def transfer_scope(writer: Writer, source: str, target: str, now: int, move: bool) -> int:
+    """Set every key of ``source`` in ``target``; with ``move`` delete it in ``source``."""
+    scope = await writer.scope(source)
+    rows = await writer.all(_LIVE, (scope[0], now))
+    for key, version, seq in rows:
+        stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
+        entry = check_row(stored) if stored is not None else None
+        if entry is None or entry.payload is None:
+            raise Corrupt(f"state key {key!r} points to entry {seq}, which has no value", key=key, seq=seq)
+        held = msgspec.json.decode(entry.payload, type=StateSet)
+        await set_key(writer, target, key, held.value, None, held.expires_at)
+        if move:
+            await writer.append(DELETED, StateDeleted(source, key, version + 1, seq), scope, f"state/{key}")
+    return len(rows)
+
+
+async def expire_keys(writer: Writer, limit: int) -> int:
+    """Write ``state.expired`` for keys whose time to live has run out; returns how many."""
+    rows = await writer.all(_EXPIRED, (writer.origin.clock, limit))
+    for name, key, version, seq in rows:
+        await writer.append(EXPIRED, StateExpired(name, key, version + 1, seq), await writer.scope(name), f"state/{key}")
+    return len(rows)
+
+
+def check_version(if_version: object) -> None:
+    """Refuse a version that is none."""
+    if if_version is not None and (type(if_version) is not int or if_version < 0):
+        raise InvalidInput(f"if_version is an int of at least 0, not {if_version!r}", code="invalid-version")
+
+
+def _require(writer: Writer, key: str, found: tuple[int, int | None, int] | None, wanted: int) -> None:
+    version = 0
+    if found is not None and not found[2] and (found[1] is None or found[1] > writer.origin.clock):
+        version = found[0]
+    if version != wanted:
+        has = f"version {version}" if version else "no value"
+        raise Conflict(f"{key!r} has {has}, not version {wanted}" if wanted else f"{key!r} has {has}", key=key, version=version)
