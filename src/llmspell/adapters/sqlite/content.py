@@ -1,0 +1,178 @@
+"""The content file of a store: ``content.db`` with 16 KiB pages, and its packs.
+
+It is a file apart from the journal, so that large content does not go through the journal's WAL. Content is durable
+before the unit that names it; a crash in between leaves chunks nobody refers to, which do no harm. See
+``ports.content`` for the contract and ``schema/content.sql`` for the tables.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from llmspell.adapters.sqlite.connection import MEMORY, Durability
+from llmspell.adapters.sqlite.content_appender import SqliteAppender
+from llmspell.adapters.sqlite.content_connections import ContentConnections
+from llmspell.adapters.sqlite.packs import PackFiles
+from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.model import limits
+from llmspell.ports.content import ChunkInfo, ContentStats
+
+PACK_FOLDER = "packs"
+"""Name of the folder beside the content file that holds its packs."""
+_INFO = "SELECT id, digest, codec, size, stored_size FROM chunk"
+_TOTALS = (
+    "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(stored_size), 0), (SELECT generation FROM meta) FROM chunk"
+)
+_READ = (
+    "SELECT chunk.id, chunk_data.data, chunk.stored_size, chunk.position, pack.name, pack.size"
+    " FROM chunk LEFT JOIN chunk_data ON chunk_data.id = chunk.id LEFT JOIN pack ON pack.id = chunk.pack"
+    " WHERE chunk.id BETWEEN ? AND ?"
+)
+_PAGE_IDS = 4096
+_STORED_BYTES_MAX = 16 << 20
+"""A row that claims more stored bytes for a chunk is damaged, and gets no memory for them."""
+
+
+def _pack_name() -> str:
+    return secrets.token_hex(16)
+
+
+class SqliteContent:
+    """See ``ports.content.ContentStore``. Opening costs nothing: files are made and opened when first needed.
+
+    ``path``        the content file, or ``:memory:``; the folder it is in must exist
+    ``durability``  ``full``: a finished put survives a power loss; ``process``: a crash of the process; ``none``: only
+                    for stores made as scratch, nothing is promised
+    ``turn``        the turn of the writers of this file among processes. It is held for one slice at a time; the caller
+                    must not hold it when it calls a method of this class
+    ``pack_name``   gives names never given before; injected for tests
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        durability: Durability = "full",
+        turn: FileTurn | ThreadTurn | None = None,
+        read_only: bool = False,
+        busy_s: float = limits.BUSY_TIMEOUT_S,
+        pack_name: Callable[[], str] = _pack_name,
+    ) -> None:
+        self._sync = durability != "none"
+        self._pack_name = pack_name
+        self._packs = None if path == MEMORY else PackFiles(Path(path).parent / PACK_FOLDER)
+        self._connections = ContentConnections(
+            path, durability=durability, turn=turn or ThreadTurn(), read_only=read_only, busy_s=busy_s
+        )
+
+    def append(self) -> SqliteAppender:
+        """Start a put. Raises ReadOnly when this handle does not write (any more)."""
+        self._connections.check_writable()
+        return SqliteAppender(self._connections, self._packs, self._pack_name, sync=self._sync)
+
+    def generation(self) -> int:
+        """How often chunks were removed; 0 while there is no content file."""
+        with self._connections.reading("read the generation of the content") as connection:
+            if connection is None:
+                return 0
+            return int(next(connection.execute("SELECT generation FROM meta"))[0])
+
+    def missing(self, ids: Iterable[int]) -> list[int]:
+        """Those of ``ids`` that have no chunk, ascending."""
+        wanted = sorted(set(ids))
+        there: set[int] = set()
+        for page in _pages(wanted):
+            there.update(row[0] for row in self._rows("SELECT id FROM chunk WHERE id BETWEEN ? AND ?", page))
+        return [number for number in wanted if number not in there]
+
+    def infos(self, ids: Iterable[int]) -> dict[int, ChunkInfo]:
+        """What is known about these chunks, by id; a read transaction a page."""
+        found: dict[int, ChunkInfo] = {}
+        for page in _pages(sorted(set(ids))):
+            found.update((row[0], ChunkInfo(*row)) for row in self._rows(_INFO + " WHERE id BETWEEN ? AND ?", page))
+        return found
+
+    def read(self, ids: Iterable[int]) -> dict[int, bytes]:
+        """Stored bytes by id. Where a pack is shorter than its rows say, what is there comes back, to be found out."""
+        found: dict[int, bytes] = {}
+        by_pack: dict[str, list[tuple[int, int, int]]] = {}
+        for number, data, length, position, pack, pack_size in self._rows(_READ, sorted(set(ids))):
+            if pack is None:
+                if data is not None:
+                    found[number] = data
+            elif pack.isalnum() and _is_within(position, length, pack_size):
+                by_pack.setdefault(pack, []).append((number, position, length))
+        for pack, places in by_pack.items():
+            found.update(self._read_pack(pack, places))
+        return found
+
+    def scan(self, after: int, limit: int) -> list[ChunkInfo]:
+        """At most ``limit`` chunks with ids above ``after``, ascending."""
+        with self._connections.reading("list chunks") as connection:
+            if connection is None:
+                return []
+            return [
+                ChunkInfo(*row)
+                for row in connection.execute(_INFO + " WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
+            ]
+
+    def stats(self) -> ContentStats:
+        """Totals over all chunks."""
+        with self._connections.reading("count chunks") as connection:
+            row = (0, 0, 0, 0) if connection is None else next(connection.execute(_TOTALS))
+        return ContentStats(*row)
+
+    def checkpoint(self) -> None:
+        """Make everything finished so far survive a power loss. Call it before the main file is checkpointed."""
+        self._connections.checkpoint()
+
+    def poison(self) -> None:
+        """In a forked child: never touch the parent's files again."""
+        self._connections.poison()
+
+    def close(self) -> None:
+        """Let go of the files; puts in progress fail. Twice is allowed."""
+        self._connections.close()
+
+    def _rows(self, sql: str, ids: Iterable[int]) -> list[Any]:
+        """Rows of a query over a range of ids, for all runs in ``ids`` (ascending), from one consistent state."""
+        rows: list[Any] = []
+        with self._connections.reading("read chunks") as connection:
+            if connection is not None:
+                for run in _runs(ids):
+                    rows.extend(connection.execute(sql, run))
+        return rows
+
+    def _read_pack(self, name: str, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, bytes]]:
+        if self._packs is None:
+            return
+        spans = [(position, size) for _, position, size in places]
+        for (number, _, _), data in zip(places, self._packs.read(name, spans), strict=True):
+            yield number, data
+
+
+def _is_within(position: int | None, length: int, pack_size: int) -> bool:
+    """Whether a place in a pack can be meant: a damaged row must not cost memory or a strange system call."""
+    return position is not None and 0 <= position <= pack_size - length and 0 <= length <= _STORED_BYTES_MAX
+
+
+def _pages(ids: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), _PAGE_IDS):
+        yield ids[start : start + _PAGE_IDS]
+
+
+def _runs(ids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending ids as (first, last) of runs without a gap: chunks stored together are read by one query."""
+    first = last = None
+    for number in ids:
+        if first is None or last is None:
+            first = number
+        elif number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    if first is not None and last is not None:
+        yield first, last

@@ -1,0 +1,281 @@
+"""The connections of a content file: one that writes, a few that read, opened when first needed.
+
+What must stay true: the file is only ever opened by SQLite; writing happens in one transaction under the writers' turn;
+a read transaction ends before its method returns; after a failed sync nothing is written again; in a forked child the
+parent's connections are neither used nor closed. A store that never had large content has no content file: reading then
+finds nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import apsw
+
+from llmspell.adapters.sqlite.checkpoint import Checkpointer
+from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
+from llmspell.adapters.sqlite.errors import forbids_writing, map_error
+from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
+from llmspell.schema import APPLICATION_ID, script
+
+PAGE_BYTES = 16 << 10
+CONTENT_FORMAT = 1
+"""Format of the content file; a higher one is refused by name."""
+_CACHE_KIB = 4096
+_READERS_MAX = 4
+_WAL_PAGES_MAX = 4096
+"""WAL pages (64 MiB) at which the committing thread checkpoints itself, because the background has not kept up."""
+_PAGES_SCALE = PAGE_BYTES // 4096
+"""The checkpointer counts pages of the main file's size."""
+
+_inherited: list[object] = []
+
+
+class ContentConnections:
+    """Threads may share it. ``path`` may be ``:memory:``, where one connection does everything under a lock."""
+
+    def __init__(
+        self, path: Path | str, *, durability: Durability, turn: FileTurn | ThreadTurn, read_only: bool, busy_s: float
+    ) -> None:
+        self._path = path
+        self._durability: Durability = durability
+        self._turn = turn
+        self._read_only = read_only
+        self._busy_s = busy_s
+        self._lock = threading.RLock()
+        self._writer: apsw.Connection | None = None
+        self._checkpointer: Checkpointer | None = None
+        self._readers: list[apsw.Connection] = []
+        self._wal_pages = 0
+        self._failed: LlmspellError | None = None
+        self._forked = False
+        self._closed = False
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[apsw.Connection | None]:
+        """A connection in one consistent state, or None while there is no content file. Raises mapped errors."""
+        self._check_open()
+        try:
+            if self._path == MEMORY:
+                with self._lock:
+                    yield self._writer
+            else:
+                yield from self._read_on_file()
+        except apsw.Error as exc:
+            raise map_error(exc, doing) from exc
+
+    def _read_on_file(self) -> Iterator[apsw.Connection | None]:
+        connection = self._readers.pop() if self._readers else self._open_reader()
+        if connection is None:
+            yield None
+            return
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+        except BaseException:
+            connection.close()
+            raise
+        self._keep(connection)
+
+    def _keep(self, connection: apsw.Connection) -> None:
+        if self._closed or len(self._readers) >= _READERS_MAX:
+            connection.close()
+        else:
+            self._readers.append(connection)
+
+    def _open_reader(self) -> apsw.Connection | None:
+        if not Path(self._path).exists():
+            return None
+        connection = connect(self._path, "reader", self._durability, read_only=True, page_bytes=PAGE_BYTES)
+        try:
+            self._tune(connection)
+            if _is_ours(connection, self._path):
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()  # Another process is just making the file; what it holds is not committed yet.
+        return None
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[apsw.Connection]:
+        """A connection in a transaction that commits at the end of the block, and rolls back if it raises.
+
+        Takes the writers' turn meanwhile. Raises Busy, ReadOnly, StorageFailed.
+        """
+        with self._turn_taken():
+            try:
+                connection = self._open_writer()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        with suppress(apsw.Error):  # What made the block fail says more.
+                            connection.execute("ROLLBACK")
+                    raise
+                self._bound_wal()
+            except apsw.Error as exc:
+                raise self.note(map_error(exc, doing)) from exc
+
+    def note(self, error: LlmspellError) -> LlmspellError:
+        """Remember an error after which nothing may be written; gives it back to be raised."""
+        if forbids_writing(error):
+            self._failed = error
+        return error
+
+    def check_writable(self) -> None:
+        """Raise what a write would raise before it starts."""
+        self._check_open()
+        if self._read_only:
+            raise ReadOnly(f"{self._path} was opened read-only")
+        if self._failed is not None:
+            raise ReadOnly(
+                f"writing to {self._path} failed earlier ({self._failed}); this handle takes no more content",
+                code="read-only-after-failure",
+                hint="check the disk, then open the store again",
+            ) from self._failed
+
+    def checkpoint(self) -> None:
+        """Bring all commits of all processes into the synced file. Raises Busy, StorageFailed."""
+        self.check_writable()
+        if self._path == MEMORY or not Path(self._path).exists():
+            return
+        with self._turn_taken():
+            try:
+                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
+            except apsw.Error as exc:
+                raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
+
+    @contextmanager
+    def _turn_taken(self) -> Iterator[None]:
+        self.check_writable()
+        if not self._lock.acquire(timeout=self._busy_s):
+            raise Busy(f"another thread has been writing to {self._path} for {self._busy_s:g} s")
+        try:
+            self._turn.acquire(self._busy_s)
+            try:
+                self.check_writable()  # It may have failed or been closed while this thread waited.
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            self._lock.release()
+
+    def _open_writer(self) -> apsw.Connection:
+        if self._writer is not None:
+            return self._writer
+        connection = connect(self._path, "writer", self._durability, page_bytes=PAGE_BYTES)
+        try:
+            self._tune(connection)
+            if not _is_ours(connection, self._path):
+                _create_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if self._path != MEMORY:
+            self._checkpointer = Checkpointer(self._path, self._turn)
+            connection.set_wal_hook(self._after_commit)
+        self._writer = connection
+        return connection
+
+    def _tune(self, connection: apsw.Connection) -> None:
+        connection.set_busy_timeout(int(self._busy_s * 1000))
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute("PRAGMA cell_size_check=ON")
+
+    def _after_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._wal_pages = pages
+        if self._checkpointer is None:
+            return apsw.SQLITE_OK
+        return self._checkpointer.after_commit(connection, name, pages * _PAGES_SCALE)
+
+    def _bound_wal(self) -> None:
+        if self._wal_pages < _WAL_PAGES_MAX:
+            return
+        self._wal_pages = 0
+        # Busy: the background is at it. Full: what was committed stays in the WAL, which is as durable as it was.
+        with suppress(apsw.BusyError, apsw.FullError):
+            self._run_checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _run_checkpoint(self, mode: int) -> None:
+        connection = connect(self._path, "checkpointer", "full", page_bytes=PAGE_BYTES)
+        try:
+            connection.set_busy_timeout(int(self._busy_s * 1000))
+            connection.wal_checkpoint(mode=mode)
+        finally:
+            connection.close()
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connections and leave an empty WAL behind if no other process is in the way. Twice is allowed."""
+        if self._closed or self._forked:
+            return
+        with self._lock:
+            self._closed = True
+            while self._readers:
+                self._readers.pop().close()
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        if self._checkpointer is not None:
+            self._checkpointer.close()  # Last, because the last one to close takes the WAL away.
+
+    def poison(self) -> None:
+        """In a forked child: refuse every use, and keep the parent's connections from ever being closed there."""
+        self._forked = True
+        kept = (self._writer, tuple(self._readers), self._checkpointer)
+        _inherited.append(kept)
+        # The list is emptied when the interpreter ends, which would close the connections; one more reference stays.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+    def _check_open(self) -> None:
+        if self._forked:
+            raise StorageFailed(
+                f"{self._path} was opened before a fork; the child must open it again",
+                code="forked",
+                hint="open the store after forking",
+            )
+        if self._closed:
+            raise StorageFailed(f"{self._path} is closed", code="closed")
+
+
+def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
+    """True when the file has our tables, False when it is empty. Raises for anything else."""
+    mark = connection.pragma("application_id")
+    found = connection.pragma("user_version")
+    if (mark, found) == (0, 0) and connection.pragma("schema_version") == 0:
+        return False
+    if mark != APPLICATION_ID:
+        raise Corrupt(f"{path} is not the content file of a store", code="not-a-database")
+    if found != CONTENT_FORMAT:
+        raise NeedsMigration(f"{path} has content format {found}; this version reads {CONTENT_FORMAT}")
+    return True
+
+
+def _create_tables(connection: apsw.Connection) -> None:
+    """Make the tables in one transaction; the caller holds the turn, so nobody else is at it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(script("content.sql"))
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", CONTENT_FORMAT)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,149 @@
+"""Pack files: append-only files for the far part of large contents.
+
+Bytes in SQLite's WAL mode are written twice, which a stream of a gigabyte would feel. So an appender that stores more
+than some MiB goes on in a file of its own, whose chunks have rows like all others. What must stay true: only the put
+that made a pack writes to it, at its end; bytes are synced before the rows that name them are committed; a pack is
+never changed afterwards. What a crash leaves beyond the rows is never read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from llmspell.adapters.sqlite.errors import map_os_error
+from llmspell.adapters.sqlite.folder import sync_folder
+
+Buffer = bytes | memoryview
+_BUFFERS_MAX = 256
+
+
+class Pack:
+    """A pack while it is written. One thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = path.stem
+        self.size = 0
+        """Bytes written so far, which is where the next ones go."""
+        self._is_listed = False
+        try:
+            path.parent.mkdir(exist_ok=True)
+            self._file = path.open("xb", buffering=0)
+        except OSError as exc:
+            raise map_os_error(exc, f"create {path}") from exc
+
+    def write(self, buffers: Sequence[Buffer]) -> None:
+        """Append the buffers one after the other. Raises StorageFailed."""
+        try:
+            for start in range(0, len(buffers), _BUFFERS_MAX):
+                _write_all(self._file, buffers[start : start + _BUFFERS_MAX])
+        except OSError as exc:
+            raise map_os_error(exc, f"write to {self._path}") from exc
+        self.size += sum(map(len, buffers))
+
+    def sync(self) -> None:
+        """Make what was written, and the name of the file, survive a power loss. Raises StorageFailed."""
+        try:
+            _sync_file(self._file.fileno())
+            if not self._is_listed:
+                sync_folder(self._path.parent)
+                sync_folder(self._path.parent.parent)
+                self._is_listed = True
+        except OSError as exc:
+            raise map_os_error(exc, f"sync {self._path}", syncing=True) from exc
+
+    def close(self) -> None:
+        """Let go of the file; nothing is synced."""
+        with suppress(OSError):  # Whatever close() could report about the bytes, sync() has reported before.
+            self._file.close()
+
+    def remove(self) -> None:
+        """Close and delete a pack that no row names. One that cannot be deleted is left to collect."""
+        self.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+
+class PackFiles:
+    """The packs of one content file, in a folder of their own beside it."""
+
+    _SUFFIX = ".pack"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, name: str) -> Pack:
+        """A new, empty pack. Raises StorageFailed."""
+        return Pack(self._folder / (name + self._SUFFIX))
+
+    def read(self, name: str, spans: Iterable[tuple[int, int]]) -> list[bytes]:
+        """The bytes of each (position, length); fewer where the file ends before, none when it is gone.
+
+        Raises StorageFailed when the system does not give what is there.
+        """
+        path = self._folder / (name + self._SUFFIX)
+        try:
+            with path.open("rb", buffering=0) as file:
+                return [_read_span(file, position, length) for position, length in spans]
+        except FileNotFoundError:
+            return [b"" for _ in spans]
+        except OSError as exc:
+            raise map_os_error(exc, f"read {path}") from exc
+
+
+def _read_span(file: io.FileIO, position: int, length: int) -> bytes:
+    file.seek(position)
+    data = file.read(length)
+    while len(data) < length:
+        more = file.read(length - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+if hasattr(os, "writev"):
+
+    def _write_all(file: io.FileIO, buffers: Sequence[Buffer]) -> None:
+        written = os.writev(file.fileno(), buffers)
+        if written < sum(map(len, buffers)):
+            _write_each(file, buffers, skip=written)
+
+else:
+
+    def _write_all(file: io.FileIO, buffers: Sequence[Buffer]) -> None:
+        _write_each(file, buffers, skip=0)
+
+
+def _write_each(file: io.FileIO, buffers: Sequence[Buffer], *, skip: int) -> None:
+    """Write what is left after the first ``skip`` bytes, however little the system takes at a time."""
+    for buffer in buffers:
+        if skip >= len(buffer):
+            skip -= len(buffer)
+            continue
+        rest = memoryview(buffer)[skip:]
+        skip = 0
+        while rest:
+            rest = rest[file.write(rest) :]
+
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def _sync_file(descriptor: int) -> None:
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+
+elif hasattr(os, "fdatasync"):
+
+    def _sync_file(descriptor: int) -> None:
+        os.fdatasync(descriptor)
+
+else:
+
+    def _sync_file(descriptor: int) -> None:
+        os.fsync(descriptor)

@@ -1,0 +1,141 @@
+"""The port under large content: chunks by digest, kept once, read back by id.
+
+Contract (every adapter):
+
+- A chunk is immutable. Its id is a positive integer that is never given to another chunk, also not after the chunk was
+  collected; its digest is BLAKE3 of its bytes before compression. The adapter stores and returns; whether bytes match
+  their digest is checked above it.
+- ``append`` opens one put. What it was given is durable, at the durability the store was opened with, once ``finish``
+  has returned; until then any part of it may be stored or not. Chunks that no one refers to are harmless: a later
+  collect takes them. Memory of a put stays bounded however much it is given.
+- ``generation`` grows whenever chunks are removed. A put notes it before its first ``known`` and, if it moved, asks
+  ``missing`` inside the unit that names the chunks.
+- Methods of the store may be called from any thread; an ``Appender`` belongs to one thread at a time. No method keeps a
+  read transaction open when it returns. None is to be called while the caller holds the turn it gave to this store.
+- Errors: Busy, StorageFailed (``disk-full``: usable again later; ``sync-failed``, ``io-failed``: ReadOnly from then
+  on), Corrupt for a damaged file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Buffer = bytes | memoryview
+
+
+class Turnstile(Protocol):
+    """The right to write to one file, one holder at a time among threads and processes."""
+
+    def acquire(self, timeout_s: float) -> None:
+        """Take the turn, or raise Busy after ``timeout_s``."""
+        ...
+
+    def release(self) -> None:
+        """Give the turn back."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """One chunk on its way in. Identity matters: a chunk met twice in a put is one object, numbered once.
+
+    ``stored`` is what to write; None once it is written, or when the store had it before. ``id`` is 0 until the chunk
+    has a row. ``size`` is before compression, ``stored_size`` after, both in bytes.
+    """
+
+    digest: bytes
+    size: int
+    codec: int = 0
+    stored_size: int = 0
+    stored: Buffer | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkInfo:
+    """What the store knows about a chunk without reading it."""
+
+    id: int
+    digest: bytes
+    codec: int
+    size: int
+    stored_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStats:
+    """Totals over all chunks: their number, and their bytes before and after compression."""
+
+    chunks: int
+    size: int
+    stored_size: int
+    generation: int
+
+
+class Appender(Protocol):
+    """One put in progress."""
+
+    def known(self, digests: Sequence[bytes]) -> dict[bytes, Chunk]:
+        """Those of ``digests`` that need not be given again, as the chunks to append instead."""
+        ...
+
+    def append(self, chunks: Iterable[Chunk]) -> None:
+        """Take the next chunks of the content, in order; new ones carry ``stored``. May write and wait for the disk."""
+        ...
+
+    def finish(self) -> Sequence[int]:
+        """Store the rest and give the ids of all chunks appended, in order, repeated where they repeat."""
+        ...
+
+    def abort(self) -> None:
+        """Give the put up. Nothing is to be called afterwards; calling it twice is allowed."""
+        ...
+
+
+class ContentStore(Protocol):
+    """Chunks of one store."""
+
+    def append(self) -> Appender:
+        """Start a put. Raises ReadOnly when this handle does not write."""
+        ...
+
+    def generation(self) -> int:
+        """How often chunks were removed; 0 in a new store."""
+        ...
+
+    def missing(self, ids: Iterable[int]) -> list[int]:
+        """Those of ``ids`` that have no chunk, ascending. Costs a few µs an id."""
+        ...
+
+    def infos(self, ids: Iterable[int]) -> dict[int, ChunkInfo]:
+        """What is known about these chunks, by id; those missing are left out."""
+        ...
+
+    def read(self, ids: Iterable[int]) -> dict[int, bytes]:
+        """Stored bytes by id, as they are; those missing are left out. The caller bounds how much that is."""
+        ...
+
+    def scan(self, after: int, limit: int) -> list[ChunkInfo]:
+        """At most ``limit`` chunks with ids above ``after``, ascending."""
+        ...
+
+    def stats(self) -> ContentStats:
+        """Totals. Costs a scan of the chunk rows (not of their bytes)."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Make everything finished so far survive a power loss, whatever the durability of this handle.
+
+        Call it before the file that refers to these chunks is synced by a checkpoint of its own.
+        """
+        ...
+
+    def poison(self) -> None:
+        """In a forked child: never touch the parent's files again. Later calls raise StorageFailed (``forked``)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files. Puts in progress fail."""
+        ...
