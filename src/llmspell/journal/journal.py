@@ -60,6 +60,10 @@ class Writer:
         self.at = 0
         self.learned: dict[str, tuple[int, bytes]] | None = None
 
+    def known(self, name: str) -> tuple[int, bytes] | None:
+        """Id and salt of a scope that was committed before; the quick half of ``scope``."""
+        return self._journal.scopes.get(name)
+
     async def scope(self, name: str) -> tuple[int, bytes]:
         """Id and salt of a scope, made on its first use."""
         journal = self._journal

@@ -16,8 +16,7 @@ from llmspell.errors import NeedsMigration
 from llmspell.ports.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """An entry as its ``apply`` sees it: where it stands, whose it is, and its decoded payload."""
 
     seq: int

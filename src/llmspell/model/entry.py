@@ -12,9 +12,9 @@ to 16 bytes, for the same reason.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 from blake3 import blake3
 
 from llmspell.model.clock import to_datetime
@@ -57,8 +57,7 @@ class Head(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One entry as read back, its hash checked. Times are nanoseconds since the Unix epoch.
 
     ``at`` never decreases along the journal; ``clock`` is what the wall clock said. ``payload`` is None when it was

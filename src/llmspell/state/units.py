@@ -19,7 +19,7 @@ async def set_key(
     writer: Writer, scope_name: str, key: str, raw: msgspec.Raw, if_version: int | None, expires_at: int | None
 ) -> int:
     """Set one key if it has the version asked for; returns the new version."""
-    scope = await writer.scope(scope_name)
+    scope = writer.known(scope_name) or await writer.scope(scope_name)
     row = await writer.one(_ROW, (scope[0], key))
     if row is None:
         version, previous = 0, 0

@@ -37,13 +37,13 @@ class BlockingDatabase:
 
     async def write(self, unit: Unit[T], *, strong: bool = False) -> T:
         """Commit a unit and return its result; blocks the thread until then."""
-        mine = _Waiting(unit, strong)
-        self._queue.append(mine)
-        with self._mutex:
-            if mine.outcome is None:
-                self._commit_waiting()
-        outcome = mine.outcome
-        assert outcome is not None
+        if not self._queue and self._mutex.acquire(blocking=False):
+            try:
+                outcome = self.engine.commit((unit,), strong=strong)[0]
+            finally:
+                self._mutex.release()
+        else:
+            outcome = self._queue_up(_Waiting(unit, strong))
         if outcome.error is not None:
             raise outcome.error
         result: T = outcome.value
@@ -56,6 +56,13 @@ class BlockingDatabase:
     async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         """The first row of a single statement, inline."""
         return self.engine.read_one(sql, args)
+
+    def _queue_up(self, mine: _Waiting) -> Outcome:
+        self._queue.append(mine)
+        with self._mutex:
+            while mine.outcome is None:
+                self._commit_waiting()
+        return mine.outcome
 
     def _commit_waiting(self) -> None:
         batch = []

@@ -18,8 +18,8 @@ from llmspell.adapters.sqlite.connection import connect
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy
 
-_START_PAGES = 1000
-"""WAL pages (4 MiB) after which a passive checkpoint is due."""
+_START_PAGES = 2000
+"""WAL pages (8 MiB) written since the last checkpoint after which the next one is due."""
 _FINISH_PAGES = 8000
 """WAL pages (32 MiB) after which the checkpoint finishes under the writers' turn."""
 _TURN_TIMEOUT_S = 5.0
@@ -32,6 +32,7 @@ class Checkpointer:
         self._path = path
         self._turn = turn
         self._pages = 0
+        self._done_pages = 0
         self._due = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
@@ -40,7 +41,10 @@ class Checkpointer:
     def after_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         """Note how long the WAL is; called by SQLite after each commit, in the committing thread."""
         self._pages = pages
-        if pages >= _START_PAGES and not self._due.is_set():
+        if pages < self._done_pages:
+            self._done_pages = 0  # A writer started the WAL over.
+        if pages - self._done_pages >= _START_PAGES:
+            self._done_pages = pages
             self._due.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="llmspell-checkpoint", daemon=True)

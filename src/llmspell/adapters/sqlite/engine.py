@@ -105,6 +105,8 @@ class Engine:
         self.read_only = read_only
         self.listeners: list[Callable[[list[Any]], None]] = []
         self._failed: BaseException | None = None
+        self._head: Head | None = None
+        self._head_version = 0
         self._closed = False
         self._forked = False
         self._readers: list[apsw.Connection] = []
@@ -146,7 +148,8 @@ class Engine:
         ``strong`` syncs the WAL with this commit, and with it everything acknowledged before. Raises when the batch as a
         whole failed (disk, busy, retired); then nothing of it is stored.
         """
-        self.check_writable()
+        if self._failed is not None or self._closed or self._forked or self.read_only:
+            self.check_writable()
         connection = self.writer
         raised = strong and self.durability == "process"
         try:
@@ -172,22 +175,35 @@ class Engine:
 
         Failures of the batch come as the error of each outcome.
         """
-        deadline = time.monotonic() + limits.BUSY_TIMEOUT_S
+        turn = self.turn
+        if turn.try_acquire():
+            try:
+                return self.run_batch(units, strong=strong)
+            except Busy:
+                pass
+            except Exception as exc:
+                return [Outcome(error=exc) for _ in units]
+            finally:
+                turn.release()
         try:
-            while True:
-                self.check_writable()
-                self.turn.acquire(max(0.0, deadline - time.monotonic()))
-                try:
-                    return self.run_batch(units, strong=strong)
-                except Busy:
-                    # Somebody who does not use the turnstile (an SQLite shell) holds the write lock.
-                    if time.monotonic() >= deadline:
-                        raise
-                finally:
-                    self.turn.release()
-                time.sleep(_FOREIGN_WAIT_S)
+            return self._commit_patiently(units, strong)
         except Exception as exc:
             return [Outcome(error=exc) for _ in units]
+
+    def _commit_patiently(self, units: Sequence[Unit[Any]], strong: bool) -> list[Outcome]:
+        deadline = time.monotonic() + limits.BUSY_TIMEOUT_S
+        while True:
+            self.check_writable()
+            self.turn.acquire(max(0.0, deadline - time.monotonic()))
+            try:
+                return self.run_batch(units, strong=strong)
+            except Busy:
+                # Somebody who does not use the turnstile (an SQLite shell) holds the write lock.
+                if time.monotonic() >= deadline:
+                    raise
+            finally:
+                self.turn.release()
+            time.sleep(_FOREIGN_WAIT_S)
 
     def _attempt(self, connection: apsw.Connection, units: Sequence[Unit[Any]]) -> tuple[list[Outcome], Batch]:
         batch = self._begin(connection)
@@ -206,8 +222,16 @@ class Engine:
                 batch.head = marks[0]
                 del batch.announced[marks[1] :]
                 outcomes.append(Outcome(error=_unit_error(exc)))
-        connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
+        self._end(connection, batch)
         return outcomes, batch
+
+    def _end(self, connection: apsw.Connection, batch: Batch) -> None:
+        if batch.dirty:
+            connection.execute("COMMIT")
+        else:
+            connection.execute("ROLLBACK")
+        self._head = batch.head
+        self._head_version = connection.data_version()
 
     def _attempt_each(self, connection: apsw.Connection, units: Sequence[Unit[Any]]) -> tuple[list[Outcome], Batch]:
         """The batch again, a savepoint around each unit, still one commit: the price of a unit that failed late."""
@@ -226,20 +250,27 @@ class Engine:
                 del batch.announced[marks[1] :]
                 outcomes.append(Outcome(error=_unit_error(exc)))
             connection.execute("RELEASE unit")
-        connection.execute("COMMIT")
+        self._end(connection, batch)
         return outcomes, batch
 
     def _begin(self, connection: apsw.Connection) -> Batch:
         execute = connection.execute
         execute("BEGIN IMMEDIATE")
-        row = next(execute(_HEAD), None)
+        # Inside the write lock SQLite's data version tells for certain whether anybody committed since our last commit.
+        if self._head is None or connection.data_version() != self._head_version:
+            self._head = self._read_head(connection)
+        return Batch(execute, self._head)
+
+    def _read_head(self, connection: apsw.Connection) -> Head:
+        row = next(connection.execute(_HEAD), None)
         if row is None:
-            return Batch(execute, Head(0, GENESIS, 0))
+            return Head(0, GENESIS, 0)
         if row[3] == RETIRED:
             raise StorageFailed(f"{self.path} was replaced by a restore; open the store again", code="retired")
-        return Batch(execute, Head(row[0], row[1], row[2]))
+        return Head(row[0], row[1], row[2])
 
     def _roll_back(self, connection: apsw.Connection) -> None:
+        self._head = None
         if connection.in_transaction:
             with suppress(apsw.Error):  # The first error is the one to report; SQLite may have rolled back already.
                 connection.execute("ROLLBACK")
