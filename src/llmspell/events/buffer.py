@@ -9,9 +9,9 @@ policy decides is only what *this* subscriber sees:
                  loses nothing
 ``reject``       the subscription ends: after what is buffered, its receiver gets LimitExceeded (code ``overflow``)
 
-A *paced* event (history that was committed before the subscription began) is treated as under ``block`` whatever the
-policy: the journal holds it, nobody needs it fast, and a subscription from the start of a long store would otherwise
-drop nearly all of it.
+A *paced* event is treated as under ``block`` whatever the policy. That is history, committed before the subscription
+began, and what follows while history is still in the buffer: the journal holds it, nobody needs it fast, and a
+subscription from the start of a long store would otherwise drop nearly all of it.
 
 Memory is bounded by count, not by size: at most ``limit`` events.
 """
@@ -99,6 +99,11 @@ class Buffer:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    @property
+    def oldest_seq(self) -> int | None:
+        """The seq of the event that would be taken next, None when empty."""
+        return self._events[0].seq if self._events else None
 
     @property
     def has_room(self) -> bool:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 
 from llmspell.errors import InvalidInput
 from llmspell.model.limits import EVENT_TYPE_CHARS_MAX
@@ -36,7 +36,8 @@ PATTERNS_CACHED_MAX = 256
 VERDICTS_CACHED_MAX = 1024
 
 Resolve = Callable[[str], Iterable[str]]
-"""Gives the event types of today that a name of the original project stood for; nothing for any other name."""
+"""Gives the event types (or patterns) of today that a name of the original project stood for; for any other name,
+nothing or the name itself."""
 
 _SPECIAL = frozenset("*?[]{},\\")
 # A piece is the regular expression of one element of a glob; these three have a meaning to the layout as well.
@@ -104,11 +105,11 @@ def check_event_type(text: str) -> str:
 
 @lru_cache(maxsize=PATTERNS_CACHED_MAX)
 def _compile(text: str, resolve: Resolve) -> Pattern:
-    # Aliases have no wildcards; parsing first keeps a malformed pattern away from the table.
-    globs = _Parser(text).globs()
-    names = (name for name in resolve(text) if name != text) if _SPECIAL.isdisjoint(text) else ()
-    expressions = [_expression(text, pieces) for pieces in globs]
-    expressions.extend(_expression(name, pieces) for name in names for pieces in _Parser(name).globs())
+    # Parsed before it is resolved: a malformed pattern is refused as such, and by its own text.
+    expressions = [_expression(text, pieces) for pieces in _Parser(text).globs()]
+    for name in resolve(text):
+        if name != text:
+            expressions.extend(_expression(name, pieces) for pieces in _Parser(name).globs())
     return Pattern(text, "|".join(expressions))
 
 
@@ -238,12 +239,14 @@ def _segment(text: str, segment: Sequence[str]) -> str:
         if len(segment) > 1:
             raise _refuse(text, "stars", "'**' is a segment of its own; within a segment use '*'")
         return _TWO_STARS
+    if any(pair == (_STAR, _STAR) for pair in pairwise(segment)):
+        raise _refuse(text, "stars", "a '*' within braces does not stand beside another one")
     first, *rest = ["".join(run) for run in _split(segment, _STAR)]
     if not rest:
         return rf"{first}\."
     *middle, last = rest
     absorbed = "".join(rf"(?>[^.]*?{run})" for run in middle if run)
-    # A segment has a character even where braces put nothing but stars into it.
+    # The look-ahead: a star that stands alone takes a whole segment, and no segment is empty.
     return rf"(?>(?!\.){first}{absorbed}[^.]*{last}\.)"
 
 
