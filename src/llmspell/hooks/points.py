@@ -1,0 +1,202 @@
+"""Which result is allowed at which point, and what it does there: data, for the runner and the documents.
+
+What must stay true: a result that is not in a point's row is refused (the hook counts as failed, ``InvalidInput``),
+and a row promises nothing that the room behind it does not do. A custom point allows everything, because whoever
+triggers it is handed the outcome; so do the moments of agents, tools and workflows, for whoever runs those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from llmspell.errors import InvalidInput
+from llmspell.hooks.results import (
+    RESULT_TYPES,
+    Cache,
+    Cancel,
+    Continue,
+    Fork,
+    HookResult,
+    Modified,
+    Redirect,
+    Replace,
+    Retry,
+    Skipped,
+    result_name,
+)
+from llmspell.model import limits
+from llmspell.model.keys import check_key
+from llmspell.model.names import POINTS, canonical_point, is_custom_point
+
+Effects = dict[type[HookResult], str]
+Check = Callable[[str, Any], None]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One row: the results allowed at a point, each with what it does there.
+
+    ``fields`` are those that Modified may change, with their checks, None for any field. ``target`` is the field that a
+    Redirect changes, ``stale`` the fields that say something about the old target. ``handed`` marks points whose
+    outcome goes to whoever triggered them: Retry and Redirect are not carried out by the run there.
+    """
+
+    effects: Effects
+    fields: dict[str, Check] | None = msgspec.field(default_factory=dict)
+    target: str | None = None
+    check_target: Callable[[str], str] = str
+    stale: tuple[str, ...] = ()
+    handed: bool = False
+    deniable: bool = False
+    """Whether ``on_failure="deny"`` means something here: the operation can still be refused."""
+
+
+def _any(name: str, value: Any) -> None:
+    """Every JSON value will do; that it is one is checked for all fields alike."""
+
+
+def _text(name: str, value: Any) -> None:
+    if type(value) is not str:
+        raise InvalidInput(f"{name} is a str", code="invalid-result", field=name)
+
+
+def _name(name: str, value: Any) -> None:
+    if type(value) is not str or not 0 < len(value) <= limits.NAME_CHARS_MAX:
+        raise InvalidInput(
+            f"{name} is a str of 1 to {limits.NAME_CHARS_MAX} characters", code="invalid-result", field=name
+        )
+
+
+def _tags(name: str, value: Any) -> None:
+    if type(value) is not list or len(value) > limits.TAGS_MAX:
+        raise InvalidInput(f"{name} is a list of at most {limits.TAGS_MAX} tags", code="invalid-result", field=name)
+    for tag in value:
+        if type(tag) is not str or not 0 < len(tag) <= limits.TAG_CHARS_MAX:
+            raise InvalidInput(
+                f"a tag is a str of 1 to {limits.TAG_CHARS_MAX} characters", code="invalid-result", field=name
+            )
+
+
+def _table(name: str, value: Any) -> None:
+    if type(value) is not dict:
+        raise InvalidInput(f"{name} is a dict", code="invalid-result", field=name)
+
+
+def _artifact_name(target: str) -> str:
+    _name("target", target)
+    return target
+
+
+_LABELS: dict[str, Check] = {"name": _name, "tags": _tags, "metadata": _table}
+_GO_ON: Effects = {Continue: "go on", Skipped: "go on; the hook abstains"}
+_JUDGE: Effects = _GO_ON | {Cancel: "refuse: the caller gets Vetoed, nothing is written"}
+_WRITE: Effects = _JUDGE | {Retry: "run the point's hooks again after the delay, at most so many times"}
+_CHANGE: Effects = _WRITE | {Modified: "change {fields}; later hooks see it"}
+_HANDED: Effects = {
+    Continue: "go on",
+    Modified: "change the fields named; later hooks see it; in the outcome",
+    Cancel: "refuse; in the outcome",
+    Replace: "do not run, take this result; in the outcome",
+    Redirect: "take another target; in the outcome",
+    Retry: "do it again later; in the outcome",
+    Fork: "do these as well; in the outcome",
+    Cache: "keep the result under the key; in the outcome",
+    Skipped: "go on; the hook abstains",
+}
+
+OBSERVE = Rule(effects=_GO_ON)
+HANDED = Rule(effects=_HANDED, fields=None, handed=True, deniable=True)
+_REFUSABLE = Rule(effects=_WRITE, deniable=True)
+
+
+def _changing(fields: dict[str, Check]) -> Rule:
+    return Rule(effects=_CHANGE, fields=fields, deniable=True)
+
+
+# Points not named here: those of agents, tools and workflows are handed, before_ ones can be refused, others observe.
+_ROWS: dict[str, Rule] = {
+    "before_state_get": Rule(
+        effects=_JUDGE | {Replace: "answer with this result; the store is not read"}, deniable=True
+    ),
+    "after_state_get": Rule(
+        effects=_GO_ON | {Modified: "change {fields} as the caller gets it; the store keeps its own"},
+        fields={"value": _any},
+        deniable=True,
+    ),
+    "before_state_set": Rule(
+        effects=_CHANGE | {Redirect: "write to another key of the same scope; the point's hooks run again for it"},
+        fields={"value": _any},
+        target="key",
+        check_target=check_key,
+        stale=("old_value", "version"),
+        deniable=True,
+    ),
+    "before_session_create": _changing(_LABELS),
+    "before_session_update": _changing(_LABELS),
+    "before_session_fail": _changing({"reason": _text}),
+    "before_session_open": Rule(effects=_JUDGE, deniable=True),
+    "before_artifact_put": Rule(
+        effects=_CHANGE | {Redirect: "store under another name of the session; the point's hooks run again for it"},
+        fields=_LABELS,
+        target="name",
+        check_target=_artifact_name,
+        stale=("version",),
+        deniable=True,
+    ),
+    "before_artifact_get": Rule(effects=_JUDGE, deniable=True),
+    "before_artifact_update": _changing(_LABELS),
+    "before_event_publish": _changing({"data": _any, "tags": _tags}),
+}
+
+_HANDED_ROOMS = ("agent", "tool", "workflow")
+
+
+def _default(point: str) -> Rule:
+    parts = point.split("_")
+    room = parts[1] if parts[0] in {"before", "after"} else parts[0]
+    if room in _HANDED_ROOMS:
+        return HANDED
+    return _REFUSABLE if parts[0] == "before" else OBSERVE
+
+
+RULES: dict[str, Rule] = {point.name: _ROWS.get(point.name) or _default(point.name) for point in POINTS}
+
+
+def rule_of(point: str) -> Rule:
+    """The row of a canonical point; every custom point has the row HANDED."""
+    return HANDED if is_custom_point(point) else RULES[canonical_point(point)]
+
+
+def table() -> Iterator[tuple[str, str, str]]:
+    """(point, result, effect) for every allowed pair, in the order of the points; ``(custom)`` is any custom point."""
+    for point, rule in (*RULES.items(), ("(custom)", HANDED)):
+        named = ", ".join(rule.fields) if rule.fields is not None else ""
+        for kind in RESULT_TYPES:
+            if kind in rule.effects:
+                yield point, result_name(kind), rule.effects[kind].replace("{fields}", named)
+
+
+def markdown() -> str:
+    """The table of allowed results as a Markdown table, one row for each group of points that allow the same."""
+    groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    effects: dict[str, list[tuple[str, str]]] = {}
+    for point, result, effect in table():
+        effects.setdefault(point, []).append((result, effect))
+    for point, pairs in effects.items():
+        groups.setdefault(tuple(pairs), []).append(point)
+    lines = ["| Points | Result | What it does there |", "|---|---|---|"]
+    for allowed, points in groups.items():
+        named = ", ".join(f"`{point}`" for point in points)
+        lines += [
+            f"| {named if first else ''} | `{result}` | {effect} |" for first, (result, effect) in _flagged(allowed)
+        ]
+    lines.append(
+        "| everywhere | anything else | the hook counts as failed (`invalid-result`); its `on_failure` decides |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _flagged(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[bool, tuple[str, str]]]:
+    return ((index == 0, pair) for index, pair in enumerate(pairs))

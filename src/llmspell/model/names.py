@@ -1,0 +1,275 @@
+"""Names of points, kinds and event types: the one table that says which exist, and which other spellings mean them.
+
+Points say when (``before_state_set``: about to happen; ``after_state_set``: has happened and is committed). Kinds,
+which are the types of the store's own events, say what happened (``state.set``). What must stay true: every name is
+canonicalised here and nowhere else, a name has one meaning, and a point that does not exist is refused when it is
+named, so that no hook waits for a moment that never comes.
+
+Custom points are names with a dot whose first part is no room (``pipeline.validate``): whoever owns the moment triggers
+them. Event types other than those below are the users' own and pass as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from llmspell.errors import InvalidInput
+from llmspell.model import limits
+
+
+class Point(NamedTuple):
+    """A moment that hooks can be registered for; each is also accepted in CamelCase (``BeforeStateSet``)."""
+
+    name: str
+    moment: str
+    aliases: tuple[str, ...] = ()
+
+
+class Kind(NamedTuple):
+    """A kind of entry, and so the type of the event a subscriber sees."""
+
+    name: str
+    happened: str
+    aliases: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """One line of the printed table. ``canonical`` has several names where an alias stands for several kinds."""
+
+    sort: str
+    canonical: str
+    aliases: tuple[str, ...]
+    meaning: str
+
+
+def _pair(
+    room: str, verb: str, meaning: str, before: tuple[str, ...] = (), after: tuple[str, ...] = ()
+) -> tuple[Point, Point]:
+    return (
+        Point(f"before_{room}_{verb}", f"about to {meaning}", before),
+        Point(f"after_{room}_{verb}", f"done: {meaning}", after),
+    )
+
+
+POINTS: tuple[Point, ...] = (
+    *_pair("state", "get", "read a key", ("BeforeStateRead",), ("AfterStateRead",)),
+    *_pair("state", "set", "write a key", ("BeforeStateWrite",), ("AfterStateWrite",)),
+    *_pair("state", "delete", "delete a key"),
+    *_pair("state", "clear", "delete all keys of a scope"),
+    *_pair("state", "copy", "copy a scope to another"),
+    *_pair("state", "move", "move a scope to another"),
+    *_pair("state", "migrate", "change stored values to another schema version", (), ("StateMigration",)),
+    Point("state_conflict", "a write found another version than it relied on"),
+    *_pair("session", "create", "create a session", (), ("SessionStart", "session:start", "session:created")),
+    *_pair("session", "open", "open a session that exists"),
+    *_pair("session", "update", "change name, description, tags or metadata of a session"),
+    *_pair("session", "suspend", "suspend a session", (), ("session:suspend",)),
+    *_pair("session", "resume", "make a suspended or failed session active", (), ("session:resume",)),
+    *_pair("session", "complete", "complete a session", (), ("SessionEnd", "session:end")),
+    *_pair("session", "fail", "end a session with a reason"),
+    *_pair("session", "archive", "archive a session"),
+    *_pair("session", "unarchive", "take a session out of the archive"),
+    *_pair("session", "save", "save a session", (), ("SessionSave", "session:save")),
+    *_pair("session", "restore", "restore a saved session", (), ("SessionRestore", "session:restore")),
+    *_pair(
+        "session",
+        "checkpoint",
+        "mark a point of a session to return to",
+        (),
+        ("SessionCheckpoint", "session:checkpoint"),
+    ),
+    *_pair("session", "delete", "delete a session and what it owns"),
+    *_pair("artifact", "put", "store a version of an artifact", (), ("artifact:created", "artifact:stored")),
+    *_pair("artifact", "get", "read an artifact", (), ("artifact:accessed",)),
+    *_pair(
+        "artifact", "update", "change name, tags, description or metadata of an artifact", (), ("artifact:updated",)
+    ),
+    *_pair("artifact", "delete", "delete an artifact or a version", (), ("artifact:deleted",)),
+    *_pair("event", "publish", "publish an event", ("BeforeEventEmit",), ("AfterEventEmit",)),
+    Point("event_handler_error", "a subscriber's callback raised"),
+    *_pair("agent", "init", "make an agent ready"),
+    *_pair("agent", "execution", "run an agent"),
+    Point("agent_error", "an agent failed"),
+    *_pair("agent", "shutdown", "end an agent"),
+    *_pair("tool", "discovery", "look for tools"),
+    *_pair("tool", "execution", "call a tool"),
+    Point("tool_validation", "arguments of a tool call are being checked"),
+    Point("tool_error", "a tool failed"),
+    Point("before_workflow_start", "about to start a workflow"),
+    Point("workflow_stage_transition", "a workflow goes from one stage to the next"),
+    *_pair("workflow", "stage", "run one stage of a workflow"),
+    Point("workflow_checkpoint", "a workflow's progress was kept"),
+    Point("workflow_rollback", "a workflow goes back"),
+    Point("after_workflow_complete", "a workflow ended"),
+    Point("workflow_error", "a workflow failed"),
+    *_pair("backup", "create", "take a backup"),
+    *_pair("backup", "restore", "restore a backup"),
+    *_pair("migration", "apply", "apply a migration plan"),
+    *_pair("migration", "batch", "migrate one batch of values"),
+    Point("after_schema_register", "a schema was registered"),
+    Point("system_startup", "the store was opened"),
+    Point("system_shutdown", "the store is being closed"),
+    Point("configuration_change", "the configuration changed"),
+    Point("resource_limit_exceeded", "a stated limit was reached"),
+    Point("security_violation", "something forbidden was tried"),
+    Point("performance_threshold_exceeded", "an operation took longer than its threshold"),
+    Point("memory_usage_high", "memory passed its threshold"),
+    Point("cpu_usage_high", "processor time passed its threshold"),
+)
+
+KINDS: tuple[Kind, ...] = (
+    Kind("state.set", "a key was written", ("state.write", "state.written")),
+    Kind("state.deleted", "a key was deleted", ("state.delete",)),
+    Kind("state.cleared", "all keys of a scope were deleted", ("state.clear",)),
+    Kind("state.copied", "a scope was copied", ("state.copy",)),
+    Kind("state.moved", "a scope was moved", ("state.move",)),
+    Kind("state.expired", "keys reached the end of their time to live"),
+    Kind("session.created", "a session was created", ("session.start", "session.started", "session.create")),
+    Kind("session.updated", "a session's name, description, tags or metadata changed", ("session.update",)),
+    Kind("session.opened", "an existing session was opened", ("session.open",)),
+    Kind("session.suspended", "a session was suspended", ("session.suspend",)),
+    Kind("session.resumed", "a session became active again", ("session.resume",)),
+    Kind("session.completed", "a session was completed", ("session.complete",)),
+    Kind("session.failed", "a session ended with a reason", ("session.fail",)),
+    Kind("session.archived", "a session was archived", ("session.archive",)),
+    Kind("session.unarchived", "a session left the archive", ("session.unarchive",)),
+    Kind("session.saved", "a session was saved", ("session.save",)),
+    Kind("session.restored", "a session was restored", ("session.restore",)),
+    Kind("session.checkpointed", "a point of a session was marked", ("session.checkpoint",)),
+    Kind("session.deleted", "a session and what it owns was deleted", ("session.delete",)),
+    Kind(
+        "artifact.stored",
+        "a version of an artifact was stored",
+        ("artifact.created", "artifact.create", "artifact.put"),
+    ),
+    Kind("artifact.updated", "an artifact's name, tags, description or metadata changed", ("artifact.update",)),
+    Kind("artifact.deleted", "an artifact or a version was deleted", ("artifact.delete",)),
+    Kind("event.published", "a user's event was published", ("event.emit", "event.emitted", "event.publish")),
+    Kind("hook.executed", "a hook was called", ("hook.execution.complete",)),
+    Kind("hook.failed", "a hook failed and was isolated", ("hook.error",)),
+    Kind("run.started", "a script's run began"),
+    Kind("run.recorded", "a step of a run was recorded"),
+    Kind("run.finished", "a script's run ended"),
+)
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "state.changed": ("state.set", "state.deleted"),
+    "session.end": ("session.completed", "session.failed"),
+    "session.ended": ("session.completed", "session.failed"),
+}
+"""Event types of the original that stand for several of ours."""
+
+ROOMS = frozenset(
+    (
+        *("state", "session", "artifact", "event", "hook", "run", "agent", "tool", "workflow"),
+        *("backup", "migration", "schema", "system", "store", "journal", "performance"),
+    )
+)
+"""First parts that are taken: no custom point begins with one."""
+
+_CUSTOM = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _spellings(table: tuple[Point, ...] | tuple[Kind, ...]) -> dict[str, str]:
+    known = {row.name: row.name for row in table}
+    known.update((alias, row.name) for row in table for alias in row.aliases)
+    return known
+
+
+POINT_NAMES = frozenset(point.name for point in POINTS)
+KIND_NAMES = frozenset(kind.name for kind in KINDS)
+_POINT_OF = {_camel(name): name for name in POINT_NAMES} | _spellings(POINTS)
+_KIND_OF = _spellings(KINDS)
+
+
+def is_custom_point(name: str) -> bool:
+    """Whether a canonical point is one of the users' own (it has a dot)."""
+    return "." in name
+
+
+def canonical_point(name: str) -> str:
+    """The one name of a point, from any accepted spelling.
+
+    ``before_state_set``, ``BeforeStateSet``, ``BeforeStateWrite`` and ``session:start`` are spellings; a custom point
+    (a dot in it, its first part no room) is its own name. Raises InvalidInput, code ``unknown-point``, with the nearest
+    names; a kind such as ``state.set`` is refused with the point that fits it.
+    """
+    if type(name) is not str:
+        raise InvalidInput(f"a point is named by a str, not {type(name).__name__}", code="unknown-point")
+    known = _POINT_OF.get(name)
+    if known is not None:
+        return known
+    if (
+        _CUSTOM.fullmatch(name)
+        and len(name) <= limits.EVENT_TYPE_CHARS_MAX
+        and name.partition(".")[0].lower() not in ROOMS
+    ):
+        return name
+    raise InvalidInput(
+        f"there is no point {name[:100]!r}",
+        code="unknown-point",
+        hint=_hint(name),
+        point=name[:100],
+    )
+
+
+def _hint(name: str) -> str:
+    if name.startswith("custom:"):
+        return "a custom point is a name with a dot whose first part is no room, like 'pipeline.validate'"
+    kind = _KIND_OF.get(name) or GROUPS.get(name, ("",))[0]
+    if kind:
+        return f"{name!r} is an event type: subscribe to it, or name the point; {_did_you_mean(kind)}"
+    return _did_you_mean(name[:100])
+
+
+_VERB_OF = {
+    "artifact.stored": "after_artifact_put",
+    "event.published": "after_event_publish",
+    "state.copied": "after_state_copy",
+}
+
+
+def _did_you_mean(name: str) -> str:
+    import difflib
+
+    room, _, verb = name.partition(".")
+    wanted = _VERB_OF.get(name) or (f"after_{room}_{verb}" if verb else name)
+    near = difflib.get_close_matches(wanted, _POINT_OF, n=3, cutoff=0.5)
+    canonical = list(dict.fromkeys(_POINT_OF[match] for match in near))
+    if not canonical:
+        return "points are named before_ or after_, room, verb, like before_state_set; custom points have a dot"
+    return "did you mean " + " or ".join(canonical) + "?"
+
+
+def canonical_event_types(name: str) -> tuple[str, ...]:
+    """The kinds that a name of an event type stands for: one, or several (``state.changed``), or the name itself.
+
+    A name that is none of the store's own passes unchanged: users name their events as they like, and patterns pass
+    too. ``session:x`` is read as ``session.x`` for every room. Raises InvalidInput (``invalid-event-type``) for what
+    is no str, empty, or longer than ``EVENT_TYPE_CHARS_MAX`` characters.
+    """
+    if type(name) is not str or not name or len(name) > limits.EVENT_TYPE_CHARS_MAX:
+        raise InvalidInput(
+            f"an event type is a str of 1 to {limits.EVENT_TYPE_CHARS_MAX} characters, not {str(name)[:40]!r}",
+            code="invalid-event-type",
+        )
+    known = _KIND_OF.get(name)
+    if known is not None:
+        return (known,)
+    room, colon, rest = name.partition(":")
+    if colon and room in ROOMS:
+        return canonical_event_types(f"{room}.{rest}")
+    return GROUPS.get(name, (name,))
+
+
+def rows() -> list[Row]:
+    """The whole table for the documents: points, kinds, then names that stand for several kinds."""
+    table = [Row("point", p.name, (_camel(p.name), *p.aliases), p.moment) for p in POINTS]
+    table += [Row("event", k.name, k.aliases, k.happened) for k in KINDS]
+    table += [Row("event", ", ".join(names), (alias,), "either of these") for alias, names in GROUPS.items()]
+    return table
