@@ -34,8 +34,8 @@ class Tier:
 TIERS = (
     Tier(0, 1 * _KIB, 4 * _KIB, 16 * _KIB),
     Tier(4 * _MIB, 4 * _KIB, 16 * _KIB, 64 * _KIB),
-    Tier(16 * _MIB, 64 * _KIB, 128 * _KIB, 512 * _KIB),
-    Tier(1024 * _MIB, 512 * _KIB, 1 * _MIB, 4 * _MIB),
+    Tier(16 * _MIB, 128 * _KIB, 128 * _KIB, 512 * _KIB),
+    Tier(1024 * _MIB, 1 * _MIB, 1 * _MIB, 4 * _MIB),
 )
 CHUNK_BYTES_MAX = max(tier.maximum for tier in TIERS)
 """No chunk is longer; a stored size above it is damage."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Self
 
@@ -41,7 +41,8 @@ class ContentWriter:
     """One content on its way in. Synchronous; one thread at a time.
 
     ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``. As a context manager it aborts
-    unless it was finished. ``compression``: see ``compression.Compression``. Adds at most some 40 MiB of memory.
+    unless it was finished. ``compression``: see ``compression.Compression``. Adds at most some 40 MiB of memory. In a
+    large stream one block is stored on another thread while the next is cut, so an error may show one ``feed`` later.
 
     The unit that stores the blob asks ``still_whole`` first: a collect may have removed chunks that this put found in
     the store and therefore did not write.
@@ -62,6 +63,8 @@ class ContentWriter:
         self._codec = Codec.RAW
         self._compressors: list[Compressor] = []
         self._threads: ThreadPoolExecutor | None = None
+        self._lane: ThreadPoolExecutor | None = None
+        self._in_flight: Future[None] | None = None
         self._appender: Appender | None = None
         self._generation = 0
         self._ids: Sequence[int] = ()
@@ -94,6 +97,9 @@ class ContentWriter:
 
     def abort(self) -> None:
         """Give up. What was stored so far is not visible to anyone. Twice is allowed."""
+        if self._in_flight is not None:
+            wait([self._in_flight])
+            self._in_flight = None
         if self._appender is not None and not self._ended:
             self._appender.abort()
         self._let_go()
@@ -142,11 +148,24 @@ class ContentWriter:
         self._held = 0
         for part in parts:
             self._whole.update(part)
-        self._store_chunks(self._cutter.cut(*parts))
+        views = self._cutter.cut(*parts)
+        self._settle()
+        if self._size < _LATER_BYTES:
+            self._store_chunks(views)
+        else:
+            self._lane = self._lane or ThreadPoolExecutor(1, thread_name_prefix="llmspell-content")
+            self._in_flight = self._lane.submit(self._store_chunks, views)
+
+    def _settle(self) -> None:
+        """Wait for the block before, and raise what it met."""
+        in_flight, self._in_flight = self._in_flight, None
+        if in_flight is not None:
+            in_flight.result()
 
     def _finish_chunked(self) -> Blob:
         if self._held:
             self._send()
+        self._settle()
         self._store_chunks(self._cutter.finish())
         self._ids = self._open_appender().finish()
         return Blob(
@@ -224,9 +243,10 @@ class ContentWriter:
         self._ended = True
         self._parts = []
         self._compressors = []
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
+        for pool in (self._lane, self._threads):
+            if pool is not None:
+                pool.shutdown()
+        self._lane = self._threads = None
 
 
 def _encode(work: list[tuple[Chunk, memoryview]], compressor: Compressor | None) -> None:

@@ -24,6 +24,8 @@ from llmspell.ports.content import ChunkInfo, ContentStore
 PIECE_BYTES = 1 << 20
 _PAGE_BYTES = 4 << 20
 _PAGE_CHUNKS = 1024
+_WHOLE_BYTES_MIN = 64 << 10
+"""A chunk of this size is a piece worth giving out as it is."""
 
 
 class ContentReader:
@@ -48,7 +50,7 @@ class ContentReader:
         return b"".join(self._pieces(0, self.size))
 
     def stream(self, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
-        """The content in pieces of ``piece_bytes``, the last one shorter. Raises Corrupt at the piece that is."""
+        """The content in order, in pieces of 1 to ``piece_bytes`` bytes. Raises Corrupt before the piece that is."""
         if type(piece_bytes) is not int or piece_bytes < 1:
             raise InvalidInput(f"a piece has at least 1 byte, not {piece_bytes!r}", code="bad-range")
         return _regroup(self._pieces(0, self.size), piece_bytes)
@@ -195,18 +197,20 @@ def _is_sound(info: ChunkInfo) -> bool:
 
 
 def _regroup(pieces: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:
+    """Pieces of at most ``piece_bytes``: small ones are joined, large ones go through without a copy where they fit."""
     held: list[bytes] = []
-    size = 0
+    room = piece_bytes
     for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size < piece_bytes:
-            continue
-        data = b"".join(held)
-        used = size - size % piece_bytes
-        for start in range(0, used, piece_bytes):
-            yield data[start : start + piece_bytes]
-        held = [data[used:]]
-        size -= used
-    if size:
+        if len(piece) > room or (held and len(piece) >= _WHOLE_BYTES_MIN):
+            if held:
+                yield b"".join(held)
+            held, room = [], piece_bytes
+        if len(piece) > piece_bytes:
+            yield from (piece[start : start + piece_bytes] for start in range(0, len(piece), piece_bytes))
+        elif len(piece) >= _WHOLE_BYTES_MIN:
+            yield piece
+        elif piece:
+            held.append(piece)
+            room -= len(piece)
+    if held:
         yield b"".join(held)

@@ -19,7 +19,7 @@ from llmspell.ports.content import Chunk
 
 FILE_SLICE_BYTES = 8 << 20
 PACK_SLICE_BYTES = 64 << 20
-PACK_FROM_BYTES = 16 << 20
+PACK_FROM_BYTES = 8 << 20
 """New bytes of one put after which it goes on in a pack."""
 PACK_BYTES_MAX = 1 << 30
 """A pack takes no further slice above this size."""
