@@ -26,7 +26,7 @@ from benchmarks.tape import Tape, play, record
 OURS = "ours"
 BARE = "bare apsw, same rows"
 BEST = "best of the peers at equal durability"
-TAPE_OPERATIONS = 2000
+TAPE_OPERATIONS = 5000
 
 
 def bare_side(
