@@ -1,9 +1,11 @@
 """A journal in memory, and what the tests of delivery share."""
 
+import asyncio
 import threading
+import time
 
 from llmspell.errors import Busy
-from llmspell.events.dispatcher import THREAD_NAME
+from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.event import Event, Position
 
 DEADLINE_S = 30.0
@@ -91,12 +93,52 @@ class Journal:
             raise Busy("locked")
 
 
-def delivery_threads():
-    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+def threads_of(dispatcher):
+    return [thread.name for thread in dispatcher._threads if thread.is_alive()]
 
 
-def join_delivery_threads():
-    """Wait until every thread of delivery is over; a test that leaves one running fails here."""
-    for thread in delivery_threads():
+def join_threads_of(dispatcher):
+    """Wait until delivery and its callbacks are over; a test that leaves one running fails here."""
+    for thread in list(dispatcher._threads):
         thread.join(DEADLINE_S)
-    assert delivery_threads() == []
+    assert threads_of(dispatcher) == []
+
+
+def until(condition):
+    """Wait until it is true; a test in which it never becomes true fails here."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < DEADLINE_S
+        threading.Event().wait(0.0005)
+
+
+def arrived(subscription, through):
+    """Wait, without a turn of any event loop, until delivery has looked at the stream so far for it."""
+    until(lambda: subscription.stats().scanned >= through)
+
+
+class Store:
+    """A journal and its dispatcher, as one process uses them."""
+
+    def __init__(self):
+        self.journal = Journal()
+        self.failures = []
+        self.failed = threading.Semaphore(0)
+        self.dispatcher = Dispatcher(self.journal, now_ns=lambda: 0, report=self.report, poll_ms=1)
+        self.subscribe = self.dispatcher.subscribe
+        self.subscribe_sync = self.dispatcher.subscribe_sync
+
+    def report(self, failure):
+        self.failures.append(failure)
+        self.failed.release()
+
+    def commit(self, *types):
+        self.dispatcher.offer(self.journal.commit(*types))
+
+
+def run(coroutine):
+    async def bounded():
+        async with asyncio.timeout(DEADLINE_S):
+            return await coroutine
+
+    return asyncio.run(bounded())

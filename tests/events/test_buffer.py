@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from llmspell.errors import InvalidInput
 from llmspell.events.buffer import BUFFER_EVENTS_MAX, Buffer, Overflow, Put
+from llmspell.events.event import Event
 from tests.events.journal import event
 
 
@@ -77,7 +78,7 @@ def test_what_is_cleared_counts_as_discarded():
     assert (len(buffer), buffer.discarded, buffer.dropped) == (0, 2, 0)
 
 
-@pytest.mark.parametrize(("limit", "has_room_at"), [(1, 0), (2, 1), (3, 1), (10, 5)])
+@pytest.mark.parametrize("limit, has_room_at", [(1, 0), (2, 1), (3, 1), (10, 5)])
 def test_half_of_the_buffer_is_free_before_it_has_room_again(limit, has_room_at):
     buffer, _ = filled("block", limit, limit)
     while not buffer.has_room:
@@ -91,7 +92,8 @@ def test_half_of_the_buffer_is_free_before_it_has_room_again(limit, has_room_at)
     steps=st.lists(st.one_of(st.just("take"), st.tuples(st.booleans(), st.none() | st.integers(0, 30))), max_size=60),
 )
 def test_a_buffer_behaves_as_its_model_and_its_counters_add_up(overflow, limit, steps):
-    buffer, model, high_water = Buffer(limit, overflow), deque(), 0
+    buffer, high_water = Buffer(limit, overflow), 0
+    model: deque[Event] = deque()
     for now, step in enumerate(steps):
         if step == "take":
             while model and model[0].expired(now):

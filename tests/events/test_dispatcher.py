@@ -1,221 +1,17 @@
-"""Delivery: every subscription sees its events by seq, without gap or duplicate, however they come to be known."""
+"""The dispatcher: where subscriptions begin, what a slow or failing one means to others, and that nothing leaks."""
 
 import gc
-import os
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from llmspell.errors import Busy, Compacted, Conflict, InvalidInput, LimitExceeded, StorageFailed
-from llmspell.events import delivery as delivery_module
-from llmspell.events.buffer import Buffer, Overflow
-from llmspell.events.delivery import Delivery
+from llmspell.events.buffer import Overflow
 from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.event import Position
-from llmspell.events.inbox import Inbox
-from llmspell.events.patterns import compile_pattern
-from tests.events.journal import DEADLINE_S, Journal, delivery_threads, event, head_hash, join_delivery_threads
-
-TYPES = ["a", "a.x", "b", "b.x"]
-PATTERNS = ["**", "a", "a.**", "*.x", "{a,b}", "none"]
-
-
-class Subscriber:
-    """One inbox of the state machine, what it must see, and what it has seen."""
-
-    def __init__(self, machine, pattern, position, overflow, buffer):
-        self.head = len(machine.journal.events)
-        self.start = self.head if position is None else min(position, self.head)
-        self.pattern = compile_pattern(pattern, resolve=lambda name: ())
-        self.overflow = Overflow.of(overflow)
-        self.journal = machine.journal
-        self.taken = []
-        self.inbox = Inbox(
-            "sub",
-            self.pattern,
-            Buffer(buffer, overflow),
-            start=machine.journal.position(self.start),
-            history=self.head,
-            now_ns=lambda: machine.now_ns,
-            poke=lambda: None,
-        )
-
-    def wanted(self):
-        """What it sees if it is fast enough."""
-        return [e for e in self.journal.events if e.seq > self.start and self.pattern.matches(e.type)]
-
-    def take(self, count, now_ns):
-        for _ in range(count):
-            try:
-                taken = self.inbox.take()
-            except LimitExceeded as error:
-                assert error.code == "overflow"
-                assert self.overflow is Overflow.REJECT
-                return
-            if taken is None:
-                return
-            assert not taken.expired(now_ns)
-            self.taken.append(taken)
-            assert self.inbox.position == taken.position
-
-
-class DeliveryMachine(RuleBasedStateMachine):
-    """One delivery, turned by hand, among committers of two processes and subscribers of every kind."""
-
-    subscribers = Bundle("subscribers")
-    held_back = Bundle("held_back")
-
-    @initialize()
-    def begin(self):
-        self.patch = pytest.MonkeyPatch()
-        for name, value in {
-            "PAGE_EVENTS_MAX": 5,
-            "PAGE_EVENTS_MIN": 1,
-            "OFFERED_BATCHES_MAX": 3,
-            "OFFERED_BATCH_EVENTS_MAX": 4,
-        }.items():
-            self.patch.setattr(delivery_module, name, value)
-        self.now_ns = 0
-        self.journal = Journal()
-        self.delivery = Delivery(self.journal, 0)
-        self.open = []
-
-    def teardown(self):
-        self.patch.undo()
-
-    def expires(self, lives_for):
-        return None if lives_for is None else self.now_ns + lives_for
-
-    batches = st.lists(st.sampled_from(TYPES), min_size=1, max_size=6)
-    lifetimes = st.none() | st.integers(1, 3)
-
-    @rule(types=batches, lives_for=lifetimes)
-    def commit(self, types, lives_for):
-        self.delivery.offer(self.journal.commit(*types, expires_ns=self.expires(lives_for)))
-
-    @rule(target=held_back, types=batches)
-    def commit_and_offer_later(self, types):
-        return self.journal.commit(*types)
-
-    @rule(batch=held_back)
-    def offer_late_and_perhaps_twice(self, batch):
-        self.delivery.offer(batch)
-
-    @rule(types=batches, lives_for=lifetimes)
-    def commit_elsewhere(self, types, lives_for):
-        self.journal.commit_elsewhere(*types, expires_ns=self.expires(lives_for))
-
-    @rule(poll=st.booleans())
-    def turn(self, poll):
-        self.delivery.turn(poll=poll)
-
-    @rule(times=st.integers(1, 3))
-    def lock_the_store(self, times):
-        self.journal.busy = times
-
-    @rule()
-    def time_passes(self):
-        self.now_ns += 1
-
-    @rule(
-        target=subscribers,
-        pattern=st.sampled_from(PATTERNS),
-        position=st.none() | st.integers(0, 30),
-        overflow=st.sampled_from(list(Overflow)),
-        buffer=st.integers(1, 6),
-    )
-    def subscribe(self, pattern, position, overflow, buffer):
-        subscriber = Subscriber(self, pattern, position, overflow, buffer)
-        self.delivery.add(subscriber.inbox)
-        self.open.append(subscriber)
-        return subscriber
-
-    @rule(subscriber=subscribers, count=st.integers(1, 8))
-    def take(self, subscriber, count):
-        subscriber.take(count, self.now_ns)
-
-    @rule(subscriber=consumes(subscribers))
-    def close(self, subscriber):
-        before = list(subscriber.taken)
-        subscriber.inbox.close()
-        self.delivery.forget(subscriber.inbox)
-        self.open.remove(subscriber)
-        with pytest.raises((Conflict, LimitExceeded)):
-            subscriber.inbox.take()
-        assert subscriber.taken == before
-
-    @rule()
-    def everything_arrives_in_the_end(self):
-        self.journal.busy = 0
-        self.settle()
-        for subscriber in self.open:
-            if subscriber.overflow is Overflow.DROP_OLDEST and not subscriber.inbox.lagging:
-                self.check_newest_are_buffered(subscriber)
-        while any(self.take_all(subscriber) for subscriber in self.open):
-            self.settle()
-        for subscriber in self.open:
-            self.check_complete(subscriber)
-
-    def settle(self):
-        """Turns until there is nothing to feed; each turn but the last moves something, so this ends."""
-        self.delivery.offer(())  # what was committed and not offered yet is in the journal
-        while self.delivery.turn(poll=True):
-            pass
-
-    def take_all(self, subscriber):
-        before = subscriber.inbox.stats()
-        subscriber.take(100, self.now_ns)
-        return before != subscriber.inbox.stats()
-
-    def check_newest_are_buffered(self, subscriber):
-        wanted = [e.seq for e in subscriber.wanted()]
-        if any(e.expires_ns is not None for e in subscriber.wanted()):
-            return  # which of them were buffered depends on when they expired
-        buffered = [e.seq for e in subscriber.inbox._buffer._events]
-        taken = [e.seq for e in subscriber.taken]
-        assert buffered == wanted[len(wanted) - len(buffered) :]
-        assert (taken + buffered)[-1:] == wanted[-1:], "the newest event is always kept"
-
-    def check_complete(self, subscriber):
-        stats = subscriber.inbox.stats()
-        taken, wanted = subscriber.taken, subscriber.wanted()
-        lasting = [e for e in wanted if not e.expired(self.now_ns)]
-        assert stats.delivered == len(taken)
-        if subscriber.inbox.ended:
-            assert subscriber.overflow is Overflow.REJECT
-            missed = [e for e in lasting if e.seq <= stats.scanned and e not in taken]
-            assert missed == []
-            return
-        assert stats.scanned == len(self.journal.events)
-        assert stats.matched == len(wanted)
-        missed = [e for e in lasting if e not in taken]
-        if subscriber.overflow in (Overflow.BLOCK, Overflow.REJECT):
-            assert (missed, stats.dropped) == ([], 0)
-        assert len(missed) <= stats.dropped
-        assert [e for e in missed if e.seq <= subscriber.head] == [], "history is never dropped"
-
-    @invariant()
-    def what_was_seen_is_in_order_and_counted(self):
-        for subscriber in getattr(self, "open", ()):
-            seqs = [e.seq for e in subscriber.taken]
-            wanted = {e.seq: e for e in subscriber.wanted()}
-            assert seqs == sorted(set(seqs))
-            assert all(wanted.get(e.seq) == e for e in subscriber.taken)
-            stats = subscriber.inbox.stats()
-            assert stats.matched == stats.delivered + stats.dropped + stats.expired + stats.buffered
-            assert stats.buffered <= stats.high_water <= stats.buffer
-
-
-TestDelivery = DeliveryMachine.TestCase
-TestDelivery.settings = settings(max_examples=120, stateful_step_count=40)
-
-
-# --- one process, by hand ------------------------------------------------------------------------------------------------
+from tests.events.journal import DEADLINE_S, Journal, event, head_hash, join_threads_of, threads_of
 
 
 @pytest.fixture
@@ -233,7 +29,7 @@ def dispatcher(journal, failures):
     made = Dispatcher(journal, now_ns=lambda: 0, report=failures.append, poll_ms=1)
     yield made
     assert made.close(DEADLINE_S)
-    join_delivery_threads()
+    join_threads_of(made)
 
 
 def commit(dispatcher, journal, *types):
@@ -244,102 +40,16 @@ def received(subscription, count):
     return [subscription.receive(timeout_s=DEADLINE_S).seq for _ in range(count)]
 
 
-def by_hand(journal, live=0):
-    made = Delivery(journal, live)
-    inbox = Inbox(
-        "sub",
-        compile_pattern("**"),
-        Buffer(1000, "block"),
-        start=journal.position(live),
-        history=live,
-        now_ns=lambda: 0,
-        poke=lambda: None,
-    )
-    made.add(inbox)
-    made.turn(poll=True)
-    return made, inbox
-
-
-def test_own_commits_come_from_memory_while_they_are_contiguous(journal):
-    made, inbox = by_hand(journal)
-    reads = journal.reads
-    for _ in range(10):
-        made.offer(journal.commit("a", "b"))
-        made.turn(poll=True)
-    assert (journal.reads, made.from_memory, inbox.scanned) == (reads, 20, 20)
-
-
-def test_a_commit_of_another_process_in_between_is_read_from_the_journal(journal):
-    made, inbox = by_hand(journal)
-    made.offer(journal.commit("a"))
-    journal.commit_elsewhere("b")
-    made.offer(journal.commit("c"))
-    made.turn(poll=False)  # found by the gap alone, before any poll
-    assert [inbox.take().type for _ in range(3)] == ["a", "b", "c"]
-    assert made.from_memory == 1
-    made.offer(journal.commit("d"))
-    made.turn(poll=False)
-    assert made.from_memory == 2, "and from then on by memory again"
-
-
-def test_more_offers_than_memory_holds_are_forgotten_and_read_from_the_journal(journal):
-    made, inbox = by_hand(journal)
-    for _ in range(2 * delivery_module.OFFERED_BATCHES_MAX):
-        made.offer(journal.commit("a"))
-    assert len(made._offers) == delivery_module.OFFERED_BATCHES_MAX
-    made.offer(journal.commit(*["a"] * (delivery_module.OFFERED_BATCH_EVENTS_MAX + 1)))
-    assert max(map(len, made._offers)) <= 1, "a large batch is not held"
-    while made.turn(poll=False):
-        pass
-    seqs = [taken.seq for taken in iter(inbox.take, None)]
-    assert seqs == [e.seq for e in journal.events]
-
-
-def test_a_locked_store_delays_delivery_and_loses_nothing(journal):
-    made, inbox = by_hand(journal)
-    journal.commit_elsewhere("a", "b")
-    journal.busy = 2
-    for _ in range(3):
-        assert inbox.take() is None
-        made.turn(poll=True)
-    assert [inbox.take().seq, inbox.take().seq] == [1, 2]
-
-
-def test_a_catching_up_subscription_leaves_the_live_ones_their_turn(journal):
-    journal.commit(*["a"] * 2000)
-    made, live = by_hand(journal, live=2000)
-    old = Inbox(
-        "old",
-        compile_pattern("**"),
-        Buffer(5000),
-        start=journal.position(0),
-        history=2000,
-        now_ns=lambda: 0,
-        poke=lambda: None,
-    )
-    made.add(old)
-    made.offer(journal.commit("now"))
-    assert made.turn(poll=True)
-    assert live.take().seq == 2001
-    assert 0 < old.scanned < 2000
-    while made.turn(poll=True):
-        pass
-    assert [taken.seq for taken in iter(old.take, None)] == list(range(1, 2002))
-
-
-# --- with its thread -----------------------------------------------------------------------------------------------------
-
-
 def test_without_subscriptions_there_is_no_thread_and_offers_are_forgotten(dispatcher, journal):
     assert not dispatcher.active
     commit(dispatcher, journal, "a")
-    assert delivery_threads() == []
+    assert threads_of(dispatcher) == []
     with dispatcher.subscribe_sync("a") as subscription:
         assert dispatcher.active
         assert dispatcher.subscriptions() == (subscription.stats(),)
         commit(dispatcher, journal, "a")
         assert received(subscription, 1) == [2]
-    join_delivery_threads()
+    join_threads_of(dispatcher)
     assert not dispatcher.active
     assert dispatcher.subscriptions() == ()
 
@@ -380,7 +90,7 @@ def test_a_position_of_another_history_is_refused(dispatcher, journal):
 
 
 @pytest.mark.parametrize(
-    ("position", "code"),
+    "position, code",
     [(3, "position-ahead"), (-1, "invalid-position"), (True, "invalid-position"), ("end", "invalid-position")],
 )
 def test_a_position_that_is_none_is_refused(dispatcher, journal, position, code):
@@ -414,8 +124,7 @@ def test_reject_ends_with_an_error_after_what_was_buffered(dispatcher, journal):
     other = dispatcher.subscribe_sync("a")
     commit(dispatcher, journal, "a", "a", "a")
     assert received(other, 3) == [1, 2, 3]
-    join_wanted = [1, 2]
-    assert received(subscription, 2) == join_wanted
+    assert received(subscription, 2) == [1, 2]
     for _ in range(2):
         with pytest.raises(LimitExceeded) as caught:
             subscription.receive()
@@ -506,7 +215,7 @@ def test_closing_gives_out_what_is_buffered_then_ends_and_takes_no_new_subscript
     assert received(witness, 2) == [1, 2]
     assert dispatcher.close(DEADLINE_S)
     assert dispatcher.close(DEADLINE_S)
-    assert delivery_threads() == []
+    assert threads_of(dispatcher) == []
     assert [e.seq for e in subscription] == [1, 2]
     with pytest.raises(Conflict) as caught:
         dispatcher.subscribe_sync("a")
@@ -531,7 +240,7 @@ def test_a_subscription_that_cannot_begin_leaves_nothing_behind(dispatcher, jour
     with pytest.raises(InvalidInput):
         dispatcher.subscribe_sync("a..b")
     assert not dispatcher.active
-    assert delivery_threads() == []
+    assert threads_of(dispatcher) == []
 
 
 def test_when_the_system_gives_no_more_threads_subscribing_fails_cleanly(dispatcher, monkeypatch):
@@ -560,24 +269,26 @@ def test_a_delivery_thread_that_dies_tells_its_receivers(dispatcher, journal, mo
     with pytest.raises(StorageFailed) as caught:
         subscription.receive(timeout_s=DEADLINE_S)
     assert caught.value.code == "delivery-stopped"
-    join_delivery_threads()
+    join_threads_of(dispatcher)
     assert told == [Fatal]
     journal.fails_with = None
     assert dispatcher.subscribe_sync("a", from_position=0).receive(timeout_s=DEADLINE_S).seq == 1
 
 
 def test_a_thousand_subscriptions_leave_no_thread_and_no_file(dispatcher, journal):
+    folder = Path("/proc/self/fd")
+
     def open_files():
-        return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+        return len(list(folder.iterdir())) if folder.is_dir() else 0
 
     with dispatcher.subscribe_sync("a"):
         pass
-    join_delivery_threads()
+    join_threads_of(dispatcher)
     files, threads = open_files(), threading.active_count()
     for n in range(1000):
         with dispatcher.subscribe_sync("a", callback=print if n % 10 == 0 else None):
             commit(dispatcher, journal, "b")
-    join_delivery_threads()
+    join_threads_of(dispatcher)
     assert (open_files(), threading.active_count()) == (files, threads)
     assert dispatcher.subscriptions() == ()
 
@@ -588,7 +299,7 @@ def test_a_subscription_nobody_holds_any_more_ends(dispatcher, journal):
     assert received(subscription, 1) == [1]
     del subscription
     gc.collect()
-    join_delivery_threads()
+    join_threads_of(dispatcher)
     assert not dispatcher.active
 
 
@@ -604,7 +315,7 @@ def test_committers_of_two_processes_and_every_kind_of_reader_under_load(dispatc
             ("dropping", "**", "drop_oldest", 5),
         ]
     }
-    seen = {name: [] for name in readers}
+    seen: dict[str, list[int]] = {name: [] for name in readers}
 
     def read(name):
         for taken in readers[name]:
@@ -636,7 +347,7 @@ def test_committers_of_two_processes_and_every_kind_of_reader_under_load(dispatc
         sys.setswitchinterval(interval)
     assert [e.seq for e in journal.events] == list(range(1, total + 1))
     assert seen["small"] == seen["large"] == list(range(1, total + 1))
-    assert seen["own"] == journal.seqs(lambda type: type != "foreign")
+    assert seen["own"] == journal.seqs(lambda kind: kind != "foreign")
     dropped = readers["dropping"].stats().dropped
     assert len(seen["dropping"]) + dropped == total
     assert seen["dropping"] == sorted(set(seen["dropping"]))

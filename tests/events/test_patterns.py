@@ -16,9 +16,13 @@ def matches(pattern, type, resolve=lambda name: ()):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "yes", "no"),
+    "pattern, yes, no",
     [
-        ("state.set", ["state.set"], ["state.sets", "state.se", "State.set", "a.state.set", "state.set.x", "stateXset"]),
+        (
+            "state.set",
+            ["state.set"],
+            ["state.sets", "state.se", "State.set", "a.state.set", "state.set.x", "stateXset"],
+        ),
         ("*", ["a", "abc"], ["a.b", ""]),
         ("session.*", ["session.created"], ["session", "session.a.b", "sessions.a", "session."]),
         ("*.error", ["tool.error"], ["error", "a.b.error", ".error"]),
@@ -51,7 +55,7 @@ def test_each_wildcard_means_what_is_documented(pattern, yes, no):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "rule"),
+    "pattern, rule",
     [
         ("", "empty-segment"),
         (".", "empty-segment"),
@@ -100,7 +104,7 @@ def test_a_malformed_pattern_is_refused_and_the_rule_named(pattern, rule):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "type"),
+    "pattern, type",
     [
         # Each is the longest of its kind, and fails only at the very end.
         (".".join(["**", "a"] * 50), ".".join("a" * 127 + "b")),
@@ -108,20 +112,23 @@ def test_a_malformed_pattern_is_refused_and_the_rule_named(pattern, rule):
         ("*a" * 127 + "*", "a" * 255 + "b"),
         ("*a" * 127 + "b", "a" * 256),
         (".".join(["**", "*"] * 50) + ".x", ".".join("a" * 128)),
-        ("{*a,a*,*a*,?*}" * 3 + ".".join(["b"] * 50) + ".**.z", "a" * 100 + ".b" * 70),
+        ("a{*a,a*a,?*a}a{*a,a*a,?*a}a" + ".**.*b*b" * 25 + ".z", "a" * 60 + ".bbb" * 47),
         (".".join(["**", "*a*a*a*a*c"] * 18), ".".join(["a" * 20] * 12)),
     ],
 )
 def test_a_hostile_pattern_is_decided_without_backtracking(pattern, type):
     # A backtracking matcher needs longer than this test's timeout, by many orders of magnitude.
-    try:
-        compiled = compile_pattern(pattern, resolve=lambda name: ())
-    except InvalidInput as refused:
-        assert refused.details["rule"] == "expansion"
-        return
+    compiled = compile_pattern(pattern, resolve=lambda name: ())
     for cut in range(len(type)):
         compiled.matches(type[cut:])
     assert not compile_pattern(pattern, resolve=lambda name: ()).matches(type[:250] + ".q")
+
+
+def compiled_or_refused(pattern):
+    try:
+        return compile_pattern(pattern, resolve=lambda name: ()), None
+    except InvalidInput as refused:
+        return None, refused.details["rule"]
 
 
 def reference(pattern, type):
@@ -152,7 +159,7 @@ def _chars(glob, text):
     if not glob:
         return not text
     if glob[0] == "*":
-        return any(_chars(glob[1:], text[n:]) for n in range(len(text) + 1)) and bool(text or glob != "*")
+        return any(_chars(glob[1:], text[n:]) for n in range(len(text) + 1))
     if not text:
         return False
     if glob[0] == "[":
@@ -179,10 +186,9 @@ types = st.lists(st.text("abcd", min_size=1, max_size=4), min_size=1, max_size=6
 @example("a.{**,b}", ["a", "a.b"])
 @example("**.**", ["a"])
 def test_patterns_match_exactly_what_their_definition_says(pattern, some_types):
-    try:
-        compiled = compile_pattern(pattern, resolve=lambda name: ())
-    except InvalidInput as refused:
-        assert refused.details["rule"] == "expansion" or reference(pattern, "a") is None
+    compiled, rule = compiled_or_refused(pattern)
+    if compiled is None:
+        assert rule == "expansion" or reference(pattern, "a") is None
         return
     for type in some_types:
         assert compiled.matches(type) == reference(pattern, type), (pattern, type)
@@ -190,10 +196,8 @@ def test_patterns_match_exactly_what_their_definition_says(pattern, some_types):
 
 @given(st.text(max_size=300))
 def test_any_text_compiles_or_is_refused_by_a_rule(text):
-    try:
-        compile_pattern(text, resolve=lambda name: ()).matches("state.set")
-    except InvalidInput as refused:
-        assert refused.details["rule"]
+    compiled, rule = compiled_or_refused(text)
+    assert compiled.matches("state.set") in (True, False) if compiled else rule
 
 
 def test_verdicts_and_patterns_are_remembered_within_bounds():
@@ -232,7 +236,7 @@ def test_an_event_type_is_what_a_plain_pattern_can_name(type):
 
 
 @pytest.mark.parametrize(
-    ("type", "rule"),
+    "type, rule",
     [
         ("", "empty-segment"),
         ("a..b", "empty-segment"),

@@ -65,13 +65,14 @@ def run_blocking(inbox: Inbox, callback: Callable[[Event], Any], report: Report,
             except Exception as error:  # noqa: BLE001 - any error may end a subscription
                 _report_end(inbox, report, error)
                 return
-            if event is not None:
-                _call(inbox, in_context, event, report)
+            if event is not None and not _call(inbox, in_context, event, report):
+                return
     finally:
         inbox.close()
 
 
-def _call(inbox: Inbox, callback: Callable[[Event], Any], event: Event, report: Report) -> None:
+def _call(inbox: Inbox, callback: Callable[[Event], Any], event: Event, report: Report) -> bool:
+    """Call, and tell whether to go on: not after an exception that wants its thread to end."""
     try:
         result = callback(event)
         if inspect.iscoroutine(result):
@@ -79,10 +80,10 @@ def _call(inbox: Inbox, callback: Callable[[Event], Any], event: Event, report: 
             raise InvalidInput(
                 "a callback gave a coroutine that nobody awaits: declare it with async def", code="invalid-callback"
             )
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it is reported, and its thread ends where it asks for that
         _report(inbox, report, event, error)
-        if not isinstance(error, Exception):  # it wants its thread to end
-            raise
+        return isinstance(error, Exception)
+    return True
 
 
 def start_on_loop(

@@ -203,21 +203,25 @@ class Inbox:
 
     # --- the receiver's side -----------------------------------------------------------------------------------------
 
-    def take(self) -> Event | None:
-        """The next event, or None when there is none for a newcomer. Raises what ended it once nothing is left."""
+    def take(self, *, overtake: bool = True) -> Event | None:
+        """The next event, or None when all there are belong to waiters. Raises what ended it once nothing is left.
+
+        Without ``overtake`` None also while a waiter that was woken before has not come for its event yet.
+        """
         with self._lock:
-            return self._take(self._promised)
+            return self._take() if overtake or self._nobody_before() else None
 
     def wait(self, waiter: Waiter, *, first: bool = False) -> Event | None:
-        """``take``, and if there is nothing, join the queue of those that wait, in one step.
+        """``take`` without overtaking, and if that gives nothing, join the queue of those that wait, in one step.
 
         A waiter joins last; or first, when it waited before and what it was woken for had expired.
         """
         with self._lock:
-            event = self._take(self._promised)
+            event = self._take() if self._nobody_before() else None
             if event is None:
                 waiter.woken = False
                 (self._waiting.appendleft if first else self._waiting.append)(waiter)
+                self._wake_waiting()
             return event
 
     def look_again(self, waiter: Waiter) -> Event | None:
@@ -228,7 +232,7 @@ class Inbox:
         with self._lock:
             if not self._leave(waiter) and self._end is None:
                 return None
-            event = self._take(self._promised)
+            event = self._take()
             self._wake_waiting()
             return event
 
@@ -259,9 +263,12 @@ class Inbox:
             self._waiting.remove(waiter)
         return False
 
-    def _take(self, reserved: int) -> Event | None:
+    def _nobody_before(self) -> bool:
+        return self._promised == 0 or self._end is not None
+
+    def _take(self) -> Event | None:
         event = None
-        if self._end is not None or len(self._buffer) > reserved:
+        if self._end is not None or len(self._buffer) > self._promised:
             event = self._buffer.take(self._now_ns)
         if event is not None:
             self._taken = event

@@ -231,7 +231,7 @@ async def next_event(
     inbox: Inbox, timeout_s: float | None = None, before_wait: Callable[[], None] = lambda: None
 ) -> Event | None:
     """The next event of an inbox, for a coroutine. See ``Subscription.receive``."""
-    event = inbox.take()
+    event = inbox.take(overtake=timeout_s == 0)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     first = False
     while event is None and (left := _left(deadline)) != 0:
@@ -256,7 +256,7 @@ def next_event_blocking(
     inbox: Inbox, timeout_s: float | None = None, before_wait: Callable[[], None] = lambda: None
 ) -> Event | None:
     """The next event of an inbox, for a thread. See ``SyncSubscription.receive``."""
-    event = inbox.take()
+    event = inbox.take(overtake=timeout_s == 0)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     first = False
     while event is None and (left := _left(deadline)) != 0:
