@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import ours
-from benchmarks.harness import Bench, Comparison, Figure, Result, Skipped, at_most, row
+from benchmarks.harness import Bench, Comparison, Figure, Result, at_most, row
 from benchmarks.machine import open_files, rss_bytes
+from benchmarks.rows.scripts import run_script
 
 GROUP = "Cycles"
 MEMORY = "memory added after warm-up"
@@ -77,12 +78,6 @@ def stores(bench: Bench) -> Result:
 @row("cycles-scripts", "run a Lua script in an engine of its own", durability="process", group=GROUP, budgets=FLAT)
 def scripts(bench: Bench) -> Result:
     """One store; each cycle makes a script engine, runs a script that writes and reads state, and closes it."""
-    from benchmarks.rows.scripts import run_script
-
     with ours.opened(bench.fresh("store"), "process", "sync") as it:
-        try:
-            run_script(it.store, SCRIPT)
-        except (ImportError, AttributeError) as error:
-            raise Skipped(f"the script room is not there: {error}") from error
         count = bench.size(quick=50, default=1000, full=10_000)
         return _flat(lambda: run_script(it.store, SCRIPT), bench.size(quick=20, default=200, full=500), count)
