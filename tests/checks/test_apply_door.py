@@ -70,14 +70,25 @@ def test_reading_and_other_tables_are_allowed_anywhere(tree, code):
     assert tree.findings(apply_door) == []
 
 
-@pytest.mark.parametrize("use", ["queries.put_row", 'queries["put_row"]'])
-def test_a_named_writing_query_is_used_by_projections_only(tree, use):
-    queries = "-- name: get_row\nSELECT 1 FROM state;\n-- name: put_row\nINSERT INTO state VALUES (?);\n"
-    tree.plant("src/llmspell/state/queries.sql", queries)
-    tree.plant(DOOR, f"do({use})")
+QUERIES = "-- name: get_row\nSELECT 1 FROM state;\n-- name: put_row\nINSERT INTO state VALUES (?);\n"
+
+
+@pytest.mark.parametrize("use", ['_SQL["put_row"]', 'queries("llmspell.state")["put_row"]'])
+@pytest.mark.parametrize("name", [ROOM, "src/llmspell/backup/restore.py"])
+def test_a_named_writing_query_is_used_by_projections_only(tree, name, use):
+    head = '_SQL = queries("llmspell.state")\n'
+    tree.plant("src/llmspell/state/queries.sql", QUERIES)
+    tree.plant(DOOR, f"{head}do({use})")
+    tree.plant(name, f'{head}do(_SQL["get_row"])')
     assert tree.findings(apply_door) == []
-    tree.plant(ROOM, f"do({use})\ndo(queries.get_row)")
-    assert tree.findings(apply_door) == [(ROOM, 1, apply_door.RULE)]
+    tree.plant(name, f"{head}do({use})")
+    assert tree.findings(apply_door) == [(name, 2, apply_door.RULE)]
+
+
+def test_another_rooms_table_of_the_same_key_is_no_query(tree):
+    tree.plant("src/llmspell/state/queries.sql", QUERIES)
+    tree.plant("src/llmspell/hooks/points.py", 'x = TABLE["put_row"]\nself.put_row()\n')
+    assert tree.findings(apply_door) == []
 
 
 def test_a_schema_without_projections_is_itself_a_finding(planted):

@@ -42,6 +42,13 @@ def test_a_sleep_in_a_test_is_found(planted, code):
     assert [rule for _, _, rule in planted.findings(skips)] == ["sleep"]
 
 
+def test_a_sleep_that_is_itself_under_test_says_so(planted):
+    planted.plant(FILE, "import time\ntime.sleep(60)  # sleep: the hook under test hangs")
+    assert planted.findings(skips) == []
+    planted.plant(FILE, "import time\ntime.sleep(60)  # sleep: why")
+    assert [rule for _, _, rule in planted.findings(skips)] == ["sleep"]
+
+
 def test_handing_on_the_turn_is_no_sleep(planted):
     planted.plant(FILE, "import asyncio\nasync def f():\n    await asyncio.sleep(0)")
     assert planted.findings(skips) == []

@@ -34,22 +34,34 @@ def check(tree: Tree) -> Iterator[Finding]:
             yield source.finding(RULE, 1, "no table's comment begins with 'Projection': this check would see nothing")
         return
     writes = _writes_one_of(tables)
-    queries = set(_writing_queries(tree, writes))
+    queries = _writing_queries(tree, writes)
     for source in tree.python("src"):
-        if PurePosixPath(source.name).name == DOOR:
-            continue
-        applying = _inside_apply(source.tree)
-        for node, text in _strings(source.tree):
-            if id(node) in applying:
-                continue
-            if found := writes.search(text):
-                table = found["table"].replace(HOLE, "a computed table")
-                yield source.finding(RULE, node, f"SQL that writes {table} outside a {DOOR}")
-            elif text in queries:
-                yield source.finding(RULE, node, f"the writing query {text} is used outside a {DOOR}")
-        for use in ast.walk(source.tree):
-            if isinstance(use, ast.Attribute) and use.attr in queries and id(use) not in applying:
-                yield source.finding(RULE, use, f"the writing query {use.attr} is used outside a {DOOR}")
+        if PurePosixPath(source.name).name != DOOR:
+            applying = _inside_apply(source.tree)
+            yield from _literals(source, writes, applying)
+            yield from _uses(source, queries, applying)
+
+
+def _literals(source: Source, writes: re.Pattern[str], applying: set[int]) -> Iterator[Finding]:
+    for node, text in _strings(source.tree):
+        if id(node) not in applying and (found := writes.search(text)):
+            table = found["table"].replace(HOLE, "a computed table")
+            yield source.finding(RULE, node, f"SQL that writes {table} outside a {DOOR}")
+
+
+def _uses(source: Source, queries: dict[str, set[str]], applying: set[int]) -> Iterator[Finding]:
+    """Subscripts by the name of a query, ``_SQL["put_row"]``, in files that have those queries at hand."""
+    texts = {text for _, text in _strings(source.tree)}
+    folder = str(PurePosixPath(source.name).parent)
+    at_hand = {
+        name
+        for room, names in queries.items()
+        if room == folder or room.removeprefix("src/").replace("/", ".") in texts
+        for name in names
+    }
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Subscript) and id(node) not in applying and _text(node.slice) in at_hand:
+            yield source.finding(RULE, node, f"the writing query {_text(node.slice)} is used outside a {DOOR}")
 
 
 def _inside_apply(module: ast.Module) -> set[int]:
@@ -69,15 +81,14 @@ def _writes_one_of(tables: set[str]) -> re.Pattern[str]:
     return re.compile(rf"\b{verb}\s+[\"`\[]?(?:main\s*\.\s*)?[\"`\[]?(?P<table>(?:{names})\b|{HOLE})", re.IGNORECASE)
 
 
-def _writing_queries(tree: Tree, writes: re.Pattern[str]) -> Iterator[str]:
-    schema = {source.name for source in _schema(tree)}
+def _writing_queries(tree: Tree, writes: re.Pattern[str]) -> dict[str, set[str]]:
+    """Folder of a room -> names of its queries that write a projection."""
+    found: dict[str, set[str]] = {}
     for source in tree.texts("src", suffixes=frozenset({".sql"})):
         parts = NAMED_QUERY.split(source.text)
-        for name, body in zip(parts[1::2], parts[2::2], strict=True):
-            if writes.search(body):
-                yield name
-        if source.name not in schema and len(parts) == 1 and writes.search(source.text):
-            yield PurePosixPath(source.name).name
+        names = {name for name, body in zip(parts[1::2], parts[2::2], strict=True) if writes.search(body)}
+        found.setdefault(str(PurePosixPath(source.name).parent), set()).update(names)
+    return found
 
 
 def _strings(module: ast.Module) -> Iterator[tuple[ast.expr, str]]:

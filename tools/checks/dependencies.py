@@ -45,6 +45,7 @@ def check(tree: Tree) -> Iterator[Finding]:
 def _undeclared(tree: Tree, folder: str, declared: set[str]) -> Generator[Finding, None, set[str]]:
     used: set[str] = set()
     for source in tree.python(folder):
+        used |= _named(source) & declared
         for node, module in imported_modules(source.tree):
             if module.partition(".")[0] in STANDARD | OURS:
                 continue
@@ -53,6 +54,13 @@ def _undeclared(tree: Tree, folder: str, declared: set[str]) -> Generator[Findin
             if not found:
                 yield source.finding(RULE, node, f"{module} is imported and not declared in pyproject.toml")
     return used
+
+
+def _named(source: Source) -> set[str]:
+    """Distributions whose modules stand in a literal, such as ``"lupa.lua54"``: loaded by name."""
+    texts = (node.value for node in ast.walk(source.tree) if isinstance(node, ast.Constant))
+    dotted = [text.split(".") for text in texts if isinstance(text, str) and re.fullmatch(r"[\w.]+", text)]
+    return {_canonical(".".join(parts[:count])) for parts in dotted for count in (1, 2)}
 
 
 def _candidates(node: ast.stmt, module: str) -> set[str]:

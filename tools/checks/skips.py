@@ -2,12 +2,14 @@
 
 ``pytest.skip``, ``mark.skip``, ``mark.skipif`` and ``mark.xfail`` need a reason of at least two words, and so does
 ``importorskip`` (its own message names the module, not what is lost without it). ``time.sleep`` and a non-zero
-``asyncio.sleep`` in a test are a guess about the machine: they are refused.
+``asyncio.sleep`` in a test are a guess about the machine: they are refused. Where sleeping is what is tested (a hook
+that hangs), the line says so: ``# sleep: the hook under test hangs``.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from tools.checks.names import Names
@@ -27,6 +29,7 @@ SKIPS = {
     "pytest.mark.xfail": False,
     "pytest.importorskip": False,
 }
+MEANT = re.compile(r"# sleep: \S+ \S+")
 NEEDS_CALL = frozenset({"pytest.mark.skip", "pytest.mark.xfail", "pytest.mark.skipif"})
 
 
@@ -45,7 +48,8 @@ def check(tree: Tree) -> Iterator[Finding]:
 def _judge(source: Source, name: str | None, call: ast.Call) -> Iterator[Finding]:
     if name in SKIPS and not _has_reason(call, positional=SKIPS[name]):
         yield source.finding("skip-reason", call, f"{name} needs reason= with at least two words")
-    if name == "time.sleep" or (name == "asyncio.sleep" and not _yields_only(call)):
+    sleeps = name == "time.sleep" or (name == "asyncio.sleep" and not _yields_only(call))
+    if sleeps and not MEANT.search(source.text.splitlines()[call.lineno - 1]):
         yield source.finding("sleep", call, "wait for an event with a deadline instead of for time to pass")
 
 
