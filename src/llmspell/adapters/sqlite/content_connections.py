@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import apsw
 
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
-from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
+from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connect
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
@@ -28,6 +29,7 @@ CONTENT_FORMAT = 1
 """Format of the content file; a higher one is refused by name."""
 _CACHE_KIB = 4096
 _READERS_MAX = 4
+_RETRY_S = 0.002
 _WAL_PAGES_MAX = 4096
 """WAL pages (64 MiB) at which the committing thread checkpoints itself, because the background has not kept up."""
 _PAGES_SCALE = PAGE_BYTES // 4096
@@ -96,16 +98,37 @@ class ContentConnections:
     def _open_reader(self) -> apsw.Connection | None:
         if not Path(self._path).exists():
             return None
-        connection = connect(self._path, "reader", self._durability, read_only=True, page_bytes=PAGE_BYTES)
+        connection, is_ours = self._open("reader")
+        if is_ours:
+            return connection
+        connection.close()  # Another process is just making the file; what it holds is not committed yet.
+        return None
+
+    def _open(self, role: Role) -> tuple[apsw.Connection, bool]:
+        """A connection, and whether the file has our tables.
+
+        While another one makes the file or takes up its WAL, SQLite says busy without waiting; so it is asked again.
+        """
+        deadline = time.monotonic() + self._busy_s
+        while True:
+            try:
+                return self._open_once(role)
+            except apsw.BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RETRY_S)
+
+    def _open_once(self, role: Role) -> tuple[apsw.Connection, bool]:
+        is_reader = role == "reader"
+        connection = connect(self._path, role, self._durability, read_only=is_reader, page_bytes=PAGE_BYTES)
         try:
-            self._tune(connection)
-            if _is_ours(connection, self._path):
-                return connection
+            connection.set_busy_timeout(int(self._busy_s * 1000))
+            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            connection.execute("PRAGMA cell_size_check=ON")
+            return connection, _is_ours(connection, self._path)
         except BaseException:
             connection.close()
             raise
-        connection.close()  # Another process is just making the file; what it holds is not committed yet.
-        return None
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -178,24 +201,20 @@ class ContentConnections:
     def _open_writer(self) -> apsw.Connection:
         if self._writer is not None:
             return self._writer
-        connection = connect(self._path, "writer", self._durability, page_bytes=PAGE_BYTES)
-        try:
-            self._tune(connection)
-            if not _is_ours(connection, self._path):
+        if self._path != MEMORY and (reader := self._open_reader()) is not None:
+            self._keep(reader)  # A look before the settings of a writer would change a file that is not ours.
+        connection, is_ours = self._open("writer")
+        if not is_ours:
+            try:
                 _create_tables(connection)
-        except BaseException:
-            connection.close()
-            raise
+            except BaseException:
+                connection.close()
+                raise
         if self._path != MEMORY:
             self._checkpointer = Checkpointer(self._path, self._turn)
             connection.set_wal_hook(self._after_commit)
         self._writer = connection
         return connection
-
-    def _tune(self, connection: apsw.Connection) -> None:
-        connection.set_busy_timeout(int(self._busy_s * 1000))
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        connection.execute("PRAGMA cell_size_check=ON")
 
     def _after_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
         self._wal_pages = pages
