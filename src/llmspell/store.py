@@ -2,45 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llmspell.adapters.sqlite.store import OpenStore
+from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
+from llmspell.artifacts.service import AsyncArtifacts
+from llmspell.artifacts.units import remove_of_session
+from llmspell.events.dispatcher import Dispatcher
+from llmspell.events.kinds import KINDS as EVENT_KINDS
+from llmspell.events.service import AsyncEvents
+from llmspell.events.source import JournalEvents
 from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
-from llmspell.journal.kinds import OWN, Kinds
+from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.model.clock import Clock
-from llmspell.model.context import Correlation, current
-from llmspell.model.ids import Ids, id_text
+from llmspell.model.context import ROOT, Correlation, current
+from llmspell.model.entry import Entry
+from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
+from llmspell.model.page import Page
 from llmspell.model.scope import GLOBAL, Scope
+from llmspell.report import report_callback, report_hook
+from llmspell.schema import FORMAT
+from llmspell.sessions.projection import KINDS as SESSION_KINDS
+from llmspell.sessions.service import AsyncSessions, Neighbours
+from llmspell.sessions.session import AsyncSession, close_block
+from llmspell.sessions.units import scope_of
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
+from llmspell.state.units import clear_scope, delete_key, set_key
+from llmspell.timeline import read_timeline
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
+    from llmspell.hooks.callers import Caller
+    from llmspell.verify import Verification
 
-
-_KINDS = Kinds((*OWN, *STATE_KINDS))
+KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS))
 
 
 class AsyncStore:
-    """An open store on asyncio: rooms as attributes. Belongs to the event loop it was opened in.
+    """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
-    Get one from ``llmspell.open_async``; it is an async context manager.
+    Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
+    ``artifacts``, ``events`` and ``hooks`` are the rooms.
     """
 
-    def __init__(self, files: OpenStore, database: Any, clock: Clock, ids: Ids, hooks: Hooks) -> None:
+    def __init__(self, files: OpenStore, database: Any, clock: Clock, ids: Ids, caller: Caller, offload: Any) -> None:
         self._files = files
         self._database = database
-        self.hooks = hooks
-        self.journal = Journal(database, _KINDS, clock, ids)
         self._acting = Acting()
+        self._offload = offload
+        self._validators: dict[str, Any] = {}
+        self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
+        self._source = JournalEvents(files.engine.read, files.timeline)
+        self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
+        self.journal = Journal(database, KINDS, clock, ids, watched=lambda: self._dispatcher.active)
+        files.engine.listeners.append(lambda entries: self._dispatcher.offer(self._source.convert(entries)))
         self.state = self.state_of(GLOBAL)
+        self.events = AsyncEvents(self.journal, self.hooks, self._acting, self._dispatcher)
+        self.artifacts = self._artifacts(self._acting)
+        self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
+
+    async def start(self) -> None:
+        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the next."""
+        if self._files.engine.read_only or self._source.head():
+            return
+
+        async def unit(writer: Any) -> None:
+            if writer.head_seq == 0:
+                payload = StoreCreated(self.id, self.timeline_id, FORMAT)
+                await writer.append(STORE_CREATED, payload, await writer.scope("global"), "store")
+
+        await self.journal.write(unit, context=ROOT)
 
     @property
     def path(self) -> Path | None:
@@ -53,7 +93,7 @@ class AsyncStore:
         return self._files.store_id
 
     @property
-    def timeline(self) -> str:
+    def timeline_id(self) -> str:
         """Id of the history this store is on; a restore starts a new one."""
         return self._files.timeline
 
@@ -65,6 +105,26 @@ class AsyncStore:
     def state_of(self, scope: Scope) -> AsyncState:
         """The state of a scope, ``Scope.agent("researcher")`` for instance."""
         return AsyncState(self.journal, self.hooks, scope, self._acting)
+
+    def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:
+        """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,
+        completed when it ends, failed with the error that went through it. Everything done inside belongs to it.
+        """
+        return self._session_block(name, fields)
+
+    @asynccontextmanager
+    async def _session_block(self, name: str, fields: dict[str, Any]) -> Any:
+        session = await self.sessions.create(name, **fields)
+        session.enter(session)
+        try:
+            try:
+                yield session
+            except BaseException as exc:
+                await close_block(session, exc)
+                raise
+            await close_block(session, None)
+        finally:
+            session.leave()
 
     @contextmanager
     def correlate(self, name: str) -> Iterator[str]:
@@ -80,16 +140,80 @@ class AsyncStore:
         finally:
             current.reset(token)
 
+    async def timeline(
+        self,
+        *,
+        session: str | None = None,
+        correlation: str | None = None,
+        kinds: Iterable[str] = (),
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[Entry]:
+        """What happened, in order: the journal's entries that fit all conditions, hashes checked, a page at a time.
+
+        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds or their aliases; ``since`` and ``until`` are
+        datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what happened since.
+        """
+        key = None if session is None else id_bytes(session, "session")
+        thread = None if correlation is None else id_bytes(correlation, "correlation")
+        return await read_timeline(self._database, key, thread, kinds, since, until, limit, cursor, newest_first)
+
+    async def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
+
+        Reads the whole store; ``progress`` is told how many of how many entries are done. The report's ``findings``
+        name what is damaged; nothing is changed.
+        """
+        from llmspell.verify import verify_store
+
+        return await self._offload.run(verify_store, self._files, KINDS, progress)  # type: ignore[no-any-return]
+
+    async def stats(self) -> dict[str, Any]:
+        """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""
+        from llmspell.stats import collect_stats
+
+        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher)  # type: ignore[no-any-return]
+
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
+        self._dispatcher.close()
         await self._database.close()
         self.hooks.close()
-        self._files.content.close()
-        self._files.engine.close()
-        self._files.engine.turn.close()
+        await self._offload.close()
+        self._files.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    # -- wiring --------------------------------------------------------------------------------------------------------
+
+    def _artifacts(self, acting: Acting) -> AsyncArtifacts:
+        return AsyncArtifacts(self.journal, self.hooks, acting, self._files.content, self._offload, self._validators)
+
+    def _neighbours(self) -> Neighbours:
+        async def set_state(writer: Any, scope: str, key: str, raw: Any) -> None:
+            await set_key(writer, scope, key, raw, None, None)
+
+        async def delete_state(writer: Any, scope: str, key: str) -> None:
+            await delete_key(writer, scope, key, None)
+
+        async def remove_state(writer: Any, session: bytes) -> None:
+            await clear_scope(writer, scope_of(session), 0)
+
+        async def sync_content() -> None:
+            await self._offload.run(self._files.content.checkpoint)
+
+        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), self._bind, sync_content)
+
+    def _bind(self, session: AsyncSession) -> None:
+        """Give a session's handle its rooms."""
+        session.state = AsyncState(self.journal, self.hooks, Scope.session(session.id), session.acting)
+        session.artifacts = self._artifacts(session.acting)
+        session.events = AsyncEvents(self.journal, self.hooks, session.acting, self._dispatcher)
+        session.read_timeline = lambda **filters: self.timeline(session=session.id, **filters)

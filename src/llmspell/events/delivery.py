@@ -114,7 +114,7 @@ class Delivery:
     def _take_batch(self, batch: Sequence[Event]) -> None:
         last = batch[-1].seq if batch else 0
         fresh = batch[len(batch) - (last - self.live) :] if 0 < last - self.live <= len(batch) else ()
-        if not fresh or fresh[0].seq != self.live + 1 or self._journal_moved:
+        if not fresh or fresh[0].seq != self.live + 1:
             self._journal_moved = True
             return
         self.from_memory += len(fresh)
@@ -122,13 +122,15 @@ class Delivery:
 
     def _read_live(self) -> None:
         head = self._source.head()
-        if any(inbox.scanned >= self.live and not inbox.ended for inbox in self.inboxes):
+        if head <= self.live:
+            self._journal_moved = False
+        elif any(inbox.scanned >= self.live and not inbox.ended for inbox in self.inboxes):
             page = self._read(self.live, PAGE_EVENTS_MAX)
             through = _through(page, PAGE_EVENTS_MAX, head)
             self._journal_moved = through < head
-            self._feed_live(page, max(self.live, through))
+            self._feed_live(page, through)
         else:  # all of them are behind and read by themselves
-            self.live = max(self.live, head)
+            self.live = head
             self._journal_moved = False
 
     def _feed_live(self, events: Sequence[Event], through: int) -> None:

@@ -128,8 +128,9 @@ class Inbox:
     def _put_all(self, events: list[Event], through: int) -> int:
         self._lagging = False
         for event in events:
+            # Where the buffer is full and this is history, then so is all that is buffered before it.
             oldest = self._buffer.oldest_seq
-            paced = event.seq <= self._history or (oldest is not None and oldest <= self._history)
+            paced = oldest is not None and oldest <= self._history
             put = self._buffer.put(event, self._now_ns, paced=paced)
             if put is Put.FULL:
                 self._lagging = True

@@ -10,11 +10,24 @@ from llmspell.model.ids import id_text
 if TYPE_CHECKING:
     from llmspell.hooks.outcome import Outcome
     from llmspell.hooks.registry import Hooks
+    from llmspell.hooks.runner import Reload
     from llmspell.model.context import Context
 
 
-async def run_point(hooks: Hooks, context: Context, point: str, component: str, operation: str, data: dict[str, Any]) -> Outcome | None:
-    """Run the hooks of ``point``; None when there are none. Raises Vetoed when one refused."""
+async def run_point(
+    hooks: Hooks,
+    context: Context,
+    point: str,
+    component: str,
+    operation: str,
+    data: dict[str, Any],
+    *,
+    reload: Reload | None = None,
+) -> Outcome | None:
+    """Run the hooks of ``point``; None when there are none. Raises Vetoed when one refused.
+
+    ``reload`` gives the data of another target when a hook redirects there, or the same anew with None after a retry.
+    """
     if point not in hooks.armed:
         return None
     correlation = context.correlation.id if context.correlation is not None else context.session_correlation
@@ -29,6 +42,7 @@ async def run_point(hooks: Hooks, context: Context, point: str, component: str, 
             correlation_id=correlation and id_text(correlation),
             cause=context.cause or None,
         ),
+        reload=reload,
     )
     outcome.raise_if_cancelled()
     return outcome

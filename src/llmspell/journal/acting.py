@@ -38,8 +38,7 @@ class Acting:
         return self._bound
 
 
-def enter(context: Context, session: InSession) -> Context:
-    """``context`` inside a session."""
-    return replace(
-        context, session=session.id, session_correlation=session.correlation, cause=context.cause or session.opened
-    )
+def enter(context: Context, session: InSession, *, anew: bool = False) -> Context:
+    """``context`` inside a session. ``anew``: for the session's first entry, whose cause lies outside of it."""
+    cause = context.cause if anew else context.cause or session.opened
+    return replace(context, session=session.id, session_correlation=session.correlation, cause=cause)

@@ -60,6 +60,11 @@ class Writer:
         self.at = 0
         self.learned: dict[str, tuple[int, bytes]] | None = None
 
+    @property
+    def head_seq(self) -> int:
+        """The newest entry's seq as this transaction sees it."""
+        return self._tx.head.seq
+
     def known(self, name: str) -> tuple[int, bytes] | None:
         """Id and salt of a scope that was committed before; the quick half of ``scope``."""
         return self._journal.scopes.get(name)
@@ -111,7 +116,7 @@ class Writer:
         self.appended.append(seq)
         if kind.apply is not None:
             await kind.apply(tx, Applied(seq, at, origin.clock, id_, context.session, correlation, scope[0], payload))
-        if self._journal.watched:
+        if self._journal.watched():
             tx.announce(
                 Entry(seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session, correlation,
                       context.cause, context.actor, encoded, hash_)
@@ -173,14 +178,16 @@ class Scopes:
 class Journal:
     """The one way to change a store. Shared by all rooms of a handle."""
 
-    def __init__(self, database: Database, kinds: Kinds, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, database: Database, kinds: Kinds, clock: Clock, ids: Ids, *, watched: Callable[[], bool] = lambda: False
+    ) -> None:
         self.database = database
         self.kinds = kinds
         self.clock = clock
         self.ids = ids
         self.scopes = Scopes()
         self.announced: set[bytes] = set()
-        self.watched = False
+        self.watched = watched
         self._last = (clock.now_ns(), clock.monotonic_ns())
 
     async def write(

@@ -23,3 +23,4 @@ UNIT_BATCH_MAX = 512
 """Units that one commit carries at most."""
 CONFLICT_RETRIES_MAX = 8
 BUSY_TIMEOUT_S = 30.0
+TTL_S_MAX = 100 * 365 * 86400

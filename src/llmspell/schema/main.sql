@@ -91,6 +91,8 @@ CREATE TABLE session (
   PRIMARY KEY (id, since_seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_updated ON session (updated_at, id) WHERE until_seq IS NULL;
+CREATE INDEX session_created ON session (id) WHERE until_seq IS NULL;
+CREATE INDEX session_closed ON session (until_seq) WHERE until_seq IS NOT NULL;
 CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
 
 -- Projection, temporal: one stored version of a named artifact.
@@ -115,6 +117,17 @@ CREATE TABLE artifact (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_name ON artifact (session, name, version);
 CREATE INDEX artifact_digest ON artifact (digest);
+
+-- Projection, temporal: names for versions, like v1.
+CREATE TABLE artifact_label (
+  session   BLOB NOT NULL,
+  name      TEXT NOT NULL,
+  label     TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  version   INTEGER NOT NULL,
+  PRIMARY KEY (session, name, label, since_seq)
+) STRICT, WITHOUT ROWID;
 
 -- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
 CREATE TABLE blob (

@@ -125,18 +125,20 @@ class Guarded:
         return int(count)
 
     async def _decide(self, key: str, value: Any) -> _Decided:
-        found = await self._current(key)
-        old, seen = (None, 0) if found is None else (found.value, found.version)
-        data = self._data("set", key, value, old, seen)
-        outcome = await run_point(self._hooks, self._context, "before_state_set", "state", "set", data)
-        if outcome is None:
-            return _Decided(key, value, old, seen)
-        if outcome.redirect is not None:
-            target = check_key(outcome.redirect)
-            found = await self._current(target)
-            old, seen = (None, 0) if found is None else (found.value, found.version)
-            return _Decided(target, outcome.data["value"], old, seen)
-        return _Decided(key, outcome.data["value"], old, seen)
+        seen: dict[str, int] = {}
+
+        async def about(target: str | None) -> dict[str, Any]:
+            name = key if target is None else check_key(target)
+            found = await self._current(name)
+            seen[name] = 0 if found is None else found.version
+            return self._data("set", name, value, None if found is None else found.value, seen[name])
+
+        first = await about(None)
+        outcome = await run_point(
+            self._hooks, self._context, "before_state_set", "state", "set", first, reload=about
+        )
+        data = first if outcome is None else outcome.data
+        return _Decided(data["key"], data["value"], data.get("old_value"), seen[data["key"]])
 
     async def _current(self, key: str) -> StateEntry | None:
         scope = await self._journal.scope(self._scope)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _ROW = queries("llmspell.state")["row"]
 _PAGE_ROWS = 1000
 _UPDATE_ATTEMPTS_MAX = 1000
-_TTL_S_MAX = 100 * 365 * 86400
 
 
 class AsyncState:
@@ -225,6 +224,6 @@ class AsyncState:
     def _expiry(self, ttl_s: float | None) -> int | None:
         if ttl_s is None:
             return None
-        if type(ttl_s) not in (int, float) or not 0 < ttl_s < _TTL_S_MAX:
+        if type(ttl_s) not in (int, float) or not 0 < ttl_s < limits.TTL_S_MAX:
             raise InvalidInput(f"ttl_s is a number of seconds above 0, not {ttl_s!r}", code="invalid-ttl")
         return self._journal.clock.now_ns() + round(ttl_s * 1e9)

@@ -32,6 +32,12 @@ class OpenStore:
     durability: Durability
     created: bool
 
+    def close(self) -> None:
+        """Close both files and the lock. Idempotent."""
+        self.content.close()
+        self.engine.close()
+        self.engine.turn.close()
+
 
 def check_durability(durability: str | None) -> None:
     """Refuse a durability that is none."""

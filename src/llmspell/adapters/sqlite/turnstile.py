@@ -101,12 +101,13 @@ class FileTurn:
         self._mutex.release()
 
     def close(self) -> None:
-        """Close the lock file; the turn must not be held."""
-        os.close(self._descriptor)
+        """Close the lock file; the turn must not be held. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
-    def forget(self) -> None:
-        """In a forked child: drop the inherited descriptor, which would keep the parent's lock alive after its death."""
-        os.close(self._descriptor)
+    forget = close
+    """In a forked child: the inherited descriptor would keep the parent's lock alive after its death."""
 
     def _busy(self, timeout_s: float) -> Busy:
         return Busy(

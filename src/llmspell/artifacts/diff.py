@@ -1,0 +1,97 @@
+"""What differs between two versions: line by line for text, by path for JSON, by sizes and shared bytes for the rest."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from llmspell.artifacts.info import ArtifactInfo
+from llmspell.model.values import decode_value
+
+_TEXT_BYTES_MAX = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactDiff:
+    """``kind`` is ``same``, ``text`` (``lines`` is a unified diff), ``json`` (``changes`` by path) or ``binary``.
+
+    ``old`` and ``new`` are the infos; ``common_prefix`` and ``common_suffix`` count equal bytes at both ends.
+    """
+
+    kind: str
+    old: ArtifactInfo
+    new: ArtifactInfo
+    lines: list[str]
+    changes: list[dict[str, Any]]
+    common_prefix: int
+    common_suffix: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {
+            "kind": self.kind,
+            "old": self.old.to_dict(),
+            "new": self.new.to_dict(),
+            "lines": self.lines,
+            "changes": self.changes,
+            "common_prefix": self.common_prefix,
+            "common_suffix": self.common_suffix,
+        }
+
+
+def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) -> ArtifactDiff:
+    """The difference of two contents in memory."""
+    prefix, suffix = _common_ends(was, now)
+    if was == now:
+        return ArtifactDiff("same", old, new, [], [], prefix, suffix)
+    if "json" in old.mime_type and "json" in new.mime_type:
+        try:
+            changes = list(json_changes(decode_value(was), decode_value(now)))
+            return ArtifactDiff("json", old, new, [], changes, prefix, suffix)
+        except ValueError:
+            pass  # Not JSON after all: it is compared as text below.
+    if max(len(was), len(now)) <= _TEXT_BYTES_MAX:
+        try:
+            names = f"{old.name} v{old.version}", f"{new.name} v{new.version}"
+            lines = list(difflib.unified_diff(was.decode().splitlines(), now.decode().splitlines(), *names, lineterm=""))
+            return ArtifactDiff("text", old, new, lines, [], prefix, suffix)
+        except UnicodeDecodeError:
+            pass  # Not text: bytes are compared.
+    return ArtifactDiff("binary", old, new, [], [], prefix, suffix)
+
+
+def json_changes(was: Any, now: Any, path: str = "$") -> Any:
+    """Each changed path with ``op`` (added, removed, changed) and the values; 1 and 1.0 and true all differ."""
+    if type(was) is dict and type(now) is dict:
+        for key in sorted(was.keys() | now.keys()):
+            if key not in now:
+                yield {"path": f"{path}.{key}", "op": "removed", "old": was[key]}
+            elif key not in was:
+                yield {"path": f"{path}.{key}", "op": "added", "new": now[key]}
+            else:
+                yield from json_changes(was[key], now[key], f"{path}.{key}")
+    elif type(was) is list and type(now) is list and len(was) == len(now):
+        for at, (left, right) in enumerate(zip(was, now, strict=True)):
+            yield from json_changes(left, right, f"{path}[{at}]")
+    elif type(was) is not type(now) or was != now:
+        yield {"path": path, "op": "changed", "old": was, "new": now}
+
+
+def _common_ends(was: bytes, now: bytes) -> tuple[int, int]:
+    short = min(len(was), len(now))
+    prefix = _first_difference(was[:short], now[:short])
+    rest = short - prefix
+    suffix = _first_difference(was[len(was) - rest :][::-1], now[len(now) - rest :][::-1]) if rest else 0
+    return prefix, suffix
+
+
+def _first_difference(left: bytes, right: bytes) -> int:
+    low, high = 0, len(left)
+    while low < high:  # Halving compares at the speed of memcmp.
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,116 @@
+"""Taking content in: whatever a caller may hand over becomes a blob, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from blake3 import blake3
+
+from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.compression import Compression
+from llmspell.artifacts.content import FEED_BYTES, ContentWriter
+from llmspell.errors import InvalidInput, NotFound, StorageFailed
+from llmspell.offload import Offload
+from llmspell.ports.content import ContentStore
+
+Source = bytes | bytearray | memoryview | str | Path | IO[bytes] | Iterable[bytes] | AsyncIterator[bytes]
+Progress = Callable[[int], None]
+_INLINE_BYTES = 64 << 10
+"""Content in memory up to this size is hashed and compressed at once; handing it to a thread would cost more."""
+
+
+async def take(
+    source: Any, store: ContentStore, offload: Offload, compression: Compression, progress: Progress | None
+) -> tuple[Blob, ContentWriter]:
+    """The blob of ``source``, its chunks durable. Raises InvalidInput (``invalid-content``), NotFound (a file)."""
+    whole = in_memory(source)
+    writer = ContentWriter(store, compression=compression)
+    try:
+        if whole is not None:
+            if len(whole) <= _INLINE_BYTES:
+                return _whole(writer, whole), writer
+            blob = await offload.run(_whole, writer, whole)
+        elif hasattr(source, "__aiter__"):
+            blob = await _from_async(writer, source, offload, progress)
+        else:
+            blob = await offload.run(_from_pieces, writer, source, progress)
+    except BaseException:
+        writer.abort()
+        raise
+    if progress is not None:
+        progress(blob.size)
+    return blob, writer
+
+
+def in_memory(source: Any) -> bytes | None:
+    """The bytes of a source that is in memory already; None for files and streams."""
+    if type(source) is bytes:
+        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, str):
+        try:
+            return source.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput("the text holds a lone surrogate, which UTF-8 cannot carry", code="invalid-content") from None
+    return None
+
+
+def digest_of(whole: bytes) -> bytes:
+    """BLAKE3 of content in memory."""
+    return blake3(whole).digest()
+
+
+def _whole(writer: ContentWriter, whole: bytes) -> Blob:
+    writer.feed(whole)
+    return writer.finish()
+
+
+def _from_pieces(writer: ContentWriter, source: Any, progress: Progress | None) -> Blob:
+    size = 0
+    for piece in _pieces(source):
+        _feed(writer, piece)
+        size += len(piece)
+        if progress is not None:
+            progress(size)
+    return writer.finish()
+
+
+async def _from_async(
+    writer: ContentWriter, source: AsyncIterator[bytes], offload: Offload, progress: Progress | None
+) -> Blob:
+    size = 0
+    async for piece in source:
+        await offload.run(_feed, writer, piece)
+        size += len(piece)
+        if progress is not None:
+            progress(size)
+    return await offload.run(writer.finish)
+
+
+def _feed(writer: ContentWriter, piece: Any) -> None:
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        raise InvalidInput(f"a stream gives bytes, not {type(piece).__name__}", code="invalid-content")
+    writer.feed(piece)
+
+
+def _pieces(source: Any) -> Iterator[bytes]:
+    if isinstance(source, Path):
+        try:
+            with source.open("rb") as file:
+                yield from iter(lambda: file.read(FEED_BYTES), b"")
+        except (FileNotFoundError, IsADirectoryError) as exc:
+            raise NotFound(f"cannot read {source}: {exc.strerror}", code="file-not-found") from exc
+        except OSError as exc:
+            raise StorageFailed(f"cannot read {source}: {exc}", code="source-failed") from exc
+    elif hasattr(source, "read"):
+        yield from iter(lambda: source.read(FEED_BYTES), b"")
+    elif isinstance(source, Iterable) and not isinstance(source, dict):
+        yield from source
+    else:
+        raise InvalidInput(
+            f"content is bytes, str, a Path, a binary file or a stream of bytes, not {type(source).__name__}",
+            code="invalid-content",
+        )

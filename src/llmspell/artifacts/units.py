@@ -1,0 +1,83 @@
+"""The units of work of the artifacts room: check first, then append."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.kinds import ArtifactDeleted, ArtifactStored, ArtifactTagged, ArtifactUpdated
+from llmspell.artifacts.projection import DELETED, STORED, TAGGED, UPDATED
+from llmspell.errors import Conflict, NotFound
+from llmspell.journal.journal import Writer
+from llmspell.model.ids import id_bytes, id_text
+from llmspell.schema import queries
+
+_SQL = queries("llmspell.artifacts")
+
+
+async def store(writer: Writer, new: ArtifactStored, blob: Blob | None, still_whole: Callable[[], bool]) -> ArtifactStored:
+    """The next version of a name, and its content's row if that is new (``blob`` None: it was there before)."""
+    session = id_bytes(new.session)
+    row = await writer.one(_SQL["session_status"], (session,))
+    if row is None:
+        raise NotFound(f"session {new.session} does not exist", code="session-not-found")
+    if row[0] == "archived":
+        raise Conflict(f"session {new.session} is archived; unarchive it to store artifacts", code="session-archived")
+    for source in new.derived_from:
+        if await writer.one(_SQL["open_row"], (id_bytes(source),)) is None:
+            raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
+    digest = bytes.fromhex(new.digest)
+    known = await writer.one(_SQL["blob_exists"], (digest,)) is not None
+    if not known and (blob is None or not still_whole()):
+        raise Conflict("the content was collected while it was being put; put it again", code="content-collected")
+    last = await writer.one(_SQL["last_version"], (session, new.name))
+    stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1)
+    scope_name = f"session:{new.session}"
+    scope = writer.known(scope_name) or await writer.scope(scope_name)
+    if not known and blob is not None:
+        await writer.run(
+            _SQL["insert_blob"],
+            (blob.digest, blob.size, blob.stored_size, blob.codec, blob.inline, blob.chunk_count, blob.chunk_ids,
+             blob.chunks_digest),
+        )  # fmt: skip
+    await writer.append(STORED, stored, scope, f"artifact/{new.name}")
+    return stored
+
+
+async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:
+    """New values of descriptive fields of one version."""
+    session, name, _ = await _require(writer, artifact)
+    payload = ArtifactUpdated(id_text(artifact), changed)
+    await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+
+
+async def delete(writer: Writer, artifacts: list[bytes]) -> int:
+    """Delete these versions; returns how many."""
+    for artifact in artifacts:
+        session, name, version = await _require(writer, artifact)
+        payload = ArtifactDeleted(id_text(artifact), id_text(session), name, version)
+        await writer.append(DELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+    return len(artifacts)
+
+
+async def tag(writer: Writer, artifact: bytes, label: str) -> None:
+    """Let a label mean this version."""
+    session, name, version = await _require(writer, artifact)
+    payload = ArtifactTagged(id_text(session), name, version, label)
+    await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+
+
+async def remove_of_session(writer: Writer, session: bytes) -> None:
+    """Delete every artifact of a session, as part of deleting it."""
+    rows = await writer.all(_SQL["of_session"], (session,))
+    await delete(writer, [row[0] for row in rows])
+
+
+async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str, int]:
+    row = await writer.one(_SQL["open_row"], (artifact,))
+    if row is None:
+        raise NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
+    return row[0], row[1], row[2]

@@ -1,0 +1,19 @@
+"""How failures that must not harm an operation are made known: the ``llmspell`` logger, at warning level."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+_log = logging.getLogger("llmspell")
+
+
+def report_hook(info: Any, failure: Any) -> None:
+    """A hook failed; the operation went on unless the hook says otherwise."""
+    _log.warning("hook %s failed at %s: %s (%s)", info.name, failure.point, failure.message, failure.code)
+
+
+def report_callback(failure: Any) -> None:
+    """A subscriber's callback raised; its subscription goes on."""
+    seq = failure.event.seq if failure.event is not None else "-"
+    _log.warning("a callback for %s failed at event %s: %s", failure.pattern, seq, failure.error)

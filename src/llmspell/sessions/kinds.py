@@ -1,0 +1,68 @@
+"""What the journal says about sessions: the payloads of its entries. Ids are UUID text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class SessionCreated(msgspec.Struct):
+    """A session began. Its initial state follows as ``state.set`` entries of the same unit."""
+
+    id: str
+    name: str
+    description: str
+    tags: list[str]
+    metadata: dict[str, Any]
+    config: dict[str, Any]
+    created_by: str | None
+    parent: str | None
+    correlation: str
+
+
+class SessionUpdated(msgspec.Struct):
+    """Descriptive fields changed; those given have a new value, the others stay."""
+
+    id: str
+    changed: dict[str, Any]
+
+
+class SessionMoved(msgspec.Struct):
+    """A session went from one status to another."""
+
+    id: str
+    was: str
+    now: str
+    reason: str | None = None
+
+
+class SessionSaved(msgspec.Struct):
+    """Everything acknowledged was made durable on disk. ``state_hash`` commits to the session's state."""
+
+    id: str
+    state_hash: str
+
+
+class SessionCheckpointed(msgspec.Struct):
+    """A named point to come back to. ``state_hash`` commits to the session's state at this entry."""
+
+    id: str
+    label: str
+    state_hash: str
+
+
+class SessionRestored(msgspec.Struct):
+    """The session's state was set back to what it was at ``seq``; the ``state`` entries before this one did it."""
+
+    id: str
+    seq: int
+    label: str | None
+    changed: int
+    state_hash: str
+
+
+class SessionDeleted(msgspec.Struct):
+    """A session was deleted, with its state and artifacts, by the entries before this one."""
+
+    id: str

@@ -1,0 +1,112 @@
+"""The temporal table of sessions and the table of checkpoints, derived from ``session.*`` entries.
+
+A change closes the row that is open and opens one that holds from its entry on; a deletion only closes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from llmspell.journal.kinds import Applied, Kind
+from llmspell.model.ids import id_bytes
+from llmspell.ports.database import Transaction
+from llmspell.schema import queries
+from llmspell.sessions.kinds import (
+    SessionCheckpointed,
+    SessionCreated,
+    SessionDeleted,
+    SessionMoved,
+    SessionRestored,
+    SessionSaved,
+    SessionUpdated,
+)
+
+_SQL = queries("llmspell.sessions")
+_INSERT, _CLOSE = _SQL["insert"], _SQL["close"]
+_json = msgspec.json.Encoder().encode
+
+
+def text(value: Any) -> str:
+    """JSON text for a column."""
+    return _json(value).decode()
+
+
+async def apply_created(tx: Transaction, entry: Applied) -> None:
+    """The session's first row."""
+    new: SessionCreated = entry.payload
+    await tx.run(
+        _INSERT,
+        (id_bytes(new.id), entry.seq, new.name, new.description, "active", None, text(new.tags), text(new.metadata),
+         text(new.config), new.created_by, new.parent and id_bytes(new.parent), id_bytes(new.correlation), entry.at, entry.at,
+         entry.at, None),
+    )  # fmt: skip
+
+
+async def apply_updated(tx: Transaction, entry: Applied) -> None:
+    """New values of descriptive fields."""
+    update: SessionUpdated = entry.payload
+    columns = {
+        name: text(value) if name in ("tags", "metadata") else value for name, value in update.changed.items()
+    }
+    await _reopen(tx, entry, id_bytes(update.id), columns)
+
+
+async def apply_moved(tx: Transaction, entry: Applied) -> None:
+    """Another status; ``ended_at`` is kept by an archived session and dropped by a resumed one."""
+    moved: SessionMoved = entry.payload
+    columns: dict[str, Any] = {"status": moved.now, "reason": moved.reason}
+    if moved.now in ("completed", "failed"):
+        columns["ended_at"] = entry.at
+    elif moved.now in ("active", "suspended"):
+        columns["ended_at"] = None
+    if "archived" in (moved.now, moved.was):
+        del columns["reason"]
+        columns.pop("ended_at", None)
+    await _reopen(tx, entry, id_bytes(moved.id), columns)
+
+
+async def apply_touched(tx: Transaction, entry: Applied) -> None:
+    """Saved or restored: the session was worked on."""
+    await _reopen(tx, entry, id_bytes(entry.payload.id), {})
+
+
+async def apply_checkpointed(tx: Transaction, entry: Applied) -> None:
+    """A label to come back to."""
+    mark: SessionCheckpointed = entry.payload
+    session = id_bytes(mark.id)
+    await tx.run(_SQL["insert_checkpoint"], (session, entry.seq, mark.label, bytes.fromhex(mark.state_hash), entry.at))
+    await _reopen(tx, entry, session, {})
+
+
+async def apply_deleted(tx: Transaction, entry: Applied) -> None:
+    """No row from here on."""
+    await tx.run(_CLOSE, (entry.seq, id_bytes(entry.payload.id)))
+
+
+async def _reopen(tx: Transaction, entry: Applied, session: bytes, columns: dict[str, Any]) -> None:
+    row = await tx.one(_SQL["open_row"], (session,))
+    if row is None:
+        return
+    values = dict(zip(_COLUMNS, row, strict=True)) | columns | {"updated_at": entry.at}
+    await tx.run(_CLOSE, (entry.seq, session))
+    await tx.run(_INSERT, (session, entry.seq, *(values[name] for name in _COLUMNS)))
+
+
+_COLUMNS = (
+    "name", "description", "status", "reason", "tags", "metadata", "config", "created_by", "parent", "correlation",
+    "created_at", "updated_at", "started_at", "ended_at",
+)  # fmt: skip
+
+CREATED = Kind("session.created", SessionCreated, apply_created)
+UPDATED = Kind("session.updated", SessionUpdated, apply_updated)
+MOVED = {
+    name: Kind(f"session.{name}", SessionMoved, apply_moved)
+    for name in ("suspended", "resumed", "completed", "failed", "archived", "unarchived")
+}
+SAVED = Kind("session.saved", SessionSaved, apply_touched)
+CHECKPOINTED = Kind("session.checkpointed", SessionCheckpointed, apply_checkpointed)
+RESTORED = Kind("session.restored", SessionRestored, apply_touched)
+DELETED = Kind("session.deleted", SessionDeleted, apply_deleted)
+KINDS = (CREATED, UPDATED, *MOVED.values(), SAVED, CHECKPOINTED, RESTORED, DELETED)

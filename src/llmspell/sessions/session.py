@@ -1,0 +1,168 @@
+"""The handle of one session: its rooms, its lifecycle, and the block in which everything belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, Self
+
+from llmspell.journal.acting import Acting, InSession
+from llmspell.model.context import Context, current
+
+if TYPE_CHECKING:
+    from llmspell.artifacts.service import AsyncArtifacts
+    from llmspell.events.service import AsyncEvents
+    from llmspell.model.entry import Entry
+    from llmspell.model.page import Page
+    from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.service import AsyncSessions
+    from llmspell.state.service import AsyncState
+
+entered: ContextVar[Any] = ContextVar("llmspell_session", default=None)
+"""The handle of the session block that the running code is in; both faces put their own handle here."""
+
+
+class AsyncSession:
+    """One session. ``info`` is the session as of this handle's last step; ``refresh`` reads it anew.
+
+    ``state``, ``artifacts`` and ``events`` are the rooms as this session sees them; what is done through them is
+    attributed to it. ``async with session:`` attributes everything done inside, in tasks started there too.
+    """
+
+    state: AsyncState
+    artifacts: AsyncArtifacts
+    events: AsyncEvents
+
+    def __init__(self, sessions: AsyncSessions, info: SessionInfo, place: InSession) -> None:
+        self._sessions = sessions
+        self._place = place
+        self._tokens: list[tuple[Token[Context], Token[Any]]] = []
+        self.acting = Acting(place)
+        self.info = info
+        self.id = info.id
+        self.key = place.id
+        self.opened = place.opened
+
+    def context(self) -> Context:
+        """The caller's context inside this session."""
+        return self.acting.context()
+
+    # -- lifecycle -----------------------------------------------------------------------------------------------------
+
+    async def suspend(self) -> SessionInfo:
+        """Set the session aside; it can be resumed. From active. Raises Conflict (``illegal-transition``)."""
+        return await self._step("suspend")
+
+    async def resume(self) -> SessionInfo:
+        """Take the session up again. From suspended or failed. Raises Conflict (``illegal-transition``)."""
+        return await self._step("resume")
+
+    async def complete(self) -> SessionInfo:
+        """End the session well; it keeps state and artifacts. From active or suspended. Raises Conflict."""
+        return await self._step("complete")
+
+    async def fail(self, reason: str) -> SessionInfo:
+        """End the session with a reason. From active or suspended. Raises Conflict."""
+        return await self._step("fail", reason)
+
+    async def archive(self) -> SessionInfo:
+        """Put the session away. From completed or failed. Raises Conflict."""
+        return await self._step("archive")
+
+    async def unarchive(self) -> SessionInfo:
+        """Back to the status it was archived from. Raises Conflict."""
+        self.info = await self._sessions.unarchive(self)
+        return self.info
+
+    async def save(self) -> SessionInfo:
+        """Write a ``session.saved`` entry with the hash of the session's state, and make everything acknowledged so far,
+        at whatever durability, safe on disk before returning.
+        """
+        self.info = await self._sessions.save(self)
+        return self.info
+
+    async def checkpoint(self, label: str) -> int:
+        """Mark this moment by a label that the session has not used yet; returns the entry's seq. Raises AlreadyExists."""
+        return await self._sessions.checkpoint(self, label)
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """All checkpoints, oldest first."""
+        return await self._sessions.checkpoints(self)
+
+    async def restore(self, to: str | int) -> int:
+        """Set the session's state back to what it was at a checkpoint (its label) or entry (its seq).
+
+        Writes a ``state`` entry for each key that differs, then ``session.restored``, in one transaction; nothing is
+        lost, the journal has both. Returns how many keys changed. Raises NotFound (``checkpoint-not-found``).
+        """
+        changed = await self._sessions.restore(self, to)
+        self.info = await self._sessions.refresh(self)
+        return changed
+
+    async def update(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> SessionInfo:
+        """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
+        given = {"name": name, "description": description, "tags": tags, "metadata": metadata and dict(metadata)}
+        if metadata is not None:
+            given["metadata"] = dict(metadata)
+        self.info = await self._sessions.update(self, {field: value for field, value in given.items() if value is not None})
+        return self.info
+
+    async def refresh(self) -> SessionInfo:
+        """Read the session as it is now; ``info`` is that from here on. Raises NotFound when it was deleted."""
+        self.info = await self._sessions.refresh(self)
+        return self.info
+
+    async def timeline(
+        self, *, kinds: Iterable[str] = (), since: Any = None, until: Any = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[Entry]:
+        """What happened in this session, in order. See ``AsyncStore.timeline``."""
+        page: Page[Entry] = await self.read_timeline(kinds=kinds, since=since, until=until, limit=limit, cursor=cursor)
+        return page
+
+    read_timeline: Any
+
+    async def _step(self, verb: str, reason: str | None = None) -> SessionInfo:
+        self.info = await self._sessions.step(self, verb, reason)
+        return self.info
+
+    # -- the block -----------------------------------------------------------------------------------------------------
+
+    def enter(self, face: Any) -> None:
+        """Begin a block: the running context belongs to this session. ``face`` is the handle that the user holds."""
+        self._tokens.append((current.set(self.context()), entered.set(face)))
+
+    def leave(self) -> None:
+        """End the innermost block."""
+        context, handle = self._tokens.pop()
+        entered.reset(handle)
+        current.reset(context)
+
+    async def __aenter__(self) -> Self:
+        self.enter(self)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.leave()
+
+    def __repr__(self) -> str:
+        return f"<session {self.id} {self.info.name!r} {self.info.status}>"
+
+
+async def close_block(session: AsyncSession, error: BaseException | None) -> None:
+    """End of a ``store.session(...)`` block: complete the session, or fail it with the error that went through.
+
+    A block that set the status itself keeps it.
+    """
+    info = await session.refresh()
+    if error is None:
+        if info.status == "active":
+            await session.complete()
+    elif info.status in ("active", "suspended"):
+        await session.fail(f"{type(error).__name__}: {error}")

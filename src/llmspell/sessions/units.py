@@ -1,0 +1,172 @@
+"""The units of work of the sessions room: check first, then append."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from blake3 import blake3
+
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, NotFound
+from llmspell.journal.journal import Writer
+from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model.entry import subject_digest
+from llmspell.model.ids import id_bytes, id_text
+from llmspell.model.session import check_step
+from llmspell.schema import queries
+from llmspell.sessions.kinds import (
+    SessionCheckpointed,
+    SessionCreated,
+    SessionDeleted,
+    SessionMoved,
+    SessionRestored,
+    SessionSaved,
+    SessionUpdated,
+)
+from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
+
+_SQL = queries("llmspell.sessions")
+SetState = Callable[[Writer, str, str, msgspec.Raw], Awaitable[Any]]
+"""Sets a key of a scope inside a unit: (writer, scope name, key, JSON)."""
+DeleteState = Callable[[Writer, str, str], Awaitable[Any]]
+Remove = Callable[[Writer, bytes], Awaitable[Any]]
+"""Removes what belongs to a session inside a unit."""
+
+
+def scope_of(session: bytes) -> str:
+    """Name of a session's own scope."""
+    return f"session:{id_text(session)}"
+
+
+async def create(writer: Writer, new: SessionCreated, state: dict[str, msgspec.Raw], set_state: SetState) -> int:
+    """The session's first entry, and its initial state. Returns the entry's seq."""
+    if new.parent is not None:
+        await require(writer, id_bytes(new.parent), "the parent session")
+    scope_name = f"session:{new.id}"
+    seq = await writer.append(CREATED, new, await writer.scope(scope_name), "session")
+    for key, raw in state.items():
+        await set_state(writer, scope_name, key, raw)
+    return seq
+
+
+async def require(writer: Writer, session: bytes, what: str = "session") -> tuple[Any, ...]:
+    """The open row of a session. Raises NotFound (``session-not-found``)."""
+    row = await writer.one(_SQL["open_row"], (session,))
+    if row is None:
+        raise missing(session, what)
+    return row
+
+
+def missing(session: bytes, what: str = "session") -> NotFound:
+    """The error for a session that is not there."""
+    return NotFound(f"{what} {id_text(session)} does not exist", code="session-not-found", hint="`llmspell session list` shows all")
+
+
+async def update(writer: Writer, session: bytes, changed: dict[str, Any]) -> int:
+    """New values of descriptive fields."""
+    await require(writer, session)
+    payload = SessionUpdated(id_text(session), changed)
+    return await writer.append(UPDATED, payload, await writer.scope(scope_of(session)), "session")
+
+
+async def move(writer: Writer, session: bytes, to: str, step: str, reason: str | None) -> int:
+    """A legal step to another status."""
+    row = await require(writer, session)
+    was = row[2]
+    check_step(id_text(session), was, to)
+    payload = SessionMoved(id_text(session), was, to, reason)
+    return await writer.append(MOVED[step], payload, await writer.scope(scope_of(session)), "session")
+
+
+async def unarchive(writer: Writer, session: bytes) -> int:
+    """Back to the status it was archived from, which its newest ``session.archived`` entry names."""
+    row = await require(writer, session)
+    if row[2] != "archived":
+        raise Conflict(
+            f"session {id_text(session)} is {row[2]}, not archived", code="illegal-transition", **{"from": row[2], "to": "unarchived"}
+        )
+    scope = await writer.scope(scope_of(session))
+    stored = await writer.one(
+        f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND kind = 'session.archived' ORDER BY seq DESC LIMIT 1",
+        (subject_digest(scope[1], "session"),),
+    )
+    if stored is None:
+        raise Corrupt(f"session {id_text(session)} is archived, but no entry says from what")
+    was = check_row(stored).data["was"]
+    return await writer.append(MOVED["unarchived"], SessionMoved(id_text(session), "archived", was), scope, "session")
+
+
+async def save(writer: Writer, session: bytes) -> int:
+    """The entry of a save."""
+    await require(writer, session)
+    payload = SessionSaved(id_text(session), await state_hash(writer, session))
+    return await writer.append(SAVED, payload, await writer.scope(scope_of(session)), "session")
+
+
+async def checkpoint(writer: Writer, session: bytes, label: str) -> int:
+    """A labelled point; a label is used once."""
+    await require(writer, session)
+    if await writer.one(_SQL["checkpoint"], (session, label)) is not None:
+        raise AlreadyExists(f"session {id_text(session)} already has a checkpoint {label!r}", code="checkpoint-exists")
+    payload = SessionCheckpointed(id_text(session), label, await state_hash(writer, session))
+    return await writer.append(CHECKPOINTED, payload, await writer.scope(scope_of(session)), f"checkpoint/{label}")
+
+
+async def restore(
+    writer: Writer, session: bytes, seq: int, label: str | None, set_state: SetState, delete_state: DeleteState
+) -> int:
+    """Set the session's state back to what it was at ``seq``. Returns how many keys changed."""
+    await require(writer, session)
+    scope_name = scope_of(session)
+    scope = await writer.scope(scope_name)
+    changed = 0
+    for key, _version, now_seq, deleted in await writer.all(_SQL["all_state_keys"], (scope_name,)):
+        stored = await writer.one(
+            f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+            (subject_digest(scope[1], f"state/{key}"), seq),
+        )
+        then = check_row(stored) if stored is not None else None
+        if then is not None and then.seq == now_seq:
+            continue
+        raw = None
+        if then is not None and then.kind == "state.set":
+            raw = msgspec.json.decode(then.payload or b"{}", type=_Held).value
+        if raw is not None:
+            await set_state(writer, scope_name, key, raw)
+            changed += 1
+        elif not deleted:
+            await delete_state(writer, scope_name, key)
+            changed += 1
+    payload = SessionRestored(id_text(session), seq, label, changed, await state_hash(writer, session))
+    await writer.append(RESTORED, payload, scope, "session")
+    return changed
+
+
+class _Held(msgspec.Struct):
+    value: msgspec.Raw
+
+
+async def delete(writer: Writer, session: bytes, removers: tuple[Remove, ...]) -> int:
+    """Remove what belongs to the session, then the session."""
+    await require(writer, session)
+    for remove in removers:
+        await remove(writer, session)
+    return await writer.append(DELETED, SessionDeleted(id_text(session)), await writer.scope(scope_of(session)), "session")
+
+
+async def state_hash(writer: Writer, session: bytes) -> str:
+    """BLAKE3 over the session's keys and values in key order: equal hashes mean equal state."""
+    digest = blake3()
+    for key, value, seq in await writer.all(_SQL["live_state"], (scope_of(session), writer.origin.clock)):
+        if value is None:
+            stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
+            entry = check_row(stored) if stored is not None else None
+            if entry is None or entry.payload is None:
+                raise Corrupt(f"state key {key!r} points to entry {seq}, which has no value", key=key, seq=seq)
+            raw = bytes(msgspec.json.decode(entry.payload, type=_Held).value)
+        else:
+            raw = value.encode()
+        name = key.encode()
+        digest.update(len(name).to_bytes(4, "big") + name + len(raw).to_bytes(8, "big") + raw)
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""Timelines: the journal read as a story, by session, correlation, kind and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from llmspell.errors import InvalidInput
+from llmspell.journal.reading import EntryQuery, read_page
+from llmspell.model.clock import to_ns
+from llmspell.model.entry import Entry
+from llmspell.model.names import canonical_event_types
+from llmspell.model.page import Page, check_limit, read_cursor, write_cursor
+from llmspell.ports.database import Database
+
+
+async def read_timeline(
+    database: Database,
+    session: bytes | None,
+    correlation: bytes | None,
+    kinds: Iterable[str],
+    since: datetime | str | None,
+    until: datetime | str | None,
+    limit: int,
+    cursor: str | None,
+    newest_first: bool,
+) -> Page[Entry]:
+    """One page of entries; see ``AsyncStore.timeline``."""
+    edge = read_cursor(cursor, "timeline", 2)[1] if cursor is not None else None
+    if edge is not None and type(edge) is not int:
+        raise InvalidInput("this cursor is not one that a timeline gave", code="invalid-cursor")
+    query = EntryQuery(
+        session=session,
+        correlation=correlation,
+        kinds=tuple(dict.fromkeys(kind for name in kinds for kind in canonical_event_types(name))),
+        since=None if since is None else _ns(since),
+        until=None if until is None else _ns(until),
+        after=0 if newest_first or edge is None else edge,
+        before=edge if newest_first else None,
+        newest_first=newest_first,
+    )
+    wanted = check_limit(limit)
+    entries = await database.read(lambda view: read_page(view, query, wanted))
+    return Page(entries, write_cursor("timeline", entries[-1].seq) if len(entries) == wanted else None)
+
+
+def _ns(moment: datetime | str) -> int:
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise InvalidInput(f"{moment!r} is not an RFC 3339 time", code="invalid-time") from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+    if not isinstance(moment, datetime):
+        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not {moment!r}", code="invalid-time")
+    return to_ns(moment)
