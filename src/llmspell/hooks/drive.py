@@ -1,22 +1,24 @@
-"""Runs a hook's coroutine inside the present task: by hand, with a deadline, and so that it cannot hurt that task.
+"""Runs a hook's coroutine by hand inside the operation's task, with a deadline, and so that it cannot hurt that task.
 
-The first step is made at once; most coroutines end there and cost neither a task nor a timer. One that suspends goes on
-under its deadline. What must stay true:
+The first step is made at once; most coroutines end there and cost neither a turn of the loop nor a timer. What must
+stay true:
 
-- The coroutine runs in its own contextvars and in the present task (``asyncio.timeout`` and task groups work in it).
-- Past the deadline it gets CancelledError, then a grace for cleaning up, then it is closed. A coroutine that swallows
+- The coroutine has its own contextvars and its own task as far as it can see: ``asyncio.timeout``, task groups and
+  ``current_task().cancel()`` in it concern that one and never the operation's.
+- Past the deadline it is cancelled, then has a grace for cleaning up, then it is closed. A coroutine that swallows
   cancellation, or awaits something that does, cannot hold the operation.
-- A cancellation of the task by others reaches the coroutine and afterwards the task, even if the coroutine swallows it.
-- ``asyncio.current_task().cancel()`` called by the coroutine cancels the coroutine, not the operation.
+- A cancellation of the operation reaches the coroutine and afterwards the operation, even if the coroutine swallows it.
 
-To that end the future a coroutine waits for is not handed to the task: the task waits for a future of ours, which the
-other one, the timer or a cancellation wakes.
+The means are those asyncio documents for task implementations of third parties (``_enter_task``, ``_leave_task``). The
+operation's task never waits for what the coroutine waits for, but for a future of ours that this, the timer or a
+cancellation wakes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from asyncio import _enter_task, _leave_task
+from collections.abc import Callable, Generator
 from contextvars import Context
 from types import CoroutineType, coroutine
 from typing import Any, Literal
@@ -35,133 +37,189 @@ async def _awaited(awaitable: Any) -> Any:
 
 @coroutine
 def drive(awaitable: Any, env: Context, timeout_s: float, grace_s: float) -> Generator[Any, Any, Any]:
-    """The value of an awaitable or ``Raised``; raises only CancelledError, and only when the task itself is cancelled.
+    """The value of an awaitable or ``Raised``; raises only CancelledError, and only when the operation is cancelled.
 
-    Ends within ``timeout_s`` plus twice ``grace_s``, unless the coroutine blocks the thread.
+    Ends within ``timeout_s`` plus ``grace_s``, unless the coroutine blocks the thread.
     """
     coro = awaitable if type(awaitable) is CoroutineType else _awaited(awaitable)
-    task = asyncio.current_task()
-    if task is None:
+    try:
+        loop = asyncio.get_running_loop()
+        outer = asyncio.current_task(loop)
+    except RuntimeError as exc:
         coro.close()
-        return Raised(RuntimeError("an async callback needs a running event loop"))
-    before = task.cancelling()
-    try:
-        awaited = env.run(coro.send, None)
-    except StopIteration as stop:
-        value = stop.value
-    except BaseException as exc:  # noqa: BLE001 - the runner judges every kind
-        value = Raised(exc)
-    else:
-        return (yield from _Drive(coro, env, task, before=before, timeout_s=timeout_s, grace_s=grace_s).go_on(awaited))
-    if task.cancelling() > before:  # It asked to cancel the task it ran in.
-        _disown(task, before)
-        yield from _absorb()
-        if task.cancelling() > before:
-            raise asyncio.CancelledError
-    return value
+        return Raised(exc)
+    if outer is None:
+        coro.close()
+        return Raised(RuntimeError("an async callback needs a task of its event loop"))
+    task = HookTask(coro, env, loop=loop, outer=outer)
+    awaited = task.step(coro.send, None)
+    if task.end is None:
+        yield from _Course(task, loop, timeout_s, grace_s).run(awaited)
+    return late(timeout_s) if task.end is None else task.end[0]
 
 
-def _disown(task: asyncio.Task[Any], before: int) -> bool:
-    """Take back cancellations that the coroutine requested during its own step; True if there were any."""
-    found = task.cancelling() > before
-    while task.cancelling() > before:
-        task.uncancel()
-    return found
+class HookTask(asyncio.Future[None]):
+    """What ``asyncio.current_task()`` gives inside a hook's coroutine: can be cancelled and watched as a task can.
 
+    ``end`` is None while the coroutine has not ended, then a tuple of its value or ``Raised``.
+    """
 
-def _absorb() -> Generator[None, None, None]:
-    """Let a cancellation that was taken back be thrown here; before Python 3.13 it comes all the same."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        return
-
-
-class _Drive:
-    """A coroutine that has suspended at least once."""
-
-    __slots__ = (
-        "_before",
-        "_coro",
-        "_end",
-        "_env",
-        "_grace_s",
-        "_is_late",
-        "_limit",
-        "_loop",
-        "_own",
-        "_past",
-        "_task",
-        "_timeout_s",
-    )
-
-    def __init__(
-        self, coro: Any, env: Context, task: asyncio.Task[Any], *, before: int, timeout_s: float, grace_s: float
-    ) -> None:
+    def __init__(self, coro: Any, env: Context, *, loop: asyncio.AbstractEventLoop, outer: asyncio.Future[Any]) -> None:
+        super().__init__(loop=loop)
+        self.end: tuple[Any] | None = None
+        self.must_cancel = False
+        self.awaited: Any = None
+        self.wake: Callable[[Signal], None] | None = None
         self._coro = coro
         self._env = env
+        self._running_loop = loop
+        self._outer = outer
+        self._cancels = 0
+        self._pressing = False
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel what the coroutine waits for, or throw CancelledError into it as soon as it can be; as a task does."""
+        if self.end is not None or self.done() or self._pressing:
+            return False
+        self._cancels += 1
+        self._pressing = True  # it may wait, in a roundabout way, for itself
+        try:
+            pressed = self.awaited is not None and self.awaited.cancel(msg)
+        finally:
+            self._pressing = False
+        if not pressed:
+            self.must_cancel = True
+            if self.wake is not None:
+                self.wake("cancelled")
+        return True
+
+    def cancelling(self) -> int:
+        """Cancellations that were requested and not taken back."""
+        return self._cancels
+
+    def uncancel(self) -> int:
+        """Take one back; gives how many are left."""
+        self._cancels = max(0, self._cancels - 1)
+        if self._cancels == 0:
+            self.must_cancel = False
+        return self._cancels
+
+    def get_coro(self) -> Any:
+        """The hook's coroutine."""
+        return self._coro
+
+    def get_context(self) -> Context:
+        """The contextvars it runs in."""
+        return self._env
+
+    def get_name(self) -> str:
+        """For messages."""
+        return f"hook {getattr(self._coro, '__qualname__', 'callback')}"
+
+    def step(self, resume: Callable[[Any], Any], argument: Any) -> Any:
+        """One step of the coroutine as this task; gives what it waits for next, or sets ``end``."""
+        loop, outer = self._running_loop, self._outer
+        _leave_task(loop, outer)  # type: ignore[arg-type]
+        _enter_task(loop, self)  # type: ignore[arg-type]
+        try:
+            return self._env.run(resume, argument)
+        except StopIteration as stop:
+            self._finish(Raised(asyncio.CancelledError()) if self.must_cancel else stop.value)
+        except BaseException as exc:  # noqa: BLE001 - the runner judges every kind
+            self._finish(Raised(exc))
+        finally:
+            _leave_task(loop, self)  # type: ignore[arg-type]
+            _enter_task(loop, outer)  # type: ignore[arg-type]
+        return None
+
+    def throw(self, error: BaseException) -> Any:
+        """A step that begins with an exception where the coroutine waits."""
+        return self.step(self._coro.throw, error)
+
+    def go_on(self) -> Any:
+        """A step after what it waited for is done."""
+        return self.step(self._coro.send, None)
+
+    def close(self) -> None:
+        """Give the coroutine up; it gets GeneratorExit. What it says to that adds nothing to its being late."""
+        try:
+            self._env.run(self._coro.close)
+        except BaseException:  # noqa: BLE001 - reported as late already
+            _unclosable.append(self._coro)
+        self._wake_watchers()
+
+    def _finish(self, value: Any) -> None:
+        self.end = (value,)
+        self._wake_watchers()
+
+    def _wake_watchers(self) -> None:
+        if not self.done():
+            self.set_result(None)  # the value, or what was raised, is for the runner alone
+
+
+class _Course:
+    """The rest of a coroutine that has suspended."""
+
+    __slots__ = ("_ending", "_grace_s", "_limit", "_loop", "_task", "_timeout_s")
+
+    def __init__(self, task: HookTask, loop: asyncio.AbstractEventLoop, timeout_s: float, grace_s: float) -> None:
         self._task = task
-        self._before = before
+        self._loop = loop
         self._timeout_s = timeout_s
         self._grace_s = grace_s
-        self._loop = asyncio.get_running_loop()
-        self._limit = self._loop.time() + timeout_s
-        self._past: float | None = None  # the limit that the grace replaced, once the coroutine is to end
-        self._is_late = False
-        self._own = _disown(task, before)
-        self._end: tuple[Any] | None = None
+        self._limit = loop.time() + timeout_s
+        self._ending = False
 
-    def go_on(self, awaited: Any) -> Generator[Any, Any, Any]:
-        """Wait and step until it ends or is given up, then say how; raises CancelledError if the task is cancelled."""
+    def run(self, awaited: Any) -> Generator[Any, Any, None]:
+        """Wait and step until it ends or is given up. Raises CancelledError, then, if the operation was cancelled."""
+        task = self._task
+        cancelled: asyncio.CancelledError | None = None
+        is_late = False
         try:
-            yield from self._until_ended(awaited)
-        finally:
-            if self._end is None:
-                self._close()
-        if self._own:
-            yield from _absorb()
-        if self._task.cancelling() > self._before:
-            raise asyncio.CancelledError
-        if self._end is None or (self._is_late and not _is_interrupt(self._end[0])):
-            return late(self._timeout_s)
-        return self._end[0]
-
-    def _until_ended(self, awaited: Any) -> Generator[Any, Any, None]:
-        pressed = False
-        while self._end is None:
-            if not self._fit(awaited):
-                return
-            signal = yield from self._signal(awaited)
-            if signal == "late":
-                if self._past is not None:
-                    return
-                self._is_late = True
-                self._begin_grace()
-            if signal == "ready":
-                awaited = self._step(self._coro.send, None)
-            else:
-                self._review()
-                if not pressed and awaited is not None and awaited.cancel():
-                    pressed = True  # What it waits for ends first, as when a task is cancelled.
+            while task.end is None:
+                if task.must_cancel:
+                    task.must_cancel = False
+                    task.awaited = None
+                    awaited = task.throw(asyncio.CancelledError())
                     continue
-                awaited = self._step(self._coro.throw, asyncio.CancelledError())
-            pressed = False
-            self._review()
+                if task.awaited is None and not self._fit(awaited):
+                    break
+                try:
+                    signal = yield from self._wait(awaited)
+                except asyncio.CancelledError as exc:
+                    cancelled, signal = exc, "cancelled"
+                    self._end()
+                if signal == "late":
+                    if self._ending:
+                        break
+                    is_late = True
+                    self._end()
+                elif signal == "ready":
+                    task.awaited = None
+                    if not task.must_cancel:
+                        awaited = task.go_on()
+        finally:
+            if task.end is None:
+                task.close()
+        if cancelled is not None:
+            raise cancelled
+        if is_late and not _is_interrupt(task.end):
+            task.end = None
 
-    def _signal(self, awaited: Any) -> Generator[Any, Any, Signal]:
-        if self._own:
-            self._own = False
-            yield from _absorb()
-            return "cancelled"
-        return (yield from self._wait(awaited))
+    def _end(self) -> None:
+        """From now on only the grace is left."""
+        if not self._ending:
+            self._ending = True
+            self._limit = self._loop.time() + self._grace_s
+        self._task.cancel()
 
     def _wait(self, awaited: Any) -> Generator[Any, Any, Signal]:
-        """Suspend until ``awaited`` is done, the limit is reached, or the task is cancelled."""
+        """Suspend until ``awaited`` is done, the limit is reached, or somebody cancels the hook's task.
+
+        CancelledError from here is meant for the operation.
+        """
         if awaited is None:
-            try:
-                yield
-            except asyncio.CancelledError:
-                return "cancelled"
+            yield
             return "late" if self._loop.time() >= self._limit else "ready"
         waiter: asyncio.Future[Signal] = self._loop.create_future()
 
@@ -172,28 +230,16 @@ class _Drive:
         def ready(_: Any) -> None:
             wake("ready")
 
+        self._task.awaited = awaited
+        self._task.wake = wake
         awaited.add_done_callback(ready)
         timer = self._loop.call_at(self._limit, wake, "late")
         try:
             return (yield from waiter)
-        except asyncio.CancelledError:
-            return "cancelled"
         finally:
             timer.cancel()
             awaited.remove_done_callback(ready)
-
-    def _step(self, resume: Any, argument: Any) -> Any:
-        """One step of the coroutine; gives what it waits for next."""
-        before = self._task.cancelling()
-        awaited = None
-        try:
-            awaited = self._env.run(resume, argument)
-        except StopIteration as stop:
-            self._end = (stop.value,)
-        except BaseException as exc:  # noqa: BLE001 - the runner judges every kind
-            self._end = (Raised(exc),)
-        self._own = _disown(self._task, before)
-        return awaited
+            self._task.wake = None
 
     def _fit(self, awaited: Any) -> bool:
         """Whether the loop can wait for this; else the coroutine is told, as a task would tell it, and is over."""
@@ -201,39 +247,20 @@ class _Drive:
             return True
         if getattr(awaited, "_asyncio_future_blocking", None) is True:  # the mark of a future that is awaited
             awaited._asyncio_future_blocking = False  # noqa: SLF001 - as a task does when it takes the future over
-            if awaited.get_loop() is self._loop:
+            if awaited is self._task:
+                error = RuntimeError("the hook awaits the task it runs in")
+            elif awaited.get_loop() is not self._loop:
+                error = RuntimeError("the hook awaits a future of another event loop")
+            else:
                 return True
-            error = RuntimeError("the hook awaits a future of another event loop")
         else:
             error = RuntimeError(f"the hook awaits a {type(awaited).__name__}, which is nothing to wait for")
-        self._step(self._coro.throw, error)
-        if self._end is None:
-            self._close()
-            self._end = (Raised(error),)
+        self._task.throw(error)
+        if self._task.end is None:
+            self._task.close()
+            self._task.end = (Raised(error),)
         return False
 
-    def _review(self) -> None:
-        """The grace begins when the task is found cancelled; it is taken back if that was the coroutine's own affair.
 
-        ``asyncio.timeout`` and task groups cancel their task and take it back; who meant it is known only then.
-        """
-        cancelled = self._task.cancelling() > self._before
-        if cancelled and self._past is None:
-            self._begin_grace()
-        elif not cancelled and self._past is not None and not self._is_late:
-            self._limit, self._past = self._past, None
-
-    def _begin_grace(self) -> None:
-        if self._past is None:
-            self._past = self._limit
-        self._limit = self._loop.time() + self._grace_s
-
-    def _close(self) -> None:
-        try:
-            self._env.run(self._coro.close)
-        except BaseException:  # noqa: BLE001 - it is reported as late; what it says on closing adds nothing
-            _unclosable.append(self._coro)
-
-
-def _is_interrupt(value: Any) -> bool:
-    return type(value) is Raised and isinstance(value.error, KeyboardInterrupt)
+def _is_interrupt(end: tuple[Any] | None) -> bool:
+    return end is not None and type(end[0]) is Raised and isinstance(end[0].error, KeyboardInterrupt)

@@ -38,7 +38,7 @@ class LoopThread:
         self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
         self._calls = 0
-        self._retired = False
+        self._retired = self._stopped = False
         self._loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, name="llmspell-hook-loop", daemon=True)
         self.thread.start()
@@ -87,7 +87,8 @@ class LoopThread:
 
     def _stop_if_idle(self) -> None:
         with self._lock:
-            if self._retired and self._calls == 0:
+            if self._retired and self._calls == 0 and not self._stopped:
+                self._stopped = True  # once: a second stop would hit the tidying up
                 self._loop.stop()
 
     def _run(self) -> None:

@@ -10,7 +10,6 @@ from llmspell.errors import Vetoed
 from llmspell.hooks.hook import Hook
 from llmspell.hooks.results import Cancel, HookResult, Redirect, Replace
 
-
 Record = tuple[Hook, str, int, str]
 """Hook, verdict, nanoseconds and reason of one call: what a report is made of, if somebody wants it."""
 

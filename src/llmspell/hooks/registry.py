@@ -50,6 +50,10 @@ class HookHandle:
         """True the first time, False when it was unregistered before."""
         return self._hooks.unregister(self)
 
+    def belongs_to(self, hooks: Hooks) -> bool:
+        """Whether it names a hook of this registry; ids of two stores are alike."""
+        return self._hooks is hooks
+
     def __repr__(self) -> str:
         return f"HookHandle(id={self.id!r}, point={self.point!r})"
 
@@ -305,11 +309,12 @@ class Hooks:
             self._arm(hook.point)
 
     def _find(self, which: HookHandle | str) -> Hook:
-        wanted = which.id if isinstance(which, HookHandle) else which
-        if isinstance(wanted, str):
+        by_handle = isinstance(which, HookHandle)
+        wanted: object = which.id if isinstance(which, HookHandle) else which
+        if isinstance(wanted, str) and not (isinstance(which, HookHandle) and not which.belongs_to(self)):
             if wanted in self._hooks:
                 return self._hooks[wanted]
-            named = [] if isinstance(which, HookHandle) else [h for h in self._hooks.values() if h.name == wanted]
+            named = [] if by_handle else [h for h in self._hooks.values() if h.name == wanted]
             if len(named) == 1:
                 return named[0]
             if named:

@@ -114,9 +114,14 @@ class Run:
             value = env.run(hook.callback, shown)
         except BaseException as exc:  # noqa: BLE001 - `_failed` lets KeyboardInterrupt through
             value = Raised(exc)
-        if value is not None and awaitable(value):
+        elapsed_ns = monotonic_ns() - start
+        if value is None and (breaker is None or (breaker.closed and elapsed_ns < breaker.slow_ns)):
+            hook.count(elapsed_ns)  # what `_answered` would do, on the path that is to cost nothing
+            self._records.append((hook, "continue", elapsed_ns, ""))
+            return None
+        if awaitable(value):
             return Unsettled(value, Call(hook, shown, env, self._depth), ticket, start)
-        return self._answered(hook, ticket, monotonic_ns() - start, value)
+        return self._answered(hook, ticket, elapsed_ns, value)
 
     async def settle(self, pending: Unsettled) -> HookResult | None:
         """Await what a sync callback gave; None: go on."""
