@@ -49,6 +49,11 @@ def test_a_sleep_that_is_itself_under_test_says_so(planted):
     assert [rule for _, _, rule in planted.findings(skips)] == ["sleep"]
 
 
+def test_a_file_about_what_sleeps_says_so_once(planted):
+    planted.plant(FILE, "import time\n# sleeps: the hooks under test hang\ntime.sleep(60)\ntime.sleep(9)")
+    assert planted.findings(skips) == []
+
+
 def test_handing_on_the_turn_is_no_sleep(planted):
     planted.plant(FILE, "import asyncio\nasync def f():\n    await asyncio.sleep(0)")
     assert planted.findings(skips) == []

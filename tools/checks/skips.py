@@ -3,7 +3,8 @@
 ``pytest.skip``, ``mark.skip``, ``mark.skipif`` and ``mark.xfail`` need a reason of at least two words, and so does
 ``importorskip`` (its own message names the module, not what is lost without it). ``time.sleep`` and a non-zero
 ``asyncio.sleep`` in a test are a guess about the machine: they are refused. Where sleeping is what is tested (a hook
-that hangs), the line says so: ``# sleep: the hook under test hangs``.
+that hangs), the line says so: ``# sleep: the hook under test hangs``; where that is what a whole file is about, a line of
+its own does: ``# sleeps: the hooks under test hang``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ SKIPS = {
     "pytest.mark.xfail": False,
     "pytest.importorskip": False,
 }
+FILE_MEANT = re.compile(r"^# sleeps: \S+ \S+", re.MULTILINE)
 MEANT = re.compile(r"# sleep: \S+ \S+")
 NEEDS_CALL = frozenset({"pytest.mark.skip", "pytest.mark.xfail", "pytest.mark.skipif"})
 
@@ -49,7 +51,8 @@ def _judge(source: Source, name: str | None, call: ast.Call) -> Iterator[Finding
     if name in SKIPS and not _has_reason(call, positional=SKIPS[name]):
         yield source.finding("skip-reason", call, f"{name} needs reason= with at least two words")
     sleeps = name == "time.sleep" or (name == "asyncio.sleep" and not _yields_only(call))
-    if sleeps and not MEANT.search(source.text.splitlines()[call.lineno - 1]):
+    line = source.text.splitlines()[call.lineno - 1]
+    if sleeps and not MEANT.search(line) and not FILE_MEANT.search(source.text):
         yield source.finding("sleep", call, "wait for an event with a deadline instead of for time to pass")
 
 
