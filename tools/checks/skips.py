@@ -3,8 +3,8 @@
 ``pytest.skip``, ``mark.skip``, ``mark.skipif`` and ``mark.xfail`` need a reason of at least two words, and so does
 ``importorskip`` (its own message names the module, not what is lost without it). ``time.sleep`` and a non-zero
 ``asyncio.sleep`` in a test are a guess about the machine: they are refused. Where sleeping is what is tested (a hook
-that hangs), the line says so: ``# sleep: the hook under test hangs``; where that is what a whole file is about, a line of
-its own does: ``# sleeps: the hooks under test hang``.
+that hangs), the line says so: ``# sleep: the hook under test hangs``. Where a whole file is about that, a line of its
+own does: ``# sleeps: the hooks under test hang``.
 """
 
 from __future__ import annotations
