@@ -10,7 +10,7 @@ import pytest
 
 from llmspell.errors import InvalidInput
 from llmspell.events.subscription import SyncSubscription
-from tests.events.journal import DEADLINE_S, join_threads_of, run
+from tests.events.journal import DEADLINE_S, arrived, join_threads_of, run, until
 
 
 def test_a_callback_gets_each_event_one_at_a_time_and_in_order(store):
@@ -120,6 +120,58 @@ def test_an_async_callback_whose_loop_was_closed_under_it_ends(store):
     assert subscription.closed
     del subscription
     gc.collect()
+
+
+def test_cancelling_the_task_of_an_async_callback_closes_its_subscription(store):
+    async def main():
+        async def callback(event):
+            raise AssertionError("nobody runs this")
+
+        before = asyncio.all_tasks()
+        subscription = store.subscribe("a", callback=callback)
+        (task,) = asyncio.all_tasks() - before
+        task.cancel()  # before it has begun
+        await asyncio.gather(task, return_exceptions=True)
+        return subscription.closed
+
+    assert run(main())
+
+
+def test_what_ends_an_async_callbacks_subscription_is_reported(store):
+    async def main():
+        release = asyncio.Event()
+
+        async def callback(event):
+            await release.wait()
+
+        subscription = store.subscribe("a", callback=callback, overflow="reject", buffer=1)
+        store.commit("a", "a", "a")
+        until(lambda: subscription.closed)
+        release.set()
+        while not store.failures:  # noqa: ASYNC110 - a failure is told on this very loop
+            await asyncio.sleep(0)
+
+    run(main())
+    assert [(failure.event, failure.error.code) for failure in store.failures] == [(None, "overflow")]
+
+
+def test_closing_the_store_begins_no_further_callback(store):
+    began, release, seen = threading.Event(), threading.Event(), []
+
+    def callback(event):
+        seen.append(event.seq)
+        began.set()
+        release.wait(DEADLINE_S)
+
+    subscription = store.subscribe_sync("a", callback=callback)
+    store.commit("a", "a", "a")
+    arrived(subscription, 3)
+    assert began.wait(DEADLINE_S)
+    store.dispatcher.close(timeout_s=0)
+    release.set()
+    join_threads_of(store.dispatcher)
+    assert seen == [1]
+    assert subscription.stats().discarded == 2
 
 
 def test_what_ends_a_callbacks_subscription_is_reported(store):

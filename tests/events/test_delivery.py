@@ -212,20 +212,28 @@ def journal():
     return Journal()
 
 
-def by_hand(journal, live=0):
-    made = Delivery(journal, live)
-    inbox = Inbox(
+def inbox_for(journal, start, *, buffer=1000, overflow="block", poke=lambda: None):
+    return Inbox(
         "sub",
         compile_pattern("**"),
-        Buffer(1000, "block"),
-        start=journal.position(live),
-        history=live,
+        Buffer(buffer, overflow),
+        start=journal.position(start),
+        history=len(journal.events),
         now_ns=lambda: 0,
-        poke=lambda: None,
+        poke=poke,
     )
+
+
+def by_hand(journal, live=0, **options):
+    made = Delivery(journal, live)
+    inbox = inbox_for(journal, live, **options)
     made.add(inbox)
     made.turn(poll=True)
     return made, inbox
+
+
+def seqs_in(inbox):
+    return [taken.seq for taken in iter(inbox.take, None)]
 
 
 def test_own_commits_come_from_memory_while_they_are_contiguous(journal):
@@ -259,8 +267,7 @@ def test_more_offers_than_memory_holds_are_forgotten_and_read_from_the_journal(j
     assert max(map(len, made._offers)) <= 1, "a large batch is not held"
     while made.turn(poll=False):
         pass
-    seqs = [taken.seq for taken in iter(inbox.take, None)]
-    assert seqs == [e.seq for e in journal.events]
+    assert seqs_in(inbox) == [e.seq for e in journal.events]
 
 
 def test_a_locked_store_delays_delivery_and_loses_nothing(journal):
@@ -276,15 +283,7 @@ def test_a_locked_store_delays_delivery_and_loses_nothing(journal):
 def test_a_catching_up_subscription_leaves_the_live_ones_their_turn(journal):
     journal.commit(*["a"] * 2000)
     made, live = by_hand(journal, live=2000)
-    old = Inbox(
-        "old",
-        compile_pattern("**"),
-        Buffer(5000),
-        start=journal.position(0),
-        history=2000,
-        now_ns=lambda: 0,
-        poke=lambda: None,
-    )
+    old = inbox_for(journal, 0, buffer=5000)
     made.add(old)
     made.offer(journal.commit("now"))
     assert made.turn(poll=True)
@@ -292,4 +291,65 @@ def test_a_catching_up_subscription_leaves_the_live_ones_their_turn(journal):
     assert 0 < old.scanned < 2000
     while made.turn(poll=True):
         pass
-    assert [taken.seq for taken in iter(old.take, None)] == list(range(1, 2002))
+    assert seqs_in(old) == list(range(1, 2002))
+
+
+def test_what_was_committed_while_a_subscription_began_is_read_without_an_offer(journal):
+    made = Delivery(journal, 0)
+    made.add(inbox_for(journal, 0))
+    journal.commit("a")  # by a committer that saw no subscription yet
+    made.turn(poll=False)
+    assert seqs_in(made.inboxes[0]) == [1]
+
+
+def test_a_batch_with_a_gap_inside_is_not_taken_from_memory(journal):
+    made, inbox = by_hand(journal)
+    first = journal.commit("a")
+    made.offer(first)
+    made.turn(poll=False)
+    journal.commit_elsewhere("b")
+    made.offer([*first, *journal.commit("c")])
+    made.turn(poll=False)
+    assert seqs_in(inbox) == [1, 2, 3]
+
+
+def test_own_commits_come_from_memory_even_when_a_poll_finds_them_first(journal):
+    made, inbox = by_hand(journal)
+    reads = journal.reads
+    for _ in range(5):
+        journal.commit_elsewhere()  # a change that turns out to be nothing new
+        made.offer(journal.commit("a"))
+        made.turn(poll=True)
+    assert (journal.reads, seqs_in(inbox)) == (reads, [1, 2, 3, 4, 5])
+
+
+def test_a_full_subscription_costs_no_reads_until_half_of_its_buffer_is_free(journal):
+    pokes = []
+    made, inbox = by_hand(journal, buffer=4, poke=lambda: pokes.append(len(seen)))
+    seen: list[int] = []
+    made.offer(journal.commit(*["a"] * 10))
+    for _ in range(3):
+        made.turn(poll=False)
+    reads = journal.reads
+    while not pokes:
+        made.turn(poll=True)
+        assert (journal.reads, inbox.stats().lagged) == (reads, 1)
+        seen.append(inbox.take().seq)
+    assert pokes == [1], "told within the second take, after the first had been seen"
+    made.turn(poll=False)
+    assert seen + seqs_in(inbox) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_what_comes_while_history_is_unread_waits_for_it(journal, overflow):
+    journal.commit(*["a"] * 3)
+    made, _ = by_hand(journal)
+    inbox_of_history = inbox_for(journal, 0, buffer=3, overflow=overflow)
+    made.add(inbox_of_history)
+    made.turn(poll=True)
+    made.offer(journal.commit("b", "b"))
+    made.turn(poll=True)
+    seen = seqs_in(inbox_of_history)
+    made.turn(poll=True)
+    assert seen + seqs_in(inbox_of_history) == [1, 2, 3, 4, 5]
+    assert not inbox_of_history.ended

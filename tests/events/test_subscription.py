@@ -138,6 +138,19 @@ def test_events_go_to_receivers_in_the_order_in_which_they_waited(store):
     assert run(main()) == ([1, 2, 3, 4, 5], 6)
 
 
+def test_a_look_without_waiting_takes_nothing_that_a_woken_receiver_is_to_get(store):
+    async def main():
+        subscription = store.subscribe("a")
+        first = asyncio.create_task(subscription.receive())
+        await waiting(subscription, 1)
+        store.commit("a")
+        arrived(subscription, 1)
+        looked = await subscription.receive(timeout_s=0)
+        return looked, (await first).seq
+
+    assert run(main()) == (None, 1)
+
+
 def test_several_tasks_share_a_subscription_each_event_going_to_one(store):
     total = 500
 
