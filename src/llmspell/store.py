@@ -31,8 +31,9 @@ from llmspell.model.scope import GLOBAL, Scope
 from llmspell.report import report_callback, report_hook
 from llmspell.schema import FORMAT
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
-from llmspell.sessions.service import AsyncSessions, Neighbours
+from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
+from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState

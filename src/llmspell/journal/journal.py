@@ -156,7 +156,7 @@ class Writer:
 class Scopes:
     """Ids and salts of committed scopes. They never change, so the cache cannot be stale; it is bounded by count."""
 
-    _MAX = 50_000
+    ENTRIES_MAX = 50_000
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, bytes]] = {}
@@ -167,7 +167,7 @@ class Scopes:
 
     def put(self, name: str, scope_id: int, salt: bytes) -> None:
         """Remember a committed scope."""
-        if len(self._known) >= self._MAX:
+        if len(self._known) >= self.ENTRIES_MAX:
             self._known.clear()
         self._known[name] = (scope_id, salt)
 

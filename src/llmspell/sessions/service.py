@@ -6,13 +6,12 @@ for the past. Before-hooks of a step may change its fields or refuse it; after-h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from llmspell.errors import Conflict, InvalidInput, NotFound
-from llmspell.hooks.moment import run_point
 from llmspell.journal.acting import InSession, enter
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
@@ -22,43 +21,18 @@ from llmspell.model.session import check_status
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
-from llmspell.sessions.info import Checkpoint, SessionInfo
+from llmspell.sessions.info import SessionInfo
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.listing import SessionFilter, list_page
 from llmspell.sessions.session import AsyncSession
+from llmspell.sessions.steps import Neighbours, Steps
 
 if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
-    from llmspell.model.context import Context
 
 _SQL = queries("llmspell.sessions")
-_STEPS = {
-    "suspend": ("suspended", "suspended"),
-    "resume": ("active", "resumed"),
-    "complete": ("completed", "completed"),
-    "fail": ("failed", "failed"),
-    "archive": ("archived", "archived"),
-}
-
-
-class Neighbours:
-    """What the sessions room needs of other rooms, handed over by the wiring."""
-
-    def __init__(
-        self,
-        set_state: units.SetState,
-        delete_state: units.DeleteState,
-        removers: tuple[units.Remove, ...],
-        bind: Callable[[AsyncSession], None],
-        sync_content: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.set_state = set_state
-        self.delete_state = delete_state
-        self.removers = removers
-        self.bind = bind
-        self.sync_content = sync_content
 
 
 class AsyncSessions:
@@ -69,6 +43,7 @@ class AsyncSessions:
         self._hooks = hooks
         self._acting = acting
         self._neighbours = neighbours
+        self._steps = Steps(journal, hooks, neighbours)
 
     async def create(
         self,
@@ -102,7 +77,7 @@ class AsyncSessions:
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
         given = {"config": settings, "created_by": author, "parent": above}
-        fields = await self._before(outer, "create", session, fields, given)
+        fields = await self._steps.before(outer, "create", session, fields, given)
         new = SessionCreated(
             id_text(session), fields["name"], fields["description"], fields["tags"], fields["metadata"], settings, author,
             above, id_text(correlation),
@@ -112,23 +87,25 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, raws, self._neighbours.set_state), context=inside
         )
         handle = await self._handle(session, correlation, seq)
-        await self._after(handle, "create")
+        await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
         """The handle of an existing session, whatever its status, by id or by its unique name. Raises NotFound."""
         session = await self._resolve(session_id)
-        info = await self._info(session)
+        info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
-        handle = AsyncSession(self, info, InSession(session, id_bytes(info.correlation_id), first[0] if first else 0))
-        await self._point(handle.context(), "before_session_open", "open", info)
+        handle = AsyncSession(
+            self._steps, info, InSession(session, id_bytes(info.correlation_id), first[0] if first else 0)
+        )
+        await self._steps.point(handle.context(), "before_session_open", "open", info)
         self._neighbours.bind(handle)
-        await self._point(handle.context(), "after_session_open", "open", info)
+        await self._steps.point(handle.context(), "after_session_open", "open", info)
         return handle
 
     async def get(self, session_id: str) -> SessionInfo:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
-        return await self._info(await self._resolve(session_id))
+        return await self._steps.info(await self._resolve(session_id))
 
     async def list(
         self,
@@ -160,98 +137,15 @@ class AsyncSessions:
     async def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound, Vetoed."""
         session = await self._resolve(session_id)
-        info = await self._info(session)
+        info = await self._steps.info(session)
         context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
-        await self._point(context, "before_session_delete", "delete", info)
+        await self._steps.point(context, "before_session_delete", "delete", info)
         await self._journal.write(
             lambda writer: units.delete(writer, session, self._neighbours.removers), context=context
         )
-        await self._point(context, "after_session_delete", "delete", info)
-
-    # -- what handles ask ----------------------------------------------------------------------------------------------
-
-    async def step(self, handle: AsyncSession, verb: str, reason: str | None = None) -> SessionInfo:
-        """A step of the lifecycle, with its hooks; ``verb`` as in ``_STEPS``."""
-        to, kind = _STEPS[verb]
-        context = handle.context()
-        outcome = await self._point(context, f"before_session_{verb}", verb, handle.info, reason)
-        if outcome is not None and verb == "fail":
-            reason = outcome["reason"]
-        await self._journal.write(lambda writer: units.move(writer, handle.key, to, kind, reason), context=context)
-        info = await self._info(handle.key)
-        await self._point(context, f"after_session_{verb}", verb, info, reason)
-        return info
-
-    async def unarchive(self, handle: AsyncSession) -> SessionInfo:
-        """Back to the status before it was archived."""
-        await self._journal.write(lambda writer: units.unarchive(writer, handle.key), context=handle.context())
-        return await self._info(handle.key)
-
-    async def update(self, handle: AsyncSession, changed: dict[str, Any]) -> SessionInfo:
-        """New values of descriptive fields."""
-        if not changed:
-            raise InvalidInput("nothing to update: give name, description, tags or metadata", code="nothing-to-do")
-        checked = _check_fields(changed)
-        context = handle.context()
-        fields = await self._before(context, "update", handle.key, checked, {})
-        await self._journal.write(lambda writer: units.update(writer, handle.key, fields), context=context)
-        info = await self._info(handle.key)
-        await self._point(context, "after_session_update", "update", info)
-        return info
-
-    async def save(self, handle: AsyncSession) -> SessionInfo:
-        """Write ``session.saved`` and make everything acknowledged durable on disk."""
-        context = handle.context()
-        await self._point(context, "before_session_save", "save", handle.info)
-        await self._neighbours.sync_content()
-        await self._journal.write(lambda writer: units.save(writer, handle.key), context=context, strong=True)
-        info = await self._info(handle.key)
-        await self._point(context, "after_session_save", "save", info)
-        return info
-
-    async def checkpoint(self, handle: AsyncSession, label: str) -> int:
-        """Write a labelled checkpoint; gives its seq."""
-        check_label(label, "a checkpoint's label")
-        context = handle.context()
-        await self._point(context, "before_session_checkpoint", "checkpoint", handle.info, label)
-        seq = await self._journal.write(lambda writer: units.checkpoint(writer, handle.key, label), context=context)
-        await self._point(context, "after_session_checkpoint", "checkpoint", handle.info, label)
-        return seq
-
-    async def checkpoints(self, handle: AsyncSession) -> list[Checkpoint]:
-        """The session's checkpoints, oldest first."""
-        rows = await self._journal.database.read(lambda view: view.all(_SQL["checkpoints"], (handle.key,)))
-        return [Checkpoint(*row) for row in rows]
-
-    async def restore(self, handle: AsyncSession, to: str | int) -> int:
-        """Set the session's state back to a checkpoint's label or a seq; gives the number of keys changed."""
-        seq, label = await self._restore_point(handle, to)
-        context = handle.context()
-        await self._point(context, "before_session_restore", "restore", handle.info, label)
-        near = self._neighbours
-        changed = await self._journal.write(
-            lambda writer: units.restore(writer, handle.key, seq, label, near.set_state, near.delete_state), context=context
-        )
-        await self._point(context, "after_session_restore", "restore", handle.info, label)
-        return changed
-
-    async def refresh(self, handle: AsyncSession) -> SessionInfo:
-        """The session as it is now."""
-        return await self._info(handle.key)
+        await self._steps.point(context, "after_session_delete", "delete", info)
 
     # -- inside --------------------------------------------------------------------------------------------------------
-
-    async def _restore_point(self, handle: AsyncSession, to: str | int) -> tuple[int, str | None]:
-        if isinstance(to, str):
-            row = await self._journal.database.one(_SQL["checkpoint"], (handle.key, to))
-            if row is None:
-                raise NotFound(f"session {handle.id} has no checkpoint {to!r}", code="checkpoint-not-found")
-            return row[0], to
-        first = handle.opened
-        last = await self._journal.database.one("SELECT max(seq) FROM entry")
-        if type(to) is not int or not first <= to <= (last[0] if last else 0):
-            raise InvalidInput(f"a session is restored to a checkpoint's label or a seq from {first} on, not {to!r}", code="invalid-seq")
-        return to, None
 
     async def _resolve(self, session_id: str) -> bytes:
         if type(session_id) is not str or not session_id:
@@ -268,48 +162,7 @@ class AsyncSessions:
             )
         return rows[0][0]  # type: ignore[no-any-return]
 
-    async def _info(self, session: bytes) -> SessionInfo:
-        row = await self._journal.database.read(
-            lambda view: view.one(f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL", (session,))
-        )
-        if row is None:
-            raise units.missing(session)
-        return SessionInfo(row)
-
     async def _handle(self, session: bytes, correlation: bytes, seq: int) -> AsyncSession:
-        handle = AsyncSession(self, await self._info(session), InSession(session, correlation, seq))
+        handle = AsyncSession(self._steps, await self._steps.info(session), InSession(session, correlation, seq))
         self._neighbours.bind(handle)
         return handle
-
-    async def _before(
-        self, context: Context, verb: str, session: bytes, fields: dict[str, Any], given: dict[str, Any]
-    ) -> dict[str, Any]:
-        data = {"id": id_text(session), "reason": None, "info": {**fields, **given}, **fields}
-        outcome = await run_point(self._hooks, context, f"before_session_{verb}", "session", verb, data)
-        if outcome is None or not outcome.changed:
-            return fields
-        return fields | _check_fields({name: outcome.data[name] for name in outcome.changed})
-
-    async def _after(self, handle: AsyncSession, verb: str) -> None:
-        await self._point(handle.context(), f"after_session_{verb}", verb, handle.info)
-
-    async def _point(
-        self, context: Context, point: str, verb: str, info: SessionInfo, reason: str | None = None
-    ) -> dict[str, Any] | None:
-        if point not in self._hooks.armed:
-            return None
-        data = {"id": info.id, "info": info.to_dict(), "reason": reason}
-        outcome = await run_point(self._hooks, context, point, "session", verb, data)
-        return None if outcome is None else outcome.data
-
-
-def _check_fields(changed: Mapping[str, Any]) -> dict[str, Any]:
-    checks: dict[str, Callable[[Any], Any]] = {
-        "name": lambda value: check_label(value, "a session's name"),
-        "description": lambda value: check_text(value, "a description"),
-        "tags": check_tags,
-        "metadata": check_metadata,
-    }
-    return {name: checks[name](value) for name, value in changed.items()}
-
-

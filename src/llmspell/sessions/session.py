@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.sessions.info import Checkpoint, SessionInfo
-    from llmspell.sessions.service import AsyncSessions
+    from llmspell.sessions.steps import Steps
     from llmspell.state.service import AsyncState
 
 entered: ContextVar[Any] = ContextVar("llmspell_session", default=None)
@@ -33,8 +33,8 @@ class AsyncSession:
     artifacts: AsyncArtifacts
     events: AsyncEvents
 
-    def __init__(self, sessions: AsyncSessions, info: SessionInfo, place: InSession) -> None:
-        self._sessions = sessions
+    def __init__(self, steps: Steps, info: SessionInfo, place: InSession) -> None:
+        self._steps = steps
         self._place = place
         self._tokens: list[tuple[Token[Context], Token[Any]]] = []
         self.acting = Acting(place)
@@ -71,23 +71,23 @@ class AsyncSession:
 
     async def unarchive(self) -> SessionInfo:
         """Back to the status it was archived from. Raises Conflict."""
-        self.info = await self._sessions.unarchive(self)
+        self.info = await self._steps.unarchive(self)
         return self.info
 
     async def save(self) -> SessionInfo:
         """Write a ``session.saved`` entry with the hash of the session's state, and make everything acknowledged so far,
         at whatever durability, safe on disk before returning.
         """
-        self.info = await self._sessions.save(self)
+        self.info = await self._steps.save(self)
         return self.info
 
     async def checkpoint(self, label: str) -> int:
         """Mark this moment by a label that the session has not used yet; returns the entry's seq. Raises AlreadyExists."""
-        return await self._sessions.checkpoint(self, label)
+        return await self._steps.checkpoint(self, label)
 
     async def checkpoints(self) -> list[Checkpoint]:
         """All checkpoints, oldest first."""
-        return await self._sessions.checkpoints(self)
+        return await self._steps.checkpoints(self)
 
     async def restore(self, to: str | int) -> int:
         """Set the session's state back to what it was at a checkpoint (its label) or entry (its seq).
@@ -95,8 +95,8 @@ class AsyncSession:
         Writes a ``state`` entry for each key that differs, then ``session.restored``, in one transaction; nothing is
         lost, the journal has both. Returns how many keys changed. Raises NotFound (``checkpoint-not-found``).
         """
-        changed = await self._sessions.restore(self, to)
-        self.info = await self._sessions.refresh(self)
+        changed = await self._steps.restore(self, to)
+        self.info = await self._steps.refresh(self)
         return changed
 
     async def update(
@@ -111,12 +111,12 @@ class AsyncSession:
         given = {"name": name, "description": description, "tags": tags, "metadata": metadata and dict(metadata)}
         if metadata is not None:
             given["metadata"] = dict(metadata)
-        self.info = await self._sessions.update(self, {field: value for field, value in given.items() if value is not None})
+        self.info = await self._steps.update(self, {field: value for field, value in given.items() if value is not None})
         return self.info
 
     async def refresh(self) -> SessionInfo:
         """Read the session as it is now; ``info`` is that from here on. Raises NotFound when it was deleted."""
-        self.info = await self._sessions.refresh(self)
+        self.info = await self._steps.refresh(self)
         return self.info
 
     async def timeline(
@@ -129,7 +129,7 @@ class AsyncSession:
     read_timeline: Any
 
     async def _step(self, verb: str, reason: str | None = None) -> SessionInfo:
-        self.info = await self._sessions.step(self, verb, reason)
+        self.info = await self._steps.step(self, verb, reason)
         return self.info
 
     # -- the block -----------------------------------------------------------------------------------------------------

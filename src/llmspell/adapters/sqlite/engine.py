@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +91,10 @@ class View:
     def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows."""
         return list(self._execute(sql, args))
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows one at a time, within this read."""
+        return iter(self._execute(sql, args))
 
 
 class Engine:

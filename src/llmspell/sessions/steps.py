@@ -1,0 +1,181 @@
+"""The steps of a session's life, as its handle asks for them: hooks, a unit of work, hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from llmspell.errors import InvalidInput, NotFound
+from llmspell.hooks.moment import run_point
+from llmspell.model.ids import id_text
+from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.schema import queries
+from llmspell.sessions import units
+from llmspell.sessions.info import Checkpoint, SessionInfo
+
+if TYPE_CHECKING:
+    from llmspell.hooks.registry import Hooks
+    from llmspell.journal.journal import Journal
+    from llmspell.model.context import Context
+    from llmspell.sessions.session import AsyncSession
+
+_SQL = queries("llmspell.sessions")
+_STEPS = {
+    "suspend": ("suspended", "suspended"),
+    "resume": ("active", "resumed"),
+    "complete": ("completed", "completed"),
+    "fail": ("failed", "failed"),
+    "archive": ("archived", "archived"),
+}
+
+
+class Neighbours:
+    """What the sessions room needs of other rooms, handed over by the wiring."""
+
+    def __init__(
+        self,
+        set_state: units.SetState,
+        delete_state: units.DeleteState,
+        removers: tuple[units.Remove, ...],
+        bind: Callable[[AsyncSession], None],
+        sync_content: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.set_state = set_state
+        self.delete_state = delete_state
+        self.removers = removers
+        self.bind = bind
+        self.sync_content = sync_content
+
+
+class Steps:
+    """The steps of all sessions of a store. Each gives the session as it is afterwards."""
+
+    def __init__(self, journal: Journal, hooks: Hooks, neighbours: Neighbours) -> None:
+        self._journal = journal
+        self._hooks = hooks
+        self._neighbours = neighbours
+
+    async def step(self, handle: AsyncSession, verb: str, reason: str | None = None) -> SessionInfo:
+        """A step of the lifecycle, with its hooks; ``verb`` as in ``_STEPS``."""
+        to, kind = _STEPS[verb]
+        context = handle.context()
+        outcome = await self.point(context, f"before_session_{verb}", verb, handle.info, reason)
+        if outcome is not None and verb == "fail":
+            reason = outcome["reason"]
+        await self._journal.write(lambda writer: units.move(writer, handle.key, to, kind, reason), context=context)
+        info = await self.info(handle.key)
+        await self.point(context, f"after_session_{verb}", verb, info, reason)
+        return info
+
+    async def unarchive(self, handle: AsyncSession) -> SessionInfo:
+        """Back to the status before it was archived."""
+        await self._journal.write(lambda writer: units.unarchive(writer, handle.key), context=handle.context())
+        return await self.info(handle.key)
+
+    async def update(self, handle: AsyncSession, changed: dict[str, Any]) -> SessionInfo:
+        """New values of descriptive fields."""
+        if not changed:
+            raise InvalidInput("nothing to update: give name, description, tags or metadata", code="nothing-to-do")
+        checked = check_fields(changed)
+        context = handle.context()
+        fields = await self.before(context, "update", handle.key, checked, {})
+        await self._journal.write(lambda writer: units.update(writer, handle.key, fields), context=context)
+        info = await self.info(handle.key)
+        await self.point(context, "after_session_update", "update", info)
+        return info
+
+    async def save(self, handle: AsyncSession) -> SessionInfo:
+        """Write ``session.saved`` and make everything acknowledged durable on disk."""
+        context = handle.context()
+        await self.point(context, "before_session_save", "save", handle.info)
+        await self._neighbours.sync_content()
+        await self._journal.write(lambda writer: units.save(writer, handle.key), context=context, strong=True)
+        info = await self.info(handle.key)
+        await self.point(context, "after_session_save", "save", info)
+        return info
+
+    async def checkpoint(self, handle: AsyncSession, label: str) -> int:
+        """Write a labelled checkpoint; gives its seq."""
+        check_label(label, "a checkpoint's label")
+        context = handle.context()
+        await self.point(context, "before_session_checkpoint", "checkpoint", handle.info, label)
+        seq = await self._journal.write(lambda writer: units.checkpoint(writer, handle.key, label), context=context)
+        await self.point(context, "after_session_checkpoint", "checkpoint", handle.info, label)
+        return seq
+
+    async def checkpoints(self, handle: AsyncSession) -> list[Checkpoint]:
+        """The session's checkpoints, oldest first."""
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["checkpoints"], (handle.key,)))
+        return [Checkpoint(*row) for row in rows]
+
+    async def restore(self, handle: AsyncSession, to: str | int) -> int:
+        """Set the session's state back to a checkpoint's label or a seq; gives the number of keys changed."""
+        seq, label = await self._restore_point(handle, to)
+        context = handle.context()
+        await self.point(context, "before_session_restore", "restore", handle.info, label)
+        near = self._neighbours
+        changed = await self._journal.write(
+            lambda writer: units.restore(writer, handle.key, seq, label, near.set_state, near.delete_state),
+            context=context,
+        )
+        await self.point(context, "after_session_restore", "restore", handle.info, label)
+        return changed
+
+    async def refresh(self, handle: AsyncSession) -> SessionInfo:
+        """The session as it is now."""
+        return await self.info(handle.key)
+
+    async def _restore_point(self, handle: AsyncSession, to: str | int) -> tuple[int, str | None]:
+        if isinstance(to, str):
+            row = await self._journal.database.one(_SQL["checkpoint"], (handle.key, to))
+            if row is None:
+                raise NotFound(f"session {handle.id} has no checkpoint {to!r}", code="checkpoint-not-found")
+            return row[0], to
+        first = handle.opened
+        last = await self._journal.database.one("SELECT max(seq) FROM entry")
+        if type(to) is not int or not first <= to <= (last[0] if last else 0):
+            raise InvalidInput(
+                f"a session is restored to a checkpoint's label or a seq from {first} on, not {to!r}",
+                code="invalid-seq",
+            )
+        return to, None
+
+    async def info(self, session: bytes) -> SessionInfo:
+        """A session as it is now."""
+        row = await self._journal.database.read(
+            lambda view: view.one(f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL", (session,))
+        )
+        if row is None:
+            raise units.missing(session)
+        return SessionInfo(row)
+
+    async def before(
+        self, context: Context, verb: str, session: bytes, fields: dict[str, Any], given: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Ask the before-hooks of a step that has fields; gives the fields as they are to be."""
+        data = {"id": id_text(session), "reason": None, "info": {**fields, **given}, **fields}
+        outcome = await run_point(self._hooks, context, f"before_session_{verb}", "session", verb, data)
+        if outcome is None or not outcome.changed:
+            return fields
+        return fields | check_fields({name: outcome.data[name] for name in outcome.changed})
+
+    async def point(
+        self, context: Context, point: str, verb: str, info: SessionInfo, reason: str | None = None
+    ) -> dict[str, Any] | None:
+        """Run the hooks of a point; gives the data as they left it, None when there are none."""
+        if point not in self._hooks.armed:
+            return None
+        data = {"id": info.id, "info": info.to_dict(), "reason": reason}
+        outcome = await run_point(self._hooks, context, point, "session", verb, data)
+        return None if outcome is None else outcome.data
+
+
+def check_fields(changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Descriptive fields, checked by name."""
+    checks: dict[str, Callable[[Any], Any]] = {
+        "name": lambda value: check_label(value, "a session's name"),
+        "description": lambda value: check_text(value, "a description"),
+        "tags": check_tags,
+        "metadata": check_metadata,
+    }
+    return {name: checks[name](value) for name, value in changed.items()}

@@ -1,0 +1,270 @@
+"""Checking a whole store: the journal's chain, every payload, the projections against a rebuild, and all content.
+
+Nothing is changed. Writers may go on: the journal is read a page at a time, and only the last comparison happens in one
+read transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+from llmspell.adapters.sqlite.engine import Batch, View
+from llmspell.adapters.sqlite.store import OpenStore
+from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.content_check import verify_chunks
+from llmspell.artifacts.content_reader import ContentReader
+from llmspell.errors import Corrupt, LlmspellError
+from llmspell.journal.kinds import Applied, Kinds
+from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model.entry import GENESIS, Entry, Head
+from llmspell.schema import script
+
+Progress = Callable[[int, int], None]
+_PAGE = 1000
+_FINDINGS_MAX = 1000
+PROJECTIONS = {
+    "state": ("scope", "key"),
+    "session": ("id", "since_seq"),
+    "artifact": ("id", "since_seq"),
+    "artifact_label": ("session", "name", "label", "since_seq"),
+    "correlation": ("id",),
+    "checkpoint": ("session", "seq"),
+}
+"""Tables derived from the journal, with their primary keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: ``what`` in words, ``where`` (``entry``, a table, ``content`` …), ``seq`` if there is one."""
+
+    what: str
+    where: str
+    seq: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {"what": self.what, "where": self.where, "seq": self.seq}
+
+
+@dataclass(slots=True)
+class Verification:
+    """What ``verify`` came to. ``checked`` counts entries, rows, blobs and chunks; ``head`` is (seq, hash) of the newest."""
+
+    findings: list[Finding] = field(default_factory=list)
+    checked: dict[str, int] = field(default_factory=dict)
+    head: tuple[int, str] = (0, GENESIS.hex())
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found."""
+        return not self.findings
+
+    def add(self, what: str, where: str, seq: int | None = None) -> None:
+        """Note a finding, up to a thousand."""
+        if len(self.findings) < _FINDINGS_MAX:
+            self.findings.append(Finding(what, where, seq))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {
+            "ok": self.ok,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "checked": self.checked,
+            "head": {"seq": self.head[0], "hash": self.head[1]},
+        }
+
+
+def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> Verification:
+    """Check everything about a store; see ``AsyncStore.verify``."""
+    report = Verification()
+    engine = files.engine
+    rebuilt = _Rebuild(kinds, report)
+    engine.read(rebuilt.copy_scopes)
+    total = engine.read(lambda view: (view.one("SELECT max(seq) FROM entry") or (0,))[0] or 0)
+    while rebuilt.seq < total:
+        if not engine.read(rebuilt.take_page):
+            break
+        if progress is not None:
+            progress(min(rebuilt.seq, total), total)
+    engine.read(lambda view: _compare(view, rebuilt, report))
+    report.checked["entries"] = rebuilt.seq
+    report.head = rebuilt.seq, rebuilt.previous.hex()
+    engine.read(lambda view: _check_file(view, report))
+    _check_content(files, report)
+    return report
+
+
+class _Rebuild:
+    """The chain so far, and the projections as the entries so far make them, in a database in memory."""
+
+    def __init__(self, kinds: Kinds, report: Verification) -> None:
+        self._kinds = kinds
+        self._report = report
+        self._scopes: dict[str, int] = {}
+        self.connection = apsw.Connection(":memory:")
+        self.connection.execute(script("main.sql"))
+        self.batch = Batch(self.connection.execute, Head(0, GENESIS, 0))
+        self.seq = 0
+        self.previous = GENESIS
+        self.at = 0
+
+    def copy_scopes(self, view: View) -> None:
+        """Scopes belong to the journal: entries name them, projections use their ids."""
+        for number, name in view.all("SELECT id, name FROM scope"):
+            self._scopes[name] = number
+
+    def take_page(self, view: View) -> bool:
+        """Check and apply the next entries; False when there are none."""
+        rows = view.all(f"SELECT {COLUMNS} FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (self.seq, _PAGE))
+        self.connection.execute("BEGIN")
+        for row in rows:
+            self._check_place(row)
+            try:
+                entry = check_row(row)
+            except Corrupt as exc:
+                self._report.add(exc.message, "entry", row[0])
+            else:
+                self._apply(entry, view)
+            self.seq, self.previous, self.at = row[0], row[-1], row[2]
+        self.connection.execute("COMMIT")
+        return bool(rows)
+
+    def _check_place(self, row: tuple[Any, ...]) -> None:
+        seq, at, previous = row[0], row[2], row[-2]
+        if seq != self.seq + 1:
+            self._report.add(f"entries {self.seq + 1} to {seq - 1} are missing", "entry", seq)
+        elif previous != self.previous:
+            self._report.add(f"entry {seq} does not chain to entry {seq - 1}", "entry", seq)
+        if at < self.at:
+            self._report.add(f"entry {seq} is older than the one before it", "entry", seq)
+
+    def _apply(self, entry: Entry, view: View) -> None:
+        if entry.payload is None:
+            return
+        try:
+            kind = self._kinds.get(entry.kind, entry.kind_version)
+            if kind.apply is None:
+                return
+            payload = self._kinds.decode(entry.kind, entry.payload)
+            applied = Applied(
+                entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation,
+                self._scope_id(getattr(payload, "scope", None), view), payload,
+            )  # fmt: skip
+            _finish(kind.apply(self.batch, applied))
+        except (LlmspellError, ValueError) as exc:
+            self._report.add(f"entry {entry.seq} ({entry.kind}) cannot be applied: {exc}", "entry", entry.seq)
+
+    def _scope_id(self, name: str | None, view: View) -> int:
+        if name is None:
+            return 0
+        if name not in self._scopes:
+            self.copy_scopes(view)
+        found = self._scopes.get(name)
+        if found is None:
+            raise Corrupt(f"its scope {name!r} is not in the table of scopes")
+        return found
+
+
+def _finish(coroutine: Any) -> None:
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("an apply function awaited something other than its transaction")
+
+
+def _compare(view: View, rebuilt: _Rebuild, report: Verification) -> None:
+    """Entries that came since, then table by table, row by row in the order of the primary key."""
+    while rebuilt.take_page(view):
+        pass
+    rows = 0
+    for table, key in PROJECTIONS.items():
+        sql = f"SELECT * FROM {table} ORDER BY {', '.join(key)}"
+        columns = [row[1] for row in view.all(f"PRAGMA table_info({table})")]
+        width = [columns.index(name) for name in key]
+        for live, wanted in _paired(view.rows(sql), iter(rebuilt.connection.execute(sql)), width):
+            rows += 1
+            if live == wanted:
+                continue
+            row = live or wanted or ()
+            names = ", ".join(f"{columns[at]}={_shown(row[at])}" for at in width)
+            what = "is missing" if live is None else "should not be there" if wanted is None else "differs from the journal"
+            report.add(f"the row {names} of {table} {what}", table)
+    report.checked["rows"] = rows
+
+
+Pair = tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]
+
+
+def _paired(left: Iterator[Any], right: Iterator[Any], key: list[int]) -> Iterator[Pair]:
+    """Rows of two ordered streams side by side; None where one has none with that key."""
+    one, other = next(left, None), next(right, None)
+    while one is not None or other is not None:
+        mine = None if one is None else tuple(one[at] for at in key)
+        theirs = None if other is None else tuple(other[at] for at in key)
+        if mine is not None and (theirs is None or mine < theirs):
+            yield one, None
+            one = next(left, None)
+        elif theirs is not None and (mine is None or theirs < mine):
+            yield None, other
+            other = next(right, None)
+        else:
+            yield one, other
+            one, other = next(left, None), next(right, None)
+
+
+def _shown(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else repr(value)
+
+
+def _check_file(view: View, report: Verification) -> None:
+    for (line,) in view.all("PRAGMA quick_check(20)"):
+        if line != "ok":
+            report.add(f"SQLite says: {line}", "main.db")
+
+
+def _check_content(files: OpenStore, report: Verification) -> None:
+    """Every blob that an artifact names is there and reads back as its digest; every chunk matches its own."""
+    engine = files.engine
+    for (digest, name, version) in engine.read(
+        lambda view: view.all(
+            "SELECT a.digest, min(a.name), min(a.version) FROM artifact a LEFT JOIN blob b ON b.digest = a.digest"
+            " WHERE b.digest IS NULL GROUP BY a.digest"
+        )
+    ):
+        report.add(f"content {digest.hex()} of artifact {name!r} v{version} is missing", "content")
+    blobs, after = 0, b""
+    while True:
+        rows = engine.read(
+            lambda view, after=after: view.all(  # type: ignore[misc]
+                "SELECT digest, size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob"
+                " WHERE digest > ? ORDER BY digest LIMIT 200", (after,),
+            )  # fmt: skip
+        )
+        if not rows:
+            break
+        for row in rows:
+            blobs += 1
+            after = row[0]
+            try:
+                _read_through(ContentReader(files.content, Blob(*row)), row[0])
+            except LlmspellError as exc:
+                report.add(f"content {row[0].hex()}: {exc}", "content")
+    report.checked["blobs"] = blobs
+    report.checked["chunks"] = files.content.stats().chunks
+    for damaged in verify_chunks(files.content):
+        report.add(f"chunk {damaged.id} {damaged.digest.hex()}: {damaged.what}", "content")
+
+
+def _read_through(reader: ContentReader, digest: bytes) -> None:
+    from blake3 import blake3
+
+    whole = blake3()
+    for piece in reader.stream():
+        whole.update(piece)
+    if whole.digest() != digest:
+        raise Corrupt("its chunks are sound, but together they are not this content")
