@@ -1,0 +1,125 @@
+"""llmspell: the durable memory of LLM agents and scripts.
+
+    import llmspell
+
+    with llmspell.open("agents") as store, store.session("Research", tags=["nlp"]) as session:
+        session.state.set("topic", "bees")
+        session.artifacts.put("report.md", "# Bees")
+
+``open`` gives a store for threads, ``open_async`` one for asyncio; both have the same rooms. Everything public is a name
+of this module; names load what they need when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "open": "llmspell.sync.opening",
+    "open_async": "llmspell.opening",
+    "Store": "llmspell.sync.faces",
+    "Session": "llmspell.sync.faces",
+    "AsyncStore": "llmspell.store",
+    "AsyncSession": "llmspell.sessions.session",
+    "current_session": "llmspell.sessions.session",
+    "carry_context": "llmspell.model.context",
+    "Scope": "llmspell.model.scope",
+    "SessionInfo": "llmspell.sessions.info",
+    "SessionStatus": "llmspell.model.session",
+    "Checkpoint": "llmspell.sessions.info",
+    "StateEntry": "llmspell.state.values",
+    "StateChange": "llmspell.state.values",
+    "ArtifactInfo": "llmspell.artifacts.info",
+    "ArtifactDiff": "llmspell.artifacts.diff",
+    "Event": "llmspell.events.event",
+    "Position": "llmspell.events.event",
+    "Overflow": "llmspell.events.buffer",
+    "Entry": "llmspell.model.entry",
+    "Page": "llmspell.model.page",
+    "Verification": "llmspell.verify",
+    "HookContext": "llmspell.hooks.context",
+    "Priority": "llmspell.hooks.hook",
+    **dict.fromkeys(
+        ("Continue", "Modified", "Cancel", "Replace", "Redirect", "Retry", "Fork", "Cache", "Skipped"), "llmspell.hooks.results"
+    ),
+    **dict.fromkeys(
+        (
+            "LlmspellError", "NotFound", "StoreMissing", "Compacted", "AlreadyExists", "Conflict", "InvalidInput",
+            "LimitExceeded", "Vetoed", "AccessDenied", "ReadOnly", "Busy", "StorageFailed", "Corrupt", "ScriptFailed",
+            "Diverged", "WrongKey", "NeedsMigration",
+        ),
+        "llmspell.errors",
+    ),
+}  # fmt: skip
+
+if TYPE_CHECKING:
+    from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff
+    from llmspell.artifacts.info import ArtifactInfo as ArtifactInfo
+    from llmspell.errors import AccessDenied as AccessDenied
+    from llmspell.errors import AlreadyExists as AlreadyExists
+    from llmspell.errors import Busy as Busy
+    from llmspell.errors import Compacted as Compacted
+    from llmspell.errors import Conflict as Conflict
+    from llmspell.errors import Corrupt as Corrupt
+    from llmspell.errors import Diverged as Diverged
+    from llmspell.errors import InvalidInput as InvalidInput
+    from llmspell.errors import LimitExceeded as LimitExceeded
+    from llmspell.errors import LlmspellError as LlmspellError
+    from llmspell.errors import NeedsMigration as NeedsMigration
+    from llmspell.errors import NotFound as NotFound
+    from llmspell.errors import ReadOnly as ReadOnly
+    from llmspell.errors import ScriptFailed as ScriptFailed
+    from llmspell.errors import StorageFailed as StorageFailed
+    from llmspell.errors import StoreMissing as StoreMissing
+    from llmspell.errors import Vetoed as Vetoed
+    from llmspell.errors import WrongKey as WrongKey
+    from llmspell.events.buffer import Overflow as Overflow
+    from llmspell.events.event import Event as Event
+    from llmspell.events.event import Position as Position
+    from llmspell.hooks.context import HookContext as HookContext
+    from llmspell.hooks.hook import Priority as Priority
+    from llmspell.hooks.results import Cache as Cache
+    from llmspell.hooks.results import Cancel as Cancel
+    from llmspell.hooks.results import Continue as Continue
+    from llmspell.hooks.results import Fork as Fork
+    from llmspell.hooks.results import Modified as Modified
+    from llmspell.hooks.results import Redirect as Redirect
+    from llmspell.hooks.results import Replace as Replace
+    from llmspell.hooks.results import Retry as Retry
+    from llmspell.hooks.results import Skipped as Skipped
+    from llmspell.model.context import carry_context as carry_context
+    from llmspell.model.entry import Entry as Entry
+    from llmspell.model.page import Page as Page
+    from llmspell.model.scope import Scope as Scope
+    from llmspell.model.session import SessionStatus as SessionStatus
+    from llmspell.opening import open_async as open_async
+    from llmspell.sessions.info import Checkpoint as Checkpoint
+    from llmspell.sessions.info import SessionInfo as SessionInfo
+    from llmspell.sessions.session import AsyncSession as AsyncSession
+    from llmspell.sessions.session import current_session as current_session
+    from llmspell.state.values import StateChange as StateChange
+    from llmspell.state.values import StateEntry as StateEntry
+    from llmspell.store import AsyncStore as AsyncStore
+    from llmspell.sync.faces import Session as Session
+    from llmspell.sync.faces import Store as Store
+    from llmspell.sync.opening import open as open
+    from llmspell.verify import Verification as Verification
+
+__all__ = sorted((*_PLACES, "__version__"))
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'llmspell' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

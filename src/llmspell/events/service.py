@@ -11,13 +11,14 @@ from llmspell.events.kinds import PUBLISHED, EventPublished
 from llmspell.events.patterns import check_event_type
 from llmspell.hooks.moment import run_point
 from llmspell.model import limits
+from llmspell.model.ids import id_text
 from llmspell.model.labels import check_label, check_tags
 from llmspell.model.values import encode_value
 
 if TYPE_CHECKING:
     from llmspell.events.dispatcher import Dispatcher, FromPosition
     from llmspell.events.event import Event
-    from llmspell.events.subscription import Subscription
+    from llmspell.events.subscription import Subscription, SyncSubscription
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal, Writer
@@ -97,11 +98,23 @@ class AsyncEvents:
             where=self._where(),
         )
 
+    def subscribe_blocking(
+        self,
+        pattern: str,
+        callback: Callable[[Event], Any] | None = None,
+        *,
+        from_position: FromPosition = None,
+        overflow: Overflow | str = Overflow.DROP_OLDEST,
+        buffer: int = BUFFER_EVENTS_DEFAULT,
+    ) -> SyncSubscription:
+        """``subscribe`` for threads: what the synchronous face gives."""
+        return self._dispatcher.subscribe_sync(
+            pattern, callback=callback, from_position=from_position, overflow=overflow, buffer=buffer, where=self._where()
+        )
+
     def _where(self) -> Callable[[Event], bool] | None:
         if self._acting.session is None:
             return None
-        from llmspell.model.ids import id_text
-
         mine = id_text(self._acting.session.id)
         return lambda event: event.session == mine
 

@@ -4,8 +4,13 @@ unit of work is submitted, never read later.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +46,16 @@ class Context:
 
 ROOT = Context()
 current: ContextVar[Context] = ContextVar("llmspell_context", default=ROOT)
+
+
+def carry_context(function: Callable[P, T]) -> Callable[P, T]:
+    """``function`` bound to the running context, to be handed to a thread: what it does there belongs to the session,
+    correlation and cause that are current here. (Tasks and ``asyncio.to_thread`` follow by themselves.)
+    """
+    context = copy_context()
+
+    def carried(*args: P.args, **kwargs: P.kwargs) -> T:
+        # A context runs in one thread at a time; each call gets a copy of its own.
+        return context.copy().run(function, *args, **kwargs)
+
+    return carried

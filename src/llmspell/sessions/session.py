@@ -22,6 +22,14 @@ entered: ContextVar[Any] = ContextVar("llmspell_session", default=None)
 """The handle of the session block that the running code is in; both faces put their own handle here."""
 
 
+def current_session() -> Any:
+    """The handle of the session block that the running code is in, as it was entered; None outside of any.
+
+    Follows tasks started inside a block, and threads whose function went through ``carry_context``.
+    """
+    return entered.get()
+
+
 class AsyncSession:
     """One session. ``info`` is the session as of this handle's last step; ``refresh`` reads it anew.
 

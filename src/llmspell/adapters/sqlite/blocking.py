@@ -57,6 +57,11 @@ class BlockingDatabase:
         """The first row of a single statement, inline."""
         return self.engine.read_one(sql, args)
 
+    async def close(self) -> None:
+        """Let the write under way finish; those that come later are refused by the closed engine."""
+        with self._mutex:
+            return
+
     def _queue_up(self, mine: _Waiting) -> Outcome:
         self._queue.append(mine)
         with self._mutex:

@@ -1,0 +1,94 @@
+"""The few parts of the synchronous face that differ from the asynchronous one by more than ``await``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from llmspell.events.buffer import BUFFER_EVENTS_DEFAULT, Overflow
+from llmspell.sessions.session import close_block
+from llmspell.sync.drive import drive
+
+if TYPE_CHECKING:
+    from llmspell.events.dispatcher import FromPosition
+    from llmspell.events.event import Event
+    from llmspell.events.service import AsyncEvents
+    from llmspell.events.subscription import SyncSubscription
+    from llmspell.sessions.session import AsyncSession
+    from llmspell.store import AsyncStore
+    from llmspell.sync.faces import Session
+
+
+class EventsByHand:
+    """Subscribing: what a thread receives from is another kind of subscription."""
+
+    def __init__(self, inner: AsyncEvents) -> None:
+        self._events = inner
+
+    def subscribe(
+        self,
+        pattern: str,
+        callback: Callable[[Event], Any] | None = None,
+        *,
+        from_position: FromPosition = None,
+        overflow: Overflow | str = Overflow.DROP_OLDEST,
+        buffer: int = BUFFER_EVENTS_DEFAULT,
+    ) -> SyncSubscription:
+        """Receive the events whose type ``pattern`` means, in the order of the journal; of this session only, if this is
+        a session's room. See ``events.dispatcher.Dispatcher.subscribe`` for positions, overflow and callbacks.
+        """
+        return self._events.subscribe_blocking(
+            pattern, callback, from_position=from_position, overflow=overflow, buffer=buffer
+        )
+
+
+class SessionByHand:
+    """The block in which everything belongs to a session."""
+
+    def __init__(self, inner: AsyncSession) -> None:
+        self._session = inner
+
+    def __enter__(self) -> Self:
+        self._session.enter(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._session.leave()
+
+    def __repr__(self) -> str:
+        return repr(self._session)
+
+
+class StoreByHand:
+    """Blocks, and what makes handles for other scopes."""
+
+    def __init__(self, inner: AsyncStore) -> None:
+        self._store = inner
+
+    @contextmanager
+    def session(self, name: str, **fields: Any) -> Iterator[Session]:
+        """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,
+        completed when it ends, failed with the error that went through it. Everything done inside belongs to it.
+        """
+        from llmspell.sync.faces import Session
+
+        inner = drive(self._store.sessions.create(name, **fields))
+        inner.enter(session := Session(inner))
+        try:
+            try:
+                yield session
+            except BaseException as exc:
+                drive(close_block(inner, exc))
+                raise
+            drive(close_block(inner, None))
+        finally:
+            inner.leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        drive(self._store.close())
+
+
