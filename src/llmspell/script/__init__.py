@@ -1,0 +1,1 @@
+"""Scripts: the engine port, the engines behind it, and what drives them."""

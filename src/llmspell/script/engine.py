@@ -72,7 +72,8 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
     """Recorded sources of chance: ``string_hash`` (32 bits) orders maps where the engine needs one, ``prng`` (64 bits)
-    starts the script's random numbers."""
+    starts the script's random numbers.
+    """
 
     string_hash: int = 0
     prng: int = 0
@@ -217,7 +218,7 @@ class Engine(Protocol):
         """Run a callback in a run of its own, also while other runs wait for the host."""
         ...
 
-    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:
+    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:  # noqa: FBT001  reads as it is said
         """Answer an open host call: with its value, or (``ok`` false) with an error ``{"code", "message", …}``."""
         ...
 

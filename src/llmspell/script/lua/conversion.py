@@ -24,12 +24,12 @@ From Lua, besides:
 - A table with the keys 1..n exactly is a list; one with string keys is a dict; an empty one is ``{}`` unless it is
   marked by ``array{}``. Keys of a dict arrive sorted.
 - A table that mixes items and names, has a hole, or has any other key (float, boolean, table, an integer key outside
-  1..n) is refused with the key's name: ``tostring(key)`` makes a name, ``null`` fills a hole. ``object{}`` marks a table
-  that must never be taken for a list.
+  1..n) is refused with the key's name: ``tostring(key)`` makes a name, ``null`` fills a hole. ``object{}`` marks a
+  table that must never be taken for a list.
 - ``nil`` cannot be a field of a table; a field that must hold null holds ``null``.
 - Metatables are ignored: the raw fields cross. Read-only tables (namespaces, handles) are refused as data.
-- Functions cross as ``CallbackRef`` where they are arguments themselves (or where the host function allows them deeper);
-  elsewhere functions and coroutines are refused.
+- Functions cross as ``CallbackRef`` where they are arguments themselves (or where the host function allows them
+  deeper); elsewhere functions and coroutines are refused.
 - Cycles, nesting deeper than ``VALUE_DEPTH_MAX`` and more than ``VALUE_NODES_MAX`` values are refused.
 
 Every refusal is an error with code ``not-convertible`` that names the path (``State.set: argument 2.items[3]``).

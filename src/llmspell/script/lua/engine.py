@@ -41,7 +41,7 @@ class LuaEngine:
     """
 
     def __init__(self, options: EngineOptions | None = None, *, version: str | None = None) -> None:
-        """Build the runtime. ``InvalidInput`` for options out of range, ``ScriptFailed`` when lupa lacks the version."""
+        """Build the runtime. ``InvalidInput``: options out of range. ``ScriptFailed``: lupa lacks the version."""
         self._options = options or EngineOptions()
         self._version_chosen = version is not None
         self._version = version or DEFAULT_VERSION
@@ -70,10 +70,10 @@ class LuaEngine:
         packed = conversion.pack_arguments(args) if args else None
         if self._runtime is None:
             return self._dead_run()
-        events = self._enter(None, self._runtime.start, text, name, expression, packed)
+        events = self._enter(self._runtime, None, self._runtime.start, text, name, expression, packed)
         failed = events[0]
         if isinstance(failed, Done) and failed.error is not None and failed.error.origin == "syntax":
-            return self._try_fallback(failed, text, name, expression, packed)
+            return self._try_fallback(failed, failed.error, text, name, expression, packed)
         self._version_chosen = True
         return events
 
@@ -83,10 +83,10 @@ class LuaEngine:
         packed = conversion.pack_arguments(args)
         if self._runtime is None:
             return self._dead_run()
-        self._require_callback(callback_id)
-        return self._enter(None, self._runtime.call, callback_id, packed)
+        _require_callback(self._runtime, callback_id)
+        return self._enter(self._runtime, None, self._runtime.call, callback_id, packed)
 
-    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:
+    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:  # noqa: FBT001  the port's shape
         """Answer an open call. An error is a dict with ``code`` and ``message`` (text) and any further data."""
         self._require_open()
         run_id = self._open.get(call_id)
@@ -95,13 +95,13 @@ class LuaEngine:
         if ok:
             form, payload = conversion.answer(value)
             if form == conversion.FORM_CALLBACK and self._runtime is not None:
-                self._require_callback(payload)
+                _require_callback(self._runtime, payload)
         else:
             form, payload = conversion.FORM_PACKED, conversion.pack(_error_fields(value), "error")
         del self._open[call_id]
         if self._runtime is None:
-            return [Done(run_id, False, error=self._death)]
-        return self._enter(run_id, self._runtime.settle, call_id, ok, form, payload)
+            return [Done(run_id, ok=False, error=self._death)]
+        return self._enter(self._runtime, run_id, self._runtime.settle, call_id, ok, form, payload)
 
     def stop(self, run_id: int, code: str, message: str) -> list[EngineEvent]:
         """End a run that waits for the host; its variables marked ``<close>`` are not closed."""
@@ -112,7 +112,7 @@ class LuaEngine:
         del self._open[call_id]
         if self._runtime is not None:
             self._runtime.abandon(run_id)
-        return [Done(run_id, False, error=ScriptError(code=code, message=message, origin="stopped"))]
+        return [Done(run_id, ok=False, error=ScriptError(code=code, message=message, origin="stopped"))]
 
     def release(self, callback_id: int) -> None:
         """Give back one arrival of a callback. ``InvalidInput`` (``callback-unknown``) when it is not held."""
@@ -148,14 +148,9 @@ class LuaEngine:
         if self._closed:
             raise Conflict("this script engine is closed", code="engine-closed")
 
-    def _require_callback(self, callback_id: int) -> None:
-        assert self._runtime is not None
-        if not self._runtime.known(callback_id):
-            raise InvalidInput(f"there is no callback {callback_id} in this engine", code="callback-unknown")
-
-    def _enter(self, run_id: int | None, entry: Callable[..., Any], *args: Any) -> list[EngineEvent]:
-        runtime = self._runtime
-        assert runtime is not None
+    def _enter(
+        self, runtime: LuaRuntime, run_id: int | None, entry: Callable[..., Any], *args: Any
+    ) -> list[EngineEvent]:
         size = sum([len(value) for value in args if type(value) is bytes])
         if not runtime.room_for(size):
             return self._die(run_id, runtime.memory_message)
@@ -178,18 +173,18 @@ class LuaEngine:
         self._last_run = max(self._last_run, first)
         if shape == _RETURNED:
             values = tuple(conversion.unpack(result[2]))
-            return Done(first, True, values[0] if values else None, values)
+            return Done(first, ok=True, value=values[0] if values else None, values=values)
         if shape == _STOPPED:
             return self._stopped(first, *map(conversion.text, result[2:5]))
         if shape == _SYNTAX:
-            return Done(first, False, error=_syntax_error(conversion.text(result[2])))
-        return Done(first, False, error=_script_error(conversion.unpack(result[2])))
+            return Done(first, ok=False, error=_syntax_error(conversion.text(result[2])))
+        return Done(first, ok=False, error=_script_error(conversion.unpack(result[2])))
 
     def _stopped(self, run_id: int, code: str, message: str, traceback: str) -> Done:
         error = ScriptError(code=code, message=message, origin="limit", traceback=traceback)
         if code == CODE_MEMORY_LIMIT:
             self._bury(error)
-        return Done(run_id, False, error=error)
+        return Done(run_id, ok=False, error=error)
 
     def _bury(self, error: ScriptError) -> None:
         self.used()
@@ -202,16 +197,16 @@ class LuaEngine:
         self._bury(error)
         if run_id is None:
             return self._dead_run()
-        return [Done(run_id, False, error=error)]
+        return [Done(run_id, ok=False, error=error)]
 
     def _dead_run(self) -> list[EngineEvent]:
         self._last_run += 1
-        return [Done(self._last_run, False, error=self._death)]
+        return [Done(self._last_run, ok=False, error=self._death)]
 
-    def _try_fallback(self, failed: Done, text: bytes, name: bytes, *rest: Any) -> list[EngineEvent]:
+    def _try_fallback(
+        self, failed: Done, error: ScriptError, text: bytes, name: bytes, *rest: Any
+    ) -> list[EngineEvent]:
         """A chunk that 5.5 does not compile: run it on 5.4 if nothing has run yet, else say that 5.4 would take it."""
-        error = failed.error
-        assert error is not None
         if self._version != DEFAULT_VERSION or error.incomplete:
             return [failed]
         try:
@@ -225,7 +220,12 @@ class LuaEngine:
             return [replace(failed, error=replace(error, message=message))]
         self._runtime, self._info = fallback, None
         self._version, self._version_chosen = FALLBACK_VERSION, True
-        return self._enter(None, fallback.start, text, name, *rest)
+        return self._enter(fallback, None, fallback.start, text, name, *rest)
+
+
+def _require_callback(runtime: LuaRuntime, callback_id: int) -> None:
+    if not runtime.known(callback_id):
+        raise InvalidInput(f"there is no callback {callback_id} in this engine", code="callback-unknown")
 
 
 def _source(source: str) -> bytes:
@@ -234,9 +234,7 @@ def _source(source: str) -> bytes:
     except UnicodeEncodeError as exc:
         raise InvalidInput(f"the script is not valid text: {exc}", code="source-invalid") from exc
     if len(text) > SOURCE_BYTES_MAX:
-        raise LimitExceeded(
-            f"the script has {len(text)} bytes, more than {SOURCE_BYTES_MAX}", code="source-too-large"
-        )
+        raise LimitExceeded(f"the script has {len(text)} bytes, more than {SOURCE_BYTES_MAX}", code="source-too-large")
     text = text.removeprefix(b"\xef\xbb\xbf")
     return b"--" + text if text.startswith(b"#") else text  # a "#!" line is for the shell; the lines keep their numbers
 

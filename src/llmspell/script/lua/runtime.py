@@ -11,7 +11,7 @@ import functools
 import importlib
 import locale
 from collections.abc import Callable
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any, Final
 
 from blake3 import blake3
@@ -90,12 +90,12 @@ def prelude_digest(options: EngineOptions) -> str:
     return digest.hexdigest()
 
 
-def _deny(_object: object, name: object, _setting: bool) -> str:
+def _deny(_object: object, name: object, _setting: object) -> str:
     raise AttributeError(f"{name!r} is denied")
 
 
 class LuaRuntime:
-    """One Lua state with the prelude loaded. The entries return tuples; ``kernel.lua`` and ``environment.lua`` say which.
+    """One Lua state with the prelude loaded; ``kernel.lua`` and ``environment.lua`` say what its entries return.
 
     Raises ``ScriptFailed`` when the library lacks this version and ``InvalidInput`` for options it cannot honour.
     Cost: about half a millisecond.
@@ -190,12 +190,10 @@ def _run_prelude(trust: Callable[[bytes], Any], prelude: Prelude) -> None:
 
 def describe(version: str, options: EngineOptions) -> EngineInfo:
     """What the record of a run names. Cost: a fifth of a millisecond, most of it the digest."""
-    from lupa.version import __version__ as library_version
-
     return EngineInfo(
         name="lua",
         language_version=version,
-        library_version=f"lupa {library_version}",
+        library_version=f"lupa {metadata.version('lupa')}",
         string_hash_seed=options.seeds.string_hash if version == "5.5" else None,
         prng_seed=options.seeds.prng,
         prelude_digest=prelude_digest(options),

@@ -1,7 +1,7 @@
 -- What scripts do not have: each name answers with an error that says so and what to use instead.
 --
--- A denied library is a table whose every field is a function that raises, so `if io then … end` still meets the
--- message, and pcall(os.getenv, 'HOME') catches it.
+-- A denied library is a table whose every field raises when it is used, so `if io then … end` still meets the message,
+-- and pcall(os.getenv, 'HOME') catches it.
 local K = ...
 local DENIED = {
   io = 'scripts have no files: use print, State or Artifact',
@@ -26,14 +26,18 @@ local function denied(name, hint)
 end
 K.denied = {}
 for name, hint in pairs(DENIED) do K.denied[name] = denied(name, hint) end
-for _, library in ipairs{'io', 'package'} do
-  local function field(_, key) return denied(library .. '.' .. K.tostring(key), DENIED[library]) end
-  K.denied[library] = setmetatable({}, {
-    __index = field,
-    __newindex = denied(library, DENIED[library]),
-    __call = denied(library, DENIED[library]),
-    __name = library,
-    __metatable = false,
+-- Fields of a denied library: each may be called or looked into, and says its name then.
+local function refusing(name, hint, field)
+  local refuse = denied(name, hint)
+  local face = setmetatable({}, {
+    __index = field or refuse, __newindex = refuse, __call = refuse, __pairs = refuse, __len = refuse,
+    __name = name, __metatable = false,
   })
-  K.frozen[K.denied[library]] = library
+  K.frozen[face] = name
+  return face
+end
+for _, library in ipairs{'io', 'package'} do
+  K.denied[library] = refusing(library, DENIED[library], function(_, key)
+    return refusing(library .. '.' .. K.tostring(key), DENIED[library])
+  end)
 end

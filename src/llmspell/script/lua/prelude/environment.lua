@@ -27,8 +27,8 @@ end
 
 -- Output --------------------------------------------------------------------------------------------------------------
 local function print(...)
-  local n, parts = select('#', ...), {}
-  for i = 1, n do parts[i] = K.tostring((select(i, ...))) end
+  local n, parts = select('#', ...), {...}
+  for i = 1, n do parts[i] = K.tostring(parts[i]) end
   K.host('print', concat(parts, '\t'))
 end
 local warnings = true
@@ -67,7 +67,7 @@ local libraries = {
 local basics = {
   _VERSION = raw._VERSION, assert = raw.assert, error = raw.error, getmetatable = K.getmetatable, ipairs = K.ipairs,
   next = K.next, pairs = K.pairs, pcall = K.pcall, print = print, rawequal = raw.rawequal, rawget = raw.rawget,
-  rawlen = raw.rawlen, rawset = K.rawset, select = raw.select, setmetatable = K.setmetatable, tonumber = raw.tonumber,
+  rawlen = raw.rawlen, rawset = K.rawset, select = raw.select, setmetatable = K.setmetatable, tonumber = K.tonumber,
   tostring = K.tostring, type = raw.type, warn = warn, xpcall = K.xpcall,
   null = K.null, array = K.array, object = K.object,
 }
@@ -146,7 +146,7 @@ function K.describe(e, traceback)
     if type(code) == 'string' and #code <= 64 and find(code, '^%w[%w._:-]*$') then d.code = code end
     if ref then d.ref, d.origin = ref, 'host' end
     d.details = convertible(rawget(e, 'details'))
-  elseif type(e) == 'string' and find(d.message, 'stack overflow', 1, true) then d.code = 'call-depth-limit' end
+  elseif type(e) == 'string' and find(d.message, 'stack overflow$') then d.code = 'call-depth-limit' end
   return K.encode_value(d)
 end
 

@@ -62,17 +62,39 @@ end
 local function adopt(e, call_id) issued[e] = call_id; return setmetatable(e, Failure) end
 local function fail(code, message) error(failure(code, message), 0) end
 K.failure, K.fail, K.adopt, K.issued = failure, fail, adopt, issued
--- Raises a text that names the script's line, as the native library functions do.
-local function blame(message)
-  for level = 2, 20 do
-    local where = getinfo(level, 'Sl')
+-- Places. A text raised by native code that prelude code called has no place, one raised by the virtual machine in
+-- prelude code has a useless one ("?:?: "), and both call the function '?'. They get the script's line and the name
+-- the script called, as if the native function had been called directly. `thread` nil: the frames above the caller.
+local blamed                     -- the last text that was given its place when raised
+local function info(thread, level, what)
+  if thread then return getinfo(thread, level, what) end
+  return (getinfo(level + 1, what))
+end
+local function of_script(where) return where.currentline > 0 and where.short_src ~= '(llmspell)' end
+-- `level` counts as getinfo would in this function (in `thread`: from its top).
+local function place(message, thread, level)
+  for i = level, level + 20 do
+    local where = info(thread, i, 'Sl')
     if not where then break end
-    if where.currentline > 0 and where.short_src ~= '(llmspell)' then
-      message = where.short_src .. ':' .. where.currentline .. ': ' .. message
-      break
+    if of_script(where) then
+      local name = i > level and info(thread, i - 1, 'n').name
+      if name then message = gsub(message, "to '%?'", function() return "to '" .. name .. "'" end) end
+      return where.short_src .. ':' .. where.currentline .. ': ' .. message
     end
   end
-  error(message, 0)
+  return message
+end
+local function refine(e, thread, level)
+  if type(e) ~= 'string' or e == blamed then return e end
+  local raiser = info(thread, level, 'Sl')
+  if raiser and raiser.what == 'C' then raiser = info(thread, level + 1, 'Sl') end
+  if not raiser or raiser.what == 'C' or of_script(raiser) then return e end
+  e = gsub(e, '^%?:[-%d?]+: ', '')
+  return (place(e, thread, thread and level or level + 1))
+end
+local function blame(message)
+  blamed = place(message, nil, 2)
+  error(blamed, 0)
 end
 K.blame = blame
 
@@ -154,12 +176,18 @@ local function check(ok, ...)
 end
 K.check = check
 
-local function protected(...) return check(raw_pcall(...)) end
+local function on_error(e) return (refine(e, nil, 3)) end
+local function protected(...)
+  if select('#', ...) == 0 then blame("bad argument #1 to 'pcall' (value expected)") end
+  local f = ...
+  return check(raw_xpcall(f, on_error, select(2, ...)))
+end
 K.pcall = protected
 
 -- The handler of xpcall runs after the stack is unwound, where it may call the host and the hook can stop it. What
 -- debug.traceback shows inside it was taken at the error.
 local function capture(e)
+  e = refine(e, nil, 3)
   if not run.stopped then run.caught, run.caught_error = clean(raw_traceback(nil, 2)), e end
   return e
 end
@@ -218,14 +246,19 @@ local function pump(co, ok, first, ...)
   end
   return ok, first, ...
 end
+local function refined_end(co, ok, ...)
+  if not ok then return false, refine(..., co, 0) end
+  return ok, ...
+end
 local function resume(co, ...)
   if awaiting[co] then return false, 'cannot resume a coroutine that waits for the host' end
-  return check(pump(co, raw_resume(co, ...)))
+  return check(refined_end(co, pump(co, raw_resume(co, ...))))
 end
 local function iterated(co, ok, ...)
   if ok then return ... end
   if raw_status(co) == 'dead' then check(raw_close(co)) end
-  error((...), 0)
+  blamed = ...                   -- it has its place, or its raiser wanted none
+  error(blamed, 0)
 end
 local function require_thread(co, name)
   if type(co) ~= 'thread' then

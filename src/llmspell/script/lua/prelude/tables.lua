@@ -163,7 +163,13 @@ local function cheap_to_compare(t, n)
   end
   return true
 end
-local function ascending(a, b) return a < b end
+local function ascending(a, b)
+  local kind = type(a)
+  if kind ~= type(b) and metatable(a) == nil and metatable(b) == nil then
+    blame('attempt to compare ' .. kind .. ' with ' .. type(b))
+  end
+  return a < b
+end
 function M.sort(t, less)
   require_table(t, 'sort')
   local n = #t

@@ -30,6 +30,8 @@ local U = {charpattern = utf8.charpattern}
 for _, name in ipairs{'char', 'codepoint', 'codes', 'len', 'offset'} do U[name] = timed(utf8[name]) end
 K.utf8 = U
 
+K.tonumber = timed(raw.tonumber)
+
 function M.rep(...)
   local s, n, separator = ...
   if (s == '' and (separator == nil or separator == '')) and tonumber(n) then return '' end
@@ -176,15 +178,16 @@ end
 local pointer_types = {table = true, ['function'] = true, thread = true, userdata = true, string = true}
 local function pointer(v) return pointer_types[type(v)] and K.address(v) or '(null)' end
 local function needs_care(template, ...)
+  local values = {...}
   for i = 1, select('#', ...) do
-    local kind = type((select(i, ...)))
+    local kind = type(values[i])
     if kind ~= 'string' and kind ~= 'number' then return true end
   end
   return find(template, '%%[^%a%%]*p') ~= nil
 end
 -- Replaces %s and %p of values that have an address by their text, left to right, then formats natively.
 local function prepared(template, ...)
-  local values, n, at = {...}, select('#', ...), 0
+  local values, given, n, at = {...}, {...}, select('#', ...), 0
   template = string.gsub(template, '%%([^%a%%]*)(.)', function(options, conversion)
     if conversion == '%' then return nil end
     at = at + 1
@@ -196,7 +199,7 @@ local function prepared(template, ...)
     return nil
   end)
   for i = 1, n do
-    if type(values[i]) == 'table' and values[i] ~= (select(i, ...)) then values[i] = tostring(values[i][1]) end
+    if type(values[i]) == 'table' and values[i] ~= given[i] then values[i] = tostring(values[i][1]) end
   end
   return format(template, unpack(values, 1, n))
 end

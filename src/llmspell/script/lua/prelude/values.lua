@@ -71,7 +71,7 @@ function K.freeze(fields, title, text)
   return raw_setmetatable(face, {
     __index = fields,
     __newindex = refuse_write(title),
-    __pairs = function() return K.pairs(fields) end,
+    __pairs = function() return K.iterate_sorted(fields) end,
     __len = function() return #fields end,
     __tostring = text and function() return text end or nil,
     __name = title,
@@ -181,6 +181,8 @@ local function iterate_sorted(t)
   end, t, nil
 end
 
+K.iterate_sorted = iterate_sorted
+
 local sequences = raw_setmetatable({}, weak_keys)      -- table -> its sorted keys and the place reached
 local function place_of(sequence, key)
   for i = 1, sequence.n do if rawequal(sequence.keys[i], key) then return i end end
@@ -236,6 +238,10 @@ local function ipairs_step(t, i)
   if v ~= nil then return i, v end
 end
 function K.ipairs(...)
+  local t = ...
   if select('#', ...) == 0 then K.blame("bad argument #1 to 'ipairs' (table expected, got no value)") end
-  return ipairs_step, (...), 0
+  if type(t) ~= 'table' and raw.debug.getmetatable(t) == nil then
+    K.blame("bad argument #1 to 'for iterator' (table expected, got " .. type(t) .. ')')
+  end
+  return ipairs_step, t, 0
 end

@@ -46,11 +46,14 @@ for i = 0, 15 do LIST[i], MAP[i] = char(0x90 + i), char(0x80 + i) end
 local function list_header(n) return LIST[n] or pack('>BI4', 0xdd, n) end
 local function map_header(n) return MAP[n] or pack('>BI4', 0xdf, n) end
 
--- State of the packing under way. Packing never yields, so one is enough; it is reset at each begin.
+-- State of the packing under way. Packing never yields, so one is enough; it is reset at each begin. The tables are
+-- used again unless they held something large or a refusal left them in the middle.
 local out, used, nodes, depth, path, inside, root, nested, registered, text_only
+local function fresh() out, path, inside = {}, {}, {} end
 local function begin(root_name, allow_functions, refuse_bytes)
-  out, used, nodes, depth, path, inside = {}, 0, 0, 0, {}, {}
-  root, nested, registered, text_only = root_name, allow_functions, {}, refuse_bytes
+  if depth ~= 0 or used ~= 0 then fresh() end
+  used, nodes, depth = 0, 0, 0
+  root, nested, registered, text_only = root_name, allow_functions, nil, refuse_bytes
 end
 local function place()
   local text = root
@@ -63,7 +66,7 @@ local function place()
   return text
 end
 local function refuse(what)
-  for i = 1, #registered do K.release(registered[i]) end
+  for i = 1, registered and #registered or 0 do K.release(registered[i]) end
   K.fail('not-convertible', place() .. ': ' .. what)
 end
 K.refuse_at = refuse
@@ -80,13 +83,11 @@ local function put_text(s)
   used = used + 2
 end
 
-local function missing_index(t, n)
-  for i = 1, n + 1 do if rawget(t, i) == nil then return i end end
-end
 local function describe_key(key)
   if type(key) == 'string' then return format('%q', sub(key, 1, 64)) end
   return type(key) == 'number' and tostring(key) or 'a ' .. type(key)
 end
+local function refuse_size() refuse('more than ' .. NODES_MAX .. ' values in one call') end
 -- The names of t in order, its number of entries, and the number of integer keys; refuses keys of other types.
 local function keys_of(t)
   local keys, n, integers = {}, 0, 0
@@ -95,26 +96,25 @@ local function keys_of(t)
     if kind == 'string' then n = n + 1 keys[n] = key
     elseif math_type(key) == 'integer' then integers = integers + 1
     else refuse('key ' .. describe_key(key) .. ' is neither a string nor part of a list 1..n') end
+    if n + integers > NODES_MAX then refuse_size() end
   end
   return keys, n, integers
 end
-local function check_list(t, keys, names, integers)
-  if names > 0 then
-    sort(keys)
-    refuse('table mixes list items 1..' .. integers .. ' with key ' .. describe_key(keys[1]) .. ': use one or the other')
-  end
-  local hole = missing_index(t, integers)
-  if hole <= integers then
-    refuse('list has no item ' .. hole .. ' although it has ' .. integers
-      .. ' integer keys: fill holes with null, or use tostring(key) for keys of a map')
-  end
+local function refuse_mixture(keys, integers)
+  sort(keys)
+  refuse('table mixes list items 1..' .. integers .. ' with key ' .. describe_key(keys[1]) .. ': use one or the other')
+end
+local function refuse_hole(at, integers)
+  depth = depth - 1
+  refuse('list has no item ' .. at .. ' although it has ' .. integers
+    .. ' integer keys: fill holes with null, or use tostring(key) for keys of a map')
 end
 -- How t is sent: its number of items as a list, or nil and its names in order as a map.
 local function shape_of(t, meta)
   local keys, names, integers = keys_of(t)
   if meta == OBJECT and integers > 0 then refuse('object{} has an integer key: use tostring(key)') end
   if integers > 0 or meta == ARRAY then
-    check_list(t, keys, names, integers)
+    if names > 0 then refuse_mixture(keys, integers) end
     return integers
   end
   sort(keys)
@@ -126,8 +126,10 @@ local function put_list(t, n)
   used = used + 1
   out[used] = list_header(n)
   for i = 1, n do
+    local v = rawget(t, i)
+    if v == nil then refuse_hole(i, n) end
     path[depth] = i
-    put(rawget(t, i))
+    put(v)
   end
 end
 local function put_map(t, keys, n)
@@ -165,7 +167,7 @@ local function put_number(v)
 end
 function put(v)
   nodes = nodes + 1
-  if nodes > NODES_MAX then refuse('more than ' .. NODES_MAX .. ' values in one call') end
+  if nodes > NODES_MAX then refuse_size() end
   local kind = type(v)
   if kind == 'string' then put_text(v)
   elseif kind == 'number' then put_number(v)
@@ -174,16 +176,17 @@ function put(v)
   elseif kind == 'nil' then used = used + 1 out[used] = '\xc0'
   elseif kind == 'function' and (depth == 0 and nested ~= nil or nested) then
     local id = register(v)
+    registered = registered or {}
     registered[#registered + 1] = id
     used = used + 1
     out[used] = pack('>BBi8', 0xd7, CALLBACK, id)
   else refuse('a ' .. kind .. ' is not data') end
 end
--- What was taken out is dropped at once: the buffers would keep the script's values alive.
 local function take()
   local packed = concat(out, '', 1, used)
-  out, inside, path = nil, nil, nil
-  K.tick()
+  if #packed > 4096 then fresh() end
+  if nodes > 500 then K.tick() end
+  used = 0
   return packed
 end
 local nested_callbacks = {}
@@ -194,9 +197,10 @@ function K.encode_arguments(name, n, ...)
   begin('', nested_callbacks[name] == true)
   used = 1
   out[1] = list_header(n)
+  local values = {...}
   for i = 1, n do
     root = name .. ': argument ' .. i
-    put((select(i, ...)))
+    put(values[i])
   end
   return take()
 end
@@ -212,16 +216,17 @@ end
 function K.encode_results(display, ...)
   local n = select('#', ...)
   if display then
-    local shown = {}
-    for i = 1, n do shown[i] = displayable((select(i, ...))) end
+    local shown = {...}
+    for i = 1, n do shown[i] = displayable(shown[i]) end
     return K.encode_results(false, raw.table.unpack(shown, 1, n))
   end
   begin('', nil)
   used = 1
   out[1] = list_header(n)
+  local values = {...}
   for i = 1, n do
     root = 'result ' .. i
-    put((select(i, ...)))
+    put(values[i])
   end
   return take()
 end
