@@ -106,13 +106,16 @@ def imports(body: str) -> list[str]:
         for node in ast.walk(source_of(face.module)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
                 known |= {alias.name: node.module for alias in node.names}
+        for item in source_of(face.module).body:
+            if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):
+                known[item.targets[0].id] = face.module
     known |= {"Iterator": "collections.abc", "AbstractContextManager": "contextlib", "Any": "typing"}
     code = re.sub(r'"""(?:.|\n)*?"""', "", body)
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code))
     own = {face.name for face in FACES} | {face.source for face in FACES}
     lines = ["from typing import TYPE_CHECKING", "from llmspell.sync.drive import drive, iterate"]
     lines.append("from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand")
-    runtime = {name for name in used & known.keys() if re.search(rf"= {name}\b(?!\[)", code) or f"= {name}." in code}
+    runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
     lines.append("if TYPE_CHECKING:")
     lines += [f"    from {known[name]} import {name}" for name in sorted((used & known.keys()) - own - runtime - {"TYPE_CHECKING"})]

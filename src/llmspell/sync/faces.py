@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from llmspell.sync.drive import drive, iterate
 from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand
+from llmspell.artifacts.content_handle import PIECE_BYTES
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
