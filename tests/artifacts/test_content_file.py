@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import tracemalloc
 from types import SimpleNamespace
 
 import apsw
@@ -17,6 +18,7 @@ import pytest
 from llmspell.adapters.sqlite import checkpoint, connection, content_connections, packs
 from llmspell.adapters.sqlite.content import SqliteContent
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.artifacts.chunking import Tier
 from llmspell.artifacts.content import ContentWriter
 from llmspell.artifacts.content_check import verify_chunks
 from llmspell.artifacts.content_reader import ContentReader
@@ -558,6 +560,22 @@ def test_checkpoint_brings_what_was_put_into_the_file_itself(tmp_path):
 def run_copy(path):
     """The bytes of a database file, read by another process: closing it in this one would drop SQLite's locks."""
     return subprocess.run(["cat", str(path)], capture_output=True, check=True, timeout=60).stdout
+
+
+def test_a_stream_of_mostly_known_chunks_keeps_none_of_its_blocks(tmp_path):
+    store = SqliteContent(tmp_path / "content.db")
+    writer = ContentWriter(store, compression="none", tiers=(Tier(0, 1024, 4096, 16384),))
+    tracemalloc.start()
+    try:
+        for seed in range(96):
+            writer.feed(noise(1000, seed) + bytes(MIB - 1000))
+        blob = writer.finish()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert blob.size == 96 * MIB
+    assert peak < 48 * MIB
+    store.close()
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ before the unit that names it; a crash in between leaves chunks nobody refers to
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from llmspell.adapters.sqlite.content_connections import ContentConnections
 from llmspell.adapters.sqlite.packs import PackFiles
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.model import limits
+from llmspell.model.ids import SystemIds
 from llmspell.ports.content import ChunkInfo, ContentStats
 
 PACK_FOLDER = "packs"
@@ -37,7 +37,8 @@ _STORED_BYTES_MAX = 16 << 20
 
 
 def _pack_name() -> str:
-    return secrets.token_hex(16)
+    """Names of files are no part of any record, and must differ between runs that inject the same ids."""
+    return SystemIds().new().hex()
 
 
 class SqliteContent:
