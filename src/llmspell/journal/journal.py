@@ -197,10 +197,10 @@ class Journal:
         origin = self.origin(context or current.get())
         last: Writer
 
-        async def unit(tx: Transaction) -> T:
+        def unit(tx: Transaction) -> Awaitable[T]:
             nonlocal last
             last = Writer(self, tx, origin)
-            return await work(last)
+            return work(last)
 
         result = await self.database.write(unit, strong=strong)
         if last.learned is not None:

@@ -125,17 +125,8 @@ def entry_hash(
     digest: bytes,
 ) -> bytes:
     """The hash of an entry in its place. Fields of variable length are last and separated, so no two headers agree."""
+    numbers = _numbers(seq, at, clock, kind_version, cause)
+    words = f"{kind}\0{actor}".encode()
     return blake3(
-        b"".join(
-            (
-                previous,
-                _numbers(seq, at, clock, kind_version, cause),
-                id_,
-                subject,
-                session or NO_ID,
-                correlation,
-                digest,
-                f"{kind}\0{actor}".encode(),
-            )
-        )
+        b"".join((previous, numbers, id_, subject, session or NO_ID, correlation, digest, words))
     ).digest()

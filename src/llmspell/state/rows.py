@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import error
 from typing import Any
 
 from llmspell.errors import Corrupt, InvalidInput
@@ -28,8 +29,8 @@ def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> State
     """
     if row is None:
         return None
-    version, seq, at, expires_at, deleted, value, sum_ = row
-    if check_sum(key, version, seq, at, expires_at, deleted, value) != sum_:
+    version, seq, at, expires_at, deleted, value, _ = row
+    if not _matches(key, row):
         raise Corrupt(
             f"the row of state key {key!r} does not match its check sum",
             hint="run `llmspell verify`; the journal still has the value",
@@ -47,6 +48,15 @@ def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> State
             raise Corrupt(f"the value of state key {key!r} should stand in entry {seq}, which has none", key=key, seq=seq)
         decoded = entry.data["value"]
     return StateEntry(key, decoded, version, seq, to_datetime(at), None if expires_at is None else to_datetime(expires_at))
+
+
+def _matches(key: str, row: Row) -> bool:
+    version, seq, at, expires_at, deleted, value, sum_ = row
+    try:
+        raw = None if value is None else value.encode()
+        return check_sum(key, version, seq, at, expires_at, deleted, raw) == sum_
+    except (TypeError, AttributeError, error):
+        return False  # A field does not even have its type.
 
 
 def load_page(view: Reading, args: Sequence[Any], values: bool, now: int) -> list[StateEntry]:
