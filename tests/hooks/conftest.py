@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -32,8 +33,10 @@ class Face:
         self.pauses: list[float] = []
         self._made: list[Hooks] = []
 
-    def hooks(self, *, limits: HookLimits = QUICK, **options: Any) -> Hooks:
-        hooks = Hooks(self._caller(limits), limits=limits, **options)
+    def hooks(
+        self, *, limits: HookLimits = QUICK, monotonic_ns: Callable[[], int] = time.monotonic_ns, **options: Any
+    ) -> Hooks:
+        hooks = Hooks(self._caller(limits, monotonic_ns), limits=limits, monotonic_ns=monotonic_ns, **options)
         self._made.append(hooks)
         return hooks
 
@@ -51,14 +54,14 @@ class Face:
         for hooks in self._made:
             hooks.close()
 
-    def _caller(self, limits: HookLimits) -> Any:
+    def _caller(self, limits: HookLimits, monotonic_ns: Callable[[], int]) -> Any:
         if self.name == "blocking":
-            return BlockingCaller(limits, sleep=self.pauses.append)
+            return BlockingCaller(limits, sleep=self.pauses.append, monotonic_ns=monotonic_ns)
 
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
 
-        return AsyncCaller(limits, sleep=sleep)
+        return AsyncCaller(limits, sleep=sleep, monotonic_ns=monotonic_ns)
 
 
 @pytest.fixture

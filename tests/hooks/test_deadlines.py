@@ -1,5 +1,6 @@
 """A coroutine run by hand inside a task: what asyncio's own tools do in it, and who is cancelled when."""
 
+# sleeps: the hooks under test wait, some of them for ever
 from __future__ import annotations
 
 import asyncio

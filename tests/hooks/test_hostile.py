@@ -1,5 +1,6 @@
 """Hooks that misbehave in every way we know, at every point, on both faces: the operation goes on without them."""
 
+# sleeps: the hooks under test hang
 from __future__ import annotations
 
 import asyncio

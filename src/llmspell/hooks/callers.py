@@ -110,7 +110,7 @@ class BlockingCaller:
         for index, (value, start) in begun.items():
             if isinstance(value, Pending):
                 answer = self._finish(value, calls[index])
-                answers[index] = (answer, (value.ended_ns or self._monotonic_ns()) - start)
+                answers[index] = (answer, (value.ended_ns if value.over else self._monotonic_ns()) - start)
         return [answers[index] for index in range(len(calls))]
 
     async def pause(self, delay_ms: int) -> None:
