@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 
 import apsw
@@ -440,7 +441,19 @@ def test_the_turn_is_free_while_a_stream_waits_for_its_next_bytes(tmp_path):
     assert ContentReader(store, slow.finish()).read_all() == data
     assert ContentReader(store, other).read_all() == noise(100_000)
     store.close()
-    turn.close()
+
+
+def test_opening_and_closing_leaves_no_file_open(tmp_path):
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        pytest.skip("this system does not list open files")
+    before = len(list(folder.iterdir()))
+    for seed in range(4):
+        store = SqliteContent(tmp_path / "content.db", turn=FileTurn(tmp_path / "turn.lock"))
+        data = noise(10 * MIB, seed)
+        assert ContentReader(store, put(store, data)).read_all() == data
+        store.close()
+    assert len(list(folder.iterdir())) == before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -450,6 +463,7 @@ def test_a_forked_child_neither_uses_nor_harms_the_parents_files(tmp_path):
         import os, random, sys, warnings
         from pathlib import Path
         from llmspell.adapters.sqlite.content import SqliteContent
+        from llmspell.adapters.sqlite.turnstile import FileTurn
         from llmspell.artifacts.content import ContentWriter
         from llmspell.artifacts.content_reader import ContentReader
         from llmspell.errors import StorageFailed
@@ -460,11 +474,17 @@ def test_a_forked_child_neither_uses_nor_harms_the_parents_files(tmp_path):
             writer.feed(random.Random(seed).randbytes(300_000))
             return writer.finish()
         path = Path(sys.argv[1]) / "content.db"
-        store = SqliteContent(path)
+        store = SqliteContent(path, turn=FileTurn(path.parent / "turn.lock"))
         first = put(store, 1)
         ContentReader(store, first).read_all()
+        long = random.Random(4).randbytes(20 << 20)
+        halfway = ContentWriter(store)
+        for start in range(0, 15 << 20, 1 << 20):
+            halfway.feed(long[start:start + (1 << 20)])
+        assert len(list(path.parent.glob("packs/*.pack"))) == 1
         child = os.fork()
         if child == 0:
+            halfway.abort()
             store.poison()
             for use in (store.generation, lambda: put(store, 2), lambda: ContentReader(store, first).read_all()):
                 try:
@@ -482,8 +502,11 @@ def test_a_forked_child_neither_uses_nor_harms_the_parents_files(tmp_path):
             sys.exit(0)
         assert os.waitpid(child, 0)[1] == 0
         second = put(store, 2)
+        halfway.feed(long[15 << 20:])
+        third = halfway.finish()
         store.close()
         again = SqliteContent(path)
+        assert ContentReader(again, third).read_all() == long
         for seed, blob in ((1, first), (2, second)):
             assert ContentReader(again, blob).read_all() == random.Random(seed).randbytes(300_000)
         again.close()

@@ -48,7 +48,7 @@ class SqliteContent:
     ``durability``  ``full``: a finished put survives a power loss; ``process``: a crash of the process; ``none``: only
                     for stores made as scratch, nothing is promised
     ``turn``        the turn of the writers of this file among processes. It is held for one slice at a time; the caller
-                    must not hold it when it calls a method of this class
+                    must not hold it when it calls a method of this class, and leaves it to ``close`` to close it
     ``pack_name``   gives names never given before; injected for tests
     """
 
@@ -131,7 +131,7 @@ class SqliteContent:
         self._connections.checkpoint()
 
     def poison(self) -> None:
-        """In a forked child: never touch the parent's files again."""
+        """In a forked child: never touch the parent's files again. Happens by itself after ``os.fork``."""
         self._connections.poison()
 
     def close(self) -> None:

@@ -144,13 +144,14 @@ class SqliteAppender:
         return self._pack
 
     def _leave_pack(self) -> None:
-        if self._pack is None:
+        pack, self._pack = self._pack, None
+        if pack is None:
             return
-        if self._pack_id:
-            self._pack.close()
+        # In a forked child the pack is still the parent's, which may be writing to it.
+        if self._pack_id or self._connections.forked:
+            pack.close()
         else:
-            self._pack.remove()
-        self._pack = None
+            pack.remove()
 
     def _commit_slice(self) -> None:
         if self._fresh:

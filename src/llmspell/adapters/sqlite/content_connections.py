@@ -9,8 +9,10 @@ finds nothing.
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,11 +37,15 @@ _WAL_PAGES_MAX = 4096
 _PAGES_SCALE = PAGE_BYTES // 4096
 """The checkpointer counts pages of the main file's size."""
 
+_open: weakref.WeakSet[ContentConnections] = weakref.WeakSet()
 _inherited: list[object] = []
 
 
 class ContentConnections:
-    """Threads may share it. ``path`` may be ``:memory:``, where one connection does everything under a lock."""
+    """Threads may share it. ``path`` may be ``:memory:``, where one connection does everything under a lock.
+
+    The turn is taken over: it is closed with the connections, and forgotten in a forked child.
+    """
 
     def __init__(
         self, path: Path | str, *, durability: Durability, turn: FileTurn | ThreadTurn, read_only: bool, busy_s: float
@@ -55,8 +61,10 @@ class ContentConnections:
         self._readers: list[apsw.Connection] = []
         self._wal_pages = 0
         self._failed: LlmspellError | None = None
-        self._forked = False
+        self.forked = False
+        """True in a process forked from the one that opened this."""
         self._closed = False
+        _open.add(self)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -241,8 +249,8 @@ class ContentConnections:
     # -- ending ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections and leave an empty WAL behind if no other process is in the way. Twice is allowed."""
-        if self._closed or self._forked:
+        """Close connections and turn; leave no WAL behind if no other process is in the way. Twice is allowed."""
+        if self._closed or self.forked:
             return
         with self._lock:
             self._closed = True
@@ -252,18 +260,26 @@ class ContentConnections:
         if writer is not None:
             writer.close()
         if self._checkpointer is not None:
-            self._checkpointer.close()  # Last, because the last one to close takes the WAL away.
+            self._checkpointer.close()  # After the others, because the last one to close takes the WAL away.
+        self._turn.close()
 
     def poison(self) -> None:
-        """In a forked child: refuse every use, and keep the parent's connections from ever being closed there."""
-        self._forked = True
+        """In a forked child: refuse every use, and keep the parent's connections from ever being closed there.
+
+        Happens by itself after ``os.fork``. Twice is allowed.
+        """
+        if self.forked:
+            return
+        self.forked = True
+        if not self._closed:
+            self._turn.forget()
         kept = (self._writer, tuple(self._readers), self._checkpointer)
         _inherited.append(kept)
         # The list is emptied when the interpreter ends, which would close the connections; one more reference stays.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
     def _check_open(self) -> None:
-        if self._forked:
+        if self.forked:
             raise StorageFailed(
                 f"{self._path} was opened before a fork; the child must open it again",
                 code="forked",
@@ -271,6 +287,15 @@ class ContentConnections:
             )
         if self._closed:
             raise StorageFailed(f"{self._path} is closed", code="closed")
+
+
+def _poison_all() -> None:
+    for connections in list(_open):
+        connections.poison()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_poison_all)
 
 
 def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
