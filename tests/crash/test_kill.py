@@ -1,0 +1,144 @@
+"""kill -9 at every write-side system call: what was acknowledged is there, nothing is half there, verify is clean."""
+
+import shutil
+
+import pytest
+
+import llmspell
+from tests.crash import sweep, worker_content
+
+pytestmark = pytest.mark.crash
+
+OPERATIONS = ("state", "session", "small", "large", "delete")
+SLICE = 7
+"""In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _strace():
+    reason = sweep.missing()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory):
+    """A store with what the operations need, copied for every try."""
+    folder = tmp_path_factory.mktemp("seed") / "store"
+    with llmspell.open(folder) as store:
+        session = store.sessions.create("base")
+        for number in range(1, 6):
+            session.artifacts.put("doomed.txt", f"doomed {number}")
+    return folder
+
+
+def check(folder, operation, acks):
+    """The oracle: after any kill, each attempt is there whole or not at all, in order, and each acknowledged one is."""
+    with llmspell.open(folder, create=False) as store:
+        report = store.verify()
+        assert report.ok, [finding.what for finding in report.findings]
+        done = DONE[operation](store)
+        assert done == sorted(done), done
+        assert set(acks) <= set(done), (acks, done)
+        assert len(done) <= len(acks) + 2, (acks, done)  # the warm-up, and one that was written but not acknowledged
+        store.state.set("alive", value=True)
+        assert store.state.get("alive") is True
+
+
+def done_states(store):
+    items = store.state.items(prefix="key-")
+    assert all(value == {"n": int(key[4:])} for key, value in items)
+    return [int(key[4:]) for key, _ in items]
+
+
+def done_sessions(store):
+    found = [info for info in store.sessions.list(order_by="created_at").items if info.name != "base"]
+    for info in found:
+        assert info.tags == ["t"]
+        assert store.sessions.open(info.id).state.get("n") == int(info.name[8:])
+    return [int(info.name[8:]) for info in found]
+
+
+def done_versions(name, wanted):
+    def done(store):
+        try:
+            versions = store.sessions.open("base").artifacts.versions(name)
+        except llmspell.NotFound:
+            return []
+        assert [info.version for info in versions] == list(range(1, len(versions) + 1))
+        for info in versions:
+            assert store.artifacts.get(info.id).read() == wanted(info.version)
+        return [info.version for info in versions]
+
+    return done
+
+
+def done_deletes(store):
+    left = {info.version for info in store.sessions.open("base").artifacts.versions("doomed.txt")}
+    return sorted({1, 2, 3, 4} - left)
+
+
+DONE = {
+    "create": done_states,
+    "state": done_states,
+    "session": done_sessions,
+    "small": done_versions("small.txt", lambda n: f"small {n}".encode()),
+    "large": done_versions("large.bin", worker_content.content),
+    "delete": done_deletes,
+}
+
+
+def sweep_thread(seed, tmp_path, face, operation, durability, thread, step):
+    """Kill later and later until a run ends by itself; gives how many calls there were."""
+    nth, killed_last = 1, 0
+    while True:
+        folder = tmp_path / f"{thread}-{nth}"
+        shutil.copytree(seed, folder)
+        run = sweep.run_killed(face, operation, folder, durability, thread, nth)
+        check(folder, operation, run.acks)
+        shutil.rmtree(folder)
+        if not run.killed:
+            return killed_last
+        killed_last = nth
+        nth += step
+
+
+def sweep_all(seed, tmp_path, face, operation, durability, step):
+    """Sweep every thread of the worker."""
+    warm = tmp_path / "warm"
+    shutil.copytree(seed, warm)
+    threads = sweep.count_threads(face, operation, warm, durability)
+    total = sum(sweep_thread(seed, tmp_path, face, operation, durability, thread, step) for thread in range(threads))
+    assert total >= SLICE, "the sweep killed nothing: it proves nothing"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_slice_of_kills_loses_nothing_acknowledged(seed, tmp_path, face, operation):
+    sweep_all(seed, tmp_path, face, operation, "full", SLICE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("durability", ["full", "process"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_kill_at_every_call_loses_nothing_acknowledged(seed, tmp_path, face, operation, durability):
+    sweep_all(seed, tmp_path, face, operation, durability, 1)
+
+
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_kill_while_a_store_is_created_leaves_a_place_to_create_it(tmp_path, step):
+    nth, kills = 1, 0
+    while True:
+        folder = tmp_path / str(nth)
+        run = sweep.create_killed(folder, "full", nth)
+        with llmspell.open(folder) as store:
+            assert store.verify().ok
+            assert store.state.get("key-1", "nothing") in ({"n": 1}, "nothing")
+            assert not run.acks or store.state.get("key-1") == {"n": 1}
+        if not run.killed:
+            break
+        kills += 1
+        nth += step
+    assert kills >= 2, "the sweep killed nothing: it proves nothing"

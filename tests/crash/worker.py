@@ -1,0 +1,84 @@
+"""A process that does one kind of write, acknowledges each on stdout, and is killed on the way by whoever watches it.
+
+    python worker.py FACE OPERATION FOLDER DURABILITY
+
+Prints ``threads ID ...`` once everything that will run has run once, waits for a line on stdin, then writes three times
+and prints ``ack N`` after each. ``create`` instead opens a store that is not there yet, without waiting.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+
+from worker_content import content
+
+import llmspell
+
+
+def say(text):
+    os.write(1, (text + "\n").encode())
+
+
+def wait_for_start():
+    ids = [str(thread.native_id) for thread in threading.enumerate()]
+    say("threads " + " ".join(ids))
+    os.read(0, 1)
+
+
+class Blocking:
+    def __init__(self, folder, durability):
+        self.store = llmspell.open(folder, durability=durability)
+
+    def run(self, operation):
+        store = self.store
+        session = store.sessions.open("base")
+        act = {
+            "state": lambda n: store.state.set(f"key-{n}", {"n": n}),
+            "session": lambda n: store.sessions.create(f"session-{n}", state={"n": n}, tags=["t"]),
+            "small": lambda n: session.artifacts.put("small.txt", f"small {n}"),
+            "large": lambda n: session.artifacts.put("large.bin", content(n)),
+            "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
+        }[operation]
+        act(1)
+        wait_for_start()
+        for number in (2, 3, 4):
+            act(number)
+            say(f"ack {number}")
+        store.__exit__()
+
+
+class Looped:
+    def __init__(self, folder, durability):
+        self.folder, self.durability = folder, durability
+
+    def run(self, operation):
+        asyncio.run(self.main(operation))
+
+    async def main(self, operation):
+        async with await llmspell.open_async(self.folder, durability=self.durability) as store:
+            session = await store.sessions.open("base")
+            act = {
+                "state": lambda n: store.state.set(f"key-{n}", {"n": n}),
+                "session": lambda n: store.sessions.create(f"session-{n}", state={"n": n}, tags=["t"]),
+                "small": lambda n: session.artifacts.put("small.txt", f"small {n}"),
+                "large": lambda n: session.artifacts.put("large.bin", content(n)),
+                "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
+            }[operation]
+            await act(1)
+            wait_for_start()
+            for number in (2, 3, 4):
+                await act(number)
+                say(f"ack {number}")
+
+
+def main(face, operation, folder, durability):
+    if operation == "create":
+        with llmspell.open(folder, durability=durability) as store:
+            store.state.set("key-1", {"n": 1})
+            say("ack 1")
+        return
+    {"sync": Blocking, "async": Looped}[face](folder, durability).run(operation)
+
+
+main(*sys.argv[1:])
