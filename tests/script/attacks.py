@@ -3,6 +3,7 @@
 The end is the value the script returns, or one of ``Stopped(...)`` with the codes that are right. What matters in all
 of them is that the process neither hangs nor dies nor grows, and that nothing outside the sandbox is reached.
 """
+# ruff: noqa: E501  a script on one line reads better than one broken anywhere
 
 from dataclasses import dataclass
 
@@ -85,7 +86,10 @@ REACH = {
     "namespace_write": ("Host.echo = function() return 'mine' end", READ_ONLY),
     "namespace_rawset": ("rawset(Host, 'echo', function() return 'mine' end)", READ_ONLY),
     "namespace_insert": ("table.insert(Host, 1, 'x')", READ_ONLY),
-    "namespace_metatable": ("return tostring(pcall(setmetatable, Host, {})) .. tostring(getmetatable(Host))", "falsefalse"),
+    "namespace_metatable": (
+        "return tostring(pcall(setmetatable, Host, {})) .. tostring(getmetatable(Host))",
+        "falsefalse",
+    ),
     "namespace_next": ("return tostring(next(Host))", "nil"),
     "null_write": ("null.x = 1", READ_ONLY),
     "io_rawset": ("rawset(io, 'open', 1)", READ_ONLY),
@@ -219,14 +223,20 @@ MEMORY_BOMBS = {
     "concat": ("local s = 'x' while true do s = s .. s end", MEMORY),
     "concat_in_pcall": ("local s = 'x' while true do pcall(function() s = s .. s end) end", MEMORY),
     "table": ("local t, i = {}, 0 while true do i = i + 1 t[i] = {i} end", MEMORY),
-    "table_in_pcall": ("local t = {} while true do pcall(function() for i = 1, 1e9 do t[#t+1] = {} end end) end", MEMORY),
+    "table_in_pcall": (
+        "local t = {} while true do pcall(function() for i = 1, 1e9 do t[#t+1] = {} end end) end",
+        MEMORY,
+    ),
     "table_in_coroutine": (
         """local t = {} while true do local co = coroutine.create(function() for i = 1, 1e9 do t[#t+1] = {} end end)
         coroutine.resume(co) end""",
         MEMORY,
     ),
     "gsub_growth": ("return #string.rep('a', 30e6):gsub('a', 'bb')", ANY_LIMIT),
-    "table_concat": ("local t = {} for i = 1, 1e6 do t[i] = '' end return #table.concat(t, string.rep('x', 1e6))", MEMORY),
+    "table_concat": (
+        "local t = {} for i = 1, 1e6 do t[i] = '' end return #table.concat(t, string.rep('x', 1e6))",
+        MEMORY,
+    ),
     "format_width": ("return #string.format('%99999999d', 1)", ERROR),
     "pack_width": ("return #string.pack('c2147483647', 'x')", MEMORY),
     "coroutines": ("local t = {} while true do t[#t+1] = coroutine.create(print) end", MEMORY),
@@ -239,7 +249,10 @@ MEMORY_BOMBS = {
         "local x <close> = setmetatable({}, {__close = function() local s = string.rep('x', 1e9) end})",
         MEMORY,
     ),
-    "bomb_in_error_tostring": ("error(setmetatable({}, {__tostring = function() return string.rep('x', 1e9) end}))", MEMORY),
+    "bomb_in_error_tostring": (
+        "error(setmetatable({}, {__tostring = function() return string.rep('x', 1e9) end}))",
+        MEMORY,
+    ),
     "huge_error_message": ("error(string.rep('x', 20e6), 0)", ERROR),
     "unpack": ("return select('#', table.unpack({}, 1, 1e8))", ERROR),
     "string_byte": ("return select('#', ('x'):rep(5e6):byte(1, -1))", ERROR),
@@ -279,7 +292,10 @@ DEPTH = {
         "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return tostring(pcall(function() return t.x end))",
         "false",
     ),
-    "index_cycle": ("local t = {} setmetatable(t, {__index = t}) return tostring(pcall(function() return t.x end))", "false"),
+    "index_cycle": (
+        "local t = {} setmetatable(t, {__index = t}) return tostring(pcall(function() return t.x end))",
+        "false",
+    ),
     "nested_coroutines": (
         "local function f() return coroutine.wrap(f)() end return tostring(pcall(f))",
         "false",
@@ -294,7 +310,10 @@ DEPTH = {
 LONG_IN_C = {
     "pattern_exponential": ("return string.find(string.rep('a', 40), string.rep('a*', 30) .. 'b')", BUDGET),
     "pattern_polynomial": ("return string.find(string.rep('a', 100000), '.-.-.-b')", BUDGET),
-    "pattern_optional": ("return string.find(string.rep('a', 30), string.rep('a?', 30) .. string.rep('a', 31))", BUDGET),
+    "pattern_optional": (
+        "return string.find(string.rep('a', 30), string.rep('a?', 30) .. string.rep('a', 31))",
+        BUDGET,
+    ),
     "pattern_quadratic": ("return string.find(string.rep('a', 1e6), '(a+)b')", BUDGET),
     "pattern_gsub": ("return string.gsub(string.rep('a', 5000), '.-.-.-b', '')", BUDGET),
     "pattern_gmatch": ("for _ in string.gmatch(string.rep('a', 5000), '.-.-.-b') do end", BUDGET),
@@ -322,7 +341,10 @@ LONG_IN_C = {
         "local s, t = string.rep('a', 1e7), {} for i = 1, 1e5 do t[i] = s end table.sort(t)",
         BUDGET,
     ),
-    "sort_inconsistent": ("local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() return true end) return #t", 1000),
+    "sort_inconsistent": (
+        "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() return true end) return #t",
+        1000,
+    ),
     "upper_in_loop": ("local s = string.rep('a', 2e7) while true do local u = s:upper() end", ANY_LIMIT),
     "concat_in_loop": ("local s = string.rep('a', 1e7) while true do local u = s .. 'x' end", ANY_LIMIT),
     "compare_in_loop": (
@@ -331,11 +353,17 @@ LONG_IN_C = {
     ),
     "utf8_len_in_loop": ("local s = string.rep('a', 2e7) while true do utf8.len(s) end", BUDGET),
     "unpack_in_loop": ("local s = string.rep('b', 2e5) while true do pcall(string.unpack, s, s) end", BUDGET),
-    "tconcat_in_loop": ("local t = {} for i = 1, 1e5 do t[i] = 'x' end while true do local s = table.concat(t) end", BUDGET),
+    "tconcat_in_loop": (
+        "local t = {} for i = 1, 1e5 do t[i] = 'x' end while true do local s = table.concat(t) end",
+        BUDGET,
+    ),
     "json_parse_in_loop": ("local s = '[' .. string.rep('1,', 1e5) .. '1]' while true do JSON.parse(s) end", BUDGET),
     "json_deep": ("return JSON.parse(string.rep('[', 1e6))", Stopped(frozenset({"json-invalid"}))),
     "tonumber_long": ("local s = string.rep('1', 3e7) while true do tonumber(s, 10) end", BUDGET),
-    "pairs_over_big_table": ("local t = {} for i = 1, 1e5 do t['k' .. i] = i end while true do for k in pairs(t) do break end end", BUDGET),
+    "pairs_over_big_table": (
+        "local t = {} for i = 1, 1e5 do t['k' .. i] = i end while true do for k in pairs(t) do break end end",
+        BUDGET,
+    ),
     "concat_metamethods": (
         """local t = setmetatable({}, {__index = function() return 'x' end, __len = function() return 1 << 60 end})
         return table.concat(t)""",
@@ -347,7 +375,10 @@ VALUES = {
     "cycle": ("local t = {} t.t = t return Host.echo(t)", REFUSED),
     "deep": ("local t = {} for i = 1, 1e5 do t = {t} end return Host.echo(t)", REFUSED),
     "wide": ("local t = {} for i = 1, 1e6 do t[i] = i end return Host.echo(t)", REFUSED),
-    "dag_blow_up": ("local t = {1} for i = 1, 100 do t = {t, t} end return Host.echo(t)", Stopped(REFUSED.codes | BUDGET.codes)),
+    "dag_blow_up": (
+        "local t = {1} for i = 1, 100 do t = {t, t} end return Host.echo(t)",
+        Stopped(REFUSED.codes | BUDGET.codes),
+    ),
     "many_arguments": ("local t = {} for i = 1, 3e5 do t[i] = i end return Host.echo(table.unpack(t))", REFUSED),
     "function_inside": ("return Host.echo({a = {function() end}})", REFUSED),
     "coroutine": ("return Host.echo(coroutine.create(print))", REFUSED),

@@ -10,7 +10,7 @@ import sys
 from llmspell.script.engine import EngineOptions, HostCall, Limits
 from llmspell.script.lua import LuaEngine
 
-LIMITS = Limits(memory_bytes=64 << 20, instructions=20_000_000, slice_s=1.0)
+LIMITS = Limits(memory_bytes=64 << 20, instructions=20_000_000, slice_s=0.5)
 BINDINGS = {"Host": {"echo": "echo", "fail": "fail", "call": "call"}}
 
 

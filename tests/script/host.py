@@ -19,6 +19,7 @@ class Host:
         self.functions = {"print": self.lines_append, "warn": self.lines_append, **(functions or {})}
         self.lines = []
         self.asked = []
+        self.kept = []
         names = {name: name for name in (functions or {}) if "." not in name}
         self.engine = LuaEngine(
             EngineOptions(

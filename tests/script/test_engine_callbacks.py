@@ -4,15 +4,14 @@ import pytest
 
 from llmspell.errors import InvalidInput
 from llmspell.script.engine import CallbackRef
+from tests.script.host import Host
 
 
 @pytest.fixture
 def keeper(make_host):
-    kept = []
-    host = make_host(
-        {"keep": lambda f: kept.append(f), "now": lambda f, *args: host.call(f, *args).value, "echo": lambda v: v}
-    )
-    host.kept = kept
+    functions = {"keep": None, "echo": lambda v: v, "now": lambda f, *args: host.call(f, *args).value}
+    host: Host = make_host(functions)
+    host.functions["keep"] = host.kept.append
     return host
 
 
@@ -24,7 +23,10 @@ def test_callback_runs_after_the_script_ended(keeper):
 
 
 def test_callback_runs_while_the_script_waits(keeper):
-    assert keeper.value("local seen local r = Host.now(function(a) seen = a return a .. '!' end, 'x') return seen .. r") == "xx!"
+    assert (
+        keeper.value("local seen local r = Host.now(function(a) seen = a return a .. '!' end, 'x') return seen .. r")
+        == "xx!"
+    )
 
 
 def test_callback_calls_the_host_and_another_callback_runs_meanwhile(keeper):
@@ -116,7 +118,10 @@ def test_looping_callback_ends_only_its_own_run(make_host):
         codes.append(host.call(f).error.code)
 
     host = make_host({"now": now}, limits=Limits(instructions=500_000))
-    assert host.value("Host.now(function() while true do end end) Host.now(function() while true do end end) return 1") == 1
+    assert (
+        host.value("Host.now(function() while true do end end) Host.now(function() while true do end end) return 1")
+        == 1
+    )
     assert codes == ["instruction-limit"] * 2
 
 

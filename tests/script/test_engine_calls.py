@@ -1,4 +1,5 @@
 """Host calls look synchronous wherever Lua code can stand."""
+# ruff: noqa: E501  a script on one line reads better than one broken anywhere
 
 import pytest
 
@@ -8,27 +9,48 @@ from llmspell.script.engine import Done, HostCall
 PLACES = {
     "statement": ("return Host.twice(4)", 8),
     "pcall": ("local ok, v = pcall(Host.twice, 4) return ok and v", 8),
-    "pcall_of_failure": ("local ok, e = pcall(Host.fail) return tostring(ok) .. e.code .. e.message", "falsenot-foundno such thing"),
+    "pcall_of_failure": (
+        "local ok, e = pcall(Host.fail) return tostring(ok) .. e.code .. e.message",
+        "falsenot-foundno such thing",
+    ),
     "nested_pcall": ("return (select(3, pcall(pcall, Host.twice, 4)))", 8),
     "xpcall": ("return (select(2, xpcall(Host.twice, print, 4)))", 8),
     "xpcall_handler": ("return (select(2, xpcall(error, function(e) return Host.twice(e) end, 4)))", 8),
     "index": ("return setmetatable({}, {__index = function(_, k) return Host.echo(k) end}).hello", "hello"),
-    "newindex": ("local t = setmetatable({}, {__newindex = function(t, k, v) rawset(t, k, Host.twice(v)) end}) t.a = 4 return t.a", 8),
+    "newindex": (
+        "local t = setmetatable({}, {__newindex = function(t, k, v) rawset(t, k, Host.twice(v)) end}) t.a = 4 return t.a",
+        8,
+    ),
     "call": ("return setmetatable({}, {__call = function(_, n) return Host.twice(n) end})(4)", 8),
     "add": ("return setmetatable({}, {__add = function(_, n) return Host.twice(n) end}) + 4", 8),
     "concat": ("return setmetatable({}, {__concat = function(_, n) return Host.twice(n) end}) .. 4", 8),
-    "eq": ("local m = {__eq = function() return Host.echo(true) end} return setmetatable({}, m) == setmetatable({}, m)", True),
-    "lt": ("local m = {__lt = function() return Host.echo(true) end} return setmetatable({}, m) < setmetatable({}, m)", True),
-    "le": ("local m = {__le = function() return Host.echo(true) end} return setmetatable({}, m) <= setmetatable({}, m)", True),
+    "eq": (
+        "local m = {__eq = function() return Host.echo(true) end} return setmetatable({}, m) == setmetatable({}, m)",
+        True,
+    ),
+    "lt": (
+        "local m = {__lt = function() return Host.echo(true) end} return setmetatable({}, m) < setmetatable({}, m)",
+        True,
+    ),
+    "le": (
+        "local m = {__le = function() return Host.echo(true) end} return setmetatable({}, m) <= setmetatable({}, m)",
+        True,
+    ),
     "len": ("return #setmetatable({}, {__len = function() return Host.twice(4) end})", 8),
     "unm": ("return -setmetatable({}, {__unm = function() return Host.twice(4) end})", 8),
-    "close": ("local seen do local x <close> = setmetatable({}, {__close = function() seen = Host.twice(4) end}) end return seen", 8),
+    "close": (
+        "local seen do local x <close> = setmetatable({}, {__close = function() seen = Host.twice(4) end}) end return seen",
+        8,
+    ),
     "close_on_error": (
         """local seen pcall(function() local x <close> = setmetatable({}, {__close = function() seen = Host.twice(4) end})
         error('x') end) return seen""",
         8,
     ),
-    "iterator": ("local s = 0 for i in function(_, i) i = (i or 0) + 1 if i < 4 then return Host.echo(i) end end do s = s + i end return s", 6),
+    "iterator": (
+        "local s = 0 for i in function(_, i) i = (i or 0) + 1 if i < 4 then return Host.echo(i) end end do s = s + i end return s",
+        6,
+    ),
     "pairs_metamethod": (
         """local t = setmetatable({}, {__pairs = function() return function(_, k) k = (k or 0) + 1
         if k < 4 then return k, Host.twice(k) end end end}) local s = 0 for _, v in pairs(t) do s = s + v end return s""",
@@ -40,22 +62,40 @@ PLACES = {
         12,
     ),
     "tostring": ("return tostring(setmetatable({}, {__tostring = function() return Host.echo('text') end}))", "text"),
-    "format": ("return string.format('<%s|%5s>', setmetatable({}, {__tostring = function() return Host.echo('text') end}), 'x')", "<text|    x>"),
-    "sort_comparator": ("local t = {3, 1, 2} table.sort(t, function(a, b) return Host.twice(a) < Host.twice(b) end) return table.concat(t, ' ')", "1 2 3"),
+    "format": (
+        "return string.format('<%s|%5s>', setmetatable({}, {__tostring = function() return Host.echo('text') end}), 'x')",
+        "<text|    x>",
+    ),
+    "sort_comparator": (
+        "local t = {3, 1, 2} table.sort(t, function(a, b) return Host.twice(a) < Host.twice(b) end) return table.concat(t, ' ')",
+        "1 2 3",
+    ),
     "sort_of_objects": (
         """local m = {__lt = function(a, b) return Host.twice(a.n) < Host.twice(b.n) end}
         local t = {setmetatable({n = 2}, m), setmetatable({n = 1}, m)} table.sort(t) return t[1].n""",
         1,
     ),
     "gsub_callback": ("return (('abc'):gsub('.', function(c) return Host.echo(c .. '!') end))", "a!b!c!"),
-    "gsub_table": ("return (('abc'):gsub('.', setmetatable({}, {__index = function(_, c) return Host.echo(c .. '!') end})))", "a!b!c!"),
-    "table_insert": ("local t = setmetatable({}, {__newindex = function(t, k, v) rawset(t, k, Host.twice(v)) end}) table.insert(t, 4) return t[1]", 8),
+    "gsub_table": (
+        "return (('abc'):gsub('.', setmetatable({}, {__index = function(_, c) return Host.echo(c .. '!') end})))",
+        "a!b!c!",
+    ),
+    "table_insert": (
+        "local t = setmetatable({}, {__newindex = function(t, k, v) rawset(t, k, Host.twice(v)) end}) table.insert(t, 4) return t[1]",
+        8,
+    ),
     "table_concat": (
         "return table.concat(setmetatable({}, {__index = function(_, i) return Host.twice(i) end, __len = function() return 3 end}), ' ')",
         "2 4 6",
     ),
-    "table_unpack": ("return (select(3, table.unpack(setmetatable({}, {__index = function(_, i) return Host.twice(i) end}), 1, 3)))", 6),
-    "coroutine": ("local g = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(Host.twice(i)) end end) return g() + g() + g()", 12),
+    "table_unpack": (
+        "return (select(3, table.unpack(setmetatable({}, {__index = function(_, i) return Host.twice(i) end}), 1, 3)))",
+        6,
+    ),
+    "coroutine": (
+        "local g = coroutine.wrap(function() for i = 1, 3 do coroutine.yield(Host.twice(i)) end end) return g() + g() + g()",
+        12,
+    ),
     "coroutine_in_coroutine": (
         """local g = coroutine.wrap(function() local h = coroutine.wrap(function() for i = 1, 3 do
         coroutine.yield(Host.twice(i)) end end) for i = 1, 3 do coroutine.yield(h() + Host.twice(1)) end end)

@@ -1,4 +1,5 @@
 """The same script, seeds and answers give the same events, in any process."""
+# ruff: noqa: E501  a script on one line reads better than one broken anywhere
 
 import json
 import subprocess

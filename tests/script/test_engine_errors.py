@@ -1,4 +1,5 @@
 """Errors name their place, keep their code, and lead back to the host call they came from."""
+# ruff: noqa: E501  a script on one line reads better than one broken anywhere
 
 import pytest
 
@@ -7,7 +8,9 @@ from llmspell.script.engine import SOURCE_BYTES_MAX
 
 
 def test_uncaught_error_has_the_scripts_lines_only(host):
-    error = host.error("local function inner()\n  error('boom')\nend\nlocal function outer()\n  inner()\n  return 1\nend\nouter()")
+    error = host.error(
+        "local function inner()\n  error('boom')\nend\nlocal function outer()\n  inner()\n  return 1\nend\nouter()"
+    )
     assert (error.code, error.origin, error.message) == ("script-error", "script", "script.lua:2: boom")
     lines = [line.strip() for line in error.traceback.splitlines()]
     assert lines[0] == "stack traceback:"
@@ -81,7 +84,9 @@ def test_unfinished_text_is_told_apart(host, source):
 
 
 def test_xpcall_handler_sees_the_traceback_of_the_error(host):
-    text = host.value("local function inner()\n  error('deep')\nend\nlocal ok, t = xpcall(function()\n  inner()\n end, debug.traceback)\nreturn t")
+    text = host.value(
+        "local function inner()\n  error('deep')\nend\nlocal ok, t = xpcall(function()\n  inner()\n end, debug.traceback)\nreturn t"
+    )
     assert text.startswith("script.lua:2: deep\nstack traceback:\n")
     assert "script.lua:5:" in text
 
@@ -93,7 +98,9 @@ def test_xpcall_passes_arguments_and_results(host):
 
 
 def test_traceback_of_a_coroutine(host):
-    text = host.value("local co = coroutine.create(function()\n  error('x')\nend)\ncoroutine.resume(co)\nreturn debug.traceback(co, 'm')")
+    text = host.value(
+        "local co = coroutine.create(function()\n  error('x')\nend)\ncoroutine.resume(co)\nreturn debug.traceback(co, 'm')"
+    )
     assert text.startswith("m\nstack traceback:")
     assert "script.lua:2:" in text
 
@@ -144,3 +151,9 @@ def test_shebang_and_byte_order_mark_keep_line_numbers(host):
     assert host.error("#!/usr/bin/env llmspell\nerror('x')").message == "script.lua:2: x"
     assert host.error("\ufeffreturn 1 +\n").code == "syntax-error"
     assert host.value("\ufeffreturn 7") == 7
+
+
+def test_error_in_a_returned_call_names_the_function_that_returned_it(host):
+    assert "script.lua: in a call returned by the function at line 0" in host.error("return Host.fail()").traceback
+    error = host.error("local function f() return Host.fail() end\nlocal v = f()")
+    assert "script.lua:2: in main chunk" in error.traceback

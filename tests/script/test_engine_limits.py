@@ -41,13 +41,12 @@ def test_run_after_an_instruction_limit_has_a_budget_of_its_own(make_host):
 def test_waiting_for_the_host_costs_no_slice(make_host):
     import time
 
-    host = make_host({"wait": lambda: spin()}, limits=SMALL)
-
     def spin():
         end = time.process_time() + 2 * SMALL.slice_s
         while time.process_time() < end:
             pass
 
+    host = make_host({"wait": spin}, limits=SMALL)
     assert host.value("for i = 1, 2 do Host.wait() for j = 1, 2e4 do end end return 'done'") == "done"
 
 
@@ -84,7 +83,10 @@ def test_full_memory_survives_small_answers(make_host):
 
 def test_garbage_is_no_use_of_memory(make_host):
     limits = Limits(memory_bytes=8 << 20)
-    assert make_host({}, limits=limits).value("for i = 1, 2000 do local s = string.rep('x', 1e5) .. i end return 'done'") == "done"
+    assert (
+        make_host({}, limits=limits).value("for i = 1, 2000 do local s = string.rep('x', 1e5) .. i end return 'done'")
+        == "done"
+    )
 
 
 def test_limits_out_of_range_are_refused(make_host):

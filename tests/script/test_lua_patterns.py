@@ -1,12 +1,11 @@
 """The three ways to match a pattern agree, and hard patterns are left to the one that can be stopped."""
+# ruff: noqa: E501  a script on one line reads better than one broken anywhere
 
-import lupa.lua54
-import lupa.lua55
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmspell.script.lua.runtime import prelude_sources
+from llmspell.script.lua.runtime import MODULES, load_library, prelude_sources
 
 # Loads the kernel, values and pattern files alone and hands out their table.
 BOOT = b"""
@@ -19,13 +18,12 @@ function K.blame(message) error(message, 0) end
 return K
 """
 CALL = b"local f, s, p, from, anchors = ... return table.pack(pcall(f, s, p, from, anchors))"
-MODULES = {"5.5": lupa.lua55, "5.4": lupa.lua54}
 _kernels: dict = {}
 
 
 def kernel(version):
     if version not in _kernels:
-        lua = MODULES[version].LuaRuntime(encoding=None)
+        lua = load_library(version).LuaRuntime(encoding=None)
         sources = prelude_sources()
         table = lua.execute(BOOT, sources[0], sources[1], sources[3])
         native = lua.eval(b"string.find")
@@ -42,7 +40,9 @@ def outcome(result):
     return items
 
 
-classes = st.sampled_from(["a", "b", ".", "%a", "%d", "%s", "%w", "%W", "[ab]", "[^a]", "[a-c]", "[%a_]", "[]]", "[^]a]", "%.", "[a-]"])
+classes = st.sampled_from(
+    ["a", "b", ".", "%a", "%d", "%s", "%w", "%W", "[ab]", "[^a]", "[a-c]", "[%a_]", "[]]", "[^]a]", "%.", "[a-]"]
+)
 single = st.builds(lambda c, s: c + s, classes, st.sampled_from(["", "", "*", "+", "-", "?"]))
 item = single | st.sampled_from(["()", "%b()", "%f[%a]", "%1", "(", ")", "$", "^", "%"])
 grouped = st.recursive(
@@ -58,10 +58,10 @@ subjects = st.text("abc1_ .()]-^", max_size=12)
 
 
 @pytest.mark.parametrize("version", MODULES)
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(subject=subjects, pattern=patterns, start=st.integers(1, 13))
 def test_matchers_agree_with_the_native_one(version, subject, pattern, start):
-    lua, table, native, call = kernel(version)
+    _, table, native, call = kernel(version)
     start = min(start, len(subject) + 1)
     s, p = subject.encode(), pattern.encode()
     special = any(c in pattern for c in "^$*+?.([%-")
@@ -74,7 +74,7 @@ def test_matchers_agree_with_the_native_one(version, subject, pattern, start):
         assert any(word in compiled[1] for word in (b"malformed", b"capture"))
         return
     if expected and expected[0] == "error":
-        assert compiled and compiled[0] == "error"
+        assert compiled[:1] in (["error"], ("error",))
         return
     assert compiled == expected
     if not pattern.startswith("^"):
@@ -85,7 +85,7 @@ def test_matchers_agree_with_the_native_one(version, subject, pattern, start):
 @pytest.mark.parametrize("version", MODULES)
 @given(subject=subjects, needle=st.text("ab.", min_size=1, max_size=3), start=st.integers(1, 12))
 def test_plain_search_in_windows_agrees(version, subject, needle, start):
-    lua, table, native, call = kernel(version)
+    _, table, native, call = kernel(version)
     start = min(start, len(subject) + 1)
     expected = outcome(call(native, subject.encode(), needle.encode(), start, True))
     assert outcome(call(table[b"plain_search"], subject.encode(), needle.encode(), start, None)) == expected

@@ -1,4 +1,4 @@
-"""Every attack runs in a process of its own that is killed at a deadline: a hang or a crash is a failure, not a stop."""
+"""Every attack runs in a process of its own that is killed at a deadline: a hang or a crash fails."""
 
 import json
 import subprocess

@@ -43,7 +43,7 @@ return table.unpack(results, 1, results.n)
 """
 # Without debug information: it loads in half the time, and frames without lines are how the kernel tells its own
 # from the script's.
-_COMPILE: Final = b"return string.dump((load(..., '=(llmspell)', 't')), true)"
+_COMPILE: Final = b"local source, name = ... return string.dump(assert(load(source, '=' .. name, 't')), true)"
 
 
 def load_library(version: str) -> Any:
@@ -68,11 +68,19 @@ def prelude_sources() -> tuple[bytes, ...]:
     return tuple((folder / f"{name}.lua").read_bytes() for name in PRELUDE_FILES)
 
 
-@functools.cache
-def _compiled_prelude(version: str) -> tuple[bytes, ...]:
-    """The prelude as byte code of one Lua version: compiled once a process, loaded by each runtime."""
-    lua = load_library(version).LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
-    return tuple(lua.execute(_COMPILE, source) for source in prelude_sources())
+@functools.lru_cache(maxsize=64)
+def _compiled(version: str, name: str, source: bytes) -> bytes:
+    """Trusted source as byte code of one Lua version: compiled once a process, loaded by each runtime."""
+    library = load_library(version)
+    try:
+        code = library.LuaRuntime(encoding=None, register_eval=False).execute(_COMPILE, source, name.encode())
+    except library.LuaError as exc:
+        raise InvalidInput(f"prelude {name!r} failed: {exc}", code="prelude-failed") from exc
+    return bytes(code)
+
+
+def _compiled_prelude(version: str) -> list[bytes]:
+    return [_compiled(version, name, source) for name, source in zip(PRELUDE_FILES, prelude_sources(), strict=True)]
 
 
 def prelude_digest(options: EngineOptions) -> str:
@@ -118,7 +126,7 @@ class LuaRuntime:
         (self.start, self.call, self.settle, self.abandon, self.release) = entries[:5]
         self.known, self.counters, trust, self.collect, self.compiles = entries[5:]
         for prelude in options.preludes:
-            _run_prelude(trust, prelude)
+            _run_prelude(trust, prelude, _compiled(version, prelude.name, prelude.source.encode()))
 
     def _boot_arguments(self, options: EngineOptions) -> list[Any]:
         limits = options.limits
@@ -175,13 +183,11 @@ def _signed(seed: int) -> int:
     return seed - (1 << 64) if seed >= 1 << 63 else seed
 
 
-def _run_prelude(trust: Callable[[bytes], Any], prelude: Prelude) -> None:
-    result = trust(prelude.source.encode())
+def _run_prelude(trust: Callable[[bytes], Any], prelude: Prelude, code: bytes) -> None:
+    result = trust(code)
     if result[0] == 2:
         return
-    if result[0] == 5:
-        found = conversion.text(result[2])
-    elif result[0] == 4:
+    if result[0] == 4:
         found = str(conversion.unpack(result[2])["message"])
     else:
         found = "it called the host, or was stopped, while it was set up"

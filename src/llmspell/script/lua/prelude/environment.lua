@@ -152,11 +152,14 @@ end
 
 -- Entries -------------------------------------------------------------------------------------------------------------
 local function compile(source, name, expression)
-  if expression then
-    local f = load('return ' .. source, '=' .. name, 't', env)
-    if f then return f end
-  end
-  return load(source, '=' .. name, 't', env)
+  if not expression then return load(source, '=' .. name, 't', env) end
+  local f, as_expression = load('return ' .. source, '=' .. name, 't', env)
+  if f then return f end
+  local message
+  f, message = load(source, '=' .. name, 't', env)
+  -- `x +` is an unfinished expression, whatever it is as a statement.
+  if not f and find(as_expression, '<eof>$') then message = as_expression end
+  return f, message
 end
 local function start(source, name, expression, arguments)
   local f, message = compile(source, name, expression)
@@ -174,11 +177,7 @@ local function uncounted(...)
   K.totals.runs, K.totals.instructions = 0, 0
   return ...
 end
-local function trust(source)
-  local f, message = load(source, '=(llmspell)', 't', trusted)
-  if not f then return 5, 0, message end
-  return uncounted(K.begin(f, false))
-end
+local function trust(code) return uncounted(K.begin(load(code, '=(llmspell)', 'b', trusted), false)) end
 local function compiles(source, name, expression) return compile(source, name, expression) ~= nil end
 local function counters()
   local instructions, runs, calls = K.counters()

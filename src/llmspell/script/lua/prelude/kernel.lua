@@ -34,7 +34,6 @@ local HOST = {}
 local STOP = setmetatable({}, {__tostring = function() return 'stopped' end, __metatable = false})
 local weak_keys = {__mode = 'k'}
 
-local run                        -- the current run, or nil
 local totals = {instructions = 0, calls = 0, runs = 0}
 local slice_cpu, slice_wall, last_cpu
 local awaiting = setmetatable({}, weak_keys)   -- coroutines that wait for a host answer
@@ -75,7 +74,7 @@ local function of_script(where) return where.currentline > 0 and where.short_src
 local function place(message, thread, level)
   for i = level, level + 20 do
     local where = info(thread, i, 'Sl')
-    if not where then break end
+    if not where or i > level and where.what == 'C' then break end   -- called by native code: it has no line
     if of_script(where) then
       local name = i > level and info(thread, i - 1, 'n').name
       if name then message = gsub(message, "to '%?'", function() return "to '" .. name .. "'" end) end
@@ -98,12 +97,16 @@ local function blame(message)
 end
 K.blame = blame
 
+local run                        -- the current run, or nil
 -- The script's own frames of a traceback; prelude frames (which have no lines) are of no use to its author.
 local function clean(traceback)
   traceback = gsub(gsub(traceback, '\n\t%(llmspell%)[^\n]*', ''), '\n\t%?: in [^\n]*', '')
   traceback = gsub(traceback, "\n\t%[C%]: in [^\n]*x?pcall'", '')
   traceback = gsub(gsub(traceback, "\n\t%[C%]: in [^\n]*'error'", ''), "\n\t%[C%]: in upvalue '%?'", '')
-  return (gsub(traceback, '^(stack traceback:)\n\t%(%.%.%.tail calls%.%.%.%)', '%1'))
+  traceback = gsub(traceback, '^(stack traceback:)\n\t%(%.%.%.tail calls%.%.%.%)', '%1')
+  if traceback ~= 'stack traceback:' or not run then return traceback end
+  local f = getinfo(run.f, 'S')    -- `return f()` leaves no frame of the caller
+  return traceback .. '\n\t' .. f.short_src .. ': in a call returned by the function at line ' .. f.linedefined
 end
 K.clean, K.raw_traceback = clean, raw_traceback
 
@@ -366,7 +369,7 @@ local function begin(f, expression, ...)
   totals.runs = totals.runs + 1
   local root = create(supervise)
   roots[root] = true
-  local r = {id = totals.runs, root = root, used = 0, steps = 0, expression = expression}
+  local r = {id = totals.runs, root = root, f = f, used = 0, steps = 0, expression = expression}
   waiting[r.id] = r
   run, slice_cpu, last_cpu = r, nil, nil
   return advance(r, raw_resume(root, f, ...))
