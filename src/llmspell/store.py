@@ -207,10 +207,7 @@ class AsyncStore:
         async def remove_state(writer: Any, session: bytes) -> None:
             await clear_scope(writer, scope_of(session), 0)
 
-        async def sync_content() -> None:
-            await self._offload.run(self._files.content.checkpoint)
-
-        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), self._bind, sync_content)
+        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), self._bind)
 
     def _bind(self, session: AsyncSession) -> None:
         """Give a session's handle its rooms."""

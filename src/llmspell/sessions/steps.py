@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput, NotFound
@@ -38,13 +38,11 @@ class Neighbours:
         delete_state: units.DeleteState,
         removers: tuple[units.Remove, ...],
         bind: Callable[[AsyncSession], None],
-        sync_content: Callable[[], Awaitable[None]],
     ) -> None:
         self.set_state = set_state
         self.delete_state = delete_state
         self.removers = removers
         self.bind = bind
-        self.sync_content = sync_content
 
 
 class Steps:
@@ -88,7 +86,6 @@ class Steps:
         """Write ``session.saved`` and make everything acknowledged durable on disk."""
         context = handle.context()
         await self.point(context, "before_session_save", "save", handle.info)
-        await self._neighbours.sync_content()
         await self._journal.write(lambda writer: units.save(writer, handle.key), context=context, strong=True)
         info = await self.info(handle.key)
         await self.point(context, "after_session_save", "save", info)

@@ -19,6 +19,7 @@ Durability = Literal["full", "process", "none"]
 
 SYNCHRONOUS = {"full": "FULL", "process": "NORMAL", "none": "OFF"}
 _STATEMENT_CACHE = 256
+_BUSY_MS = 5000
 MEMORY = ":memory:"
 
 
@@ -28,6 +29,8 @@ def connect(
     """An open connection with our settings. Raises apsw.Error."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENT_CACHE)
+    # Another process may just be taking up the WAL. A writer does not wait later on: the turnstile is where it queues.
+    connection.set_busy_timeout(_BUSY_MS)
     run = connection.execute
     strength = "FULL" if role == "checkpointer" else SYNCHRONOUS[durability]
     if not read_only:
@@ -42,6 +45,8 @@ def connect(
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     if role != "checkpointer":
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    if role == "writer":
+        connection.set_busy_timeout(0)
     if role == "reader" and path != MEMORY:
         run("PRAGMA query_only=ON")
     return connection

@@ -138,6 +138,7 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
     main = generation / "main.db"
     if not main.is_file():
         raise StorageFailed(f"{folder.path} names {generation.name}, which has no main.db", code="store-damaged")
+    _look(main)
     turn = FileTurn(folder.lock) if not read_only else ThreadTurn()
     try:
         engine = Engine(main, turn, durability or "full", read_only=read_only)
@@ -145,17 +146,32 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
         turn.close()
         raise
     try:
-        engine.read(lambda view: check_format(view, main))
         store_id, timeline, scratch = _identity(engine)
         strength = _strength(durability, scratch)
         engine.set_durability(strength)
         content_turn = FileTurn(folder.path / "content.lock") if not read_only else ThreadTurn()
-        content = SqliteContent(generation / "content.db", durability=strength, turn=content_turn, read_only=read_only)
+        # Content is synced even under ``process``: an entry that a later sync makes durable must find its content.
+        content_strength: Durability = "none" if strength == "none" else "full"
+        content = SqliteContent(
+            generation / "content.db", durability=content_strength, turn=content_turn, read_only=read_only
+        )
     except BaseException:
         engine.close()
         turn.close()
         raise
     return OpenStore(engine, content, folder.path, store_id, timeline, strength, created)
+
+
+def _look(main: Path) -> None:
+    """Refuse a foreign or newer file before anything of ours could change it."""
+    try:
+        connection = connect(main, "reader", "full", read_only=True)
+        try:
+            check_format(View(connection), main)
+        finally:
+            connection.close()
+    except apsw.Error as exc:
+        raise map_error(exc, f"open {main}") from exc
 
 
 def _identity(engine: Engine) -> tuple[str, str, bool]:
