@@ -94,6 +94,18 @@ def test_fields_may_be_removed_while_iterating(host):
     assert host.value(source) == [100, True, True]
 
 
+def test_next_sees_keys_added_since_an_iteration_was_left(host):
+    source = """
+    local t, seen = {a = 1, c = 3}, 0
+    next(t, (next(t)))
+    t.b, t.d = 2, 4
+    local k = next(t)
+    while k do seen = seen + 1 k = next(t, k) end
+    return seen
+    """
+    assert host.value(source) == 4
+
+
 def test_iterating_over_nameless_table_keys_is_refused(host):
     for loop in ("for k in pairs(t) do end", "for k in next, t do end"):
         error = host.error(f"local t = {{[{{}}] = 1, [{{}}] = 2, a = 3}} {loop}")

@@ -158,6 +158,9 @@ class LuaEngine:
             result = entry(*args)
         except MemoryError:
             return self._die(run_id, runtime.memory_message)
+        except runtime.failure as exc:
+            self._die(run_id, f"the Lua engine failed: {exc}")
+            raise ScriptFailed(f"the Lua engine itself failed: {exc}", code="engine-failed") from exc
         return [self._event(result)]
 
     def _event(self, result: tuple[Any, ...]) -> EngineEvent:

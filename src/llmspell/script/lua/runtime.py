@@ -26,6 +26,9 @@ PRELUDE_FILES: Final = (
     "kernel", "values", "wire", "pattern", "text", "tables", "clock", "json", "denied", "environment",
 )  # fmt: skip
 MEMORY_BYTES_MIN: Final = 2 << 20
+MEMORY_BYTES_MAX: Final = 2 << 30
+INSTRUCTIONS_MAX: Final = 1 << 60
+CALL_DEPTH_MAX: Final = 1_000_000
 SPARE_BYTES: Final = 128 << 10
 """Memory that must be free when Lua is entered, beyond the arguments' own size."""
 
@@ -110,8 +113,8 @@ class LuaRuntime:
     """
 
     __slots__ = (
-        "_limit", "_lua", "abandon", "call", "collect", "compiles", "counters", "known", "memory_message", "release",
-        "settle", "start", "version",
+        "_limit", "_lua", "abandon", "call", "collect", "compiles", "counters", "failure", "known", "memory_message",
+        "release", "settle", "start", "version",
     )  # fmt: skip
 
     def __init__(self, version: str, options: EngineOptions) -> None:
@@ -119,6 +122,7 @@ class LuaRuntime:
         limits = options.limits
         library = load_library(version)
         self.version = version
+        self.failure = library.LuaError
         self._lua = _new_state(library, options)
         self._limit = limits.memory_bytes
         self.memory_message = f"the script used more than {limits.memory_bytes} bytes of memory"
@@ -161,10 +165,14 @@ class LuaRuntime:
 
 def _new_state(library: Any, options: EngineOptions) -> Any:
     limits, seeds = options.limits, options.seeds
-    if limits.memory_bytes < MEMORY_BYTES_MIN:
-        raise InvalidInput(f"memory_bytes={limits.memory_bytes} is below {MEMORY_BYTES_MIN}, what the prelude needs")
-    if limits.instructions < 1 or limits.slice_s <= 0 or limits.call_depth < 1:
-        raise InvalidInput("limits must be positive")
+    if not MEMORY_BYTES_MIN <= limits.memory_bytes <= MEMORY_BYTES_MAX:
+        raise InvalidInput(
+            f"memory_bytes={limits.memory_bytes} is not between {MEMORY_BYTES_MIN} and {MEMORY_BYTES_MAX}"
+        )
+    if not 1 <= limits.instructions <= INSTRUCTIONS_MAX or not 1 <= limits.call_depth <= CALL_DEPTH_MAX:
+        raise InvalidInput(f"instructions are 1 to {INSTRUCTIONS_MAX}, call_depth is 1 to {CALL_DEPTH_MAX}")
+    if not limits.slice_s > 0:
+        raise InvalidInput(f"slice_s={limits.slice_s} is not positive")
     if not 0 <= seeds.string_hash < 1 << 32 or not 0 <= seeds.prng < 1 << 64:
         raise InvalidInput("seeds are unsigned: string_hash of 32 bits, prng of 64")
     return library.LuaRuntime(

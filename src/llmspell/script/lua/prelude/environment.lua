@@ -33,6 +33,7 @@ local function print(...)
 end
 local warnings = true
 local function warn(...)
+  if select('#', ...) == 0 then K.blame("bad argument #1 to 'warn' (string expected, got no value)") end
   for i = 1, select('#', ...) do
     local v = select(i, ...)
     if type(v) ~= 'string' and type(v) ~= 'number' then

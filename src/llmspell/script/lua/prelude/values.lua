@@ -184,26 +184,37 @@ end
 K.iterate_sorted = iterate_sorted
 
 local sequences = raw_setmetatable({}, weak_keys)      -- table -> its sorted keys and the place reached
+-- How many of the keys come before `key` or are it; the key itself may have been removed meanwhile.
 local function place_of(sequence, key)
-  for i = 1, sequence.n do if rawequal(sequence.keys[i], key) then return i end end
+  local low, high = 0, sequence.n
+  while low < high do
+    local middle = (low + high + 1) // 2
+    local other = sequence.keys[middle]
+    if rawequal(other, key) or before(other, key) then low = middle else high = middle - 1 end
+  end
+  return low
+end
+local function first_sorted(t)
+  has_addresses(t)
+  local least = next(t)
+  for key in next, t do if not rawequal(key, least) and before(key, least) then least = key end end
+  return least, rawget(t, least)
+end
+local function sequence_of(t)
+  local keys, n = sorted_keys(t)
+  local sequence = {keys = keys, n = n, at = 0}
+  sequences[t] = sequence
+  return sequence
 end
 local function next_sorted(t, key)
   if type(t) ~= 'table' then return next(t, key) end
-  local sequence, place = sequences[t], 0
   if key == nil then
+    sequences[t] = nil             -- of an iteration before, whose keys may be outdated
     if next(t) == nil then return nil end
-    local keys, n = sorted_keys(t)
-    sequence = {keys = keys, n = n}
-    sequences[t] = sequence
-  else
-    if not sequence then
-      local keys, n = sorted_keys(t)
-      sequence = {keys = keys, n = n}
-      sequences[t] = sequence
-    end
-    place = rawequal(sequence.keys[sequence.at or 0], key) and sequence.at or place_of(sequence, key)
-    if not place then K.blame("invalid key to 'next'") end
+    return first_sorted(t)
   end
+  local sequence = sequences[t] or sequence_of(t)
+  local place = rawequal(sequence.keys[sequence.at], key) and sequence.at or place_of(sequence, key)
   for i = place + 1, sequence.n do
     local following = sequence.keys[i]
     local value = rawget(t, following)

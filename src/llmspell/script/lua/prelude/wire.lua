@@ -49,9 +49,11 @@ local function map_header(n) return MAP[n] or pack('>BI4', 0xdf, n) end
 -- State of the packing under way. Packing never yields, so one is enough; it is reset at each begin. The tables are
 -- used again unless they held something large or a refusal left them in the middle.
 local out, used, nodes, depth, path, inside, root, nested, registered, text_only
+local clean = false              -- whether the last packing ended well
 local function fresh() out, path, inside = {}, {}, {} end
 local function begin(root_name, allow_functions, refuse_bytes)
-  if depth ~= 0 or used ~= 0 then fresh() end
+  if not clean then fresh() end
+  clean = false
   used, nodes, depth = 0, 0, 0
   root, nested, registered, text_only = root_name, allow_functions, nil, refuse_bytes
 end
@@ -186,7 +188,7 @@ local function take()
   local packed = concat(out, '', 1, used)
   if #packed > 4096 then fresh() end
   if nodes > 500 then K.tick() end
-  used = 0
+  clean = true
   return packed
 end
 local nested_callbacks = {}
