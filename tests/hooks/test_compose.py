@@ -137,6 +137,8 @@ def test_each_parallel_hook_is_charged_its_own_time(face):
         (0.5, [Cancel("a"), Cancel("b"), None], True),
         (0.5, [Cancel("a"), None, None], False),
         (0.5, [Cancel("a"), None], True),
+        (0.5, [None, Cancel("a")], True),
+        (0.3, [None, Modified({"value": 1}), Cancel("a")], True),
         (0.5, [Cancel("a"), None, Skipped("x")], True),
         (0.5, [Cancel("a"), None, ValueError()], True),
         (0.6, [Cancel("a"), None], False),

@@ -91,6 +91,7 @@ def test_no_custom_point_begins_with_a_room(room):
         ("state.changed", ("state.set", "state.deleted")),
         ("state:changed", ("state.set", "state.deleted")),
         ("session:start", ("session.created",)),
+        ("state.moved", ("state.set", "state.deleted")),
         ("session.end", ("session.completed", "session.failed")),
         ("artifact:created", ("artifact.stored",)),
         ("data.ready", ("data.ready",)),
@@ -117,6 +118,12 @@ def test_no_spelling_means_two_things():
     assert not names.GROUPS.keys() & {alias for kind in names.KINDS for alias in (kind.name, *kind.aliases)}
 
 
+def test_a_group_of_one_is_an_event_type_and_no_custom_point():
+    with pytest.raises(InvalidInput) as caught:
+        names.canonical_point("state.cleared")
+    assert "after_state_clear" in str(caught.value.hint)
+
+
 def test_every_group_and_alias_leads_to_a_kind_that_exists():
     assert all(kind in names.KIND_NAMES for kinds in names.GROUPS.values() for kind in kinds)
     assert all(names.canonical_event_types(alias) == (kind.name,) for kind in names.KINDS for alias in kind.aliases)
@@ -126,3 +133,9 @@ def test_the_printed_table_has_every_point_kind_and_alias():
     rows = names.rows()
     listed = {row.canonical for row in rows} | {alias for row in rows for alias in row.aliases}
     assert {*names.POINT_NAMES, *names.KIND_NAMES, *UPSTREAM, *names.GROUPS} <= listed
+
+
+def test_every_kind_that_the_rooms_write_is_in_the_table():
+    from llmspell.store import KINDS
+
+    assert {"state.set", "session.created", "artifact.stored"} <= set(KINDS.names()) <= names.KIND_NAMES

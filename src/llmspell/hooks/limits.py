@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from llmspell.errors import InvalidInput
 from llmspell.model import limits as model_limits
 
 
@@ -34,6 +35,12 @@ class HookLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A longer reason is cut: a veto is never lost to its length."""
     failures_kept: int = 256
     """Newest failures that ``Hooks.failures`` gives; the counters of each hook are exact."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InvalidInput(f"{name} is an int above 0, not {value!r}", code="invalid-limit")
 
 
 DEFAULT_LIMITS = HookLimits()

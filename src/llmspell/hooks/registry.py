@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
+import msgspec
+
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound
 from llmspell.hooks.breaker import BreakerConfig
 from llmspell.hooks.callers import Caller
@@ -216,7 +218,7 @@ class Hooks:
             return self._find(which).info()
 
     def failures(self) -> tuple[HookFailure, ...]:
-        """The newest failures, oldest first, ``HookLimits.failures_kept`` at most."""
+        """The newest failures, oldest first, ``HookLimits.failures_kept`` at most; without their ``error``."""
         with self._lock:
             return tuple(self._failures)
 
@@ -265,18 +267,21 @@ class Hooks:
         canonical = canonical_point(point)
         if not rule_of(canonical).handed:
             raise InvalidInput(f"{canonical} is triggered by the store itself", code="reserved-point")
-        context = HookContext(
-            canonical,
-            component,
-            operation or canonical,
-            detached({} if data is None else data, self._limits.result_bytes_max),
-            session,
-            detached({} if metadata is None else metadata, self._limits.result_bytes_max),
-            correlation_id,
-            cause,
-        )
-        if type(context.data) is not dict or type(context.metadata) is not dict:
-            raise InvalidInput("data and metadata are dicts", code="invalid-context")
+        given = {
+            "point": canonical,
+            "component": component,
+            "operation": canonical if operation is None else operation,
+            "data": {} if data is None else data,
+            "session": session,
+            "metadata": {} if metadata is None else metadata,
+            "correlation_id": correlation_id,
+            "cause": cause,
+        }
+        own = detached(given, self._limits.result_bytes_max)
+        try:
+            context = msgspec.convert(own, HookContext)
+        except msgspec.ValidationError as exc:
+            raise InvalidInput(f"a hook's context: {exc}", code="invalid-context") from exc
         return await self.run(canonical, context)
 
     def close(self) -> None:
@@ -325,8 +330,8 @@ class Hooks:
         raise NotFound(f"there is no hook {str(wanted)[:80]!r}", code="hook-not-found")
 
     def _failed(self, hook: Hook, failure: HookFailure) -> None:
-        with self._lock:
-            self._failures.append(failure)
+        with self._lock:  # without the error: its traceback would keep alive what every frame of it held
+            self._failures.append(msgspec.structs.replace(failure, error=None))
         if self._report is None:
             return
         try:

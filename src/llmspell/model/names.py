@@ -121,13 +121,9 @@ POINTS: tuple[Point, ...] = (
 KINDS: tuple[Kind, ...] = (
     Kind("state.set", "a key was written", ("state.write", "state.written")),
     Kind("state.deleted", "a key was deleted", ("state.delete",)),
-    Kind("state.cleared", "all keys of a scope were deleted", ("state.clear",)),
-    Kind("state.copied", "a scope was copied", ("state.copy",)),
-    Kind("state.moved", "a scope was moved", ("state.move",)),
     Kind("state.expired", "keys reached the end of their time to live"),
     Kind("session.created", "a session was created", ("session.start", "session.started", "session.create")),
     Kind("session.updated", "a session's name, description, tags or metadata changed", ("session.update",)),
-    Kind("session.opened", "an existing session was opened", ("session.open",)),
     Kind("session.suspended", "a session was suspended", ("session.suspend",)),
     Kind("session.resumed", "a session became active again", ("session.resume",)),
     Kind("session.completed", "a session was completed", ("session.complete",)),
@@ -145,25 +141,30 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("artifact.updated", "an artifact's name, tags, description or metadata changed", ("artifact.update",)),
     Kind("artifact.deleted", "an artifact or a version was deleted", ("artifact.delete",)),
+    Kind("artifact.tagged", "a version of an artifact got or lost a tag"),
     Kind("event.published", "a user's event was published", ("event.emit", "event.emitted", "event.publish")),
-    Kind("hook.executed", "a hook was called", ("hook.execution.complete",)),
-    Kind("hook.failed", "a hook failed and was isolated", ("hook.error",)),
     Kind("run.started", "a script's run began"),
     Kind("run.recorded", "a step of a run was recorded"),
     Kind("run.finished", "a script's run ended"),
+    Kind("correlation.opened", "a named thread of work began"),
+    Kind("store.created", "the store was made"),
+    Kind("clock.jumped", "the wall clock moved by more than an hour against the monotonic one"),
 )
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "state.changed": ("state.set", "state.deleted"),
+    "state.cleared": ("state.deleted",),
+    "state.copied": ("state.set",),
+    "state.moved": ("state.set", "state.deleted"),
     "session.end": ("session.completed", "session.failed"),
     "session.ended": ("session.completed", "session.failed"),
 }
-"""Event types of the original that stand for several of ours."""
+"""Names for what shows in the journal as other kinds: clearing a scope, for one, deletes its keys one by one."""
 
 ROOMS = frozenset(
     (
         *("state", "session", "artifact", "event", "hook", "run", "agent", "tool", "workflow"),
-        *("backup", "migration", "schema", "system", "store", "journal", "performance"),
+        *("backup", "migration", "schema", "system", "store", "journal", "performance", "correlation", "clock"),
     )
 )
 """First parts that are taken: no custom point begins with one."""
@@ -221,16 +222,16 @@ def canonical_point(name: str) -> str:
 def _hint(name: str) -> str:
     if name.startswith("custom:"):
         return "a custom point is a name with a dot whose first part is no room, like 'pipeline.validate'"
-    kind = _KIND_OF.get(name) or GROUPS.get(name, ("",))[0]
-    if kind:
-        return f"{name!r} is an event type: subscribe to it, or name the point; {_did_you_mean(kind)}"
+    if name in _KIND_OF or name in GROUPS:
+        near = _did_you_mean(_KIND_OF.get(name, name))
+        return f"{name!r} is an event type: subscribe to it, or name the point; {near}"
     return _did_you_mean(name[:100])
 
 
 _VERB_OF = {
     "artifact.stored": "after_artifact_put",
     "event.published": "after_event_publish",
-    "state.copied": "after_state_copy",
+    "state.changed": "after_state_set",
 }
 
 
@@ -271,5 +272,5 @@ def rows() -> list[Row]:
     """The whole table for the documents: points, kinds, then names that stand for several kinds."""
     table = [Row("point", p.name, (_camel(p.name), *p.aliases), p.moment) for p in POINTS]
     table += [Row("event", k.name, k.aliases, k.happened) for k in KINDS]
-    table += [Row("event", ", ".join(names), (alias,), "either of these") for alias, names in GROUPS.items()]
+    table += [Row("event", ", ".join(names), (alias,), "these") for alias, names in GROUPS.items()]
     return table
