@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import apsw
+from blake3 import blake3
 
-from llmspell.adapters.sqlite.engine import Batch, View
-from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content_check import verify_chunks
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.errors import Corrupt, LlmspellError
 from llmspell.journal.kinds import Applied, Kinds
 from llmspell.journal.reading import COLUMNS, check_row
-from llmspell.model.entry import GENESIS, Entry, Head
-from llmspell.schema import script
+from llmspell.model.entry import GENESIS, Entry
+
+if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.engine import View
+    from llmspell.adapters.sqlite.store import OpenStore, Rebuild
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
@@ -39,7 +40,9 @@ PROJECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: ``what`` in words, ``where`` (``entry``, a table, ``content`` …), ``seq`` if there is one."""
+    """One thing that is wrong: ``what`` in words, ``where`` (``entry``, a table, ``content`` …), ``seq`` if there
+    is one.
+    """
 
     what: str
     where: str
@@ -52,7 +55,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Verification:
-    """What ``verify`` came to. ``checked`` counts entries, rows, blobs and chunks; ``head`` is (seq, hash) of the newest."""
+    """What ``verify`` came to. ``checked`` counts entries, rows, blobs and chunks; ``head`` is (seq, hash) of the
+    newest.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     checked: dict[str, int] = field(default_factory=dict)
@@ -82,7 +87,7 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     """Check everything about a store; see ``AsyncStore.verify``."""
     report = Verification()
     engine = files.engine
-    rebuilt = _Rebuild(kinds, report)
+    rebuilt = _Rebuilt(files.rebuild(), kinds, report)
     engine.read(rebuilt.copy_scopes)
     total = engine.read(lambda view: (view.one("SELECT max(seq) FROM entry") or (0,))[0] or 0)
     while rebuilt.seq < total:
@@ -98,16 +103,14 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     return report
 
 
-class _Rebuild:
+class _Rebuilt:
     """The chain so far, and the projections as the entries so far make them, in a database in memory."""
 
-    def __init__(self, kinds: Kinds, report: Verification) -> None:
+    def __init__(self, tables: Rebuild, kinds: Kinds, report: Verification) -> None:
         self._kinds = kinds
         self._report = report
         self._scopes: dict[str, int] = {}
-        self.connection = apsw.Connection(":memory:")
-        self.connection.execute(script("main.sql"))
-        self.batch = Batch(self.connection.execute, Head(0, GENESIS, 0))
+        self.tables = tables
         self.seq = 0
         self.previous = GENESIS
         self.at = 0
@@ -120,17 +123,16 @@ class _Rebuild:
     def take_page(self, view: View) -> bool:
         """Check and apply the next entries; False when there are none."""
         rows = view.all(f"SELECT {COLUMNS} FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (self.seq, _PAGE))
-        self.connection.execute("BEGIN")
-        for row in rows:
-            self._check_place(row)
-            try:
-                entry = check_row(row)
-            except Corrupt as exc:
-                self._report.add(exc.message, "entry", row[0])
-            else:
-                self._apply(entry, view)
-            self.seq, self.previous, self.at = row[0], row[-1], row[2]
-        self.connection.execute("COMMIT")
+        with self.tables.together():
+            for row in rows:
+                self._check_place(row)
+                try:
+                    entry = check_row(row)
+                except Corrupt as exc:
+                    self._report.add(exc.message, "entry", row[0])
+                else:
+                    self._apply(entry, view)
+                self.seq, self.previous, self.at = row[0], row[-1], row[2]
         return bool(rows)
 
     def _check_place(self, row: tuple[Any, ...]) -> None:
@@ -154,7 +156,7 @@ class _Rebuild:
                 entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation,
                 self._scope_id(getattr(payload, "scope", None), view), payload,
             )  # fmt: skip
-            _finish(kind.apply(self.batch, applied))
+            _finish(kind.apply(self.tables.batch, applied))
         except (LlmspellError, ValueError) as exc:
             self._report.add(f"entry {entry.seq} ({entry.kind}) cannot be applied: {exc}", "entry", entry.seq)
 
@@ -177,7 +179,7 @@ def _finish(coroutine: Any) -> None:
     raise RuntimeError("an apply function awaited something other than its transaction")
 
 
-def _compare(view: View, rebuilt: _Rebuild, report: Verification) -> None:
+def _compare(view: View, rebuilt: _Rebuilt, report: Verification) -> None:
     """Entries that came since, then table by table, row by row in the order of the primary key."""
     while rebuilt.take_page(view):
         pass
@@ -186,13 +188,19 @@ def _compare(view: View, rebuilt: _Rebuild, report: Verification) -> None:
         sql = f"SELECT * FROM {table} ORDER BY {', '.join(key)}"
         columns = [row[1] for row in view.all(f"PRAGMA table_info({table})")]
         width = [columns.index(name) for name in key]
-        for live, wanted in _paired(view.rows(sql), iter(rebuilt.connection.execute(sql)), width):
+        for live, wanted in _paired(view.rows(sql), rebuilt.tables.rows(sql), width):
             rows += 1
             if live == wanted:
                 continue
             row = live or wanted or ()
             names = ", ".join(f"{columns[at]}={_shown(row[at])}" for at in width)
-            what = "is missing" if live is None else "should not be there" if wanted is None else "differs from the journal"
+            what = (
+                "is missing"
+                if live is None
+                else "should not be there"
+                if wanted is None
+                else "differs from the journal"
+            )
             report.add(f"the row {names} of {table} {what}", table)
     report.checked["rows"] = rows
 
@@ -230,7 +238,7 @@ def _check_file(view: View, report: Verification) -> None:
 def _check_content(files: OpenStore, report: Verification) -> None:
     """Every blob that an artifact names is there and reads back as its digest; every chunk matches its own."""
     engine = files.engine
-    for (digest, name, version) in engine.read(
+    for digest, name, version in engine.read(
         lambda view: view.all(
             "SELECT a.digest, min(a.name), min(a.version) FROM artifact a LEFT JOIN blob b ON b.digest = a.digest"
             " WHERE b.digest IS NULL GROUP BY a.digest"
@@ -242,7 +250,8 @@ def _check_content(files: OpenStore, report: Verification) -> None:
         rows = engine.read(
             lambda view, after=after: view.all(  # type: ignore[misc]
                 "SELECT digest, size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob"
-                " WHERE digest > ? ORDER BY digest LIMIT 200", (after,),
+                " WHERE digest > ? ORDER BY digest LIMIT 200",
+                (after,),
             )  # fmt: skip
         )
         if not rows:
@@ -261,8 +270,6 @@ def _check_content(files: OpenStore, report: Verification) -> None:
 
 
 def _read_through(reader: ContentReader, digest: bytes) -> None:
-    from blake3 import blake3
-
     whole = blake3()
     for piece in reader.stream():
         whole.update(piece)

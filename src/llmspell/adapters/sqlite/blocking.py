@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from llmspell.adapters.sqlite.engine import Engine, Outcome, View
+from llmspell.adapters.sqlite.batch import Outcome, View
+from llmspell.adapters.sqlite.engine import Engine
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 class _Waiting:
     __slots__ = ("outcome", "strong", "unit")
 
-    def __init__(self, unit: Unit[Any], strong: bool) -> None:
+    def __init__(self, unit: Unit[Any], *, strong: bool) -> None:
         self.unit = unit
         self.strong = strong
         self.outcome: Outcome | None = None
@@ -43,7 +44,8 @@ class BlockingDatabase:
             finally:
                 self._mutex.release()
         else:
-            outcome = self._queue_up(_Waiting(unit, strong))
+            self.engine.check_writable()
+            outcome = self._queue_up(_Waiting(unit, strong=strong))
         if outcome.error is not None:
             raise outcome.error
         result: T = outcome.value
@@ -70,7 +72,7 @@ class BlockingDatabase:
         return mine.outcome
 
     def _commit_waiting(self) -> None:
-        batch = []
+        batch: list[_Waiting] = []
         while self._queue and len(batch) < limits.UNIT_BATCH_MAX:
             batch.append(self._queue.popleft())
         try:

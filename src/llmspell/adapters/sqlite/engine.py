@@ -11,13 +11,14 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
+from llmspell.adapters.sqlite.batch import Batch, Outcome, View, drive, unit_error
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability, connect
 from llmspell.adapters.sqlite.errors import map_error
@@ -36,85 +37,28 @@ _FATAL = (apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, aps
 """Failures of the file, not of a unit: the batch is over."""
 
 
-class Outcome:
-    """What became of one unit: ``value``, or ``error`` if it raised."""
-
-    __slots__ = ("error", "value")
-
-    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
-        self.value = value
-        self.error = error
-
-
-class Batch:
-    """The transaction that the units of one commit share. See ``ports.database.Transaction``."""
-
-    __slots__ = ("_execute", "announced", "dirty", "head", "written")
-
-    def __init__(self, execute: Callable[..., apsw.Cursor], head: Head) -> None:
-        self._execute = execute
-        self.head = head
-        self.announced: list[Any] = []
-        self.written = False
-        self.dirty = False
-
-    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
-        """The first row, or None."""
-        return next(self._execute(sql, args), None)
-
-    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
-        """All rows."""
-        return list(self._execute(sql, args))
-
-    async def run(self, sql: str, args: Sequence[Any] = ()) -> None:
-        """Change rows."""
-        self.written = self.dirty = True
-        self._execute(sql, args)
-
-    def announce(self, item: Any) -> None:
-        """Hand ``item`` to the listeners after COMMIT."""
-        self.announced.append(item)
-
-
-class View:
-    """Reads over one connection. See ``ports.database.Reading``."""
-
-    __slots__ = ("_execute",)
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._execute = connection.execute
-
-    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
-        """The first row, or None."""
-        return next(self._execute(sql, args), None)
-
-    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
-        """All rows."""
-        return list(self._execute(sql, args))
-
-    def rows(self, sql: str, args: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows one at a time, within this read."""
-        return iter(self._execute(sql, args))
-
-
 class Engine:
     """One open main file. Threads may share it: ``run_batch`` takes the turnstile, reads use a connection each."""
 
     _READERS_MAX = 8
 
-    def __init__(self, path: Path | str, turn: FileTurn | ThreadTurn, durability: Durability, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path | str, turn: FileTurn | ThreadTurn, durability: Durability, *, read_only: bool = False
+    ) -> None:
         self.path = path
         self.turn = turn
         self.durability = durability
         self.read_only = read_only
         self.listeners: list[Callable[[list[Any]], None]] = []
+        self.busy_timeout_s = limits.BUSY_TIMEOUT_S
         self._failed: BaseException | None = None
         self._head: Head | None = None
         self._head_version = 0
         self._closed = False
         self._forked = False
         self._readers: list[apsw.Connection] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """A store in memory has one connection: whoever reads waits for whoever commits."""
         try:
             self.writer = connect(path, "reader" if read_only else "writer", durability, read_only=read_only)
         except apsw.Error as exc:
@@ -149,11 +93,17 @@ class Engine:
     def run_batch(self, units: Sequence[Unit[Any]], *, strong: bool = False) -> list[Outcome]:
         """Commit units in one transaction; the caller holds the turn. One outcome a unit, in order.
 
-        ``strong`` syncs the WAL with this commit, and with it everything acknowledged before. Raises when the batch as a
-        whole failed (disk, busy, retired); then nothing of it is stored.
+        ``strong`` syncs the WAL with this commit, and with it everything acknowledged before. Raises when the batch
+        as a whole failed (disk, busy, retired); then nothing of it is stored.
         """
         if self._failed is not None or self._closed or self._forked or self.read_only:
             self.check_writable()
+        if self.path == MEMORY:
+            with self._lock:
+                return self._run_batch(units, strong=strong)
+        return self._run_batch(units, strong=strong)
+
+    def _run_batch(self, units: Sequence[Unit[Any]], *, strong: bool) -> list[Outcome]:
         connection = self.writer
         raised = strong and self.durability == "process"
         try:
@@ -174,28 +124,32 @@ class Engine:
                 listener(batch.announced)
         return outcomes
 
-    def commit(self, units: Sequence[Unit[Any]], *, strong: bool = False) -> list[Outcome]:
-        """Take the turn, commit, give it back; waits for other processes up to the busy timeout, so never on a loop thread.
+    def commit(self, units: Sequence[Unit[Any]], *, strong: bool = False, wait_s: float | None = None) -> list[Outcome]:
+        """Take the turn, commit, give it back; waits for other processes up to ``wait_s`` (the busy timeout when
+        None), so never on a loop thread.
 
         Failures of the batch come as the error of each outcome.
         """
-        turn = self.turn
-        if turn.try_acquire():
-            try:
-                return self.run_batch(units, strong=strong)
-            except Busy:
-                pass
-            except Exception as exc:
-                return [Outcome(error=exc) for _ in units]
-            finally:
-                turn.release()
         try:
-            return self._commit_patiently(units, strong)
+            self.check_writable()
+            outcomes = self._commit_at_once(units, strong)
+            return self._commit_patiently(units, strong, wait_s) if outcomes is None else outcomes
         except Exception as exc:
             return [Outcome(error=exc) for _ in units]
 
-    def _commit_patiently(self, units: Sequence[Unit[Any]], strong: bool) -> list[Outcome]:
-        deadline = time.monotonic() + limits.BUSY_TIMEOUT_S
+    def _commit_at_once(self, units: Sequence[Unit[Any]], strong: bool) -> list[Outcome] | None:
+        turn = self.turn
+        if not turn.try_acquire():
+            return None
+        try:
+            return self.run_batch(units, strong=strong)
+        except Busy:
+            return None
+        finally:
+            turn.release()
+
+    def _commit_patiently(self, units: Sequence[Unit[Any]], strong: bool, wait_s: float | None) -> list[Outcome]:
+        deadline = time.monotonic() + (self.busy_timeout_s if wait_s is None else wait_s)
         while True:
             self.check_writable()
             self.turn.acquire(max(0.0, deadline - time.monotonic()))
@@ -216,7 +170,7 @@ class Engine:
             batch.written = False
             marks = batch.head, len(batch.announced)
             try:
-                outcomes.append(Outcome(_drive(unit(batch))))
+                outcomes.append(Outcome(drive(unit(batch))))
             except _FATAL:
                 raise
             except Exception as exc:
@@ -225,7 +179,7 @@ class Engine:
                     return self._attempt_each(connection, units)
                 batch.head = marks[0]
                 del batch.announced[marks[1] :]
-                outcomes.append(Outcome(error=_unit_error(exc)))
+                outcomes.append(Outcome(error=unit_error(exc)))
         self._end(connection, batch)
         return outcomes, batch
 
@@ -245,14 +199,14 @@ class Engine:
             marks = batch.head, len(batch.announced)
             connection.execute("SAVEPOINT unit")
             try:
-                outcomes.append(Outcome(_drive(unit(batch))))
+                outcomes.append(Outcome(drive(unit(batch))))
             except _FATAL:
                 raise
             except Exception as exc:
                 connection.execute("ROLLBACK TO unit")
                 batch.head = marks[0]
                 del batch.announced[marks[1] :]
-                outcomes.append(Outcome(error=_unit_error(exc)))
+                outcomes.append(Outcome(error=unit_error(exc)))
             connection.execute("RELEASE unit")
         self._end(connection, batch)
         return outcomes, batch
@@ -299,10 +253,13 @@ class Engine:
         try:
             return self._query(connection, query)
         finally:
-            if len(self._readers) < self._READERS_MAX and not self._closed:
-                self._readers.append(connection)
-            else:
-                connection.close()
+            self._give_back(connection)
+
+    def _give_back(self, connection: apsw.Connection) -> None:
+        if len(self._readers) < self._READERS_MAX and not self._closed:
+            self._readers.append(connection)
+        else:
+            connection.close()
 
     def read_one(self, sql: str, args: Sequence[Any]) -> Row | None:
         """The first row of a single statement: the short way for a point read, without a transaction around it."""
@@ -317,7 +274,7 @@ class Engine:
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
         finally:
-            self._readers.append(connection)
+            self._give_back(connection)
 
     def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
         try:
@@ -362,24 +319,12 @@ class Engine:
     def _check_open(self) -> None:
         if self._forked:
             raise StorageFailed(
-                "this store was opened before a fork; the child must open it again", code="forked", hint="open it after forking"
+                "this store was opened before a fork; the child must open it again",
+                code="forked",
+                hint="open it after forking",
             )
         if self._closed:
             raise StorageFailed(f"the store {self.path} is closed", code="closed")
-
-
-def _unit_error(exc: Exception) -> Exception:
-    return map_error(exc, "run a unit of work") if isinstance(exc, apsw.Error) else exc
-
-
-def _drive(coroutine: Any) -> Any:
-    """Run a unit to its end. It may await only the transaction, which never suspends here."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    coroutine.close()
-    raise RuntimeError("a unit of work awaited something other than its transaction")
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -57,7 +57,7 @@ class StoreFolder:
             raise InvalidInput(f"{self.path} is a file, not a store folder", code="foreign-store")
         if self.path.is_dir() and not self.exists:
             strangers = sorted({item.name for item in self.path.iterdir()} - {LOCK, _FIRST, CURRENT + ".new"})
-            if strangers:
+            if strangers and not self.exists:  # Another process may have finished its creation meanwhile.
                 raise InvalidInput(
                     f"{self.path} is not empty and holds no store: it has {', '.join(strangers[:3])}",
                     code="foreign-store",

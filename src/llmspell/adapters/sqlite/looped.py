@@ -1,8 +1,8 @@
 """The database of the asynchronous face: units of one turn of the event loop commit together.
 
 For ``process`` durability the loop thread commits at the end of the turn, because a commit takes less time than handing
-it over. For ``full`` durability, and whenever another process holds the turn, the batch goes to a writer thread, and the
-next batch forms while that one waits for the disk. The loop thread never waits for a lock.
+it over. For ``full`` durability, and whenever another process holds the turn, the batch goes to a writer thread, and
+the next batch forms while that one waits for the disk. The loop thread never waits for a lock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from llmspell.adapters.sqlite.engine import Engine, Outcome, View
+from llmspell.adapters.sqlite.batch import Outcome, View
+from llmspell.adapters.sqlite.engine import Engine
 from llmspell.errors import Busy, StorageFailed
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
@@ -42,8 +43,11 @@ class LoopedDatabase:
         loop = self._loop
         if asyncio._get_running_loop() is not loop:
             raise StorageFailed(
-                "this AsyncStore belongs to another event loop", code="other-loop", hint="open one store per loop, or use Store"
+                "this AsyncStore belongs to another event loop",
+                code="other-loop",
+                hint="open one store per loop, or use Store",
             )
+        self.engine.check_writable()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append((unit, future, strong))
         if not self._scheduled:
@@ -62,8 +66,9 @@ class LoopedDatabase:
     async def close(self) -> None:
         """Wait for what is under way, then stop the writer thread."""
         while self._waiting or self._in_thread:
-            self._drained = self._loop.create_future()
-            await self._drained
+            if self._drained is None:
+                self._drained = self._loop.create_future()
+            await asyncio.shield(self._drained)
         if self._thread is not None:
             self._batches.put(None)
             self._thread.join()
@@ -78,24 +83,31 @@ class LoopedDatabase:
             self._go_on()
             return
         strong = any(strong for _, _, strong in batch)
-        if self._inline and not strong and self.engine.turn.try_acquire():
-            try:
-                outcomes = self.engine.run_batch([unit for unit, _, _ in batch])
-            except Busy:
-                outcomes = None
-            except Exception as exc:
-                outcomes = [Outcome(error=exc)] * len(batch)
-            finally:
-                self.engine.turn.release()
-            if outcomes is not None:
-                _settle(batch, outcomes)
-                self._go_on()
-                return
+        outcomes = self._commit_inline(batch) if self._inline and not strong else None
+        if outcomes is not None:
+            _settle(batch, outcomes)
+            self._go_on()
+            return
         self._in_thread = True
         if self._thread is None:
             self._thread = threading.Thread(target=self._write, name="llmspell-writer", daemon=True)
             self._thread.start()
         self._batches.put(batch)
+
+    def _commit_inline(self, batch: list[_Waiting]) -> list[Outcome] | None:
+        """Commit on the loop thread; None when somebody else holds the turn or the database."""
+        engine = self.engine
+        try:
+            if not engine.turn.try_acquire():
+                return None
+            try:
+                return engine.run_batch([unit for unit, _, _ in batch])
+            finally:
+                engine.turn.release()
+        except Busy:
+            return None
+        except Exception as exc:
+            return [Outcome(error=exc)] * len(batch)
 
     def _go_on(self) -> None:
         if self._waiting:
@@ -114,7 +126,13 @@ class LoopedDatabase:
 
     def _write(self) -> None:
         while (batch := self._batches.get()) is not None:
-            outcomes = self.engine.commit([unit for unit, _, _ in batch], strong=any(strong for _, _, strong in batch))
+            try:
+                outcomes = self.engine.commit(
+                    [unit for unit, _, _ in batch], strong=any(strong for _, _, strong in batch)
+                )
+            except BaseException as exc:
+                # A unit that asks the process to end must not end this thread alone: its caller gets to hear of it.
+                outcomes = [Outcome(error=exc)] * len(batch)
             with suppress(RuntimeError):  # The loop was closed under us: nobody waits for the answer any more.
                 self._loop.call_soon_threadsafe(self._finish, batch, outcomes)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
 from llmspell.adapters.sqlite.content import SqliteContent
-from llmspell.adapters.sqlite.engine import Engine, View
+from llmspell.adapters.sqlite.engine import Batch, Engine, View
 from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import InvalidInput, NeedsMigration, StorageFailed
+from llmspell.model.entry import GENESIS, Head
 from llmspell.model.ids import Ids, id_text
 from llmspell.schema import APPLICATION_ID, FORMAT, script
 
@@ -32,6 +35,10 @@ class OpenStore:
     durability: Durability
     created: bool
 
+    def rebuild(self) -> Rebuild:
+        """Tables to rebuild the projections in."""
+        return Rebuild()
+
     def close(self) -> None:
         """Close both files and the lock. Idempotent."""
         self.content.close()
@@ -39,10 +46,31 @@ class OpenStore:
         self.engine.turn.close()
 
 
+class Rebuild:
+    """Empty tables in memory, to which a journal's entries are applied again. ``batch`` is the transaction to do it
+    in.
+    """
+
+    def __init__(self) -> None:
+        self._connection = apsw.Connection(MEMORY)
+        self._connection.execute(script("main.sql"))
+        self.batch = Batch(self._connection.execute, Head(0, GENESIS, 0))
+
+    def together(self) -> Any:
+        """A context in which changes are one transaction."""
+        return self._connection
+
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Rows of a query."""
+        return iter(self._connection.execute(sql))
+
+
 def check_durability(durability: str | None) -> None:
     """Refuse a durability that is none."""
     if durability is not None and durability not in _DURABILITIES:
-        raise InvalidInput(f"durability is one of {', '.join(_DURABILITIES)}, not {durability!r}", code="invalid-durability")
+        raise InvalidInput(
+            f"durability is one of {', '.join(_DURABILITIES)}, not {durability!r}", code="invalid-durability"
+        )
 
 
 def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool) -> None:
@@ -64,9 +92,13 @@ def check_format(view: View, path: Path | str) -> None:
     (version,) = view.one("PRAGMA user_version") or (0,)
     if application != APPLICATION_ID:
         raise InvalidInput(f"{path} is an SQLite file, but not a store of ours", code="foreign-store")
+    if version < 1:
+        raise StorageFailed(f"{path} says it has format {version}, which no llmspell wrote", code="store-damaged")
     if version > FORMAT:
         raise NeedsMigration(
-            f"{path} has format {version}; this llmspell reads up to {FORMAT}", code="newer-format", hint="upgrade llmspell"
+            f"{path} has format {version}; this llmspell reads up to {FORMAT}",
+            code="newer-format",
+            hint="upgrade llmspell",
         )
 
 
@@ -175,7 +207,7 @@ def _look(main: Path) -> None:
 
 
 def _identity(engine: Engine) -> tuple[str, str, bool]:
-    rows = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
+    rows: dict[str, Any] = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
     return str(rows["store_id"]), str(rows["timeline"]), bool(rows["scratch"])
 
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from llmspell.adapters.sqlite.errors import map_os_error
 from llmspell.errors import Busy
 from llmspell.model import limits
 
@@ -77,7 +78,7 @@ class FileTurn:
         """Take the turn if nobody has it; never waits."""
         if not self._mutex.acquire(blocking=False):
             return False
-        if _try_lock(self._descriptor):
+        if self._lock():
             return True
         self._mutex.release()
         return False
@@ -88,7 +89,7 @@ class FileTurn:
         if not self._mutex.acquire(timeout=timeout_s):
             raise self._busy(timeout_s)
         wait_s = self._WAIT_S_MIN
-        while not _try_lock(self._descriptor):
+        while not self._lock():
             if time.monotonic() >= deadline:
                 self._mutex.release()
                 raise self._busy(timeout_s)
@@ -108,6 +109,13 @@ class FileTurn:
 
     forget = close
     """In a forked child: the inherited descriptor would keep the parent's lock alive after its death."""
+
+    def _lock(self) -> bool:
+        try:
+            return _try_lock(self._descriptor)
+        except OSError as exc:
+            self._mutex.release()
+            raise map_os_error(exc, f"lock {self._path}") from exc
 
     def _busy(self, timeout_s: float) -> Busy:
         return Busy(

@@ -1,0 +1,88 @@
+"""One batch of units: the transaction they share, what became of each, and the reads beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from llmspell.adapters.sqlite.errors import map_error
+from llmspell.model.entry import Head
+from llmspell.ports.database import Row
+
+
+class Outcome:
+    """What became of one unit: ``value``, or ``error`` if it raised."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
+        self.value = value
+        self.error = error
+
+
+class Batch:
+    """The transaction that the units of one commit share. See ``ports.database.Transaction``."""
+
+    __slots__ = ("_execute", "announced", "dirty", "head", "written")
+
+    def __init__(self, execute: Callable[..., apsw.Cursor], head: Head) -> None:
+        self._execute = execute
+        self.head = head
+        self.announced: list[Any] = []
+        self.written = False
+        self.dirty = False
+
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        return next(self._execute(sql, args), None)
+
+    async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        return list(self._execute(sql, args))
+
+    async def run(self, sql: str, args: Sequence[Any] = ()) -> None:
+        """Change rows."""
+        self.written = self.dirty = True
+        self._execute(sql, args)
+
+    def announce(self, item: Any) -> None:
+        """Hand ``item`` to the listeners after COMMIT."""
+        self.announced.append(item)
+
+
+class View:
+    """Reads over one connection. See ``ports.database.Reading``."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        return next(self._execute(sql, args), None)
+
+    def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows."""
+        return list(self._execute(sql, args))
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows one at a time, within this read."""
+        return iter(self._execute(sql, args))
+
+
+def unit_error(exc: Exception) -> Exception:
+    """What a unit raised, in the tree of ``llmspell.errors``."""
+    return map_error(exc, "run a unit of work") if isinstance(exc, apsw.Error) else exc
+
+
+def drive(coroutine: Any) -> Any:
+    """Run a unit to its end. It may await only the transaction, which never suspends here."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise RuntimeError("a unit of work awaited something other than its transaction")
