@@ -13,6 +13,7 @@ from benchmarks.harness import (
     Comparison,
     Durability,
     Figure,
+    Ratio,
     Result,
     Runner,
     Side,
@@ -72,9 +73,11 @@ def faster(timings: dict[str, Timing], mine: str, other: str) -> Comparison:
     return _compared(timings[other], ratio(timings[other], timings[mine]), "↑")
 
 
-def _compared(timing: Timing, value: float, direction: str) -> Comparison:
+def _compared(timing: Timing, value: Ratio, direction: str) -> Comparison:
     side = timing.side
-    return Comparison(side.name, side.durability, microseconds(timing), value, direction, side.note)
+    return Comparison(
+        side.name, side.durability, microseconds(timing), value.median, direction, side.note, value.spread
+    )
 
 
 def versus(
@@ -98,7 +101,8 @@ def versus(
     if present and mine.name in timings:
         best = min(present, key=lambda name: timings[name].median_s)
         value = ratio(timings[best], timings[mine.name])
-        comparisons.append(Comparison(BEST, mine.durability, microseconds(timings[best]), value, "↑", best))
+        figure = microseconds(timings[best])
+        comparisons.append(Comparison(BEST, mine.durability, figure, value.median, "↑", best, value.spread))
     if mine.name in timings:
         return Result(microseconds(timings[mine.name]), comparisons)
     if not any(comparison.figure for comparison in comparisons):

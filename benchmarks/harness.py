@@ -70,7 +70,8 @@ class Comparison:
     """One line under a row: what ours is held against, the value the budget is about, and how it was set up.
 
     ``value`` is in the unit of the budget (a ratio unless the budget says otherwise); ``direction`` says in words
-    how to read it. A comparison without ``value`` was skipped, and ``note`` is the reason.
+    how to read it. ``spread`` holds the lower and upper quartile of the rounds' values: when the budget lies between
+    them, the verdict is unsteady. A comparison without ``value`` was skipped, and ``note`` is the reason.
     """
 
     against: str
@@ -79,6 +80,7 @@ class Comparison:
     value: float | None = None
     direction: str = ""
     note: str = ""
+    spread: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class Bench:
     @property
     def rounds(self) -> int:
         """How often the sides take turns; the median is over these."""
-        return {"quick": 3, "default": 11, "full": 31}[self.mode]
+        return {"quick": 5, "default": 15, "full": 41}[self.mode]
 
     @property
     def block_s(self) -> float:
@@ -198,15 +200,31 @@ def contest(bench: Bench, sides: Sequence[Side]) -> tuple[dict[str, Timing], dic
     return {name: Timing(runners[name][0], tuple(values)) for name, values in times.items()}, skipped
 
 
-def ratio(timing: Timing, reference: Timing) -> float:
-    """Median over the rounds of ``timing / reference``: more than 1 means slower than the reference."""
-    return statistics.median(a / b for a, b in zip(timing.rounds, reference.rounds, strict=True))
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Median of a ratio over the rounds, and its quartiles."""
+
+    median: float
+    spread: tuple[float, float]
+
+
+def quartiles(values: Sequence[float]) -> Ratio:
+    """Median and quartiles of the rounds' values."""
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return Ratio(statistics.median(values), (low, high))
+
+
+def ratio(timing: Timing, reference: Timing, *, scale: float = 1) -> Ratio:
+    """``timing / reference`` round by round: more than 1 means slower than the reference."""
+    return quartiles([scale * a / b for a, b in zip(timing.rounds, reference.rounds, strict=True)])
 
 
 def _calibrated(runner: Runner, block_s: float, ops_max: int) -> int:
     ops = 1
     while ops < ops_max:
         spent = runner(ops)
+        if spent >= block_s / 3:
+            spent = min(spent, runner(ops))  # one stall of the disk must not make blocks of a single operation
         if spent >= block_s / 3:
             return max(1, min(ops_max, round(ops * block_s / spent)))
         ops = min(ops_max, ops * 3)

@@ -35,12 +35,20 @@ class Measured:
 
 
 def verdict(comparison: Comparison, budget: Budget | None) -> str:
-    """``kept``, ``MISSED``, ``not measured``, or nothing where no budget was set."""
+    """``kept``, ``MISSED``, ``not measured``, or nothing where no budget was set; by the median of the rounds."""
     if budget is None:
         return ""
     if comparison.value is None:
         return "not measured"
     return "kept" if budget.kept(comparison.value) else "MISSED"
+
+
+def unsteady(comparison: Comparison, budget: Budget | None) -> bool:
+    """Whether the quartiles of the rounds lie on both sides of the budget: another run may decide the other way."""
+    if budget is None or comparison.spread is None:
+        return False
+    low, high = comparison.spread
+    return budget.kept(low) != budget.kept(high)
 
 
 @dataclass(slots=True)
@@ -72,7 +80,9 @@ class Report:
                 "reason": measured.reason,
                 "spent_s": round(measured.spent_s, 2),
                 "comparisons": [
-                    asdict(comparison) | {"budget": str(budget) if budget else None, "verdict": outcome}
+                    asdict(comparison)
+                    | {"budget": str(budget) if budget else None, "verdict": outcome}
+                    | {"unsteady": unsteady(comparison, budget)}
                     for comparison, budget, outcome in measured.lines()
                 ],
             }
@@ -94,6 +104,7 @@ def header(machine: dict[str, Any]) -> str:
         packages,
         "Durability: full = on disk before the call returns; process = survives a kill, not a power loss.",
         "A ratio is the median over rounds in which the sides take turns; ↓ lower is better, ↑ higher is better.",
+        "~ marks a verdict that another run may turn: the quartiles of the rounds lie on both sides of the budget.",
     ]
     if machine["file_system"] in {"tmpfs", "ramfs"}:
         lines.append("NOTE: this folder is in memory; `full` rows say nothing here. Use --folder on a disk.")
@@ -121,6 +132,8 @@ def _line(comparison: Comparison, budget: Budget | None, outcome: str) -> str:
     unit = budget.unit if budget else "x"
     value = "" if comparison.value is None else f"{comparison.value:.2f} {unit} {comparison.direction}"
     bound = str(budget) if budget else ""
+    if unsteady(comparison, budget) and comparison.spread:
+        outcome += " ~ quartiles {:.2f} and {:.2f}".format(*comparison.spread)
     strength = _shown(comparison.durability)
     line = f"    {comparison.against:<68} {strength:<8} {figure:>14} {value:>12}  {bound:<9} {outcome}"
     return line.rstrip() + (f"   ({comparison.note})" if comparison.note else "")
@@ -141,7 +154,8 @@ def summary(report: Report) -> str:
         for comparison, budget, outcome in measured.lines():
             if outcome == "MISSED":
                 found = f"{comparison.value:.2f}, budget {budget}"
-                lines.append(f"  MISSED {measured.row.name}: {found} (against {comparison.against})")
+                mark = " ~" if unsteady(comparison, budget) else ""
+                lines.append(f"  MISSED {measured.row.name}: {found} (against {comparison.against}){mark}")
             elif outcome == "not measured":
                 lines.append(f"  not measured {measured.row.name} (against {comparison.against}): {comparison.note}")
     return "\n".join(lines)

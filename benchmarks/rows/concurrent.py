@@ -82,9 +82,10 @@ def _register(durability: Literal["process", "full"], limit: float) -> None:
 def _against(bench: Bench, sides: list[Any], other: str, scale: float = 1) -> Result:
     ours.require()
     timings, _ = contest(bench, sides)
-    value = scale * ratio(timings[other], timings[OURS])
+    value = ratio(timings[other], timings[OURS], scale=scale)
     rate = 1 / timings[OURS].median_s
-    comparison = Comparison(other, timings[other].side.durability, microseconds(timings[other]), value, "↑")
+    strength = timings[other].side.durability
+    comparison = Comparison(other, strength, microseconds(timings[other]), value.median, "↑", spread=value.spread)
     return Result(microseconds(timings[OURS]), [comparison], f"{rate:,.0f} /s")
 
 

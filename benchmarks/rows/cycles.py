@@ -1,13 +1,18 @@
-"""Create, run, close, ten thousand times: memory, Python objects and open files must stay where they are."""
+"""Create, run, close, ten thousand times: memory, Python objects and open files must stay where they are.
+
+Each row runs in a process of its own. What it may add while it warms up is bounded elsewhere (page caches, interned
+names); after that, nothing.
+"""
 
 from __future__ import annotations
 
 import gc
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from benchmarks import ours
+from benchmarks import child, ours
 from benchmarks.harness import Bench, Comparison, Figure, Result, at_most, row
 from benchmarks.machine import open_files, rss_bytes
 from benchmarks.rows.scripts import run_script
@@ -19,7 +24,6 @@ FILES = "open files added after warm-up"
 MB = 1_000_000
 FLAT = {MEMORY: at_most(4, "MB"), OBJECTS: at_most(200, ""), FILES: at_most(0, "")}
 SCRIPT = 'State.save("global", "from_lua", 1) return State.load("global", "from_lua")'
-Cycle = Callable[[], object]
 
 
 def _standing() -> tuple[int, int, int]:
@@ -27,28 +31,19 @@ def _standing() -> tuple[int, int, int]:
     return rss_bytes(), len(gc.get_objects()), open_files()
 
 
-def _flat(cycle: Cycle, warm: int, count: int) -> Result:
-    """Run ``warm`` cycles to fill caches of bounded size, then ``count`` more, and compare before and after these."""
+def _grown(cycle: Callable[[], object], warm: int, count: int) -> tuple[float, int, int, int]:
+    """Seconds a cycle, and bytes, objects and files that ``count`` cycles added after ``warm`` others."""
     for _ in range(warm):
         cycle()
     before, start = _standing(), time.perf_counter()
     for _ in range(count):
         cycle()
-    spent, after = time.perf_counter() - start, _standing()
-    memory, objects, files = (b - a for a, b in zip(before, after, strict=True))
-    return Result(
-        Figure(spent / count * 1e6, "µs"),
-        [
-            Comparison(MEMORY, "-", Figure(memory / MB, "MB"), memory / MB, "↓"),
-            Comparison(OBJECTS, "-", Figure(objects, "objects"), objects, "↓"),
-            Comparison(FILES, "-", Figure(files, "files"), files, "↓"),
-        ],
-        f"{count:,} cycles after {warm:,} of warm-up",
-    )
+    spent = (time.perf_counter() - start) / count
+    memory, objects, files = (b - a for a, b in zip(before, _standing(), strict=True))
+    return spent, memory, objects, files
 
 
-@row("cycles-sessions", "create a session, write, complete it", durability="process", group=GROUP, budgets=FLAT)
-def sessions(bench: Bench) -> Result:
+def grow_sessions(folder: str, warm: int, count: int) -> tuple[float, int, int, int]:
     """One store; each cycle makes a session with state, an event and an artifact, and completes it."""
 
     def one(store: Any) -> None:
@@ -57,27 +52,58 @@ def sessions(bench: Bench) -> Result:
             session.events.publish("data.ready", {"n": 1})
             session.artifacts.put("report.md", b"# Report\n" * 20)
 
-    warm = bench.size(quick=300, default=3000, full=3000)
-    with ours.opened(bench.fresh("store"), "process", "sync") as it:
-        return _flat(lambda: one(it.store), warm, bench.size(quick=200, default=1000, full=10_000))
+    with ours.opened(Path(folder), "process", "sync") as it:
+        return _grown(lambda: one(it.store), warm, count)
 
 
-@row("cycles-stores", "open a store, write, close it", durability="process", group=GROUP, budgets=FLAT)
-def stores(bench: Bench) -> Result:
+def grow_stores(folder: str, warm: int, count: int) -> tuple[float, int, int, int]:
     """The same folder opened and closed again and again, with a hook registered each time."""
-    folder = bench.fresh("store")
 
     def one() -> None:
-        with ours.opened(folder, "process", "sync") as it:
+        with ours.opened(Path(folder), "process", "sync") as it:
             it.store.hooks.on("before_state_set")(lambda _context: None)
             it.store.state.set("topic", {"n": 1})
 
-    return _flat(one, bench.size(quick=20, default=100, full=500), bench.size(quick=30, default=300, full=10_000))
+    return _grown(one, warm, count)
 
 
-@row("cycles-scripts", "run a Lua script in an engine of its own", durability="process", group=GROUP, budgets=FLAT)
-def scripts(bench: Bench) -> Result:
+def grow_async_stores(folder: str, warm: int, count: int) -> tuple[float, int, int, int]:
+    """The same with the async face, each time with an event loop of its own and a subscription left open."""
+
+    def one() -> None:
+        with ours.opened(Path(folder), "process", "async") as it:
+            it.store.events.subscribe("*")
+            it.do(it.store.state.set("topic", {"n": 1}))
+
+    return _grown(one, warm, count)
+
+
+def grow_scripts(folder: str, warm: int, count: int) -> tuple[float, int, int, int]:
     """One store; each cycle makes a script engine, runs a script that writes and reads state, and closes it."""
-    with ours.opened(bench.fresh("store"), "process", "sync") as it:
-        count = bench.size(quick=50, default=1000, full=10_000)
-        return _flat(lambda: run_script(it.store, SCRIPT), bench.size(quick=20, default=200, full=500), count)
+    with ours.opened(Path(folder), "process", "sync") as it:
+        return _grown(lambda: run_script(it.store, SCRIPT), warm, count)
+
+
+def _register(name: str, title: str, warm: tuple[int, int], counts: tuple[int, int, int]) -> None:
+    @row(f"cycles-{name}", title, durability="process", group=GROUP, budgets=FLAT)
+    def cycles(bench: Bench) -> Result:
+        ours.require()
+        warming = bench.size(quick=warm[0], default=warm[1], full=warm[1])
+        count = bench.size(quick=counts[0], default=counts[1], full=counts[2])
+        function = f"{__name__}:grow_{name.replace('-', '_')}"
+        spent, memory, objects, files = child.measured(function, str(bench.fresh(name)), warming, count)
+        return Result(
+            Figure(spent * 1e6, "µs"),
+            [
+                Comparison(MEMORY, "-", Figure(memory / MB, "MB"), memory / MB, "↓"),
+                Comparison(OBJECTS, "-", Figure(objects, "objects"), objects, "↓"),
+                Comparison(FILES, "-", Figure(files, "files"), files, "↓"),
+            ],
+            f"{count:,} cycles after {warming:,} of warm-up",
+        )
+
+
+_register("sessions", "create a session, write, complete it", (300, 4000), (200, 1000, 10_000))
+_register("stores", "open a store, write, close it, sync face", (20, 100), (30, 300, 10_000))
+_register("async-stores", "open a store, subscribe, write, close it, async face", (20, 100), (30, 300, 10_000))
+_register("scripts", "run a Lua script in an engine of its own", (20, 200), (50, 1000, 10_000))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import ours
-from benchmarks.harness import Bench, Comparison, Figure, Result, Runner, Side, at_most, contest, row
+from benchmarks.harness import Bench, Comparison, Figure, Result, Runner, Side, at_most, contest, quartiles, row
 
 GROUP = "Hooks"
 POINT = "before_state_set"
@@ -67,9 +66,10 @@ def _register(name: str, title: str, arm: Callable[[Any], None], limit_us: float
         ours.require()
         timings, _ = contest(bench, [_point(arm), Side(EMPTY, _empty)])
         rounds = zip(timings[AT_THE_POINT].rounds, timings[EMPTY].rounds, strict=True)
-        spent = statistics.median(a - b for a, b in rounds) * 1e6
-        figure = Figure(spent, "µs")
-        return Result(figure, [Comparison(AT_THE_POINT, "-", figure, spent, "↓", f"beyond {EMPTY}")])
+        spent = quartiles([(a - b) * 1e6 for a, b in rounds])
+        figure = Figure(spent.median, "µs")
+        line = Comparison(AT_THE_POINT, "-", figure, spent.median, "↓", f"beyond {EMPTY}", spent.spread)
+        return Result(figure, [line])
 
 
 _register("hooks-none", "hook point, no hook", _none, 0.3)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks import ours
-from benchmarks.harness import Bench, Comparison, Figure, Result, at_most, row
+from benchmarks.harness import Bench, Comparison, Figure, Result, at_most, quartiles, row
 
 GROUP = "Recovery"
 SMALL = 10_000
@@ -38,8 +38,9 @@ def reopen(bench: Bench) -> Result:
             shutil.copytree(folder / "store", copy / "store")
             times[count].append(_open_and_read(copy))
             shutil.rmtree(copy)
-    value = statistics.median(b / a for a, b in zip(times[SMALL], times[large], strict=True))
-    reference = Comparison(REFERENCE, "full", Figure(statistics.median(times[SMALL]) * 1e3, "ms"), value, "↓")
+    value = quartiles([b / a for a, b in zip(times[SMALL], times[large], strict=True)])
+    small = Figure(statistics.median(times[SMALL]) * 1e3, "ms")
+    reference = Comparison(REFERENCE, "full", small, value.median, "↓", spread=value.spread)
     return Result(Figure(statistics.median(times[large]) * 1e3, "ms"), [reference], f"{large:,} entries")
 
 

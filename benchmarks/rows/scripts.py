@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ours
-from benchmarks.harness import Bench, Comparison, Figure, Result, Runner, Side, Skipped, at_most, contest, row
+from benchmarks.harness import (
+    Bench,
+    Comparison,
+    Figure,
+    Result,
+    Runner,
+    Side,
+    Skipped,
+    at_most,
+    contest,
+    quartiles,
+    row,
+)
 
 GROUP = "Scripts"
 CROSSING = "time to cross and come back"
@@ -66,9 +77,13 @@ def state_get(bench: Bench) -> Result:
     timings, skipped = contest(bench, [Side("lua", _lua_get), Side("python", _python_get)])
     if skipped:
         raise Skipped(next(iter(skipped.values())))
-    over = statistics.median(a - b for a, b in zip(timings["lua"].rounds, timings["python"].rounds, strict=True)) * 1e6
+    rounds = zip(timings["lua"].rounds, timings["python"].rounds, strict=True)
+    over = quartiles([(a - b) * 1e6 for a, b in rounds])
     python = Figure(timings["python"].median_s * 1e6, "µs")
-    return Result(Figure(timings["lua"].median_s * 1e6, "µs"), [Comparison(OVER, "process", python, over, "↓")])
+    return Result(
+        Figure(timings["lua"].median_s * 1e6, "µs"),
+        [Comparison(OVER, "process", python, over.median, "↓", "", over.spread)],
+    )
 
 
 @contextmanager
