@@ -21,7 +21,7 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import GENESIS, Entry
 
 if TYPE_CHECKING:
-    from llmspell.adapters.sqlite.engine import View
+    from llmspell.adapters.sqlite.batch import View
     from llmspell.adapters.sqlite.store import OpenStore, Rebuild
 
 Progress = Callable[[int, int], None]
@@ -248,11 +248,11 @@ def _check_content(files: OpenStore, report: Verification) -> None:
     blobs, after = 0, b""
     while True:
         rows = engine.read(
-            lambda view, after=after: view.all(  # type: ignore[misc]
+            lambda view, after=after: view.all(
                 "SELECT digest, size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob"
                 " WHERE digest > ? ORDER BY digest LIMIT 200",
                 (after,),
-            )  # fmt: skip
+            )
         )
         if not rows:
             break

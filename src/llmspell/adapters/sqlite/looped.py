@@ -41,7 +41,7 @@ class LoopedDatabase:
     async def write(self, unit: Unit[T], *, strong: bool = False) -> T:
         """Commit a unit with the others of this turn and return its result."""
         loop = self._loop
-        if asyncio._get_running_loop() is not loop:
+        if asyncio._get_running_loop() is not loop:  # noqa: SLF001 - public twin raises where this gives None
             raise StorageFailed(
                 "this AsyncStore belongs to another event loop",
                 code="other-loop",

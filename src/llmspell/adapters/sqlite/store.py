@@ -9,9 +9,10 @@ from typing import Any
 
 import apsw
 
+from llmspell.adapters.sqlite.batch import Batch, View
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
 from llmspell.adapters.sqlite.content import SqliteContent
-from llmspell.adapters.sqlite.engine import Batch, Engine, View
+from llmspell.adapters.sqlite.engine import Engine
 from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
