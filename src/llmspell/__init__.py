@@ -6,8 +6,8 @@
         session.state.set("topic", "bees")
         session.artifacts.put("report.md", "# Bees")
 
-``open`` gives a store for threads, ``open_async`` one for asyncio; both have the same rooms. Everything public is a name
-of this module; names load what they need when they are first used.
+``open`` gives a store for threads, ``open_async`` one for asyncio; both have the same rooms. Everything public is a
+name of this module; names load what they need when they are first used.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _PLACES = {
     "HookContext": "llmspell.hooks.context",
     "Priority": "llmspell.hooks.hook",
     **dict.fromkeys(
-        ("Continue", "Modified", "Cancel", "Replace", "Redirect", "Retry", "Fork", "Cache", "Skipped"), "llmspell.hooks.results"
+        ("Continue", "Modified", "Cancel", "Replace", "Redirect", "Retry", "Fork", "Cache", "Skipped"),
+        "llmspell.hooks.results",
     ),
     **dict.fromkeys(
         (
@@ -104,10 +105,10 @@ if TYPE_CHECKING:
     from llmspell.store import AsyncStore as AsyncStore
     from llmspell.sync.faces import Session as Session
     from llmspell.sync.faces import Store as Store
-    from llmspell.sync.opening import open as open
+    from llmspell.sync.opening import open as open  # noqa: A004 - the name of the face
     from llmspell.verify import Verification as Verification
 
-__all__ = sorted((*_PLACES, "__version__"))
+__all__ = ["__version__", *_PLACES]  # noqa: PLE0604 - the names of the table above
 
 
 def __getattr__(name: str) -> Any:

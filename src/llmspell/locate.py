@@ -29,8 +29,11 @@ def locate(path: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
 
 
 def _checked(path: str | os.PathLike[str]) -> str | Path:
-    text = os.fspath(path)
-    if not isinstance(text, str) or not text or "\0" in text:
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        text = ""
+    if not text or "\0" in text:
         raise InvalidInput(f"a store is named by a path, not {path!r}", code="invalid-path")
     if text == MEMORY:
         return text

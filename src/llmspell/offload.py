@@ -1,4 +1,6 @@
-"""Where long synchronous work runs: in the caller's thread for the synchronous face, on a thread of ours for asyncio."""
+"""Where long synchronous work runs: in the caller's thread for the synchronous face, on a thread of ours for
+asyncio.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,7 @@ class Threads:
 
             self._pool = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="llmspell-work")
         context: Any = copy_context()
-        return await get_running_loop().run_in_executor(
-            self._pool, lambda: context.run(function, *args, **kwargs)
-        )
+        return await get_running_loop().run_in_executor(self._pool, lambda: context.run(function, *args, **kwargs))
 
     async def close(self) -> None:
         """Wait for what is running."""

@@ -24,7 +24,8 @@ async def open_async(
     clock: Clock | None = None,
     ids: Ids | None = None,
 ) -> AsyncStore:
-    """Open the store in a folder, making it when it is missing (unless ``create`` is False), for the running event loop.
+    """Open the store in a folder, making it when it is missing (unless ``create`` is False), for the running event
+    loop.
 
     ``path`` None means ``LLMSPELL_STORE``, else the nearest ``.llmspell`` upwards, else ``./.llmspell``; ``":memory:"``
     is a store that ends with its handle. ``durability`` is ``full`` (the default: acknowledged means on disk),

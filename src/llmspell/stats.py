@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmspell.adapters.sqlite.store import OpenStore
-from llmspell.journal.journal import Journal
-from llmspell.ports.database import Reading
+from llmspell.errors import StorageFailed
+
+if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.journal.journal import Journal
+    from llmspell.ports.database import Reading
 
 _COUNTS = """
 SELECT
@@ -29,7 +32,8 @@ def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[s
         row = view.one(_COUNTS)
         pages, size = view.one("PRAGMA page_count") or (0,), view.one("PRAGMA page_size") or (0,)
         statuses = view.all("SELECT status, count(*) FROM session WHERE until_seq IS NULL GROUP BY status")
-        assert row is not None
+        if row is None:
+            raise StorageFailed("the store gave no counts")
         return row, pages[0] * size[0], dict(statuses)
 
     row, main_bytes, statuses = files.engine.read(query)

@@ -72,7 +72,9 @@ class AsyncStore:
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
-        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the next."""
+        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the
+        next.
+        """
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -134,7 +136,9 @@ class AsyncStore:
         Follows tasks started inside. The correlation is in the journal from its first entry on.
         """
         context = current.get()
-        correlation = Correlation(self.journal.ids.new(), check_label(name, "a correlation's name"), context.correlation)
+        correlation = Correlation(
+            self.journal.ids.new(), check_label(name, "a correlation's name"), context.correlation
+        )
         token = current.set(replace(context, correlation=correlation))
         try:
             yield id_text(correlation.id)

@@ -1,0 +1,1 @@
+"""The artifacts room: named, versioned, deduplicated content of sessions."""

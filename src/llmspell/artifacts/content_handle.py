@@ -58,7 +58,9 @@ class AsyncContent:
             yield piece
 
     async def range(self, start: int, length: int) -> bytes:
-        """Bytes from ``start`` on, at most ``length``; fewer at the end, none beyond it. Reads only the chunks needed."""
+        """Bytes from ``start`` on, at most ``length``; fewer at the end, none beyond it. Reads only the chunks
+        needed.
+        """
         if self._inline:
             return self._reader.range(start, length)
         return await self._offload.run(self._reader.range, start, length)

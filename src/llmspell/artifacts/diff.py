@@ -1,4 +1,6 @@
-"""What differs between two versions: line by line for text, by path for JSON, by sizes and shared bytes for the rest."""
+"""What differs between two versions: line by line for text, by path for JSON, by sizes and shared bytes for the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) 
     if max(len(was), len(now)) <= _TEXT_BYTES_MAX:
         try:
             names = f"{old.name} v{old.version}", f"{new.name} v{new.version}"
-            lines = list(difflib.unified_diff(was.decode().splitlines(), now.decode().splitlines(), *names, lineterm=""))
+            lines = list(
+                difflib.unified_diff(was.decode().splitlines(), now.decode().splitlines(), *names, lineterm="")
+            )
             return ArtifactDiff("text", old, new, lines, [], prefix, suffix)
         except UnicodeDecodeError:
             pass  # Not text: bytes are compared.

@@ -54,7 +54,9 @@ def in_memory(source: Any) -> bytes | None:
         try:
             return source.encode()
         except UnicodeEncodeError:
-            raise InvalidInput("the text holds a lone surrogate, which UTF-8 cannot carry", code="invalid-content") from None
+            raise InvalidInput(
+                "the text holds a lone surrogate, which UTF-8 cannot carry", code="invalid-content"
+            ) from None
     return None
 
 

@@ -16,7 +16,8 @@ _SQL = queries("llmspell.artifacts")
 _INSERT, _CLOSE = _SQL["insert"], _SQL["close"]
 _json = msgspec.json.Encoder().encode
 _COLUMNS = (
-    "session", "name", "version", "type", "mime_type", "description", "tags", "metadata", "derived_from", "size", "digest",
+    "session", "name", "version", "type", "mime_type", "description", "tags", "metadata", "derived_from", "size",
+    "digest",
     "created_at", "updated_at",
 )  # fmt: skip
 
@@ -26,7 +27,8 @@ async def apply_stored(tx: Transaction, entry: Applied) -> None:
     new: ArtifactStored = entry.payload
     await tx.run(
         _INSERT,
-        (id_bytes(new.id), entry.seq, id_bytes(new.session), new.name, new.version, new.type, new.mime_type, new.description,
+        (id_bytes(new.id), entry.seq, id_bytes(new.session), new.name, new.version, new.type, new.mime_type,
+         new.description,
          _text(new.tags), _text(new.metadata), _text(new.derived_from), new.size, bytes.fromhex(new.digest), entry.at,
          entry.at),
     )  # fmt: skip

@@ -16,13 +16,18 @@ _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?: 
 
 
 def check_artifact_name(name: str) -> str:
-    """A name in NFC, at most 255 characters; slashes group, but nothing leads outside (``..``, ``\\``, a leading ``/``).
+    """A name in NFC, at most 255 characters; slashes group, but nothing leads outside.
+
+    Refused are ``..`` as a part, backslashes, ``//`` and a leading ``/``.
 
     A name is not a UUID, which would be taken for an id. Raises InvalidInput (``invalid-name``).
     """
     name = check_label(name, "an artifact's name")
     if ".." in name.split("/") or "\\" in name or name.startswith("/") or "//" in name:
-        raise InvalidInput(f"an artifact's name does not lead anywhere: {name!r} has '..', '\\\\', '//' or a leading '/'", code="invalid-name")
+        raise InvalidInput(
+            f"an artifact's name does not lead anywhere: {name!r} has '..', '\\\\', '//' or a leading '/'",
+            code="invalid-name",
+        )
     if _ID(name):
         raise InvalidInput(f"an artifact's name is not a UUID: {name!r}", code="invalid-name")
     return name

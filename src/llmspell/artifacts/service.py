@@ -49,7 +49,9 @@ for _type, _ending in (
 
 
 class AsyncArtifacts:
-    """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a session."""
+    """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a
+    session.
+    """
 
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, content: ContentStore, offload: Offload,
@@ -105,7 +107,9 @@ class AsyncArtifacts:
         blob, writer = None, None
         digest, size = (digest_of(whole), len(whole)) if whole is not None else (b"", 0)
         if whole is None or await self._journal.database.one(_SQL["blob_exists"], (digest,)) is None:
-            blob, writer = await take(data if whole is None else whole, self._content, self._offload, compression, progress)
+            blob, writer = await take(
+                data if whole is None else whole, self._content, self._offload, compression, progress
+            )
             digest, size = blob.digest, blob.size
         new = ArtifactStored(
             id_text(self._journal.ids.new()), id_text(session), fields["name"], 0, kind, mime, text, fields["tags"],
@@ -177,7 +181,9 @@ class AsyncArtifacts:
         """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
         check_label(label, "a label")
         if label == "latest" or label.isdigit():
-            raise InvalidInput(f"{label!r} already means a version: a label is neither a number nor 'latest'", code="invalid-label")
+            raise InvalidInput(
+                f"{label!r} already means a version: a label is neither a number nor 'latest'", code="invalid-label"
+            )
         info = await self.info(name, version=version)
         artifact = id_bytes(info.id)
         await self._journal.write(lambda writer: units.tag(writer, artifact, label), context=self._acting.context())
@@ -191,7 +197,8 @@ class AsyncArtifacts:
             fields = {"name": old.name, "tags": old.tags, "metadata": old.metadata}
             await self._before_put(context, id_bytes(old.session), old.type, old.size, fields)
         new = ArtifactStored(
-            id_text(self._journal.ids.new()), old.session, old.name, 0, old.type, old.mime_type, old.description, old.tags,
+            id_text(self._journal.ids.new()), old.session, old.name, 0, old.type, old.mime_type, old.description,
+            old.tags,
             old.metadata, [*old.derived_from, old.id], old.size, old.digest,
         )  # fmt: skip
         stored = await self._journal.write(lambda writer: units.store(writer, new, None, lambda: True), context=context)
@@ -204,7 +211,9 @@ class AsyncArtifacts:
         or says why not, and then the put is InvalidInput (``invalid-artifact``) and stores nothing that is seen.
         """
         if not callable(validator):
-            raise InvalidInput("a validator is a function of the artifact's fields and its bytes", code="invalid-validator")
+            raise InvalidInput(
+                "a validator is a function of the artifact's fields and its bytes", code="invalid-validator"
+            )
         self._validators.setdefault(check_type(type), []).append(validator)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -257,8 +266,11 @@ class AsyncArtifacts:
             else " AND NOT EXISTS (SELECT 1 FROM artifact l WHERE l.session = a.session AND l.name = a.name"
             " AND l.version > a.version AND l.until_seq IS NULL)"
         )
-        where = f"WHERE a.session = ? AND (a.name, a.version) > (?, ?) AND {_OPEN}{newest} ORDER BY a.name, a.version LIMIT ?"
-        rows = await self._journal.database.read(lambda view: view.all(f"{_BRIEF} {where}", (session, *after, limit + 1)))
+        beyond = f"a.session = ? AND (a.name, a.version) > (?, ?) AND {_OPEN}"
+        where = f"WHERE {beyond}{newest} ORDER BY a.name, a.version LIMIT ?"
+        rows = await self._journal.database.read(
+            lambda view: view.all(f"{_BRIEF} {where}", (session, *after, limit + 1))
+        )
         items = [info_of(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, write_cursor("artifacts", items[-1].name, items[-1].version) if more else None)
@@ -275,7 +287,9 @@ class AsyncArtifacts:
             return self._acting.session.id
         if context.session is None:
             raise InvalidInput(
-                "artifacts belong to a session, and there is no current one", code="no-session", hint="use session.artifacts"
+                "artifacts belong to a session, and there is no current one",
+                code="no-session",
+                hint="use session.artifacts",
             )
         return context.session
 
@@ -304,7 +318,9 @@ class AsyncArtifacts:
                 raise self._missing(name, version)
             return row[0]  # type: ignore[no-any-return]
         if type(version) is not int or version < 1:
-            raise InvalidInput(f"a version is a number from 1, 'latest' or a label, not {version!r}", code="invalid-version")
+            raise InvalidInput(
+                f"a version is a number from 1, 'latest' or a label, not {version!r}", code="invalid-version"
+            )
         return version
 
     async def _info_by_id(self, artifact: bytes) -> ArtifactInfo:
@@ -325,15 +341,20 @@ class AsyncArtifacts:
 
     async def _validate(self, new: ArtifactStored, blob: Blob | None, digest: bytes) -> None:
         if blob is None:
-            row = await self._journal.database.one(f"{_SQL['blob']}", (digest,))
-            assert row is not None
+            row = await self._journal.database.one(_SQL["blob"], (digest,))
+            if row is None:
+                raise Corrupt(f"content {digest.hex()} was there a moment ago and is gone", digest=digest.hex())
             blob = Blob(digest, *row)
         reader = ContentReader(self._content, blob)
         content: Callable[[], bytes] = reader.read_all
         for validator in self._validators[new.type]:
-            reason = validator({"name": new.name, "type": new.type, "mime_type": new.mime_type, "size": new.size}, content())
+            reason = validator(
+                {"name": new.name, "type": new.type, "mime_type": new.mime_type, "size": new.size}, content()
+            )
             if reason is not None:
-                raise InvalidInput(f"artifact {new.name!r} is not a valid {new.type}: {reason}", code="invalid-artifact")
+                raise InvalidInput(
+                    f"artifact {new.name!r} is not a valid {new.type}: {reason}", code="invalid-artifact"
+                )
 
     async def _before_put(
         self, context: Context, session: bytes, kind: str, size: int | None, fields: dict[str, Any]
@@ -362,4 +383,6 @@ class AsyncArtifacts:
 
     def _missing(self, name_or_id: str, version: int | str | None) -> NotFound:
         which = f"{name_or_id!r}" if version is None else f"{name_or_id!r} version {version!r}"
-        return NotFound(f"there is no artifact {which}", code="artifact-not-found", hint="`llmspell artifact list` shows all")
+        return NotFound(
+            f"there is no artifact {which}", code="artifact-not-found", hint="`llmspell artifact list` shows all"
+        )

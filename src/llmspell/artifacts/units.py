@@ -18,7 +18,9 @@ from llmspell.schema import queries
 _SQL = queries("llmspell.artifacts")
 
 
-async def store(writer: Writer, new: ArtifactStored, blob: Blob | None, still_whole: Callable[[], bool]) -> ArtifactStored:
+async def store(
+    writer: Writer, new: ArtifactStored, blob: Blob | None, still_whole: Callable[[], bool]
+) -> ArtifactStored:
     """The next version of a name, and its content's row if that is new (``blob`` None: it was there before)."""
     session = id_bytes(new.session)
     row = await writer.one(_SQL["session_status"], (session,))

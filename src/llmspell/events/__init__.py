@@ -1,0 +1,1 @@
+"""The events room: publishing, and delivery of everything that happens, strictly in the order of the journal."""

@@ -50,8 +50,8 @@ class AsyncEvents:
     ) -> int:
         """Publish an event and return its seq; it is committed then, and on its way to subscribers of every process.
 
-        ``type`` is dotted words (``data.ready``), none of the store's own kinds; ``data`` any JSON value. After ``ttl_s``
-        seconds it is not delivered any more. Raises InvalidInput, LimitExceeded, Vetoed.
+        ``type`` is dotted words (``data.ready``), none of the store's own kinds; ``data`` any JSON value. After
+        ``ttl_s`` seconds it is not delivered any more. Raises InvalidInput, LimitExceeded, Vetoed.
         """
         event = self._event(
             {
@@ -67,7 +67,8 @@ class AsyncEvents:
         return (await self._publish([event]))[0]
 
     async def publish_many(self, events: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Publish several events in one transaction, in order: all or none. Each is a mapping of ``publish``'s arguments.
+        """Publish several events in one transaction, in order: all or none. Each is a mapping of ``publish``'s
+        arguments.
 
         At most 10,000. Returns their seqs.
         """
@@ -86,8 +87,8 @@ class AsyncEvents:
         overflow: Overflow | str = Overflow.DROP_OLDEST,
         buffer: int = BUFFER_EVENTS_DEFAULT,
     ) -> Subscription:
-        """Receive the events whose type ``pattern`` means, in the order of the journal; of this session only, if this is
-        a session's room. See ``events.dispatcher.Dispatcher.subscribe`` for positions, overflow and callbacks.
+        """Receive the events whose type ``pattern`` means, in the order of the journal; of this session only, if this
+        is a session's room. See ``events.dispatcher.Dispatcher.subscribe`` for positions, overflow and callbacks.
         """
         return self._dispatcher.subscribe(
             pattern,
@@ -109,7 +110,12 @@ class AsyncEvents:
     ) -> SyncSubscription:
         """``subscribe`` for threads: what the synchronous face gives."""
         return self._dispatcher.subscribe_sync(
-            pattern, callback=callback, from_position=from_position, overflow=overflow, buffer=buffer, where=self._where()
+            pattern,
+            callback=callback,
+            from_position=from_position,
+            overflow=overflow,
+            buffer=buffer,
+            where=self._where(),
         )
 
     def _where(self) -> Callable[[Event], bool] | None:

@@ -75,7 +75,7 @@ def event_of(view: Reading, entry: Entry, timeline: str) -> Event:
         correlation_id=id_text(entry.correlation),
         timeline=timeline,
         hash=entry.hash.hex(),
-        session=entry.session and id_text(entry.session),
+        session=id_text(entry.session) if entry.session else None,
         cause=entry.cause or None,
         actor=entry.actor,
         tags=tuple(message.get("tags", ())),

@@ -1,4 +1,6 @@
-"""How a room calls its hooks: before an operation (which they may change or refuse) and after it (which they observe)."""
+"""How a room calls its hooks: before an operation (which they may change or refuse) and after it (which they
+observe).
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ async def run_point(
             component=component,
             operation=operation,
             data=data,
-            session=context.session and id_text(context.session),
-            correlation_id=correlation and id_text(correlation),
+            session=id_text(context.session) if context.session else None,
+            correlation_id=id_text(correlation) if correlation else None,
             cause=context.cause or None,
         ),
         reload=reload,

@@ -1,8 +1,8 @@
 """Appending: a unit of work that writes entries, and through them the projections.
 
-What must stay true: seq grows by one; ``at`` never decreases; each hash chains to the one before; the entry and the rows
-it changes are one transaction; ids, times and randomness were drawn before the unit was submitted, so that a batch may
-run again with the same result.
+What must stay true: seq grows by one; ``at`` never decreases; each hash chains to the one before; the entry and the
+rows it changes are one transaction; ids, times and randomness were drawn before the unit was submitted, so that a
+batch may run again with the same result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ import msgspec
 from blake3 import blake3
 
 from llmspell.journal.codec import store_payload
-from llmspell.journal.kinds import CLOCK_JUMPED, CORRELATION_OPENED, Applied, ClockJumped, CorrelationOpened, Kind, Kinds
+from llmspell.journal.kinds import (
+    CLOCK_JUMPED,
+    CORRELATION_OPENED,
+    Applied,
+    ClockJumped,
+    CorrelationOpened,
+    Kind,
+    Kinds,
+)
 from llmspell.model.clock import Clock
 from llmspell.model.context import Context, Correlation, current
 from llmspell.model.entry import Entry, Head, entry_hash, payload_digest, subject_digest
@@ -88,7 +96,9 @@ class Writer:
         return found
 
     async def append(self, kind: Kind, payload: msgspec.Struct, scope: tuple[int, bytes], subject: str) -> int:
-        """Append an entry about ``subject`` (``state/KEY``, ``session``, …) of a scope and apply it. Returns its seq."""
+        """Append an entry about ``subject`` (``state/KEY``, ``session``, …) of a scope and apply it. Returns its
+        seq.
+        """
         origin = self.origin
         if self._used == 0 and (origin.jumped_s or origin.context.correlation is not None):
             await self._preface()
@@ -97,14 +107,15 @@ class Writer:
         id_, salt = self._draw()
         head = tx.head
         seq = head.seq + 1
-        at = origin.clock if origin.clock > head.at else head.at
+        at = max(origin.clock, head.at)
         self.at = at
         correlation = _correlation(context, origin.id)
         digest_of_subject = subject_digest(scope[1], subject)
         encoded = _encode(payload)
         codec, stored = store_payload(encoded)
         hash_ = entry_hash(
-            head.hash, seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session, correlation,
+            head.hash, seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session,
+            correlation,
             context.cause, context.actor, payload_digest(salt, encoded),
         )  # fmt: skip
         await tx.run(
@@ -118,7 +129,8 @@ class Writer:
             await kind.apply(tx, Applied(seq, at, origin.clock, id_, context.session, correlation, scope[0], payload))
         if self._journal.watched():
             tx.announce(
-                Entry(seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session, correlation,
+                Entry(seq, id_, at, origin.clock, kind.name, kind.version, digest_of_subject, context.session,
+                correlation,
                       context.cause, context.actor, encoded, hash_)
             )  # fmt: skip
         return seq
@@ -148,7 +160,7 @@ class Writer:
                 chain.append(opened)
             opened = opened.above
         for one in reversed(chain):
-            payload = CorrelationOpened(one.id.hex(), one.name, one.parent and one.parent.hex())
+            payload = CorrelationOpened(one.id.hex(), one.name, one.parent.hex() if one.parent else None)
             await self.append(CORRELATION_OPENED, payload, await self.scope("global"), f"correlation/{one.id.hex()}")
         self._used = 0
 
@@ -239,6 +251,3 @@ def _correlation(context: Context, own: bytes) -> bytes:
     if context.correlation is not None:
         return context.correlation.id
     return context.session_correlation or own
-
-
-

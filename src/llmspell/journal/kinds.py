@@ -1,7 +1,8 @@
 """The registry of entry kinds: the payload's type and the one function that carries it into the projections.
 
 ``apply`` is the only door into the projections. It is called in the same transaction that appends the entry, and again,
-with the same payload, whenever the projections are rebuilt; so it depends on nothing but the entry and the rows it finds.
+with the same payload, whenever the projections are rebuilt; so it depends on nothing but the entry and the rows it
+finds.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Kinds:
         """The kind by name. Raises NeedsMigration for one that only a newer llmspell knows."""
         kind = self._by_name.get(name)
         if kind is None or version > kind.version:
-            raise NeedsMigration(f"this store has entries of kind {name!r} version {version}, which this llmspell does not know")
+            raise NeedsMigration(
+                f"this store has entries of kind {name!r} version {version}, which this llmspell does not know"
+            )
         return kind
 
     def decode(self, name: str, payload: bytes) -> Any:

@@ -14,13 +14,15 @@ from llmspell.model.entry import Entry, entry_hash, payload_digest
 from llmspell.ports.database import Reading, Row
 
 COLUMNS = (
-    "seq, id, at, clock, kind, kind_version, subject, session, correlation, cause, actor, codec, salt, payload, digest, prev, hash"
+    "seq, id, at, clock, kind, kind_version, subject, session, correlation, cause, actor, codec, salt, payload, digest,"
+    " prev, hash"
 )
 
 
 def check_row(row: Row) -> Entry:
     """The entry of a row selected as ``COLUMNS``. Raises Corrupt naming the seq when its hash does not match. 3 µs."""
-    (seq, id_, at, clock, kind, kind_version, subject, session, correlation, cause, actor, codec, salt, payload, digest, prev,
+    (seq, id_, at, clock, kind, kind_version, subject, session, correlation, cause, actor, codec, salt, payload,
+     digest, prev,
      hash_) = row  # fmt: skip
     try:
         if payload is None:
@@ -44,7 +46,9 @@ def check_row(row: Row) -> Entry:
 
 def _corrupt(seq: int, why: str) -> Corrupt:
     return Corrupt(
-        f"entry {seq} is damaged: {why}", hint="run `llmspell verify` for the extent, and restore from a backup", seq=seq
+        f"entry {seq} is damaged: {why}",
+        hint="run `llmspell verify` for the extent, and restore from a backup",
+        seq=seq,
     )
 
 
@@ -58,8 +62,8 @@ def entry_at(view: Reading, seq: int) -> Entry | None:
 class EntryQuery:
     """Which entries to read. All given conditions hold together; times are nanoseconds, inclusive.
 
-    ``kinds`` are exact names; ``subject`` a digest; ``after`` and ``before`` seqs, exclusive. ``newest_first`` turns the
-    order around.
+    ``kinds`` are exact names; ``subject`` a digest; ``after`` and ``before`` seqs, exclusive. ``newest_first`` turns
+    the order around.
     """
 
     subject: bytes | None = None
@@ -159,7 +163,9 @@ def _bounds(view: Reading, query: EntryQuery) -> tuple[int, int]:
 
 
 def seq_at(view: Reading, at: int) -> int:
-    """The last seq whose time is not after ``at``; 0 when the journal begins later. A binary search, 20 probes a million."""
+    """The last seq whose time is not after ``at``; 0 when the journal begins later. A binary search, 20 probes a
+    million.
+    """
     row = view.one("SELECT seq FROM entry ORDER BY seq DESC LIMIT 1")
     low, high = 0, row[0] if row else 0
     while low < high:

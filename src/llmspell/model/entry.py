@@ -127,6 +127,4 @@ def entry_hash(
     """The hash of an entry in its place. Fields of variable length are last and separated, so no two headers agree."""
     numbers = _numbers(seq, at, clock, kind_version, cause)
     words = f"{kind}\0{actor}".encode()
-    return blake3(
-        b"".join((previous, numbers, id_, subject, session or NO_ID, correlation, digest, words))
-    ).digest()
+    return blake3(b"".join((previous, numbers, id_, subject, session or NO_ID, correlation, digest, words))).digest()

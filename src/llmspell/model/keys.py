@@ -14,9 +14,9 @@ _TRAVERSAL = ("..", "\\", "//")
 
 
 def check_key(key: str) -> str:
-    """The key in NFC. Raises InvalidInput whose message and ``details["rule"]`` name the rule that is broken.
+    r"""The key in NFC. Raises InvalidInput whose message and ``details["rule"]`` name the rule that is broken.
 
-    Rules: a str of 1 to 256 UTF-8 bytes after normalisation, no ``..``, ``\\`` or ``//``, no control characters,
+    Rules: a str of 1 to 256 UTF-8 bytes after normalisation, no ``..``, ``\`` or ``//``, no control characters,
     not beginning with ``__`` or ``$$``. 0.3 µs for an ordinary ASCII key.
     """
     if type(key) is not str:

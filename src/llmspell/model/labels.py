@@ -12,7 +12,9 @@ from llmspell.model.values import encode_value
 
 
 def check_label(text: str, what: str, *, chars_max: int = limits.NAME_CHARS_MAX, empty: bool = False) -> str:
-    """A one-line text in NFC. Raises InvalidInput (``invalid-name``) when empty, too long, or with control characters."""
+    """A one-line text in NFC. Raises InvalidInput (``invalid-name``) when empty, too long, or with control
+    characters.
+    """
     if type(text) is not str:
         raise InvalidInput(f"{what} is a str, not {type(text).__name__}", code="invalid-name")
     if not text.isascii():

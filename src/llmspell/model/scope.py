@@ -26,53 +26,53 @@ class Scope:
     ids: tuple[str, ...]
     name: str
 
-    @classmethod
-    def of(cls, kind: str, *ids: str) -> Scope:
+    @staticmethod
+    def of(kind: str, *ids: str) -> Scope:
         """The scope of this kind and ids. Raises InvalidInput (``invalid-scope``) on unknown kinds and bad ids."""
-        return _scope(cls, kind, ids)
+        return _scope(kind, ids)
 
-    @classmethod
-    def user(cls, user: str) -> Scope:
+    @staticmethod
+    def user(user: str) -> Scope:
         """State of one user."""
-        return _scope(cls, "user", (user,))
+        return _scope("user", (user,))
 
-    @classmethod
-    def session(cls, session_id: str) -> Scope:
+    @staticmethod
+    def session(session_id: str) -> Scope:
         """State of one session, by its id."""
-        return _scope(cls, "session", (session_id,))
+        return _scope("session", (session_id,))
 
-    @classmethod
-    def agent(cls, agent: str) -> Scope:
+    @staticmethod
+    def agent(agent: str) -> Scope:
         """State of one agent."""
-        return _scope(cls, "agent", (agent,))
+        return _scope("agent", (agent,))
 
-    @classmethod
-    def tool(cls, tool: str) -> Scope:
+    @staticmethod
+    def tool(tool: str) -> Scope:
         """State of one tool."""
-        return _scope(cls, "tool", (tool,))
+        return _scope("tool", (tool,))
 
-    @classmethod
-    def workflow(cls, workflow: str) -> Scope:
+    @staticmethod
+    def workflow(workflow: str) -> Scope:
         """State of one workflow."""
-        return _scope(cls, "workflow", (workflow,))
+        return _scope("workflow", (workflow,))
 
-    @classmethod
-    def step(cls, workflow: str, step: str) -> Scope:
+    @staticmethod
+    def step(workflow: str, step: str) -> Scope:
         """State of one step of a workflow."""
-        return _scope(cls, "step", (workflow, step))
+        return _scope("step", (workflow, step))
 
-    @classmethod
-    def hook(cls, hook: str) -> Scope:
+    @staticmethod
+    def hook(hook: str) -> Scope:
         """State that a hook keeps for itself."""
-        return _scope(cls, "hook", (hook,))
+        return _scope("hook", (hook,))
 
-    @classmethod
-    def custom(cls, name: str) -> Scope:
+    @staticmethod
+    def custom(name: str) -> Scope:
         """A scope of the caller's own making."""
-        return _scope(cls, "custom", (name,))
+        return _scope("custom", (name,))
 
-    @classmethod
-    def parse(cls, text: str) -> Scope:
+    @staticmethod
+    def parse(text: str) -> Scope:
         """The scope a person means by ``global``, ``agent:researcher`` or ``step:WORKFLOW:STEP``.
 
         Only the first colon splits (for ``step`` the first two), so ids may contain more of them. Text that begins
@@ -85,14 +85,14 @@ class Scope:
         if kind == "global" and not colon:
             return GLOBAL
         if not colon or kind not in _ARITY or kind == "global":
-            return cls.custom(text)
-        return _scope(cls, kind, tuple(rest.split(":", _ARITY[kind] - 1)))
+            return Scope.custom(text)
+        return _scope(kind, tuple(rest.split(":", _ARITY[kind] - 1)))
 
-    @classmethod
-    def from_name(cls, name: str) -> Scope:
+    @staticmethod
+    def from_name(name: str) -> Scope:
         """The scope whose ``name`` this is; the inverse of ``.name``."""
         kind, *parts = name.split(":")
-        return _scope(cls, kind, tuple(re.sub(r"%([0-9A-F]{2})", lambda m: chr(int(m[1], 16)), p) for p in parts))
+        return _scope(kind, tuple(re.sub(r"%([0-9A-F]{2})", lambda m: chr(int(m[1], 16)), p) for p in parts))
 
     @property
     def parent(self) -> Scope | None:
@@ -106,7 +106,7 @@ class Scope:
 
 
 @lru_cache(maxsize=4096)
-def _scope(cls: type[Scope], kind: str, ids: tuple[str, ...]) -> Scope:
+def _scope(kind: str, ids: tuple[str, ...]) -> Scope:
     if kind not in _ARITY:
         raise InvalidInput(f"no scope kind {kind!r}; there are {', '.join(_ARITY)}", code="invalid-scope")
     if len(ids) != _ARITY[kind]:
@@ -119,9 +119,11 @@ def _scope(cls: type[Scope], kind: str, ids: tuple[str, ...]) -> Scope:
         except UnicodeEncodeError:
             raise InvalidInput(f"an id of a {kind} scope holds a lone surrogate", code="invalid-scope") from None
         if size > limits.SCOPE_ID_BYTES_MAX:
-            raise InvalidInput(f"an id of a {kind} scope takes at most {limits.SCOPE_ID_BYTES_MAX} bytes", code="invalid-scope")
+            raise InvalidInput(
+                f"an id of a {kind} scope takes at most {limits.SCOPE_ID_BYTES_MAX} bytes", code="invalid-scope"
+            )
     name = ":".join((kind, *(_ESCAPED.sub(lambda m: f"%{ord(m[0]):02X}", one) for one in ids)))
-    return cls(kind, ids, name)
+    return Scope(kind, ids, name)
 
 
 GLOBAL = Scope("global", (), "global")

@@ -79,21 +79,30 @@ def _walk(value: Any, path: str, above: dict[int, str]) -> None:
         _check_text(value, path)
     elif kind is float:
         if value - value != 0.0:
-            raise InvalidInput(f"{path} is {value!r}: NaN and infinity are not JSON values", code="invalid-value", path=path)
+            raise InvalidInput(
+                f"{path} is {value!r}: NaN and infinity are not JSON values", code="invalid-value", path=path
+            )
     elif kind in (dict, list):
+        steps: Any = value.items() if kind is dict else enumerate(value)
         if id(value) in above:
             raise InvalidInput(
-                f"{path} contains itself: it is the same {kind.__name__} as {above[id(value)]}", code="value-cycle", path=path
+                f"{path} contains itself: it is the same {kind.__name__} as {above[id(value)]}",
+                code="value-cycle",
+                path=path,
             )
         if len(above) >= limits.VALUE_DEPTH_MAX:
             raise InvalidInput(
-                f"{path[:200]} is nested deeper than {limits.VALUE_DEPTH_MAX} levels", code="value-depth", path=path[:200]
+                f"{path[:200]} is nested deeper than {limits.VALUE_DEPTH_MAX} levels",
+                code="value-depth",
+                path=path[:200],
             )
         above[id(value)] = path
-        for step, item in value.items() if kind is dict else enumerate(value):
+        for step, item in steps:
             if kind is dict and type(step) is not str:
                 raise InvalidInput(
-                    f"{path} has the key {step!r} of type {type(step).__name__}; keys are str", code="invalid-value", path=path
+                    f"{path} has the key {step!r} of type {type(step).__name__}; keys are str",
+                    code="invalid-value",
+                    path=path,
                 )
             if kind is dict:
                 _check_text(step, path)
@@ -101,7 +110,8 @@ def _walk(value: Any, path: str, above: dict[int, str]) -> None:
         del above[id(value)]
     elif kind not in _PLAIN:
         raise InvalidInput(
-            f"{path} is a {kind.__module__}.{kind.__qualname__}; accepted are dict, list, str, int, float, bool and None",
+            f"{path} is a {kind.__module__}.{kind.__qualname__};"
+            " accepted are dict, list, str, int, float, bool and None",
             code="invalid-value",
             path=path,
         )
@@ -111,4 +121,6 @@ def _check_text(text: str, path: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"{path} holds a lone surrogate, which UTF-8 cannot carry", code="invalid-value", path=path) from None
+        raise InvalidInput(
+            f"{path} holds a lone surrogate, which UTF-8 cannot carry", code="invalid-value", path=path
+        ) from None

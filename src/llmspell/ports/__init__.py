@@ -1,0 +1,1 @@
+"""Small protocols that adapters implement; their docstrings are the contracts."""

@@ -10,7 +10,8 @@ Contract (each adapter passes ``llmspell.testing.conformance``):
   before it. A unit that raises never harms another one.
 - Check first, write after: a unit that raises before its first ``run`` costs nothing; one that raises later makes its
   whole batch run again.
-- ``announce`` puts something on the list that ``committed`` listeners get after COMMIT, in commit order. ``head`` is the
+- ``announce`` puts something on the list that ``committed`` listeners get after COMMIT, in commit order. ``head`` is
+the
   newest entry as this transaction sees it; both follow a rollback.
 - ``read`` runs a function over a consistent state that holds everything acknowledged before the call. It is not to
   take longer than 5 s.

@@ -1,0 +1,1 @@
+"""The sessions room: named stretches of work with a lifecycle."""

@@ -133,7 +133,8 @@ class SessionInfo:
 
 
 _FIELDS = (
-    "id", "name", "description", "status", "reason", "tags", "metadata", "config", "created_by", "parent", "correlation_id",
+    "id", "name", "description", "status", "reason", "tags", "metadata", "config", "created_by", "parent",
+    "correlation_id",
     "created_at", "updated_at", "started_at", "ended_at", "operation_count", "artifact_count", "artifact_bytes",
 )  # fmt: skip
 

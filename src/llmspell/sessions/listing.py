@@ -44,7 +44,9 @@ def select(
     """The query of a page with its arguments, the column it is ordered by, and the seq it is as of."""
     name = order_by.removeprefix("-") if type(order_by) is str else ""
     if name not in _ORDERS:
-        raise InvalidInput(f"order_by is one of {', '.join(_ORDERS)}, with - for newest first, not {order_by!r}", code="invalid-order")
+        raise InvalidInput(
+            f"order_by is one of {', '.join(_ORDERS)}, with - for newest first, not {order_by!r}", code="invalid-order"
+        )
     expression, column = _ORDERS[name]
     falling = order_by.startswith("-")
     direction, beyond = ("DESC", "<") if falling else ("ASC", ">")
@@ -52,7 +54,9 @@ def select(
     if cursor is None:
         row = view.one("SELECT max(seq) FROM entry")
         seq = (row[0] if row else 0) or 0
-        present = f"{_INFO} WHERE s.until_seq IS NULL{where} ORDER BY {expression} {direction}, s.id {direction} LIMIT ?"
+        present = (
+            f"{_INFO} WHERE s.until_seq IS NULL{where} ORDER BY {expression} {direction}, s.id {direction} LIMIT ?"
+        )
         return present, [*args, limit + 1], column, seq
     _, given_order, seq, edge, last_id = read_cursor(cursor, "sessions", 5)
     if given_order != order_by:

@@ -39,7 +39,8 @@ async def apply_created(tx: Transaction, entry: Applied) -> None:
     await tx.run(
         _INSERT,
         (id_bytes(new.id), entry.seq, new.name, new.description, "active", None, text(new.tags), text(new.metadata),
-         text(new.config), new.created_by, new.parent and id_bytes(new.parent), id_bytes(new.correlation), entry.at, entry.at,
+         text(new.config), new.created_by, new.parent and id_bytes(new.parent), id_bytes(new.correlation), entry.at,
+         entry.at,
          entry.at, None),
     )  # fmt: skip
 
@@ -47,9 +48,7 @@ async def apply_created(tx: Transaction, entry: Applied) -> None:
 async def apply_updated(tx: Transaction, entry: Applied) -> None:
     """New values of descriptive fields."""
     update: SessionUpdated = entry.payload
-    columns = {
-        name: text(value) if name in ("tags", "metadata") else value for name, value in update.changed.items()
-    }
+    columns = {name: text(value) if name in ("tags", "metadata") else value for name, value in update.changed.items()}
     await _reopen(tx, entry, id_bytes(update.id), columns)
 
 

@@ -79,7 +79,8 @@ class AsyncSessions:
         given = {"config": settings, "created_by": author, "parent": above}
         fields = await self._steps.before(outer, "create", session, fields, given)
         new = SessionCreated(
-            id_text(session), fields["name"], fields["description"], fields["tags"], fields["metadata"], settings, author,
+            id_text(session), fields["name"], fields["description"], fields["tags"], fields["metadata"], settings,
+            author,
             above, id_text(correlation),
         )  # fmt: skip
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
@@ -121,8 +122,9 @@ class AsyncSessions:
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly).
 
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page ended,
-        among the sessions as they were when the first page was read: nothing is missed or repeated while they change.
+        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
+        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
+        change.
         """
         wanted = SessionFilter(
             status=None if status is None else check_status(status),
@@ -135,7 +137,9 @@ class AsyncSessions:
         return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
 
     async def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound, Vetoed."""
+        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
+        Vetoed.
+        """
         session = await self._resolve(session_id)
         info = await self._steps.info(session)
         context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))

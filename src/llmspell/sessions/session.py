@@ -83,14 +83,16 @@ class AsyncSession:
         return self.info
 
     async def save(self) -> SessionInfo:
-        """Write a ``session.saved`` entry with the hash of the session's state, and make everything acknowledged so far,
-        at whatever durability, safe on disk before returning.
+        """Write a ``session.saved`` entry with the hash of the session's state, and make everything acknowledged so
+        far, at whatever durability, safe on disk before returning.
         """
         self.info = await self._steps.save(self)
         return self.info
 
     async def checkpoint(self, label: str) -> int:
-        """Mark this moment by a label that the session has not used yet; returns the entry's seq. Raises AlreadyExists."""
+        """Mark this moment by a label that the session has not used yet; returns the entry's seq. Raises
+        AlreadyExists.
+        """
         return await self._steps.checkpoint(self, label)
 
     async def checkpoints(self) -> list[Checkpoint]:
@@ -119,7 +121,9 @@ class AsyncSession:
         given = {"name": name, "description": description, "tags": tags, "metadata": metadata and dict(metadata)}
         if metadata is not None:
             given["metadata"] = dict(metadata)
-        self.info = await self._steps.update(self, {field: value for field, value in given.items() if value is not None})
+        self.info = await self._steps.update(
+            self, {field: value for field, value in given.items() if value is not None}
+        )
         return self.info
 
     async def refresh(self) -> SessionInfo:
@@ -128,7 +132,13 @@ class AsyncSession:
         return self.info
 
     async def timeline(
-        self, *, kinds: Iterable[str] = (), since: Any = None, until: Any = None, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        since: Any = None,
+        until: Any = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[Entry]:
         """What happened in this session, in order. See ``AsyncStore.timeline``."""
         page: Page[Entry] = await self.read_timeline(kinds=kinds, since=since, until=until, limit=limit, cursor=cursor)

@@ -60,7 +60,9 @@ async def require(writer: Writer, session: bytes, what: str = "session") -> tupl
 
 def missing(session: bytes, what: str = "session") -> NotFound:
     """The error for a session that is not there."""
-    return NotFound(f"{what} {id_text(session)} does not exist", code="session-not-found", hint="`llmspell session list` shows all")
+    return NotFound(
+        f"{what} {id_text(session)} does not exist", code="session-not-found", hint="`llmspell session list` shows all"
+    )
 
 
 async def update(writer: Writer, session: bytes, changed: dict[str, Any]) -> int:
@@ -84,7 +86,9 @@ async def unarchive(writer: Writer, session: bytes) -> int:
     row = await require(writer, session)
     if row[2] != "archived":
         raise Conflict(
-            f"session {id_text(session)} is {row[2]}, not archived", code="illegal-transition", **{"from": row[2], "to": "unarchived"}
+            f"session {id_text(session)} is {row[2]}, not archived",
+            code="illegal-transition",
+            **{"from": row[2], "to": "unarchived"},
         )
     scope = await writer.scope(scope_of(session))
     stored = await writer.one(
@@ -152,7 +156,9 @@ async def delete(writer: Writer, session: bytes, removers: tuple[Remove, ...]) -
     await require(writer, session)
     for remove in removers:
         await remove(writer, session)
-    return await writer.append(DELETED, SessionDeleted(id_text(session)), await writer.scope(scope_of(session)), "session")
+    return await writer.append(
+        DELETED, SessionDeleted(id_text(session)), await writer.scope(scope_of(session)), "session"
+    )
 
 
 async def state_hash(writer: Writer, session: bytes) -> str:

@@ -1,0 +1,1 @@
+"""The state room: JSON values by key in the scope of an owner, with versions."""

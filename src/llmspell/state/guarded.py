@@ -56,7 +56,7 @@ class Guarded:
             required = decided.seen if if_version is None else if_version
             try:
                 version = await self._write(
-                    lambda writer, d=decided, r=raw, v=required: set_key(writer, self._scope, d.key, r, v, expires_at)  # type: ignore[misc]
+                    lambda writer, d=decided, r=raw, v=required: set_key(writer, self._scope, d.key, r, v, expires_at)
                 )
             except Conflict:
                 if if_version is not None:
@@ -72,7 +72,9 @@ class Guarded:
             decided = [await self._decide(key, value) for key, value in values.items()]
             raws = [msgspec.Raw(encode_value(one.value)) for one in decided]
 
-            async def unit(writer: Writer, decided: list[_Decided] = decided, raws: list[msgspec.Raw] = raws) -> list[int]:
+            async def unit(
+                writer: Writer, decided: list[_Decided] = decided, raws: list[msgspec.Raw] = raws
+            ) -> list[int]:
                 pairs = zip(decided, raws, strict=True)
                 return [await set_key(writer, self._scope, one.key, raw, one.seen, expires_at) for one, raw in pairs]
 
@@ -95,7 +97,7 @@ class Guarded:
             await run_point(self._hooks, self._context, "before_state_delete", "state", "delete", data)
             required = seen if if_version is None else if_version
             try:
-                gone = await self._write(lambda writer, v=required: delete_key(writer, self._scope, key, v))  # type: ignore[misc]
+                gone = await self._write(lambda writer, v=required: delete_key(writer, self._scope, key, v))
             except Conflict:
                 if if_version is not None:
                     raise
@@ -134,9 +136,7 @@ class Guarded:
             return self._data("set", name, value, None if found is None else found.value, seen[name])
 
         first = await about(None)
-        outcome = await run_point(
-            self._hooks, self._context, "before_state_set", "state", "set", first, reload=about
-        )
+        outcome = await run_point(self._hooks, self._context, "before_state_set", "state", "set", first, reload=about)
         data = first if outcome is None else outcome.data
         return _Decided(data["key"], data["value"], data.get("old_value"), seen[data["key"]])
 
@@ -155,7 +155,8 @@ class Guarded:
 
     def _data(self, operation: str, key: str, value: Any, old: Any, version: int) -> dict[str, Any]:
         return {
-            "scope": self._scope, "key": key, "value": value, "old_value": old, "operation": operation, "version": version,
+            "scope": self._scope, "key": key, "value": value, "old_value": old, "operation": operation,
+            "version": version,
         }  # fmt: skip
 
     def _moving(self, key: str) -> Conflict:

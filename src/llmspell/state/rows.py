@@ -45,16 +45,20 @@ def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> State
     else:
         entry = entry_at(view, seq)
         if entry is None or entry.payload is None:
-            raise Corrupt(f"the value of state key {key!r} should stand in entry {seq}, which has none", key=key, seq=seq)
+            raise Corrupt(
+                f"the value of state key {key!r} should stand in entry {seq}, which has none", key=key, seq=seq
+            )
         decoded = entry.data["value"]
-    return StateEntry(key, decoded, version, seq, to_datetime(at), None if expires_at is None else to_datetime(expires_at))
+    return StateEntry(
+        key, decoded, version, seq, to_datetime(at), None if expires_at is None else to_datetime(expires_at)
+    )
 
 
 def _matches(key: str, row: Row) -> bool:
     version, seq, at, expires_at, deleted, value, sum_ = row
     try:
         raw = None if value is None else value.encode()
-        return check_sum(key, version, seq, at, expires_at, deleted, raw) == sum_
+        return bool(check_sum(key, version, seq, at, expires_at, deleted, raw) == sum_)
     except (TypeError, AttributeError, error):
         return False  # A field does not even have its type.
 
@@ -79,7 +83,7 @@ def change_of(entry: Entry) -> StateChange:
         version=data.get("version", 0),
         seq=entry.seq,
         time=to_datetime(entry.at),
-        session=entry.session and id_text(entry.session),
+        session=id_text(entry.session) if entry.session else None,
         correlation_id=id_text(entry.correlation),
     )
 

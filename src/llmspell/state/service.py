@@ -1,8 +1,8 @@
 """State: JSON values by key, in the scope of an owner, with versions.
 
 Every change is an entry. A write is a check (version, expiry) and an append in one unit; a read is one indexed row, and
-for values over 1 KiB the entry it points to. There is no value cache: a point read costs a few microseconds and is never
-stale, whichever process wrote last.
+for values over 1 KiB the entry it points to. There is no value cache: a point read costs a few microseconds and is
+never stale, whichever process wrote last.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class AsyncState:
     # -- one key -----------------------------------------------------------------------------------------------------
 
     async def get(self, key: str, default: Any = None) -> Any:
-        """The value of ``key``, or ``default`` when there is none (or its time to live has run out). One indexed read."""
+        """The value of ``key``, or ``default`` when there is none (or its time to live has run out). One indexed
+        read.
+        """
         found = await self._visible(check_key(key))
         if "before_state_get" in self._armed or "after_state_get" in self._armed:
             return await read_guarded(self._hooks, self._acting.context(), self._name, key, found, default)
@@ -90,7 +92,9 @@ class AsyncState:
         context = self._acting.context()
         if "before_state_delete" in self._armed or "after_state_delete" in self._armed:
             return await self._guard(context).delete(key, if_version)
-        return await self._journal.write(lambda writer: delete_key(writer, self._name, key, if_version), context=context)
+        return await self._journal.write(
+            lambda writer: delete_key(writer, self._name, key, if_version), context=context
+        )
 
     async def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
         """Read, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns the new value.
@@ -144,7 +148,9 @@ class AsyncState:
     async def set_many(self, values: Mapping[str, Any], *, ttl_s: float | None = None) -> dict[str, int]:
         """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys."""
         if len(values) > limits.BATCH_KEYS_MAX:
-            raise LimitExceeded(f"{len(values):,} keys at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-keys")
+            raise LimitExceeded(
+                f"{len(values):,} keys at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-keys"
+            )
         checked = {check_key(key): value for key, value in values.items()}
         raws = {key: msgspec.Raw(encode_value(value)) for key, value in checked.items()}
         expires_at = self._expiry(ttl_s)

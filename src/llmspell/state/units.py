@@ -75,7 +75,9 @@ async def expire_keys(writer: Writer, limit: int) -> int:
     """Write ``state.expired`` for keys whose time to live has run out; returns how many."""
     rows = await writer.all(_EXPIRED, (writer.origin.clock, limit))
     for name, key, version, seq in rows:
-        await writer.append(EXPIRED, StateExpired(name, key, version + 1, seq), await writer.scope(name), f"state/{key}")
+        await writer.append(
+            EXPIRED, StateExpired(name, key, version + 1, seq), await writer.scope(name), f"state/{key}"
+        )
     return len(rows)
 
 
@@ -91,4 +93,6 @@ def _require(writer: Writer, key: str, found: tuple[int, int | None, int] | None
         version = found[0]
     if version != wanted:
         has = f"version {version}" if version else "no value"
-        raise Conflict(f"{key!r} has {has}, not version {wanted}" if wanted else f"{key!r} has {has}", key=key, version=version)
+        raise Conflict(
+            f"{key!r} has {has}, not version {wanted}" if wanted else f"{key!r} has {has}", key=key, version=version
+        )

@@ -35,8 +35,8 @@ class EventsByHand:
         overflow: Overflow | str = Overflow.DROP_OLDEST,
         buffer: int = BUFFER_EVENTS_DEFAULT,
     ) -> SyncSubscription:
-        """Receive the events whose type ``pattern`` means, in the order of the journal; of this session only, if this is
-        a session's room. See ``events.dispatcher.Dispatcher.subscribe`` for positions, overflow and callbacks.
+        """Receive the events whose type ``pattern`` means, in the order of the journal; of this session only, if this
+        is a session's room. See ``events.dispatcher.Dispatcher.subscribe`` for positions, overflow and callbacks.
         """
         return self._events.subscribe_blocking(
             pattern, callback, from_position=from_position, overflow=overflow, buffer=buffer
@@ -90,5 +90,3 @@ class StoreByHand:
 
     def __exit__(self, *exc: object) -> None:
         drive(self._store.close())
-
-

@@ -37,6 +37,8 @@ def open(
     place, _ = locate(path)
     source = ids or SystemIds()
     files = open_store(place, source, create=create, read_only=read_only, durability=durability)
-    store = AsyncStore(files, BlockingDatabase(files.engine), clock or SystemClock(), source, BlockingCaller(), Inline())
+    store = AsyncStore(
+        files, BlockingDatabase(files.engine), clock or SystemClock(), source, BlockingCaller(), Inline()
+    )
     drive(store.start())
     return Store(store)
