@@ -45,6 +45,13 @@ def test_an_extra_is_declared_for_the_package_but_not_for_the_tests(tree):
     assert tree.findings(dependencies) == [("tests/test_web.py", 1, dependencies.RULE)]
 
 
+def test_a_script_of_a_test_imports_what_lies_beside_it(tree):
+    tree.plant("tests/crash/worker.py", "import worker_parts")
+    assert len(tree.findings(dependencies)) == 1
+    tree.plant("tests/crash/worker_parts.py", "")
+    assert tree.findings(dependencies) == []
+
+
 def test_a_module_loaded_by_its_name_is_used(tree):
     tree.plant("pyproject.toml", PROJECT.replace('"uuid-utils>=1"', '"uuid-utils>=1", "lupa>=2.8"'))
     tree.plant("src/llmspell/script/lua/runtime.py", 'MODULES = {"5.4": "lupa.lua54"}')

@@ -5,10 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tools.checks import apply_door, dependencies, docstrings, drivers, injected, raw_files, size, skips, words
+from tools.checks import (
+    apply_door,
+    dependencies,
+    docstrings,
+    drivers,
+    front_door,
+    injected,
+    raw_files,
+    size,
+    skips,
+    words,
+)
 from tools.checks.tree import Finding, Tree
 
-CHECKS = (apply_door, dependencies, docstrings, drivers, injected, raw_files, size, skips, words)
+CHECKS = (apply_door, dependencies, docstrings, drivers, front_door, injected, raw_files, size, skips, words)
 
 
 def findings(root: Path) -> list[Finding]:

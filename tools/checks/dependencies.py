@@ -11,6 +11,7 @@ import ast
 import re
 import sys
 import tomllib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tools.checks.names import imported_modules
@@ -44,10 +45,12 @@ def check(tree: Tree) -> Iterator[Finding]:
 
 def _undeclared(tree: Tree, folder: str, declared: set[str]) -> Generator[Finding, None, set[str]]:
     used: set[str] = set()
+    # Scripts that a test starts import what lies beside them.
+    neighbours = {PurePosixPath(source.name).stem for source in tree.python(folder)} if folder == "tests" else set()
     for source in tree.python(folder):
         used |= _named(source) & declared
         for node, module in imported_modules(source.tree):
-            if module.partition(".")[0] in STANDARD | OURS:
+            if module.partition(".")[0] in STANDARD | OURS | neighbours:
                 continue
             found = _candidates(node, module) & declared
             used |= found
