@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import llmspell
-from tests.crash import sweep, worker_content
+from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
@@ -83,7 +83,7 @@ DONE = {
     "state": done_states,
     "session": done_sessions,
     "small": done_versions("small.txt", lambda n: f"small {n}".encode()),
-    "large": done_versions("large.bin", worker_content.content),
+    "large": done_versions("large.bin", worker.content),
     "delete": done_deletes,
 }
 

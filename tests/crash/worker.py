@@ -11,9 +11,15 @@ import os
 import sys
 import threading
 
-from worker_content import content
-
 import llmspell
+
+BIG = bytes(range(256)) * 1200
+"""300 KB that go to the content file as chunks."""
+
+
+def content(number):
+    """The n-th large artifact: each differs from the others by its first bytes."""
+    return b"%d" % number + BIG
 
 
 def say(text):
@@ -81,4 +87,5 @@ def main(face, operation, folder, durability):
     {"sync": Blocking, "async": Looped}[face](folder, durability).run(operation)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
