@@ -89,9 +89,21 @@ def test_garbage_is_no_use_of_memory(make_host):
     )
 
 
+def test_source_that_needs_too_much_memory_to_compile_is_a_memory_limit(make_host):
+    host = make_host({}, limits=Limits(memory_bytes=4 << 20))
+    assert host.error("return {" + "{}," * 400_000 + "}").code == "memory-limit"
+
+
+def test_short_coroutines_count_against_the_instructions(make_host):
+    source = "while true do local w = coroutine.wrap(function() for i = 1, 300 do end end) w() end"
+    host = make_host({}, limits=Limits(instructions=1_000_000, slice_s=60))
+    assert host.error(source).code == "instruction-limit"
+
+
 def test_limits_out_of_range_are_refused(make_host):
     for bad in (
-        Limits(memory_bytes=1000), Limits(instructions=0), Limits(slice_s=0), Limits(call_depth=0),
+        Limits(memory_bytes=1000), Limits(memory_bytes=1 << 40), Limits(instructions=0), Limits(instructions=1 << 70),
+        Limits(slice_s=0), Limits(slice_s=float("nan")), Limits(call_depth=0), Limits(call_depth=1 << 40),
     ):  # fmt: skip
         with pytest.raises(InvalidInput):
             make_host({}, limits=bad)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.script.attacks import ATTACKS, Stopped
+from tests.script.attack_ends import Stopped
+from tests.script.attacks import ATTACKS
 
 DEADLINE_S = 30
 PEAK_MIB = 400

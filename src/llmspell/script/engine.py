@@ -218,7 +218,7 @@ class Engine(Protocol):
         """Run a callback in a run of its own, also while other runs wait for the host."""
         ...
 
-    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:  # noqa: FBT001  reads as it is said
+    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:
         """Answer an open host call: with its value, or (``ok`` false) with an error ``{"code", "message", …}``."""
         ...
 

@@ -28,6 +28,7 @@ from llmspell.script.lua import conversion
 from llmspell.script.lua.runtime import LuaRuntime, describe
 
 _WAITS, _RETURNED, _STOPPED, _FAILED, _SYNTAX = 1, 2, 3, 4, 5
+_NO_MEMORY: Final = b"not enough memory"
 DEFAULT_VERSION: Final = "5.5"
 FALLBACK_VERSION: Final = "5.4"
 CHUNK_NAME_MAX: Final = 1000
@@ -86,7 +87,7 @@ class LuaEngine:
         _require_callback(self._runtime, callback_id)
         return self._enter(self._runtime, None, self._runtime.call, callback_id, packed)
 
-    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:  # noqa: FBT001  the port's shape
+    def settle(self, call_id: int, ok: bool, value: Any = None) -> list[EngineEvent]:
         """Answer an open call. An error is a dict with ``code`` and ``message`` (text) and any further data."""
         self._require_open()
         run_id = self._open.get(call_id)
@@ -179,6 +180,8 @@ class LuaEngine:
             return Done(first, ok=True, value=values[0] if values else None, values=values)
         if shape == _STOPPED:
             return self._stopped(first, *map(conversion.text, result[2:5]))
+        if shape == _SYNTAX and result[2] == _NO_MEMORY:
+            return self._stopped(first, CODE_MEMORY_LIMIT, "compiling the script used up its memory", "")
         if shape == _SYNTAX:
             return Done(first, ok=False, error=_syntax_error(conversion.text(result[2])))
         return Done(first, ok=False, error=_script_error(conversion.unpack(result[2])))

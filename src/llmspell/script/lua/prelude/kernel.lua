@@ -30,6 +30,7 @@ local clock, wall, gc, find, gsub, setmetatable = os.clock, os.time, collectgarb
 local STEP, FINE = 1000, 50      -- instructions between two hook calls, usual and while single instructions are slow
 local SLOW_S = 0.02              -- a step that took longer than this makes the next steps fine
 local OVERFLOW_COST = 20000      -- instructions charged for a caught stack overflow, which copies megabytes
+local COROUTINE_COST = 200       -- and for a coroutine: the hook counts in each one apart and misses short ones
 local HOST = {}
 local STOP = setmetatable({}, {__tostring = function() return 'stopped' end, __metatable = false})
 local weak_keys = {__mode = 'k'}
@@ -145,6 +146,7 @@ local function count(instructions)
     stop('instruction-limit', 'the run executed more than ' .. instruction_limit .. ' instructions')
   end
 end
+K.charge = count
 local function step(instructions)
   if run.stopped then return stop_again() end
   count(instructions)
@@ -228,6 +230,10 @@ local function create(f)
   sethook(co, hook, '', STEP)
   return co
 end
+local function create_counted(f)
+  count(COROUTINE_COST)
+  return create(f)
+end
 
 local function unreachable(name)
   return failure('not-yieldable', 'host function ' .. name .. ' was called where a script cannot wait for the host '
@@ -269,10 +275,10 @@ local function require_thread(co, name)
   end
 end
 K.coroutine = {
-  create = create,
+  create = create_counted,
   resume = function(co, ...) require_thread(co, 'resume') return resume(co, ...) end,
   wrap = function(f)
-    local co = create(f)
+    local co = create_counted(f)
     return function(...) return iterated(co, resume(co, ...)) end
   end,
   yield = function(...)

@@ -11,6 +11,7 @@ local metatable, setmetatable, tostring = raw.debug.getmetatable, setmetatable, 
 local ARRAY, OBJECT, null, frozen = K.ARRAY, K.OBJECT, K.null, K.frozen
 local DEPTH_MAX, NODES_MAX = K.depth_max, K.nodes_max
 local CALLBACK = 1               -- extension type of a callback id
+local BYTES_PER_INSTRUCTION = 100   -- what long values cost of the instruction budget
 
 -- Callbacks ---------------------------------------------------------------------------------------------------------
 local functions, ids, arrivals, last_callback = {}, {}, {}, 0
@@ -186,8 +187,11 @@ function put(v)
 end
 local function take()
   local packed = concat(out, '', 1, used)
-  if #packed > 4096 then fresh() end
-  if nodes > 500 then K.tick() end
+  if #packed > 4096 then
+    fresh()
+    K.charge(#packed // BYTES_PER_INSTRUCTION)
+    K.tick()
+  end
   clean = true
   return packed
 end
