@@ -52,6 +52,7 @@ checks: ## the project's own rules (tools/checks)
 generated: ## generated files and the lock are current
 	$(PYTHON) tools/lock.py --check
 	if [ -f tools/make_sync.py ]; then $(PYTHON) tools/make_sync.py --check; fi
+	$(PYTHON) tools/make_docs.py --check
 
 snippets: ## every snippet of the documents runs
 	$(PYTHON) -m tools.snippets

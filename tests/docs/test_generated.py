@@ -1,0 +1,81 @@
+"""The pages that are written from the code are what the code says."""
+
+import pytest
+
+import llmspell
+from llmspell import Scope
+from tools.make_docs import MARKED, TRIGGERED, Codes, raised_codes, wanted
+
+pytestmark = pytest.mark.docs
+
+
+def test_every_generated_page_and_table_is_current():
+    stale = [path.name for path, text in wanted().items() if path.read_text("utf-8") != text]
+    assert not stale, "run python tools/make_docs.py"
+
+
+def test_a_table_in_a_page_by_hand_is_found_stale():
+    page = "before\n<!-- generated: hook_results -->\nold\n<!-- end -->\nafter"
+    assert [found[2] for found in MARKED.finditer(page)] == ["hook_results"]
+    assert "old" not in MARKED.sub(lambda found: found[1] + found[3], page)
+
+
+def test_codes_are_found_by_keyword_in_tables_and_through_functions():
+    import ast
+
+    source = (
+        'A = "by-constant"\n'
+        'raise NotFound("x", code="by-keyword")\n'
+        'ROW = (StorageFailed, A, "found", "do")\n'
+        'def refuse(what, code="by-default"):\n    raise InvalidInput(what, code=code)\n'
+        'refuse("x", "by-position")\n'
+    )
+    assert set(Codes(ast.parse(source)).found()) == {
+        ("by-constant", "StorageFailed"),
+        ("by-keyword", "NotFound"),
+        ("by-default", "InvalidInput"),
+        ("by-position", "InvalidInput"),
+    }
+
+
+@pytest.mark.parametrize("code", ["invalid-key", "disk-full", "invalid-event-type", "read-only-after-failure"])
+def test_the_page_of_errors_knows_codes_made_in_every_way(code):
+    assert code in {one for one, _ in raised_codes()}
+
+
+def test_the_points_called_triggered_are_those_that_fire(tmp_path):
+    fired = set()
+    with llmspell.open(tmp_path / "store") as store:
+        for point in {*TRIGGERED, "state_conflict", "system_shutdown", "event_handler_error", "after_backup_create"}:
+            store.hooks.register(point, lambda context: fired.add(context.point))
+        _do_everything(store)
+    assert fired == TRIGGERED
+
+
+def _do_everything(store):
+    state, other = store.state, store.state_of(Scope.custom("other"))
+    state.set("a", 1)
+    state.get("a")
+    state.copy_to(Scope.custom("other"))
+    other.move_to(Scope.custom("third"))
+    state.delete("a")
+    state.clear()
+    session = store.sessions.create("one")
+    session.update(name="two")
+    session.suspend()
+    session.resume()
+    session.checkpoint("here")
+    session.restore("here")
+    session.save()
+    session.artifacts.put("a.txt", "text")
+    session.artifacts.get("a.txt")
+    session.artifacts.update("a.txt", tags=["t"])
+    session.artifacts.delete("a.txt")
+    session.events.publish("data.ready")
+    session.fail("for a test")
+    session.resume()
+    session.complete()
+    session.archive()
+    session.unarchive()
+    store.sessions.open(session.id)
+    store.sessions.delete(session.id)
