@@ -104,6 +104,20 @@ def test_parallel_async_hooks_really_run_at_the_same_time(face):
     assert [report.verdict for report in outcome.reports] == ["continue"] * 3, hooks.failures()
 
 
+def test_on_the_blocking_face_what_runs_elsewhere_is_begun_before_what_runs_here(blocking_face):
+    hooks = blocking_face.hooks()
+    begun, in_time = threading.Event(), []
+
+    async def elsewhere(_):
+        begun.set()
+
+    hooks.register(SET, lambda _: in_time.append(begun.wait(30)))
+    hooks.register(SET, elsewhere)
+    hooks.compose(SET, "parallel")
+    blocking_face.ask(hooks)
+    assert in_time == [True]
+
+
 def test_each_parallel_hook_is_charged_its_own_time(face):
     now, reads = [0], []
 
