@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, ScriptFailed
 from llmspell.script.engine import HostCall, Limits
 
 SMALL = Limits(memory_bytes=8 << 20, instructions=300_000, slice_s=0.2, call_depth=2_000)
@@ -135,3 +135,29 @@ def test_cycle_of_runtimes_keeps_memory_flat(make_host):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     cycle(150)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8192
+
+
+def test_callback_of_an_ended_runtime_fails_with_the_same_code(make_host):
+    host = make_host({"keep": lambda f: None}, limits=SMALL)
+    host.value("Host.keep(function() return 1 end)")
+    (waiting,) = host.engine.start("Host.keep(print)", "a.lua")
+    host.error("return string.rep('x', 1e9)")
+    assert host.call(1).error.code == "memory-limit"
+    host.engine.release(1)
+    (stopped,) = host.engine.stop(waiting.strand, "cancelled", "no use any more")
+    assert stopped.error.code == "cancelled"
+
+
+def test_failure_of_the_engine_itself_is_told_and_ends_the_runtime(make_host, monkeypatch):
+    engine = make_host({"f": None}).engine
+    (waiting,) = engine.start("Host.f()", "a.lua")
+    runtime = engine._runtime
+
+    def broken(*_):
+        raise runtime.failure("kernel defect")
+
+    monkeypatch.setattr(runtime, "settle", broken)
+    with pytest.raises(ScriptFailed) as caught:
+        engine.settle(waiting.call_id, True)
+    assert caught.value.code == "engine-failed"
+    assert not engine.start("return 1", "a.lua")[0].ok

@@ -25,7 +25,7 @@ def kernel(version):
     if version not in _kernels:
         lua = load_library(version).LuaRuntime(encoding=None)
         sources = prelude_sources()
-        table = lua.execute(BOOT, sources[0], sources[1], sources[3])
+        table = lua.execute(BOOT, *sources[:3], sources[4])
         native = lua.eval(b"string.find")
         _kernels[version] = (lua, table, native, lua.eval(b"function(...) " + CALL + b" end"))
     return _kernels[version]

@@ -160,7 +160,7 @@ class LuaEngine:
         except MemoryError:
             return self._die(run_id, runtime.memory_message)
         except runtime.failure as exc:
-            self._die(run_id, f"the Lua engine failed: {exc}")
+            self._bury(ScriptError(code="engine-failed", message=f"the Lua engine failed: {exc}", origin="limit"))
             raise ScriptFailed(f"the Lua engine itself failed: {exc}", code="engine-failed") from exc
         return [self._event(result)]
 

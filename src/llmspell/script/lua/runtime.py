@@ -23,7 +23,7 @@ from llmspell.script.lua import conversion
 MODULES: Final = {"5.5": "lupa.lua55", "5.4": "lupa.lua54"}
 """Language version to module, the default first."""
 PRELUDE_FILES: Final = (
-    "kernel", "values", "wire", "pattern", "text", "tables", "clock", "json", "denied", "environment",
+    "errors", "kernel", "values", "wire", "pattern", "text", "tables", "clock", "json", "denied", "environment",
 )  # fmt: skip
 MEMORY_BYTES_MIN: Final = 2 << 20
 MEMORY_BYTES_MAX: Final = 2 << 30

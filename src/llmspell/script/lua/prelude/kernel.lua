@@ -1,4 +1,4 @@
--- Kernel: limits, protected calls, coroutines and the host call. Every other prelude file stands on this one.
+-- Kernel: limits, protected calls, coroutines and the host call. The files after it stand on it.
 --
 -- What must stay true:
 --  * Scripts run only inside coroutines made by `create`, so that each carries the count hook.
@@ -10,22 +10,14 @@
 local K = ...
 local instruction_limit, slice_s, depth_limit, memory_kib = K.instruction_limit, K.slice_s, K.depth_limit, K.memory_kib
 
-local raw = {}
-for name, value in pairs(_G) do raw[name] = value end
-for _, library in ipairs{'string', 'table', 'math', 'utf8', 'coroutine', 'os', 'debug'} do
-  local copy = {}
-  for name, value in pairs(_G[library]) do copy[name] = value end
-  raw[library] = copy
-end
-K.raw = raw
-
-local error, type, rawequal, select, rawget = error, type, rawequal, select, rawget
+local raw, failure, adopt, clean, refine, blame = K.raw, K.failure, K.adopt, K.clean, K.refine, K.blame
+local error, type, rawequal, select = error, type, rawequal, select
 local raw_pcall, raw_xpcall, raw_traceback, sethook, getinfo =
   pcall, xpcall, debug.traceback, debug.sethook, debug.getinfo
 local raw_create, raw_resume, raw_yield, raw_close, raw_status =
   coroutine.create, coroutine.resume, coroutine.yield, coroutine.close, coroutine.status
 local running, yieldable = coroutine.running, coroutine.isyieldable
-local clock, wall, gc, find, gsub, setmetatable = os.clock, os.time, collectgarbage, string.find, string.gsub, setmetatable
+local clock, wall, gc, find, setmetatable = os.clock, os.time, collectgarbage, string.find, setmetatable
 
 local STEP, FINE = 1000, 50      -- instructions between two hook calls, usual and while single instructions are slow
 local SLOW_S = 0.02              -- a step that took longer than this makes the next steps fine
@@ -35,87 +27,18 @@ local HOST = {}
 local STOP = setmetatable({}, {__tostring = function() return 'stopped' end, __metatable = false})
 local weak_keys = {__mode = 'k'}
 
+local run                        -- the current run, or nil
 local totals = {instructions = 0, calls = 0, runs = 0}
 local slice_cpu, slice_wall, last_cpu
 local awaiting = setmetatable({}, weak_keys)   -- coroutines that wait for a host answer
 local roots = setmetatable({}, weak_keys)      -- outermost coroutine of each run
 K.totals = totals
 
--- Errors ------------------------------------------------------------------------------------------------------------
-local issued = setmetatable({}, weak_keys)     -- error table made here -> call id it answers, or false
-local Failure = {__name = 'error', __metatable = false}
-local function failure_text(e)
-  return K.tostring(rawget(e, 'code')) .. ': ' .. K.tostring(rawget(e, 'message'))
-end
-Failure.__tostring = failure_text
-Failure.__concat = function(a, b) return K.tostring(a) .. K.tostring(b) end
--- Scripts search messages with e:match(…) and e:find(…) whether they caught a text or a table.
-Failure.__index = function(_, key)
-  local f = K.text_functions and K.text_functions[key]
-  return f and function(self, ...) return f(K.tostring(self), ...) end
-end
-local function failure(code, message, call_id)
-  local e = setmetatable({code = code, message = message}, Failure)
-  issued[e] = call_id or false
-  return e
-end
-local function adopt(e, call_id) issued[e] = call_id; return setmetatable(e, Failure) end
-local function fail(code, message) error(failure(code, message), 0) end
-K.failure, K.fail, K.adopt, K.issued = failure, fail, adopt, issued
--- Places. A text raised by native code that prelude code called has no place, one raised by the virtual machine in
--- prelude code has a useless one ("?:?: "), and both call the function '?'. They get the script's line and the name
--- the script called, as if the native function had been called directly. `thread` nil: the frames above the caller.
-local blamed                     -- the last text that was given its place when raised
-local function info(thread, level, what)
-  if thread then return getinfo(thread, level, what) end
-  return (getinfo(level + 1, what))
-end
-local function of_script(where) return where.currentline > 0 and where.short_src ~= '(llmspell)' end
--- `level` counts as getinfo would in this function (in `thread`: from its top).
-local function place(message, thread, level)
-  for i = level, level + 20 do
-    local where = info(thread, i, 'Sl')
-    if not where or i > level and where.what == 'C' then break end   -- called by native code: it has no line
-    if of_script(where) then
-      local name = i > level and info(thread, i - 1, 'n').name
-      if name then message = gsub(message, "to '%?'", function() return "to '" .. name .. "'" end) end
-      return where.short_src .. ':' .. where.currentline .. ': ' .. message
-    end
-  end
-  return message
-end
-local function refine(e, thread, level)
-  if type(e) ~= 'string' or e == blamed then return e end
-  local raiser = info(thread, level, 'Sl')
-  if raiser and raiser.what == 'C' then raiser = info(thread, level + 1, 'Sl') end
-  if not raiser or raiser.what == 'C' or of_script(raiser) then return e end
-  e = gsub(e, '^%?:[-%d?]+: ', '')
-  return (place(e, thread, thread and level or level + 1))
-end
-local function blame(message)
-  blamed = place(message, nil, 2)
-  error(blamed, 0)
-end
-K.blame = blame
-
-local run                        -- the current run, or nil
--- The script's own frames of a traceback; prelude frames (which have no lines) are of no use to its author.
-local function clean(traceback)
-  traceback = gsub(gsub(traceback, '\n\t%(llmspell%)[^\n]*', ''), '\n\t%?: in [^\n]*', '')
-  traceback = gsub(traceback, "\n\t%[C%]: in [^\n]*x?pcall'", '')
-  traceback = gsub(gsub(traceback, "\n\t%[C%]: in [^\n]*'error'", ''), "\n\t%[C%]: in upvalue '%?'", '')
-  traceback = gsub(traceback, '^(stack traceback:)\n\t%(%.%.%.tail calls%.%.%.%)', '%1')
-  if traceback ~= 'stack traceback:' or not run then return traceback end
-  local f = getinfo(run.f, 'S')    -- `return f()` leaves no frame of the caller
-  return traceback .. '\n\t' .. f.short_src .. ': in a call returned by the function at line ' .. f.linedefined
-end
-K.clean, K.raw_traceback = clean, raw_traceback
-
 -- Limits ------------------------------------------------------------------------------------------------------------
 local hook, fine_hook
 local function stop(code, message)
   if not run.stopped then
-    run.stopped = {code = code, message = message, traceback = clean(raw_traceback(nil, 2))}
+    run.stopped = {code = code, message = message, traceback = clean(raw_traceback(nil, 2), run.f)}
     if code == 'memory-limit' then K.dead = true end
   end
   sethook(hook, '', 1)
@@ -193,7 +116,7 @@ K.pcall = protected
 -- debug.traceback shows inside it was taken at the error.
 local function capture(e)
   e = refine(e, nil, 3)
-  if not run.stopped then run.caught, run.caught_error = clean(raw_traceback(nil, 2)), e end
+  if not run.stopped then run.caught, run.caught_error = clean(raw_traceback(nil, 2), run.f), e end
   return e
 end
 local function handled(outer, _, ...)
@@ -217,10 +140,10 @@ function K.traceback(...)
   local a, b = ...
   if type(a) == 'thread' then
     if b ~= nil and type(b) ~= 'string' and type(b) ~= 'number' then return b end
-    return clean(raw_traceback(...))
+    return clean(raw_traceback(...), nil)
   end
   if a ~= nil and type(a) ~= 'string' and type(a) ~= 'number' then return a end
-  local traceback = run.handling and b == nil and run.handling or clean(raw_traceback(nil, (b or 1) + 1))
+  local traceback = run.handling and b == nil and run.handling or clean(raw_traceback(nil, (b or 1) + 1), run.f)
   return a == nil and traceback or a .. '\n' .. traceback
 end
 
@@ -266,8 +189,7 @@ end
 local function iterated(co, ok, ...)
   if ok then return ... end
   if raw_status(co) == 'dead' then check(raw_close(co)) end
-  blamed = ...                   -- it has its place, or its raiser wanted none
-  error(blamed, 0)
+  K.raise((...))
 end
 local function require_thread(co, name)
   if type(co) ~= 'thread' then
