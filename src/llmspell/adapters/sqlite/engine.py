@@ -279,7 +279,11 @@ class Engine:
     def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
         try:
             if self.path == MEMORY:
-                return query(View(connection))
+                connection.execute("PRAGMA query_only=ON")
+                try:
+                    return query(View(connection))
+                finally:
+                    connection.execute("PRAGMA query_only=OFF")
             connection.execute("BEGIN")
             try:
                 return query(View(connection))
