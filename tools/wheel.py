@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src/llmspell"
 # At least one file of each of these must be there, or the comparison below compares too little.
-EXPECTED = ("llmspell/py.typed", ".sql", ".py")
+EXPECTED = ("llmspell/py.typed", "llmspell/demo/research.lua", ".sql", ".lua", ".py")
 
 
 def in_tree() -> set[str]:
@@ -34,18 +34,23 @@ def in_wheel() -> set[str]:
             return {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
 
 
+def problems(tree: set[str], wheel: set[str]) -> list[str]:
+    """What is wrong with a wheel of these files, made from a tree of those."""
+    return [
+        *(f"missing in the wheel: {name}" for name in sorted(tree - wheel)),
+        *(f"only in the wheel: {name}" for name in sorted(wheel - tree)),
+        *(f"no file {end} in the wheel" for end in EXPECTED if not any(name.endswith(end) for name in wheel)),
+    ]
+
+
 def main() -> int:
     """Exit status 0 when wheel and tree hold the same files, 1 otherwise."""
-    tree, wheel = in_tree(), in_wheel()
-    for name in sorted(tree - wheel):
-        print(f"missing in the wheel: {name}")
-    for name in sorted(wheel - tree):
-        print(f"only in the wheel: {name}")
-    absent = [ending for ending in EXPECTED if not any(name.endswith(ending) for name in wheel)]
-    for ending in absent:
-        print(f"no file {ending} in the wheel")
+    wheel = in_wheel()
+    found = problems(in_tree(), wheel)
+    for problem in found:
+        print(problem)
     print(f"wheel: {len(wheel)} files")
-    return 1 if tree != wheel or absent else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
