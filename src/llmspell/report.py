@@ -13,6 +13,11 @@ def report_hook(info: Any, failure: Any) -> None:
     _log.warning("hook %s failed at %s: %s (%s)", info.name, failure.point, failure.message, failure.code)
 
 
+def report_maintenance(task: str, error: BaseException) -> None:
+    """A checkpoint or a task of maintenance failed; it is tried again when it can be."""
+    _log.warning("maintenance: %s failed: %s", task, error)
+
+
 def report_callback(failure: Any) -> None:
     """A subscriber's callback raised; its subscription goes on."""
     seq = failure.event.seq if failure.event is not None else "-"

@@ -13,6 +13,7 @@ from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.artifacts.units import remove_of_session
+from llmspell.errors import LlmspellError
 from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.kinds import KINDS as EVENT_KINDS
 from llmspell.events.service import AsyncEvents
@@ -21,14 +22,15 @@ from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
+from llmspell.journal.maintenance import Maintenance, Task, indexing
 from llmspell.model.clock import Clock
-from llmspell.model.context import ROOT, Correlation, current
+from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
 from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.report import report_callback, report_hook
+from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.schema import FORMAT
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
@@ -37,7 +39,7 @@ from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
-from llmspell.state.units import clear_scope, delete_key, set_key
+from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
 from llmspell.timeline import read_timeline
 
 if TYPE_CHECKING:
@@ -65,7 +67,10 @@ class AsyncStore:
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
         self.journal = Journal(database, KINDS, clock, ids, watched=lambda: self._dispatcher.active)
-        files.engine.listeners.append(lambda entries: self._dispatcher.offer(self._source.convert(entries)))
+        files.engine.listeners.append(self._offer)
+        files.engine.report = report_maintenance
+        self._maintenance = self._tasks()
+        files.engine.after_checkpoint = self._maintenance.run
         self.state = self.state_of(GLOBAL)
         self.events = AsyncEvents(self.journal, self.hooks, self._acting, self._dispatcher)
         self.artifacts = self._artifacts(self._acting)
@@ -187,6 +192,8 @@ class AsyncStore:
         self._dispatcher.close()
         await self._database.close()
         self.hooks.close()
+        if self.path is not None and self._maintenance.due():
+            await self._offload.run(self._maintenance.run)
         await self._offload.close()
         self._files.close()
 
@@ -197,6 +204,23 @@ class AsyncStore:
         await self.close()
 
     # -- wiring --------------------------------------------------------------------------------------------------------
+
+    def _offer(self, entries: list[Entry]) -> None:
+        """Hand committed entries to the subscribers. They are committed: nothing that goes wrong here may say else."""
+        try:
+            events = self._source.convert(entries)
+        except LlmspellError:
+            events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
+        self._dispatcher.offer(events)
+
+    def _tasks(self) -> Maintenance:
+        journal = self.journal
+
+        def expire() -> Any:
+            return journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
+
+        expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
+        return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
 
     def _artifacts(self, acting: Acting) -> AsyncArtifacts:
         return AsyncArtifacts(self.journal, self.hooks, acting, self._files.content, self._offload, self._validators)

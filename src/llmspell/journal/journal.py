@@ -27,7 +27,7 @@ from llmspell.model.clock import Clock
 from llmspell.model.context import Context, Correlation, current
 from llmspell.model.entry import Entry, Head, entry_hash, payload_digest, subject_digest
 from llmspell.model.ids import Ids
-from llmspell.ports.database import Database, Transaction
+from llmspell.ports.database import Database, Transaction, Unit
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
@@ -221,6 +221,11 @@ class Journal:
         if origin.context.correlation is not None and last.appended:
             self._note_announced(origin.context.correlation)
         return result
+
+    def unit_of(self, work: Callable[[Writer], Awaitable[T]], *, context: Context) -> Unit[T]:
+        """The unit that ``write`` would commit, for whoever commits it otherwise; time and ids are drawn now."""
+        origin = self.origin(context)
+        return lambda tx: work(Writer(self, tx, origin))
 
     def _note_announced(self, correlation: Correlation | None) -> None:
         while correlation is not None and correlation.id not in self.announced:

@@ -45,6 +45,8 @@ class Context:
 
 
 ROOT = Context()
+MAINTENANCE = Context(actor="maintenance")
+"""What the store does by itself, because a time has come."""
 current: ContextVar[Context] = ContextVar("llmspell_context", default=ROOT)
 
 

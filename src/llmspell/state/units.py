@@ -7,12 +7,15 @@ import msgspec
 from llmspell.errors import Conflict, Corrupt, InvalidInput
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
 _SQL = queries("llmspell.state")
 _ROW, _LIVE, _EXPIRED = _SQL["row"], _SQL["live_keys"], _SQL["expired"]
+EXPIRE_STEP_KEYS = 500
+"""Keys that one step of maintenance removes."""
 
 
 async def set_key(
@@ -69,6 +72,11 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
         if move:
             await writer.append(DELETED, StateDeleted(source, key, version + 1, seq), scope, f"state/{key}")
     return len(rows)
+
+
+def expiry_is_due(view: Reading, now: int) -> bool:
+    """Whether a key's time to live has run out and its entry is not written yet. One probe of an index."""
+    return view.one(_EXPIRED, (now, 1)) is not None
 
 
 async def expire_keys(writer: Writer, limit: int) -> int:

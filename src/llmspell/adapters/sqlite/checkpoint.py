@@ -9,6 +9,7 @@ has the thread.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +29,15 @@ _TURN_TIMEOUT_S = 5.0
 class Checkpointer:
     """Keeps the WAL of one file short. ``after_commit`` is SQLite's WAL hook of the writing connection."""
 
-    def __init__(self, path: Path | str, turn: FileTurn | ThreadTurn) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        turn: FileTurn | ThreadTurn,
+        *,
+        after: Callable[[], None] | None = None,
+        failed: Callable[[apsw.Error], None] | None = None,
+    ) -> None:
+        """``after`` runs in the checkpointing thread after each checkpoint; ``failed`` is told of one that failed."""
         self._path = path
         self._turn = turn
         self._pages = 0
@@ -36,7 +45,9 @@ class Checkpointer:
         self._due = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
-        self.failure: apsw.Error | None = None
+        self._after = after
+        self._failed = failed
+        self._given_up = False
 
     def after_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         """Note how long the WAL is; called by SQLite after each commit, in the committing thread."""
@@ -57,6 +68,8 @@ class Checkpointer:
         self._due.set()
         if self._thread is not None:
             self._thread.join()
+        if self._given_up:
+            return
         with suppress(apsw.Error, Busy):  # A WAL left behind is complete and is taken up by the next opening.
             connection = connect(self._path, "checkpointer", "full")
             try:
@@ -81,8 +94,16 @@ class Checkpointer:
                 except apsw.BusyError:
                     continue
                 except apsw.Error as exc:
-                    # The pages stay in the WAL, which is as durable as it was; the next commit tries again.
-                    self.failure = exc
+                    # The pages stay in the WAL, which is as durable as it was. Once a sync or a write failed for an
+                    # unknown reason nothing more is checkpointed here: the system may now call synced what is not.
+                    self._given_up = isinstance(exc, apsw.IOError)
+                    if self._failed is not None:
+                        self._failed(exc)
+                    if self._given_up:
+                        return
+                else:
+                    if self._after is not None and not self._stop:
+                        self._after()
         finally:
             connection.close()
 

@@ -13,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,15 @@ _FATAL = (apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, aps
 """Failures of the file, not of a unit: the batch is over."""
 
 
+class NotNow(Enum):
+    """The answer of ``try_write`` when somebody else is writing."""
+
+    NOT_NOW = "not now"
+
+
+NOT_NOW = NotNow.NOT_NOW
+
+
 class Engine:
     """One open main file. Threads may share it: ``run_batch`` takes the turnstile, reads use a connection each."""
 
@@ -51,6 +61,10 @@ class Engine:
         self.read_only = read_only
         self.listeners: list[Callable[[list[Any]], None]] = []
         self.busy_timeout_s = limits.BUSY_TIMEOUT_S
+        self.after_checkpoint: Callable[[], None] = _nothing
+        """Runs in the checkpointing thread after each checkpoint."""
+        self.report: Callable[[str, BaseException], None] = _unheard
+        """Is told of failures that no caller waits for."""
         self._failed: BaseException | None = None
         self._head: Head | None = None
         self._head_version = 0
@@ -65,7 +79,7 @@ class Engine:
             raise map_error(exc, f"open {path}") from exc
         self._checkpointer = None
         if path != MEMORY and not read_only:
-            self._checkpointer = Checkpointer(path, turn)
+            self._checkpointer = Checkpointer(path, turn, after=self._checkpointed, failed=self._checkpoint_failed)
             self.writer.set_wal_hook(self._checkpointer.after_commit)
         _engines.add(self)
 
@@ -136,6 +150,40 @@ class Engine:
             return self._commit_patiently(units, strong, wait_s) if outcomes is None else outcomes
         except Exception as exc:
             return [Outcome(error=exc) for _ in units]
+
+    def try_write(self, unit: Unit[T]) -> T | NotNow:
+        """Commit one unit and give its result: the short way for what most writes are. Raises what the unit raises.
+
+        ``NOT_NOW`` when somebody else is writing: then nothing has happened, and ``commit`` waits for its turn.
+        """
+        if self._failed is not None or self._closed or self._forked or self.read_only:
+            self.check_writable()
+        if self.path == MEMORY or not self.turn.try_acquire():
+            return NOT_NOW
+        connection = self.writer
+        try:
+            batch = self._begin(connection)
+            value: T = drive(unit(batch))
+            connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
+            self._head = batch.head
+            self._head_version = connection.data_version()
+        except apsw.BusyError:
+            return NOT_NOW
+        except _FATAL as exc:
+            self._roll_back(connection)
+            raise self._failure(exc) from exc
+        except BaseException as exc:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(exc, apsw.Error):
+                raise unit_error(exc) from exc
+            raise
+        finally:
+            self.turn.release()
+        if batch.announced:
+            for listener in self.listeners:
+                listener(batch.announced)
+        return value
 
     def _commit_at_once(self, units: Sequence[Unit[Any]], strong: bool) -> list[Outcome] | None:
         turn = self.turn
@@ -233,6 +281,12 @@ class Engine:
             with suppress(apsw.Error):  # The first error is the one to report; SQLite may have rolled back already.
                 connection.execute("ROLLBACK")
 
+    def _checkpointed(self) -> None:
+        self.after_checkpoint()
+
+    def _checkpoint_failed(self, exc: apsw.Error) -> None:
+        self.report("checkpoint", self._failure(exc))
+
     def _failure(self, exc: apsw.Error) -> LlmspellError:
         if isinstance(exc, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
             self._failed = exc
@@ -329,6 +383,14 @@ class Engine:
             )
         if self._closed:
             raise StorageFailed(f"the store {self.path} is closed", code="closed")
+
+
+def _nothing() -> None:
+    """The checkpoint was all there is to do."""
+
+
+def _unheard(_what: str, _error: BaseException) -> None:
+    """Nobody asked to be told."""
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
