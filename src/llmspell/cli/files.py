@@ -1,0 +1,61 @@
+"""Writing a user's file: it has its old content or all of the new one, never something in between."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from llmspell.errors import InvalidInput, StorageFailed
+
+
+def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write to a temporary file beside ``path``, make it durable, then give it the name. A link's target is written.
+
+    What is no ordinary file (a pipe, a terminal) is written directly. Raises InvalidInput (``invalid-path``),
+    StorageFailed (``cannot-write``); what ``pieces`` raises goes through, and the file stays as it was.
+    """
+    if "\0" in str(path) or path.is_dir():
+        raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path")
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            _write_directly(target, pieces)
+        else:
+            _replace(target, pieces)
+    except OSError as exc:
+        raise StorageFailed(
+            f"cannot write {str(path)!r}: {exc.strerror}", code="cannot-write", hint="choose another file with -o"
+        ) from exc
+
+
+def _replace(target: Path, pieces: Iterable[bytes]) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(_mode(target))
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _write_directly(target: Path, pieces: Iterable[bytes]) -> None:
+    with target.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+def _mode(target: Path) -> int:
+    """The permissions of the file that is replaced, or those that a new one gets here."""
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -1,0 +1,102 @@
+"""What people give on a line: JSON or plain text, ``-`` for stdin, ``name=value`` pairs, versions and times."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from llmspell.cli.invocation import running
+from llmspell.errors import InvalidInput, LimitExceeded
+from llmspell.model.clock import Clock, to_datetime
+from llmspell.model.limits import VALUE_BYTES_MAX
+from llmspell.model.values import decode_value
+
+STDIN = "-"
+_NUMBER = re.compile(r"-\d").match
+_AGO = re.compile(r"-?(\d+(?:\.\d+)?)(s|m|h|d|w)").fullmatch
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _no_option(_type: Any, text: str | None) -> None:
+    """A word that begins with ``-`` is a mistyped option rather than a value, except ``-`` itself and numbers."""
+    if isinstance(text, str) and text.startswith("-") and text != STDIN and not _NUMBER(text) and not _verbatim(text):
+        raise ValueError(f"{text!r} begins with -; put -- before it if it is meant")
+
+
+def _verbatim(text: str) -> bool:
+    return text in running.get().verbatim
+
+
+Word = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+"""A value that may be ``-`` or a negative number."""
+
+
+def value(text: str, *, as_text: bool = False) -> tuple[Any, str | None]:
+    """The value that a word (``-``: all of stdin) stands for: JSON, or else the text itself.
+
+    Also a remark when text looks like JSON and is none. Raises InvalidInput (``not-text``), LimitExceeded.
+    """
+    if text == STDIN:
+        text = read_stdin()
+    if as_text:
+        return text, None
+    try:
+        return decode_value(text), None
+    except (msgspec.DecodeError, RecursionError) as exc:
+        looks = text.lstrip()[:1] in ("{", "[", '"')
+        return text, f"kept as text: it looks like JSON but is not ({exc})" if looks else None
+
+
+def read_stdin() -> str:
+    """All of stdin as text, its last line end included."""
+    raw = sys.stdin.buffer.read(VALUE_BYTES_MAX + 1)
+    if len(raw) > VALUE_BYTES_MAX:
+        raise LimitExceeded(
+            f"stdin holds more than the {VALUE_BYTES_MAX:,} bytes of a value", code="value-too-large",
+            hint="keep large content as an artifact: `llmspell artifact put - --session NAME --name NAME`",
+        )  # fmt: skip
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidInput(f"stdin is not UTF-8 text: {exc}", code="not-text") from None
+
+
+def pairs(given: Iterable[str] | None, option: str) -> dict[str, Any]:
+    """``name=value`` words as a dict, each value JSON or else text. Raises InvalidInput (``invalid-pair``)."""
+    found: dict[str, Any] = {}
+    for pair in given or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InvalidInput(f"{option} takes NAME=VALUE, not {pair!r}", code="invalid-pair")
+        if name in found:
+            raise InvalidInput(f"{option} gives {name!r} twice", code="invalid-pair")
+        found[name] = value(text)[0] if text != STDIN else text
+    return found
+
+
+def version(text: str | None) -> int | str | None:
+    """A version: a number, ``latest`` or a label."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else text
+
+
+def time(text: str | None, clock: Clock) -> datetime | str | None:
+    """A time: RFC 3339, or how long ago (``90s``, ``5m``, ``2h``, ``1d``, ``1w``)."""
+    ago = _AGO(text) if text is not None else None
+    if ago is None:
+        return text
+    try:
+        return to_datetime(clock.now_ns()) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+    except OverflowError:
+        raise InvalidInput(f"{text!r} is longer ago than time itself", code="invalid-time") from None
+
+
+def source(text: str) -> Any:
+    """What an artifact is made of: the file of that name, or stdin for ``-``."""
+    return sys.stdin.buffer if text == STDIN else Path(text)

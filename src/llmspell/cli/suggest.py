@@ -1,0 +1,61 @@
+"""Did you mean …: names close to one that was not found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+from llmspell.errors import InvalidInput, LlmspellError, NotFound, StoreMissing
+
+if TYPE_CHECKING:
+    from llmspell.sync.faces import Session, Store
+
+NAMES_MAX = 1000
+"""Names that are looked through for a close one; the newest sessions, the first artifacts and keys."""
+
+
+@contextmanager
+def suggesting(wanted: str, names: Callable[[], Iterable[str]], otherwise: str) -> Iterator[None]:
+    """Give a NotFound of the block a hint: the names closest to ``wanted``, or ``otherwise``."""
+    try:
+        yield
+    except NotFound as exc:
+        if not isinstance(exc, StoreMissing):
+            exc.hint = _close(wanted, names) or exc.hint or otherwise
+        raise
+
+
+def open_session(store: Store, name: str) -> Session:
+    """A session by id or name; not found, it suggests others."""
+    with _sessions(store, name):
+        return store.sessions.open(name)
+
+
+def session_id(store: Store, name: str) -> str:
+    """The id of a session given by id or name."""
+    with _sessions(store, name):
+        return store.sessions.get(name).id
+
+
+def _sessions(store: Store, name: str) -> AbstractContextManager[None]:
+    def names() -> Iterable[str]:
+        return (info.name for info in store.sessions.list(limit=NAMES_MAX))
+
+    return suggesting(name, names, "`llmspell session list` shows what there is")
+
+
+def _close(wanted: str, names: Callable[[], Iterable[str]]) -> str | None:
+    try:
+        folded = {name.casefold(): name for name in names()}
+    except LlmspellError:
+        return None
+    close = difflib.get_close_matches(wanted.casefold(), sorted(folded), n=3)
+    return f"did you mean {' or '.join(repr(folded[name]) for name in close)}?" if close else None
+
+
+def check_positive(number: float | None, option: str) -> None:
+    """Refuse a number of zero or less, naming the option."""
+    if number is not None and number <= 0:
+        raise InvalidInput(f"{option} is above 0, not {number}", code="usage")
