@@ -44,13 +44,13 @@ FACES = (
     Face(
         "llmspell.sessions.session", "AsyncSession", "Session",
         rooms={"state": "State", "artifacts": "Artifacts", "events": "Events"},
-        plain=("info", "id"), skip=frozenset({"enter", "leave", "context"}), base="SessionByHand",
+        plain=("info", "id"), skip=frozenset({"enter", "leave", "context", "state", "artifacts", "events"}), base="SessionByHand",
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={"state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions"},
-        plain=("hooks",), skip=frozenset({"start", "session"}), base="StoreByHand",
+        plain=("hooks",), skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
 )  # fmt: skip
 PLAIN = {
@@ -58,6 +58,10 @@ PLAIN = {
     "info": "The fields, as of the last step through this handle.",
     "id": "The session's id.",
     "hooks": "The hooks of this handle.",
+    "state": "The keys of its scope.",
+    "artifacts": "Its artifacts.",
+    "events": "Its events.",
+    "sessions": "All sessions.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}
@@ -123,7 +127,7 @@ def imports(body: str) -> list[str]:
     code = re.sub(r'"""(?:.|\n)*?"""', "", body)
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code))
     own = {face.name for face in FACES} | {face.source for face in FACES}
-    lines = ["from typing import TYPE_CHECKING", "from llmspell.sync.drive import drive, iterate"]
+    lines = ["from functools import cached_property", "from typing import TYPE_CHECKING", "from llmspell.sync.drive import drive, iterate"]
     lines.append("from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand")
     runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
@@ -151,7 +155,9 @@ class ClassWriter:
         if face.base:
             lines.append("        super().__init__(inner)")
         lines.append("        self._inner = inner")
-        lines += [f"        self.{room} = {kind}(inner.{room})" for room, kind in face.rooms.items()]
+        for room, kind in face.rooms.items():
+            lines += ["", "    @cached_property", f"    def {room}(self) -> {kind}:"]
+            lines += [f'        """{PLAIN[room]}"""', f"        return {kind}(self._inner.{room})"]
         for name in face.plain:
             lines += ["", "    @property", f"    def {name}(self) -> {self.attribute(name)}:"]
             lines += [f'        """{PLAIN[name]}"""', f"        return self._inner.{name}"]

@@ -72,8 +72,8 @@ class AsyncStore:
         self._maintenance = self._tasks()
         files.engine.after_checkpoint = self._maintenance.run
         self.state = self.state_of(GLOBAL)
-        self.events = AsyncEvents(self.journal, self.hooks, self._acting, self._dispatcher)
-        self.artifacts = self._artifacts(self._acting)
+        self.events = self.events_of(self._acting)
+        self.artifacts = self.artifacts_of(self._acting)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
@@ -222,8 +222,13 @@ class AsyncStore:
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
         return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
 
-    def _artifacts(self, acting: Acting) -> AsyncArtifacts:
+    def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
+        """The artifacts room for a handle that acts elsewhere."""
         return AsyncArtifacts(self.journal, self.hooks, acting, self._files.content, self._offload, self._validators)
+
+    def events_of(self, acting: Acting) -> AsyncEvents:
+        """The events room for a handle that acts elsewhere."""
+        return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
         async def set_state(writer: Any, scope: str, key: str, raw: Any) -> None:
@@ -235,11 +240,28 @@ class AsyncStore:
         async def remove_state(writer: Any, session: bytes) -> None:
             await clear_scope(writer, scope_of(session), 0)
 
-        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), self._bind)
+        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
 
-    def _bind(self, session: AsyncSession) -> None:
-        """Give a session's handle its rooms."""
-        session.state = AsyncState(self.journal, self.hooks, Scope.session(session.id), session.acting)
-        session.artifacts = self._artifacts(session.acting)
-        session.events = AsyncEvents(self.journal, self.hooks, session.acting, self._dispatcher)
-        session.read_timeline = lambda **filters: self.timeline(session=session.id, **filters)
+
+class _Rooms:
+    """The rooms of sessions' handles; see ``SessionRooms``."""
+
+    def __init__(self, store: AsyncStore) -> None:
+        self._store = store
+
+    def state(self, session: AsyncSession) -> AsyncState:
+        """Its state."""
+        store = self._store
+        return AsyncState(store.journal, store.hooks, Scope.session(session.id), session.acting)
+
+    def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
+        """Its artifacts."""
+        return self._store.artifacts_of(session.acting)
+
+    def events(self, session: AsyncSession) -> AsyncEvents:
+        """Its events."""
+        return self._store.events_of(session.acting)
+
+    async def timeline(self, session: AsyncSession, **filters: Any) -> Page[Entry]:
+        """Its entries."""
+        return await self._store.timeline(session=session.id, **filters)

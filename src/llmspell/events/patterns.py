@@ -92,6 +92,11 @@ def check_event_type(text: str) -> str:
     """
     if type(text) is not str:
         raise _refuse(text, "type", f"an event type is a str, not {type(text).__name__}", "invalid-event-type")
+    return _checked_type(text)
+
+
+@lru_cache(maxsize=PATTERNS_CACHED_MAX)
+def _checked_type(text: str) -> str:
     if len(text) > EVENT_TYPE_CHARS_MAX:
         why = f"an event type has at most {EVENT_TYPE_CHARS_MAX} characters, this one {len(text)}"
         raise _refuse(text, "length", why, "invalid-event-type")

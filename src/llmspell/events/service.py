@@ -53,17 +53,7 @@ class AsyncEvents:
         ``type`` is dotted words (``data.ready``), none of the store's own kinds; ``data`` any JSON value. After
         ``ttl_s`` seconds it is not delivered any more. Raises InvalidInput, LimitExceeded, Vetoed.
         """
-        event = self._event(
-            {
-                "type": type,
-                "data": data,
-                "tags": tags,
-                "source": source,
-                "target": target,
-                "priority": priority,
-                "ttl_s": ttl_s,
-            }
-        )
+        event = self._checked(type, data, tags, source, target, priority, ttl_s)
         return (await self._publish([event]))[0]
 
     async def publish_many(self, events: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -156,22 +146,40 @@ class AsyncEvents:
         if unknown or "type" not in given:
             what = f"unknown: {', '.join(sorted(map(str, unknown)))}" if unknown else "type is missing"
             raise InvalidInput(f"an event has {', '.join(sorted(_FIELDS))}; {what}", code="invalid-event")
-        kind = check_event_type(given["type"])
+        return self._checked(
+            given["type"],
+            given.get("data"),
+            given.get("tags", ()),
+            given.get("source"),
+            given.get("target"),
+            given.get("priority", 0),
+            given.get("ttl_s"),
+        )
+
+    def _checked(
+        self,
+        kind: str,
+        data: Any,
+        tags: Iterable[str],
+        source: str | None,
+        target: str | None,
+        priority: int,
+        ttl_s: float | None,
+    ) -> EventPublished:
+        check_event_type(kind)
         if kind in self._journal.kinds:
             raise InvalidInput(f"{kind!r} is an event of the store itself; choose another type", code="reserved-type")
-        data = given.get("data")
         encode_value(data)
-        priority = given.get("priority", 0)
         if type(priority) is not int or abs(priority) > _PRIORITY_MAX:
             raise InvalidInput(f"priority is an int up to {_PRIORITY_MAX}, not {priority!r}", code="invalid-priority")
         return EventPublished(
             kind,
             data,
-            check_tags(given.get("tags", ())),
-            _label(given, "source"),
-            _label(given, "target"),
+            check_tags(tags) if tags != () else [],
+            None if source is None else check_label(source, "source"),
+            None if target is None else check_label(target, "target"),
             priority,
-            self._expiry(given.get("ttl_s")),
+            self._expiry(ttl_s),
         )
 
     def _expiry(self, ttl_s: float | None) -> int | None:
@@ -180,8 +188,3 @@ class AsyncEvents:
         if type(ttl_s) not in (int, float) or not 0 < ttl_s < limits.TTL_S_MAX:
             raise InvalidInput(f"ttl_s is a number of seconds above 0, not {ttl_s!r}", code="invalid-ttl")
         return self._journal.clock.now_ns() + round(ttl_s * 1e9)
-
-
-def _label(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    return None if value is None else check_label(value, name)

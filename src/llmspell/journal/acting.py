@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from llmspell.model.context import Context, current
 
@@ -41,4 +41,4 @@ class Acting:
 def enter(context: Context, session: InSession, *, anew: bool = False) -> Context:
     """``context`` inside a session. ``anew``: for the session's first entry, whose cause lies outside of it."""
     cause = context.cause if anew else context.cause or session.opened
-    return replace(context, session=session.id, session_correlation=session.correlation, cause=cause)
+    return Context(session.id, session.correlation, context.correlation, cause, context.actor, context.step)

@@ -84,16 +84,19 @@ class Writer:
         if found is not None:
             return found
         row = await self._tx.one("SELECT id, salt FROM scope WHERE name = ?", (name,))
-        if row is None:
-            salt = blake3(self.origin.salt + name.encode()).digest(16)
-            last = await self._tx.one("SELECT max(id) FROM scope")
-            row = ((last and last[0]) or 0) + 1, salt
-            await self._tx.run("INSERT INTO scope (id, name, salt) VALUES (?, ?, ?)", (row[0], name, salt))
-        found = row[0], row[1]
+        return await self.new_scope(name) if row is None else self._learn(name, row[0], row[1])
+
+    async def new_scope(self, name: str) -> tuple[int, bytes]:
+        """Id and salt of a scope that is known not to exist: that of an id drawn just now."""
+        salt = blake3(self.origin.salt + name.encode()).digest(16)
+        row = await self._tx.add("INSERT INTO scope (name, salt) VALUES (?, ?) RETURNING id", (name, salt))
+        return self._learn(name, row[0], salt)
+
+    def _learn(self, name: str, number: int, salt: bytes) -> tuple[int, bytes]:
         if self.learned is None:
             self.learned = {}
-        self.learned[name] = found
-        return found
+        self.learned[name] = number, salt
+        return number, salt
 
     async def append(self, kind: Kind, payload: msgspec.Struct, scope: tuple[int, bytes], subject: str) -> int:
         """Append an entry about ``subject`` (``state/KEY``, ``session``, …) of a scope and apply it. Returns its

@@ -11,6 +11,9 @@ import uuid_utils
 from llmspell.errors import InvalidInput
 
 
+_TEXT_CHARS, _ID_BYTES = 36, 16
+
+
 class Ids(Protocol):
     """Time-ordered identifiers and random bytes."""
 
@@ -70,6 +73,10 @@ def id_text(raw: bytes) -> str:
 def id_bytes(text: str, what: str = "id") -> bytes:
     """The 16 bytes of an identifier's text. Raises InvalidInput (``invalid-id``) when it is none."""
     try:
+        if len(text) == _TEXT_CHARS and text[8] == text[13] == text[18] == text[23] == "-":
+            raw = bytes.fromhex(text.replace("-", ""))
+            if len(raw) == _ID_BYTES:
+                return raw
         return uuid.UUID(text).bytes
     except (ValueError, AttributeError, TypeError):
         raise InvalidInput(f"{what} {text!r} is not a UUID", code="invalid-id") from None

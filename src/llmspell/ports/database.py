@@ -60,6 +60,10 @@ class Transaction(Protocol):
         """Change rows. From here on a failure of the unit costs a rerun of its batch."""
         ...
 
+    async def add(self, sql: str, args: Sequence[Any] = ()) -> Row:
+        """Insert a row and give what the statement returns (an id that the engine chose)."""
+        ...
+
     def announce(self, item: Any) -> None:
         """Hand ``item`` to the listeners once this transaction is committed."""
         ...

@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from llmspell.model.clock import to_datetime
-from llmspell.model.ids import id_text
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.session import SessionStatus
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Row
+from llmspell.sessions.kinds import SessionCreated
+
+_json = msgspec.json.Encoder().encode
 
 
 class SessionInfo:
@@ -137,6 +142,16 @@ _FIELDS = (
     "correlation_id",
     "created_at", "updated_at", "started_at", "ended_at", "operation_count", "artifact_count", "artifact_bytes",
 )  # fmt: skip
+
+
+def first_row(session: bytes, correlation: bytes, new: SessionCreated, at: int, entries: int) -> Row:
+    """The row of a session that was just created, as ``info`` would select it."""
+    tags, metadata, config = (_json(value).decode() for value in (new.tags, new.metadata, new.config))
+    parent = None if new.parent is None else id_bytes(new.parent)
+    return (
+        session, new.name, new.description, "active", None, tags, metadata, config, new.created_by, parent, correlation,
+        at, at, at, None, entries, 0, 0,
+    )  # fmt: skip
 
 
 class Checkpoint:

@@ -21,7 +21,7 @@ from llmspell.model.session import check_status
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
-from llmspell.sessions.info import SessionInfo
+from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.listing import SessionFilter, list_page
 from llmspell.sessions.session import AsyncSession
@@ -84,11 +84,13 @@ class AsyncSessions:
             above, id_text(correlation),
         )  # fmt: skip
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
-        seq = await self._journal.write(
+        seq, at, entries = await self._journal.write(
             lambda writer: units.create(writer, new, raws, self._neighbours.set_state), context=inside
         )
-        handle = await self._handle(session, correlation, seq)
-        await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+        info = SessionInfo(first_row(session, correlation, new, at, entries))
+        handle = AsyncSession(self._steps, self._neighbours.rooms, info, InSession(session, correlation, seq))
+        if "after_session_create" in self._hooks.armed:
+            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
@@ -97,10 +99,12 @@ class AsyncSessions:
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
         handle = AsyncSession(
-            self._steps, info, InSession(session, id_bytes(info.correlation_id), first[0] if first else 0)
+            self._steps,
+            self._neighbours.rooms,
+            info,
+            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0),
         )
         await self._steps.point(handle.context(), "before_session_open", "open", info)
-        self._neighbours.bind(handle)
         await self._steps.point(handle.context(), "after_session_open", "open", info)
         return handle
 
@@ -165,8 +169,3 @@ class AsyncSessions:
                 f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
             )
         return rows[0][0]  # type: ignore[no-any-return]
-
-    async def _handle(self, session: bytes, correlation: bytes, seq: int) -> AsyncSession:
-        handle = AsyncSession(self._steps, await self._steps.info(session), InSession(session, correlation, seq))
-        self._neighbours.bind(handle)
-        return handle

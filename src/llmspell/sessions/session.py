@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from llmspell.journal.acting import Acting, InSession
 from llmspell.model.context import Context, current
@@ -30,6 +31,26 @@ def current_session() -> Any:
     return entered.get()
 
 
+class SessionRooms(Protocol):
+    """Makes the rooms of a session's handle; the wiring gives it."""
+
+    def state(self, session: AsyncSession) -> AsyncState:
+        """Its state."""
+        ...
+
+    def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
+        """Its artifacts."""
+        ...
+
+    def events(self, session: AsyncSession) -> AsyncEvents:
+        """Its events."""
+        ...
+
+    async def timeline(self, session: AsyncSession, **filters: Any) -> Page[Entry]:
+        """Its entries."""
+        ...
+
+
 class AsyncSession:
     """One session. ``info`` is the session as of this handle's last step; ``refresh`` reads it anew.
 
@@ -37,19 +58,30 @@ class AsyncSession:
     attributed to it. ``async with session:`` attributes everything done inside, in tasks started there too.
     """
 
-    state: AsyncState
-    artifacts: AsyncArtifacts
-    events: AsyncEvents
-
-    def __init__(self, steps: Steps, info: SessionInfo, place: InSession) -> None:
+    def __init__(self, steps: Steps, rooms: SessionRooms, info: SessionInfo, place: InSession) -> None:
         self._steps = steps
-        self._place = place
+        self._rooms = rooms
         self._tokens: list[tuple[Token[Context], Token[Any]]] = []
         self.acting = Acting(place)
         self.info = info
         self.id = info.id
         self.key = place.id
         self.opened = place.opened
+
+    @cached_property
+    def state(self) -> AsyncState:
+        """The keys of this session's own scope."""
+        return self._rooms.state(self)
+
+    @cached_property
+    def artifacts(self) -> AsyncArtifacts:
+        """The artifacts of this session."""
+        return self._rooms.artifacts(self)
+
+    @cached_property
+    def events(self) -> AsyncEvents:
+        """The events of this session."""
+        return self._rooms.events(self)
 
     def context(self) -> Context:
         """The caller's context inside this session."""
@@ -141,10 +173,7 @@ class AsyncSession:
         cursor: str | None = None,
     ) -> Page[Entry]:
         """What happened in this session, in order. See ``AsyncStore.timeline``."""
-        page: Page[Entry] = await self.read_timeline(kinds=kinds, since=since, until=until, limit=limit, cursor=cursor)
-        return page
-
-    read_timeline: Any
+        return await self._rooms.timeline(self, kinds=kinds, since=since, until=until, limit=limit, cursor=cursor)
 
     async def _step(self, verb: str, reason: str | None = None) -> SessionInfo:
         self.info = await self._steps.step(self, verb, reason)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
-    from llmspell.sessions.session import AsyncSession
+    from llmspell.sessions.session import AsyncSession, SessionRooms
 
 _SQL = queries("llmspell.sessions")
 _STEPS = {
@@ -37,12 +37,12 @@ class Neighbours:
         set_state: units.SetState,
         delete_state: units.DeleteState,
         removers: tuple[units.Remove, ...],
-        bind: Callable[[AsyncSession], None],
+        rooms: SessionRooms,
     ) -> None:
         self.set_state = set_state
         self.delete_state = delete_state
         self.removers = removers
-        self.bind = bind
+        self.rooms = rooms
 
 
 class Steps:

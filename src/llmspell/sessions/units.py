@@ -39,15 +39,18 @@ def scope_of(session: bytes) -> str:
     return f"session:{id_text(session)}"
 
 
-async def create(writer: Writer, new: SessionCreated, state: dict[str, msgspec.Raw], set_state: SetState) -> int:
-    """The session's first entry, and its initial state. Returns the entry's seq."""
+async def create(
+    writer: Writer, new: SessionCreated, state: dict[str, msgspec.Raw], set_state: SetState
+) -> tuple[int, int, int]:
+    """The session's first entry, and its initial state. Returns the entry's seq and time, and how many there were."""
     if new.parent is not None:
         await require(writer, id_bytes(new.parent), "the parent session")
     scope_name = f"session:{new.id}"
-    seq = await writer.append(CREATED, new, await writer.scope(scope_name), "session")
+    seq = await writer.append(CREATED, new, await writer.new_scope(scope_name), "session")
+    at = writer.at
     for key, raw in state.items():
         await set_state(writer, scope_name, key, raw)
-    return seq
+    return seq, at, len(writer.appended)
 
 
 async def require(writer: Writer, session: bytes, what: str = "session") -> tuple[Any, ...]:

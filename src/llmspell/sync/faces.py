@@ -5,6 +5,7 @@ The synchronous face: the same names, arguments and docstrings without ``await``
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts.content_handle import PIECE_BYTES
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
+    from functools import cached_property
     from pathlib import Path
     from typing import Any
 
@@ -310,9 +312,21 @@ class Session(SessionByHand):
     def __init__(self, inner: AsyncSession) -> None:
         super().__init__(inner)
         self._inner = inner
-        self.state = State(inner.state)
-        self.artifacts = Artifacts(inner.artifacts)
-        self.events = Events(inner.events)
+
+    @cached_property
+    def state(self) -> State:
+        """The keys of its scope."""
+        return State(self._inner.state)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Its artifacts."""
+        return Artifacts(self._inner.artifacts)
+
+    @cached_property
+    def events(self) -> Events:
+        """Its events."""
+        return Events(self._inner.events)
 
     @property
     def info(self) -> SessionInfo:
@@ -495,10 +509,26 @@ class Store(StoreByHand):
     def __init__(self, inner: AsyncStore) -> None:
         super().__init__(inner)
         self._inner = inner
-        self.state = State(inner.state)
-        self.artifacts = Artifacts(inner.artifacts)
-        self.events = Events(inner.events)
-        self.sessions = Sessions(inner.sessions)
+
+    @cached_property
+    def state(self) -> State:
+        """The keys of its scope."""
+        return State(self._inner.state)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Its artifacts."""
+        return Artifacts(self._inner.artifacts)
+
+    @cached_property
+    def events(self) -> Events:
+        """Its events."""
+        return Events(self._inner.events)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """All sessions."""
+        return Sessions(self._inner.sessions)
 
     @property
     def hooks(self) -> Hooks:

@@ -47,6 +47,11 @@ class Batch:
         self.written = self.dirty = True
         self._execute(sql, args)
 
+    async def add(self, sql: str, args: Sequence[Any] = ()) -> Row:
+        """Insert a row and give what the statement returns."""
+        self.written = self.dirty = True
+        return next(self._execute(sql, args))  # type: ignore[no-any-return]
+
     def announce(self, item: Any) -> None:
         """Hand ``item`` to the listeners after COMMIT."""
         self.announced.append(item)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from llmspell.adapters.sqlite.batch import Outcome, View
-from llmspell.adapters.sqlite.engine import Engine
+from llmspell.adapters.sqlite.engine import NOT_NOW, Engine
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
 
@@ -40,6 +40,10 @@ class BlockingDatabase:
         """Commit a unit and return its result; blocks the thread until then."""
         if not self._queue and self._mutex.acquire(blocking=False):
             try:
+                if not strong:
+                    value = self.engine.try_write(unit)
+                    if value is not NOT_NOW:
+                        return value
                 outcome = self.engine.commit((unit,), strong=strong)[0]
             finally:
                 self._mutex.release()

@@ -15,12 +15,14 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from llmspell.adapters.sqlite.batch import Outcome, View
-from llmspell.adapters.sqlite.engine import Engine
+from llmspell.adapters.sqlite.engine import NOT_NOW, Engine
 from llmspell.errors import Busy, StorageFailed
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
 
 T = TypeVar("T")
+_IN_A_ROW_MAX = 32
+"""Commits that one task makes without letting its loop turn."""
 _Waiting = tuple[Unit[Any], "asyncio.Future[Any]", bool]
 
 
@@ -34,7 +36,10 @@ class LoopedDatabase:
         self._scheduled = False
         self._in_thread = False
         self._inline = engine.durability != "full"
+        # What asyncio's own loop will run next. Another loop may not say; then every commit is left to the end of a turn.
+        self._ready: Sequence[object] = getattr(self._loop, "_ready", (None,))
         self._batches: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._in_a_row = 0
         self._thread: threading.Thread | None = None
         self._drained: asyncio.Future[None] | None = None
 
@@ -47,6 +52,20 @@ class LoopedDatabase:
                 code="other-loop",
                 hint="open one store per loop, or use Store",
             )
+        if (
+            self._inline
+            and not strong
+            and not self._waiting
+            and not self._in_thread
+            and not self._ready
+            and self._in_a_row < _IN_A_ROW_MAX
+        ):
+            # Nothing else is about to run, so nobody could share the commit: it is made at once. Now and then the loop
+            # gets to look at its timers and sockets all the same.
+            self._in_a_row += 1
+            value = self.engine.try_write(unit)
+            if value is not NOT_NOW:
+                return value
         self.engine.check_writable()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append((unit, future, strong))
@@ -76,6 +95,7 @@ class LoopedDatabase:
 
     def _end_of_turn(self) -> None:
         self._scheduled = False
+        self._in_a_row = 0
         if self._in_thread:
             return  # The batch under way takes up what waits when it returns.
         batch = self._take()
