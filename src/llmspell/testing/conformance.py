@@ -66,6 +66,19 @@ class DatabaseConformance:
         assert code_of(lambda: harness.run(writing(unit))) == "refusal"
         assert rows(harness) == {}
 
+    def test_adding_a_row_gives_what_the_statement_returns(self, harness: Harness) -> None:
+        """Adding a row gives what the statement returns, and it goes with its unit."""
+
+        async def unit(tx: Transaction) -> Any:
+            return await tx.add("INSERT INTO watermark (name, seq) VALUES (?, ?) RETURNING seq, name", ("a", 7))
+
+        async def refused(tx: Transaction) -> None:
+            await tx.add("INSERT INTO watermark (name, seq) VALUES (?, ?) RETURNING seq", ("b", 8))
+            raise Refusal("no")
+
+        assert harness.batch([unit, refused])[0] == (7, "a")
+        assert rows(harness) == {"a": 7}
+
     def test_a_unit_that_only_reads_gives_its_result(self, harness: Harness) -> None:
         """A unit that only reads gives its result."""
         harness.run(writing(put("a", 7)))

@@ -50,7 +50,7 @@ class Batch:
     async def add(self, sql: str, args: Sequence[Any] = ()) -> Row:
         """Insert a row and give what the statement returns."""
         self.written = self.dirty = True
-        return next(self._execute(sql, args))  # type: ignore[no-any-return]
+        return next(self._execute(sql, args))
 
     def announce(self, item: Any) -> None:
         """Hand ``item`` to the listeners after COMMIT."""

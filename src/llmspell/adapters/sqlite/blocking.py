@@ -65,6 +65,8 @@ class BlockingDatabase:
 
     async def close(self) -> None:
         """Let the write under way finish; those that come later are refused by the closed engine."""
+        if self.engine.forked:
+            return  # A thread that does not exist here may have held the mutex.
         with self._mutex:
             return
 

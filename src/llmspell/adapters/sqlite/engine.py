@@ -168,13 +168,14 @@ class Engine:
             self._head = batch.head
             self._head_version = connection.data_version()
         except apsw.BusyError:
+            self._roll_back(connection)
             return NOT_NOW
         except _FATAL as exc:
             self._roll_back(connection)
             raise self._failure(exc) from exc
         except BaseException as exc:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            # Also the head is read anew: an interrupt may have come between COMMIT and the line after it.
+            self._roll_back(connection)
             if isinstance(exc, apsw.Error):
                 raise unit_error(exc) from exc
             raise
@@ -368,6 +369,11 @@ class Engine:
         while self._readers:
             self._readers.pop().close()
         self.writer.close()
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process is a child that inherited the engine."""
+        return self._forked
 
     def poison(self) -> None:
         """In a forked child: refuse every use, and keep the connections from being closed there."""

@@ -36,7 +36,7 @@ class LoopedDatabase:
         self._scheduled = False
         self._in_thread = False
         self._inline = engine.durability != "full"
-        # What asyncio's own loop will run next. Another loop may not say; then every commit is left to the end of a turn.
+        # What asyncio's own loop will run next. Another loop may not say: then a commit waits for the end of a turn.
         self._ready: Sequence[object] = getattr(self._loop, "_ready", (None,))
         self._batches: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._in_a_row = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from llmspell.adapters.sqlite.errors import map_os_error
-from llmspell.errors import Busy
+from llmspell.errors import Busy, StorageFailed
 from llmspell.model import limits
 
 
@@ -113,8 +113,10 @@ class FileTurn:
     def _lock(self) -> bool:
         try:
             return _try_lock(self._descriptor)
-        except OSError as exc:
+        except (OSError, ValueError) as exc:
             self._mutex.release()
+            if isinstance(exc, ValueError):  # The descriptor is that of a closed file: none.
+                raise StorageFailed(f"{self._path} is closed", code="closed") from exc
             raise map_os_error(exc, f"lock {self._path}") from exc
 
     def _busy(self, timeout_s: float) -> Busy:
