@@ -75,6 +75,8 @@ def process(tmp_path):
     def run(*words, env=(), **more):
         environment = {**os.environ, **dict(env)}
         command = [sys.executable, "-m", "llmspell", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False, **more)
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False, **more
+        )
 
     return run

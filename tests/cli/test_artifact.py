@@ -21,7 +21,12 @@ def test_a_file_comes_back_with_everything_it_was_given(ok, session, tmp_path):
     ).json  # fmt: skip
     shown = ok("artifact", "show", "notes.md", "--session", "R", "--json").json
     assert shown == made
-    assert (shown["name"], shown["version"], shown["type"], shown["tags"]) == ("notes.md", 1, "agent_output", ["a", "b"])
+    assert (shown["name"], shown["version"], shown["type"], shown["tags"]) == (
+        "notes.md",
+        1,
+        "agent_output",
+        ["a", "b"],
+    )
     assert (shown["metadata"], shown["description"], shown["mime_type"]) == ({"n": 1}, "What it is", "text/markdown")
     assert ok("artifact", "get", "notes.md", "--session", "R").out == "# Bees\n"
     assert ok("artifact", "get", made["id"]).out == "# Bees\n"
@@ -38,7 +43,7 @@ def test_stdin_needs_a_name(cli, session):
     assert cli("artifact", "put", "-", "--session", "R", stdin=b"x").status == 2
 
 
-@pytest.mark.parametrize(("file", "status"), [("missing", 13), (".", 2), ("", 2)])
+@pytest.mark.parametrize("file, status", [("missing", 13), (".", 2), ("", 2)])
 def test_a_file_that_is_none_is_refused(cli, session, file, status):
     assert cli("artifact", "put", file, "--session", "R").status == status
 
@@ -100,7 +105,7 @@ def test_a_link_is_followed_and_stays_a_link(ok, session, tmp_path):
     assert (tmp_path / "real").read_text() == "new"
 
 
-@pytest.mark.parametrize(("place", "status"), [("missing/out", 1), (".", 2)])
+@pytest.mark.parametrize("place, status", [("missing/out", 1), (".", 2)])
 def test_a_place_that_cannot_be_written_is_named(cli, session, place, status):
     cli("artifact", "put", "-", "--session", "R", "--name", "t", stdin=b"x")
     ran = cli("artifact", "get", "t", "--session", "R", "-o", place)
@@ -126,7 +131,11 @@ def test_a_failure_while_reading_leaves_the_file_as_it_was(tmp_path):
 def test_versions_are_listed_and_chosen_by_number(ok, cli, session):
     for content in (b"one", b"two", b"three"):
         ok("artifact", "put", "-", "--session", "R", "--name", "t", stdin=content)
-    assert [item["version"] for item in ok("artifact", "versions", "t", "--session", "R", "--json").json["items"]] == [1, 2, 3]
+    assert [item["version"] for item in ok("artifact", "versions", "t", "--session", "R", "--json").json["items"]] == [
+        1,
+        2,
+        3,
+    ]
     assert ok("artifact", "get", "t", "--session", "R", "--version", "2").out == "two"
     assert ok("artifact", "get", "t", "--session", "R", "--version", "latest").out == "three"
     assert cli("artifact", "get", "t", "--session", "R", "--version", "9").status == 13

@@ -7,8 +7,8 @@ def test_what_create_is_given_comes_back_from_show(ok):
     parent = ok("session", "create", "Parent", "-q").out.strip()
     ok(
         "session", "create", "Suche ü 蜂", "--tag", "nlp", "--tag", "x,y", "--description", "Zwei\nZeilen",
-        "--created-by", "ada", "--parent", "Parent", "--meta", "user=7", "--meta", "name=Ada", "--config", "deep={\"a\": 1}",
-        "--state", "topic=bees",
+        "--created-by", "ada", "--parent", "Parent", "--meta", "user=7", "--meta", "name=Ada", "--config",
+        'deep={"a": 1}', "--state", "topic=bees",
     )  # fmt: skip
     shown = ok("session", "show", "Suche ü 蜂", "--json").json
     assert shown["tags"] == ["nlp", "x,y"]

@@ -164,9 +164,11 @@ class Output:
         for row in rows:
             cells = zip(row, columns, strict=True)
             table.add_row(*(Text(cell, style=(column.styles or {}).get(cell, "")) for cell, column in cells))
+        asked = self.color == "always" and os.environ.get("TERM", "dumb") == "dumb"  # colours all the same
         console = Console(
-            file=self.stdout, force_terminal=True, no_color=False, highlight=False, markup=False, emoji=False
-        )
+            file=self.stdout, force_terminal=True, no_color=False, color_system="standard" if asked else "auto",
+            highlight=False, markup=False, emoji=False,
+        )  # fmt: skip
         console.print(table)
 
 
