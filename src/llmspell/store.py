@@ -21,6 +21,7 @@ from llmspell.events.source import JournalEvents
 from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
+from llmspell.journal.runs import KINDS as RUN_KINDS
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.journal.maintenance import Maintenance, Task, indexing
 from llmspell.model.clock import Clock
@@ -31,6 +32,7 @@ from llmspell.model.labels import check_label
 from llmspell.model.page import Page
 from llmspell.model.scope import GLOBAL, Scope
 from llmspell.report import report_callback, report_hook, report_maintenance
+from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.callers import Caller
     from llmspell.verify import Verification
 
-KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS))
+KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS))
 
 
 class AsyncStore:

@@ -34,6 +34,7 @@ PROJECTIONS = {
     "artifact_label": ("session", "name", "label", "since_seq"),
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
+    "run": ("id",),
 }
 """Tables derived from the journal, with their primary keys."""
 

@@ -83,8 +83,15 @@ class Writer:
         found = journal.scopes.get(name)
         if found is not None:
             return found
+        return await self.existing_scope(name) or await self.new_scope(name)
+
+    async def existing_scope(self, name: str) -> tuple[int, bytes] | None:
+        """Id and salt of a scope, None when nothing was ever written there: for units that may have nothing to do."""
+        found = self._journal.scopes.get(name)
+        if found is not None:
+            return found
         row = await self._tx.one("SELECT id, salt FROM scope WHERE name = ?", (name,))
-        return await self.new_scope(name) if row is None else self._learn(name, row[0], row[1])
+        return None if row is None else self._learn(name, row[0], row[1])
 
     async def new_scope(self, name: str) -> tuple[int, bytes]:
         """Id and salt of a scope that is known not to exist: that of an id drawn just now."""
@@ -204,12 +211,16 @@ class Journal:
         self.announced: set[bytes] = set()
         self.watched = watched
         self._last = (clock.now_ns(), clock.monotonic_ns())
+        self._jumped_s = 0.0
 
     async def write(
         self, work: Callable[[Writer], Awaitable[T]], *, context: Context | None = None, strong: bool = False
     ) -> T:
         """Commit ``work`` as one unit. Its writer draws ids and time captured now, in the caller's context."""
-        origin = self.origin(context or current.get())
+        context = context or current.get()
+        if context.step is not None:
+            return await context.step.write(self, work, context, strong=strong)  # type: ignore[no-any-return]
+        origin = self.origin(context)
         last: Writer
 
         def unit(tx: Transaction) -> Awaitable[T]:
@@ -217,12 +228,20 @@ class Journal:
             last = Writer(self, tx, origin)
             return work(last)
 
-        result = await self.database.write(unit, strong=strong)
+        try:
+            result = await self.database.write(unit, strong=strong)
+        except BaseException:
+            self._jumped_s += origin.jumped_s  # Nothing was written: the next entry tells of the jump.
+            raise
+        if origin.jumped_s and not last.appended:
+            self._jumped_s += origin.jumped_s
         if last.learned is not None:
             for name, (scope_id, salt) in last.learned.items():
                 self.scopes.put(name, scope_id, salt)
         if origin.context.correlation is not None and last.appended:
             self._note_announced(origin.context.correlation)
+        if acting.step is not None:
+            acting.step.committed()
         return result
 
     def unit_of(self, work: Callable[[Writer], Awaitable[T]], *, context: Context) -> Unit[T]:
@@ -232,6 +251,8 @@ class Journal:
 
     def _note_announced(self, correlation: Correlation | None) -> None:
         while correlation is not None and correlation.id not in self.announced:
+            if len(self.announced) >= Scopes.ENTRIES_MAX:
+                self.announced.clear()  # It only saves a look at the table.
             self.announced.add(correlation.id)
             correlation = correlation.above
 

@@ -4,10 +4,10 @@ unit of work is submitted, never read later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,13 +27,33 @@ class Correlation:
         return None if self.above is None else self.above.id
 
 
+class Recording(Protocol):
+    """A position in a script's run: what is written while it is executed is recorded with it."""
+
+    async def write(self, journal: Any, work: Any, context: Context, *, strong: bool) -> Any:
+        """``journal.write(work)`` with its record in the same unit; on a resumed run, what it gave the first time."""
+        ...
+
+
+class RecordedStep(Protocol):
+    """A step of a script's run, as the journal meets it."""
+
+    def recording(self, work: Callable[[Any], Awaitable[T]]) -> Callable[[Any], Awaitable[T]]:
+        """``work``, followed by the step's own record in the same unit if it wrote anything."""
+        ...
+
+    def committed(self) -> None:
+        """The unit is committed, and the record with it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What each entry's header says about its origin.
 
     ``correlation`` is the innermost one opened by name, None outside of any; ``session`` the current session's id;
     ``session_correlation`` that session's own; ``cause`` the seq of the entry that led here, 0 when nothing did;
-    ``step`` the position in a script's run that is being executed, if any.
+    ``step`` the step of a script's run that is being executed, if any: it records itself in the unit it commits.
     """
 
     session: bytes | None = None
@@ -41,7 +61,7 @@ class Context:
     correlation: Correlation | None = None
     cause: int = 0
     actor: str = "owner"
-    step: object | None = None
+    step: Recording | None = None
 
 
 ROOT = Context()

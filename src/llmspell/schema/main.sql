@@ -149,6 +149,22 @@ CREATE TABLE correlation (
   seq    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Projection: runs of scripts. The attempt fences: only the newest one writes.
+CREATE TABLE run (
+  id          BLOB PRIMARY KEY,
+  session     BLOB NOT NULL,
+  name        TEXT NOT NULL,
+  mode        TEXT NOT NULL,
+  status      TEXT NOT NULL,
+  attempt     INTEGER NOT NULL,
+  started_seq INTEGER NOT NULL,
+  started_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  ended_at    INTEGER,
+  reason      TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_session ON run (session, started_seq);
+
 -- Projection: labels of a session's checkpoints.
 CREATE TABLE checkpoint (
   session    BLOB NOT NULL,

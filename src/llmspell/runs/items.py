@@ -1,0 +1,82 @@
+"""The items of a run's record.
+
+A *path* says where something happened. The main line of a script counts its steps: ``1``, ``2`` … A callback that was
+run while step ``12`` waited is ``12.1``, its own steps are ``12.1.1``, ``12.1.2`` …, and so on. So a path with an odd
+number of parts is a step, one with an even number a callback's run.
+
+    step      a step came to its end: what it gave, or its error
+    unit      a step changed the store (in the transaction that recorded this); what its unit of work gave
+    call      a callback was called while a step waited
+    stopped   a callback was stopped before its end, at one of its steps or (``at`` 0) before the first
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from blake3 import blake3
+
+ARGS_SHOWN_BYTES_MAX = 1024
+"""Arguments up to this size stand in the record, to show a difference; longer ones by their digest alone."""
+
+
+class StepDone(msgspec.Struct, tag_field="item", tag="step", omit_defaults=True):
+    """``error`` is ``{"code", "message", …}``; without it ``result`` is what the script got. ``keep`` is what a resumed
+    run needs beyond that.
+    """
+
+    path: str
+    name: str
+    digest: str
+    args: msgspec.Raw = msgspec.Raw(b"null")
+    result: Any = None
+    error: dict[str, Any] | None = None
+    keep: Any = None
+
+
+class UnitDone(msgspec.Struct, tag_field="item", tag="unit", omit_defaults=True):
+    """The ``number``-th unit of work of a step; ``seqs`` are the entries it wrote, ``value`` what it gave."""
+
+    path: str
+    name: str
+    digest: str
+    number: int
+    args: msgspec.Raw = msgspec.Raw(b"null")
+    seqs: list[int] = []
+    value: Any = None
+
+
+class Called(msgspec.Struct, tag_field="item", tag="call", omit_defaults=True):
+    """``own``: the step's own operation led to the call; else it came from outside. ``origin`` names what called."""
+
+    path: str
+    callback: int
+    args: list[Any]
+    own: bool = False
+    origin: str = ""
+
+
+class Stopped(msgspec.Struct, tag_field="item", tag="stopped", omit_defaults=True):
+    """``path`` is the callback's run; its step ``at`` never came back to it."""
+
+    path: str
+    code: str
+    message: str
+    at: int = 0
+
+
+Item = StepDone | UnitDone | Called | Stopped
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Item).decode
+_canonical = msgspec.msgpack.Encoder(order="sorted", enc_hook=lambda value: {"callback": value.id}).encode
+_shown = msgspec.json.Encoder(order="sorted", enc_hook=lambda value: {"callback": value.id}).encode
+
+
+def digest_of(args: list[Any]) -> tuple[str, msgspec.Raw]:
+    """What commits to a step's arguments (BLAKE3 of a canonical form, 32 hex digits), and how the record shows them."""
+    packed = _canonical(args)
+    text = blake3(packed).hexdigest(16)
+    if len(packed) > ARGS_SHOWN_BYTES_MAX:
+        return text, msgspec.Raw(b"null")
+    return text, msgspec.Raw(_shown(args))
