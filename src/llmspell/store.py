@@ -21,7 +21,6 @@ from llmspell.events.source import JournalEvents
 from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
-from llmspell.journal.runs import KINDS as RUN_KINDS
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.journal.maintenance import Maintenance, Task, indexing
 from llmspell.model.clock import Clock

@@ -240,13 +240,12 @@ class Journal:
                 self.scopes.put(name, scope_id, salt)
         if origin.context.correlation is not None and last.appended:
             self._note_announced(origin.context.correlation)
-        if acting.step is not None:
-            acting.step.committed()
         return result
 
     def unit_of(self, work: Callable[[Writer], Awaitable[T]], *, context: Context) -> Unit[T]:
         """The unit that ``write`` would commit, for whoever commits it otherwise; time and ids are drawn now."""
         origin = self.origin(context)
+        self._jumped_s, origin.jumped_s = self._jumped_s + origin.jumped_s, 0.0  # Told by the next entry of ``write``.
         return lambda tx: work(Writer(self, tx, origin))
 
     def _note_announced(self, correlation: Correlation | None) -> None:
@@ -262,6 +261,8 @@ class Journal:
         before, self._last = self._last, (now, steady)
         drift = (now - before[0]) - (steady - before[1])
         jumped_s = drift / 1e9 if not -_JUMP_NS < drift < _JUMP_NS else 0.0
+        if self._jumped_s:
+            jumped_s, self._jumped_s = jumped_s + self._jumped_s, 0.0
         return Origin(context, now, self.ids.new(), self.ids.salt(), jumped_s)
 
     async def scope(self, name: str) -> tuple[int, bytes] | None:

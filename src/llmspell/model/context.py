@@ -4,7 +4,7 @@ unit of work is submitted, never read later.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -32,18 +32,6 @@ class Recording(Protocol):
 
     async def write(self, journal: Any, work: Any, context: Context, *, strong: bool) -> Any:
         """``journal.write(work)`` with its record in the same unit; on a resumed run, what it gave the first time."""
-        ...
-
-
-class RecordedStep(Protocol):
-    """A step of a script's run, as the journal meets it."""
-
-    def recording(self, work: Callable[[Any], Awaitable[T]]) -> Callable[[Any], Awaitable[T]]:
-        """``work``, followed by the step's own record in the same unit if it wrote anything."""
-        ...
-
-    def committed(self) -> None:
-        """The unit is committed, and the record with it."""
         ...
 
 
