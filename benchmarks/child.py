@@ -2,7 +2,7 @@
 
 ``measured("benchmarks.rows.cycles:sessions", …)`` runs that function with JSON arguments in a fresh interpreter and
 gives its JSON result. What the function raises as :class:`Skipped` is raised here; any other failure is a RuntimeError
-with the child's own traceback.
+with the child's last line, after its traceback on stderr.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def measured(function: str, *arguments: Any) -> Any:
     command = [sys.executable, "-m", "benchmarks.child", function, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, cwd=ROOT, check=False)
     if done.returncode != 0 or not done.stdout:
-        raise RuntimeError(f"{function} ended with {done.returncode}: {done.stderr[-2000:]}")
+        sys.stderr.write(done.stderr)
+        last = (done.stderr.strip().splitlines() or ["no word of why"])[-1]
+        raise RuntimeError(f"{function} ended with {done.returncode}: {last}")
     answer = json.loads(done.stdout.splitlines()[-1])
     if "skipped" in answer:
         raise Skipped(answer["skipped"])
