@@ -206,7 +206,7 @@ def _print_content(content: Content, *, asked: bool) -> None:
         text = None
     if text is None or not printable.is_safe(text.replace("\r\n", "\n")):
         raise InvalidInput(
-            f"{content.info.name} is no plain text, which a terminal could act on", code="binary-content",
+            f"{content.info.name} is not plain text, and a terminal could act on it", code="binary-content",
             hint="write it to a file with -o FILE, or print it all the same with -o -",
         )  # fmt: skip
     out.raw([data] if data.endswith(b"\n") else [data, b"\n"])

@@ -33,6 +33,7 @@ COMMANDS = {
     "stats": ("care:stats", "What the store holds, in numbers."),
     "doctor": ("doctor:doctor", "Versions, settings, files, permissions, and who has the store open."),
     "config": ("settings:app", "Settings: show."),
+    "--install-completion": ("completion:install_completion", "Set up completion for your shell."),
 }  # fmt: skip
 
 
@@ -64,7 +65,6 @@ def program(*, colored: bool) -> App:
     for name, (place, text) in COMMANDS.items():
         module, _, attribute = place.partition(":")
         app.command(f"llmspell.cli.{module}:{attribute}", name=name, help=text)
-    app.register_install_completion_command(help="Set up completion for your shell.")
     return app
 
 

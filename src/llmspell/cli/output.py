@@ -119,7 +119,7 @@ class Output:
             return
         from llmspell.cli.progress import bar
 
-        with bar(doing, total, in_bytes=in_bytes, stderr=self.stderr) as advance:
+        with bar(doing, total, in_bytes=in_bytes, stderr=self.stderr, colored=self.color != "never") as advance:
             yield advance
 
     @property

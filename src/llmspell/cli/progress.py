@@ -11,13 +11,13 @@ Advance = Callable[[int, int | None], None]
 
 
 @contextmanager
-def bar(doing: str, total: int | None, *, in_bytes: bool, stderr: IO[str]) -> Iterator[Advance]:
+def bar(doing: str, total: int | None, *, in_bytes: bool, stderr: IO[str], colored: bool) -> Iterator[Advance]:
     """A bar that ends with its block and leaves no trace on the screen."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    console = Console(file=stderr, highlight=False)
+    console = Console(file=stderr, highlight=False, no_color=not colored)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(doing, total=total)
