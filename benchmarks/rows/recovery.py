@@ -41,7 +41,11 @@ def reopen(bench: Bench) -> Result:
     value = quartiles([b / a for a, b in zip(times[SMALL], times[large], strict=True)])
     small = Figure(statistics.median(times[SMALL]) * 1e3, "ms")
     reference = Comparison(REFERENCE, "full", small, value.median, "↓", spread=value.spread)
-    return Result(Figure(statistics.median(times[large]) * 1e3, "ms"), [reference], f"{large:,} entries")
+    logs = {count: sum(path.stat().st_size for path in killed[count].rglob("*-wal")) / 1e6 for count in killed}
+    note = (
+        f"{large:,} entries; write-ahead log at the kill {logs[large]:.0f} MB, with 10,000 entries {logs[SMALL]:.0f} MB"
+    )
+    return Result(Figure(statistics.median(times[large]) * 1e3, "ms"), [reference], note)
 
 
 def _open_and_read(folder: Path) -> float:
