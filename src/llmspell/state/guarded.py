@@ -172,6 +172,8 @@ async def read_guarded(
     before = await run_point(hooks, context, "before_state_get", "state", "get", data)
     if before is not None and before.replaced is not None:
         return before.replaced.result
-    value = default if found is None else found.value
+    value = None if found is None else found.value
     after = await run_point(hooks, context, "after_state_get", "state", "get", {**data, "value": value})
-    return value if after is None else after.data["value"]
+    if after is not None and "value" in after.changed:
+        return after.data["value"]
+    return default if found is None else found.value
