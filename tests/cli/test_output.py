@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import llmspell
 from llmspell.cli import printable
 from llmspell.cli.asking import confirmed
 from llmspell.cli.output import Column, Output
@@ -168,7 +169,6 @@ def test_progress_shows_only_on_a_terminal_and_not_when_quiet(monkeypatch):
 
 
 def test_content_a_terminal_could_act_on_is_not_printed_on_one(ok, monkeypatch):
-    import llmspell
     from llmspell.cli.artifact import _print_content
     from llmspell.cli.flags import Flags
     from llmspell.cli.invocation import Invocation, running
@@ -191,12 +191,12 @@ def test_content_a_terminal_could_act_on_is_not_printed_on_one(ok, monkeypatch):
     assert invocation.out.stdout.buffer.getvalue() == "grün\r\n\tzwei\n".encode()
 
 
-def test_a_closed_pipe_ends_quietly(process, tmp_path):
+def test_a_closed_pipe_ends_quietly(tmp_path):
     import subprocess
 
-    words = [word for number in range(3000) for word in ("--state", f"key-number-{number:05}={number}")]
-    assert process("session", "create", "R", *words).returncode == 0
-    command = f"'{sys.executable}' -m llmspell state list --session R --limit 5000; echo status $? >&2"
+    with llmspell.open(tmp_path / ".llmspell") as store:
+        store.state.set_many({f"key-number-{number:05}": number for number in range(5000)})
+    command = f"'{sys.executable}' -m llmspell state list --limit 5000; echo status $? >&2"
     ran = subprocess.run(
         ["sh", "-c", f"({command}) | head -1"],
         cwd=tmp_path,
