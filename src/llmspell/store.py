@@ -232,11 +232,11 @@ class AsyncStore:
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
-        async def set_state(writer: Any, scope: str, key: str, raw: Any) -> None:
-            await set_key(writer, scope, key, raw, None, None)
+        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None) -> None:
+            await set_key(writer, scope, key, raw, None, expires_at)
 
-        async def delete_state(writer: Any, scope: str, key: str) -> None:
-            await delete_key(writer, scope, key, None)
+        async def delete_state(writer: Any, scope: str, key: str) -> bool:
+            return await delete_key(writer, scope, key, None)
 
         async def remove_state(writer: Any, session: bytes) -> None:
             await clear_scope(writer, scope_of(session), 0)

@@ -10,7 +10,7 @@ from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model.clock import to_ns
 from llmspell.model.entry import Entry
 from llmspell.model.names import canonical_event_types
-from llmspell.model.page import Page, check_limit, read_cursor, write_cursor
+from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
 from llmspell.ports.database import Database
 
 
@@ -27,8 +27,8 @@ async def read_timeline(
 ) -> Page[Entry]:
     """One page of entries; see ``AsyncStore.timeline``."""
     edge = read_cursor(cursor, "timeline", 2)[1] if cursor is not None else None
-    if edge is not None and type(edge) is not int:
-        raise InvalidInput("this cursor is not one that a timeline gave", code="invalid-cursor")
+    if edge is not None:
+        edge = cursor_seq(edge)
     query = EntryQuery(
         session=session,
         correlation=correlation,

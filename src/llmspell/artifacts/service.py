@@ -24,7 +24,7 @@ from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
-from llmspell.model.page import Page, check_limit, read_cursor, write_cursor
+from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -259,7 +259,10 @@ class AsyncArtifacts:
         """
         session = self._session(self._acting.context())
         check_limit(limit)
-        after = read_cursor(cursor, "artifacts", 3)[1:] if cursor is not None else ["", 0]
+        after: tuple[str, int] = ("", 0)
+        if cursor is not None:
+            _, name, version = read_cursor(cursor, "artifacts", 3)
+            after = cursor_text(name), cursor_seq(version)
         newest = (
             ""
             if all_versions

@@ -19,12 +19,11 @@ class InSession:
 class Acting:
     """Gives the context of each call; remembers the last one, since calls come in runs."""
 
-    __slots__ = ("_bound", "_last", "session")
+    __slots__ = ("_last", "session")
 
     def __init__(self, session: InSession | None = None) -> None:
         self.session = session
-        self._last: Context | None = None
-        self._bound: Context | None = None
+        self._last: tuple[Context, Context] | None = None
 
     def context(self) -> Context:
         """The caller's context, inside this handle's session if it has one."""
@@ -32,10 +31,10 @@ class Acting:
         session = self.session
         if session is None or context.session == session.id:
             return context
-        if context is not self._last or self._bound is None:
-            self._bound = enter(context, session)
-            self._last = context
-        return self._bound
+        last = self._last  # One value, replaced whole: threads share a handle.
+        if last is None or last[0] is not context:
+            self._last = last = context, enter(context, session)
+        return last[1]
 
 
 def enter(context: Context, session: InSession, *, anew: bool = False) -> Context:

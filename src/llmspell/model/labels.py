@@ -48,14 +48,15 @@ def check_tags(tags: Iterable[str]) -> list[str]:
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object of at most 1 MiB. Raises InvalidInput, LimitExceeded."""
-    if type(metadata) is not dict:
+    """A JSON object of at most 1 MiB, as a dict of its own. Raises InvalidInput, LimitExceeded."""
+    if not isinstance(metadata, Mapping):
         raise InvalidInput(f"metadata is a dict, not {type(metadata).__name__}", code="invalid-metadata")
+    plain = dict(metadata)
     try:
-        encode_value(metadata, bytes_max=limits.METADATA_BYTES_MAX)
+        encode_value(plain, bytes_max=limits.METADATA_BYTES_MAX)
     except LimitExceeded as exc:
         raise LimitExceeded(f"metadata: {exc.message}", code="metadata-too-large") from None
-    return metadata
+    return plain
 
 
 def _normal(text: str, what: str, form: str | None = "NFC") -> str:

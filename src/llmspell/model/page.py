@@ -42,8 +42,37 @@ def read_cursor(cursor: str, purpose: str, parts: int) -> list[Any]:
     except (ValueError, TypeError, binascii.Error, msgspec.DecodeError, UnicodeError):
         values = []
     if len(values) != parts or values[0] != purpose:
-        raise InvalidInput("this cursor is not one that this list gave", code="invalid-cursor")
+        raise _not_ours()
     return values
+
+
+def cursor_seq(value: Any) -> int:
+    """A seq, a version or a time of a cursor. Raises InvalidInput (``invalid-cursor``) when it is none."""
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise _not_ours()
+    return value
+
+
+def cursor_id(value: Any) -> bytes:
+    """The bytes of an id of a cursor. Raises InvalidInput (``invalid-cursor``) when it is none."""
+    try:
+        raw = bytes.fromhex(value)
+    except (ValueError, TypeError):
+        raise _not_ours() from None
+    if len(raw) != 16:
+        raise _not_ours()
+    return raw
+
+
+def cursor_text(value: Any) -> str:
+    """A text of a cursor. Raises InvalidInput (``invalid-cursor``) when it is none."""
+    if type(value) is not str:
+        raise _not_ours()
+    return value
+
+
+def _not_ours() -> InvalidInput:
+    return InvalidInput("this cursor is not one that this list gave", code="invalid-cursor")
 
 
 def check_limit(limit: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmspell.errors import InvalidInput
-from llmspell.model.page import Page, read_cursor, write_cursor
+from llmspell.model.page import Page, cursor_id, cursor_seq, read_cursor, write_cursor
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.sessions.info import SessionInfo
@@ -61,9 +61,10 @@ def select(
     _, given_order, seq, edge, last_id = read_cursor(cursor, "sessions", 5)
     if given_order != order_by:
         raise InvalidInput(f"this cursor belongs to a list ordered by {given_order!r}", code="invalid-cursor")
-    edge = bytes.fromhex(edge) if column == 0 else edge
+    seq, last_id = cursor_seq(seq), cursor_id(last_id)
+    edge = cursor_id(edge) if column == 0 else cursor_seq(edge)
     where += f" AND ({expression}, s.id) {beyond} (?, ?)"
-    args += [edge, bytes.fromhex(last_id)]
+    args += [edge, last_id]
     order = f" ORDER BY {expression} {direction}, s.id {direction} LIMIT ?"
     branches = (
         f"SELECT * FROM ({_INFO} WHERE s.until_seq IS NULL AND s.since_seq <= ?{where}{order})",

@@ -67,12 +67,12 @@ class AsyncSessions:
             "name": check_label(name, "a session's name"),
             "description": check_text(description, "a description"),
             "tags": check_tags(tags),
-            "metadata": check_metadata(dict(metadata or {})),
+            "metadata": check_metadata({} if metadata is None else metadata),
         }
-        settings = check_metadata(dict(config or {}))
+        settings = check_metadata({} if config is None else config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
-        raws = {check_key(key): msgspec.Raw(encode_value(value)) for key, value in (state or {}).items()}
+        raws = _initial({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
@@ -133,9 +133,9 @@ class AsyncSessions:
         wanted = SessionFilter(
             status=None if status is None else check_status(status),
             tags=tuple(check_tags(tags)),
-            created_by=created_by,
+            created_by=None if created_by is None else check_label(created_by, "created_by"),
             parent=None if parent is None else id_bytes(parent, "parent"),
-            name=name,
+            name=None if name is None else check_label(name, "a session's name"),
         )
         check_limit(limit)
         return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
@@ -161,7 +161,8 @@ class AsyncSessions:
         try:
             return id_bytes(session_id)
         except InvalidInput:
-            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (session_id,)))
+            name = check_label(session_id, "a session's name")
+            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (name,)))
         if not rows:
             raise NotFound(f"there is no session {session_id!r}", code="session-not-found")
         if len(rows) > 1:
@@ -169,3 +170,12 @@ class AsyncSessions:
                 f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
             )
         return rows[0][0]  # type: ignore[no-any-return]
+
+
+def _initial(state: Mapping[str, Any]) -> dict[str, msgspec.Raw]:
+    if not isinstance(state, Mapping):
+        raise InvalidInput(f"state is a dict, not {type(state).__name__}", code="invalid-state")
+    raws = {check_key(key): msgspec.Raw(encode_value(value)) for key, value in state.items()}
+    if len(raws) != len(state):
+        raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
+    return raws

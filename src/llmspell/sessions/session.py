@@ -7,8 +7,11 @@ from contextvars import ContextVar, Token
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from llmspell.errors import NotFound
 from llmspell.journal.acting import Acting, InSession
+from llmspell.model import limits
 from llmspell.model.context import Context, current
+from llmspell.model.labels import check_text
 
 if TYPE_CHECKING:
     from llmspell.artifacts.service import AsyncArtifacts
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
 entered: ContextVar[Any] = ContextVar("llmspell_session", default=None)
 """The handle of the session block that the running code is in; both faces put their own handle here."""
+
+
+_blocks: ContextVar[tuple[tuple[Token[Context], Token[Any]], ...]] = ContextVar("llmspell_session_blocks", default=())
+"""How to leave the blocks entered, innermost last: each task and thread has its own, though they share a handle."""
 
 
 def current_session() -> Any:
@@ -61,7 +68,6 @@ class AsyncSession:
     def __init__(self, steps: Steps, rooms: SessionRooms, info: SessionInfo, place: InSession) -> None:
         self._steps = steps
         self._rooms = rooms
-        self._tokens: list[tuple[Token[Context], Token[Any]]] = []
         self.acting = Acting(place)
         self.info = info
         self.id = info.id
@@ -103,7 +109,7 @@ class AsyncSession:
 
     async def fail(self, reason: str) -> SessionInfo:
         """End the session with a reason. From active or suspended. Raises Conflict."""
-        return await self._step("fail", reason)
+        return await self._step("fail", check_text(reason, "a reason"))
 
     async def archive(self) -> SessionInfo:
         """Put the session away. From completed or failed. Raises Conflict."""
@@ -150,9 +156,7 @@ class AsyncSession:
         metadata: Mapping[str, Any] | None = None,
     ) -> SessionInfo:
         """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
-        given = {"name": name, "description": description, "tags": tags, "metadata": metadata and dict(metadata)}
-        if metadata is not None:
-            given["metadata"] = dict(metadata)
+        given = {"name": name, "description": description, "tags": tags, "metadata": metadata}
         self.info = await self._steps.update(
             self, {field: value for field, value in given.items() if value is not None}
         )
@@ -183,11 +187,14 @@ class AsyncSession:
 
     def enter(self, face: Any) -> None:
         """Begin a block: the running context belongs to this session. ``face`` is the handle that the user holds."""
-        self._tokens.append((current.set(self.context()), entered.set(face)))
+        token = current.set(self.context())
+        _blocks.set((*_blocks.get(), (token, entered.set(face))))
 
     def leave(self) -> None:
         """End the innermost block."""
-        context, handle = self._tokens.pop()
+        blocks = _blocks.get()
+        context, handle = blocks[-1]
+        _blocks.set(blocks[:-1])
         entered.reset(handle)
         current.reset(context)
 
@@ -205,11 +212,28 @@ class AsyncSession:
 async def close_block(session: AsyncSession, error: BaseException | None) -> None:
     """End of a ``store.session(...)`` block: complete the session, or fail it with the error that went through.
 
-    A block that set the status itself keeps it.
+    A block that set the status itself keeps it, and one that deleted its session has nothing to close. When the session
+    cannot be failed, the block's own error still goes through, with a note.
     """
-    info = await session.refresh()
+    try:
+        status = (await session.refresh()).status
+    except NotFound:
+        return
     if error is None:
-        if info.status == "active":
+        if status == "active":
             await session.complete()
-    elif info.status in ("active", "suspended"):
-        await session.fail(f"{type(error).__name__}: {error}")
+        return
+    if status not in {"active", "suspended"}:
+        return
+    try:
+        await session.fail(_reason(error))
+    except Exception as exc:  # noqa: BLE001 - told by the note; the error that ended the block is the one to raise
+        error.add_note(f"session {session.id} could not be set to failed: {exc}")
+
+
+def _reason(error: BaseException) -> str:
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error whose text cannot be had still has a name
+        text = type(error).__name__
+    return text.encode(errors="replace").decode()[: limits.DESCRIPTION_CHARS_MAX]

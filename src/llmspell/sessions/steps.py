@@ -67,8 +67,12 @@ class Steps:
 
     async def unarchive(self, handle: AsyncSession) -> SessionInfo:
         """Back to the status before it was archived."""
-        await self._journal.write(lambda writer: units.unarchive(writer, handle.key), context=handle.context())
-        return await self.info(handle.key)
+        context = handle.context()
+        await self.point(context, "before_session_unarchive", "unarchive", handle.info)
+        await self._journal.write(lambda writer: units.unarchive(writer, handle.key), context=context)
+        info = await self.info(handle.key)
+        await self.point(context, "after_session_unarchive", "unarchive", info)
+        return info
 
     async def update(self, handle: AsyncSession, changed: dict[str, Any]) -> SessionInfo:
         """New values of descriptive fields."""

@@ -27,8 +27,8 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
 
 _SQL = queries("llmspell.sessions")
-SetState = Callable[[Writer, str, str, msgspec.Raw], Awaitable[Any]]
-"""Sets a key of a scope inside a unit: (writer, scope name, key, JSON)."""
+SetState = Callable[[Writer, str, str, msgspec.Raw, int | None], Awaitable[Any]]
+"""Sets a key of a scope inside a unit: (writer, scope name, key, JSON, when it expires or None)."""
 DeleteState = Callable[[Writer, str, str], Awaitable[Any]]
 Remove = Callable[[Writer, bytes], Awaitable[Any]]
 """Removes what belongs to a session inside a unit."""
@@ -49,7 +49,7 @@ async def create(
     seq = await writer.append(CREATED, new, await writer.new_scope(scope_name), "session")
     at = writer.at
     for key, raw in state.items():
-        await set_state(writer, scope_name, key, raw)
+        await set_state(writer, scope_name, key, raw, None)
     return seq, at, len(writer.appended)
 
 
@@ -136,15 +136,16 @@ async def restore(
         then = check_row(stored) if stored is not None else None
         if then is not None and then.seq == now_seq:
             continue
-        raw = None
+        held = None
         if then is not None and then.kind == "state.set":
-            raw = msgspec.json.decode(then.payload or b"{}", type=_Held).value
-        if raw is not None:
-            await set_state(writer, scope_name, key, raw)
+            held = msgspec.json.decode(then.payload or b"{}", type=_Held)
+        if held is not None and (held.expires_at is None or held.expires_at > writer.origin.clock):
+            if not deleted and await _held_at(writer, now_seq) == held:
+                continue
+            await set_state(writer, scope_name, key, held.value, held.expires_at)
             changed += 1
         elif not deleted:
-            await delete_state(writer, scope_name, key)
-            changed += 1
+            changed += bool(await delete_state(writer, scope_name, key))
     payload = SessionRestored(id_text(session), seq, label, changed, await state_hash(writer, session))
     await writer.append(RESTORED, payload, scope, "session")
     return changed
@@ -152,6 +153,22 @@ async def restore(
 
 class _Held(msgspec.Struct):
     value: msgspec.Raw
+    expires_at: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Held) and bytes(self.value) == bytes(other.value) and self.expires_at == other.expires_at
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+async def _held_at(writer: Writer, seq: int) -> _Held | None:
+    stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
+    entry = check_row(stored) if stored is not None else None
+    if entry is None or entry.payload is None:
+        return None
+    return msgspec.json.decode(entry.payload, type=_Held)
 
 
 async def delete(writer: Writer, session: bytes, removers: tuple[Remove, ...]) -> int:

@@ -8,11 +8,13 @@ never stale, whichever process wrote last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from llmspell.errors import Conflict, InvalidInput, LimitExceeded
+from llmspell.hooks.moment import run_point
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model import limits
 from llmspell.model.entry import subject_digest
@@ -79,22 +81,30 @@ class AsyncState:
         expires_at = self._expiry(ttl_s)
         check_version(if_version)
         context = self._acting.context()
-        if "before_state_set" in self._armed or "after_state_set" in self._armed:
-            return await self._guard(context).set(key, value, if_version, expires_at)
-        return await self._journal.write(
-            lambda writer: set_key(writer, self._name, key, raw, if_version, expires_at), context=context
-        )
+        try:
+            if "before_state_set" in self._armed or "after_state_set" in self._armed:
+                return await self._guard(context).set(key, value, if_version, expires_at)
+            return await self._journal.write(
+                lambda writer: set_key(writer, self._name, key, raw, if_version, expires_at), context=context
+            )
+        except Conflict as conflict:
+            await self._tell_conflict(context, "set", key, value, if_version, conflict)
+            raise
 
     async def delete(self, key: str, *, if_version: int | None = None) -> bool:
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
         key = check_key(key)
         check_version(if_version)
         context = self._acting.context()
-        if "before_state_delete" in self._armed or "after_state_delete" in self._armed:
-            return await self._guard(context).delete(key, if_version)
-        return await self._journal.write(
-            lambda writer: delete_key(writer, self._name, key, if_version), context=context
-        )
+        try:
+            if "before_state_delete" in self._armed or "after_state_delete" in self._armed:
+                return await self._guard(context).delete(key, if_version)
+            return await self._journal.write(
+                lambda writer: delete_key(writer, self._name, key, if_version), context=context
+            )
+        except Conflict as conflict:
+            await self._tell_conflict(context, "delete", key, None, if_version, conflict)
+            raise
 
     async def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
         """Read, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns the new value.
@@ -103,7 +113,7 @@ class AsyncState:
         """
         for _ in range(_UPDATE_ATTEMPTS_MAX):
             found = await self._visible(check_key(key))
-            value = fn(default if found is None else found.value)
+            value = fn(deepcopy(default) if found is None else found.value)
             try:
                 await self.set(key, value, if_version=0 if found is None else found.version)
             except Conflict:
@@ -152,6 +162,8 @@ class AsyncState:
                 f"{len(values):,} keys at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-keys"
             )
         checked = {check_key(key): value for key, value in values.items()}
+        if len(checked) != len(values):
+            raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
         raws = {key: msgspec.Raw(encode_value(value)) for key, value in checked.items()}
         expires_at = self._expiry(ttl_s)
         context = self._acting.context()
@@ -192,6 +204,16 @@ class AsyncState:
         )
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    async def _tell_conflict(
+        self, context: Context, operation: str, key: str, value: Any, wanted: int | None, conflict: Conflict
+    ) -> None:
+        if "state_conflict" in self._armed:
+            data = {
+                "scope": self._name, "key": key, "value": value, "operation": operation, "if_version": wanted,
+                "version": conflict.details.get("version"),
+            }  # fmt: skip
+            await run_point(self._hooks, context, "state_conflict", "state", operation, data)
 
     def _guard(self, context: Context) -> Guarded:
         return Guarded(self._journal, self._hooks, context, self._name)

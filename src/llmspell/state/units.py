@@ -39,11 +39,11 @@ async def set_key(
 
 async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int | None) -> bool:
     """Delete one key if it has a value (and the version asked for)."""
-    scope = await writer.scope(scope_name)
-    row = await writer.one(_ROW, (scope[0], key))
+    scope = await writer.existing_scope(scope_name)
+    row = None if scope is None else await writer.one(_ROW, (scope[0], key))
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
-    if row is None or row[4] or (row[3] is not None and row[3] <= writer.origin.clock):
+    if scope is None or row is None or row[4] or (row[3] is not None and row[3] <= writer.origin.clock):
         return False
     await writer.append(DELETED, StateDeleted(scope_name, key, row[0] + 1, row[1]), scope, f"state/{key}")
     return True
@@ -51,7 +51,9 @@ async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int 
 
 async def clear_scope(writer: Writer, scope_name: str, now: int) -> int:
     """Delete every key that has a value."""
-    scope = await writer.scope(scope_name)
+    scope = await writer.existing_scope(scope_name)
+    if scope is None:
+        return 0
     rows = await writer.all(_LIVE, (scope[0], now))
     for key, version, seq in rows:
         await writer.append(DELETED, StateDeleted(scope_name, key, version + 1, seq), scope, f"state/{key}")
@@ -60,7 +62,9 @@ async def clear_scope(writer: Writer, scope_name: str, now: int) -> int:
 
 async def transfer_scope(writer: Writer, source: str, target: str, now: int, move: bool) -> int:
     """Set every key of ``source`` in ``target``; with ``move`` delete it in ``source``."""
-    scope = await writer.scope(source)
+    scope = await writer.existing_scope(source)
+    if scope is None:
+        return 0
     rows = await writer.all(_LIVE, (scope[0], now))
     for key, version, seq in rows:
         stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))

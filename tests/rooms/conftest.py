@@ -1,0 +1,174 @@
+"""Both faces of a store behind one way to use them, so that a test of a room is written once and runs through both."""
+
+import asyncio
+import contextvars
+import inspect
+
+import pytest
+
+import llmspell
+from llmspell.artifacts.content_handle import AsyncContent
+from llmspell.artifacts.service import AsyncArtifacts
+from llmspell.events.service import AsyncEvents
+from llmspell.events.subscription import Subscription
+from llmspell.model.clock import ManualClock
+from llmspell.sessions.service import AsyncSessions
+from llmspell.sessions.session import AsyncSession
+from llmspell.state.service import AsyncState
+from llmspell.store import AsyncStore
+
+DRIVEN = (AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, Subscription)
+
+
+class Face:
+    """One way to open and use stores. ``clock`` is the one every store of the test gets."""
+
+    def __init__(self, folder):
+        self.folder = folder / "store"
+        self.clock = ManualClock(step_ns=1000)
+        self._stores = []
+
+    def _open(self, folder, **options):
+        raise NotImplementedError
+
+    def open(self, **options):
+        options = {"durability": "process", "clock": self.clock} | options
+        store = self._open(self.folder, **options)
+        self._stores.append(store)
+        return store
+
+    def reopen(self, **options):
+        self.close_stores()
+        return self.open(**options)
+
+    def both(self, store):
+        """The store as it is, then the same opened again."""
+        yield store
+        yield self.reopen()
+
+    def close_stores(self):
+        while self._stores:
+            self._stores.pop().close()
+
+    def close(self):
+        self.close_stores()
+
+
+class SyncFace(Face):
+    name = "sync"
+
+    def _open(self, folder, **options):
+        return llmspell.open(folder, **options)
+
+    def call(self, function, *args):
+        """Call a function where the store's context is."""
+        return function(*args)
+
+    def core(self, store):
+        """The asynchronous store inside."""
+        return store._store
+
+
+class AsyncFace(Face):
+    name = "async"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self._runner = asyncio.Runner()
+        self._context = contextvars.copy_context()
+
+    def _open(self, folder, **options):
+        return self.settle(llmspell.open_async(folder, **options))
+
+    def call(self, function, *args, **options):
+        """Call a function where the store's context is; what it gives that must be awaited is awaited."""
+        return self.settle(self._context.run(self._inside, function, args, options))
+
+    def _inside(self, function, args, options):
+        return function(*args, **options)
+
+    def settle(self, value):
+        if inspect.isawaitable(value):
+            value = self._runner.run(_await(value), context=self._context)
+        if inspect.isasyncgen(value):
+            return self._runner.run(_collect(value), context=self._context)
+        if isinstance(value, DRIVEN) or hasattr(value, "__aenter__"):
+            return Driven(self, value)
+        return value
+
+    def core(self, store):
+        return store._inner
+
+    def close(self):
+        super().close()
+        self._runner.close()
+
+
+async def _await(value):
+    return await value
+
+
+async def _collect(values):
+    return [value async for value in values]
+
+
+class Driven:
+    """An asynchronous object used as if it were synchronous."""
+
+    def __init__(self, face, inner):
+        self._face = face
+        self._inner = inner
+
+    def __getattr__(self, name):
+        value = getattr(self._inner, name)
+        if not inspect.ismethod(value):
+            return self._face.settle(value)
+
+        def method(*args, **options):
+            return self._face.call(value, *map(_bare, args), **{key: _bare(one) for key, one in options.items()})
+
+        return method
+
+    def __enter__(self):
+        return self._face.call(self._inner.__aenter__)
+
+    def __exit__(self, *exc):
+        return self._face.call(self._inner.__aexit__, *exc)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return self._face.call(self._inner.__anext__)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+
+def _bare(value):
+    return value._inner if isinstance(value, Driven) else value
+
+
+FACES = {"sync": SyncFace, "async": AsyncFace}
+
+
+@pytest.fixture(params=sorted(FACES))
+def face(request, tmp_path):
+    made = FACES[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(face):
+    return face.open()
+
+
+@pytest.fixture
+def clock(face):
+    return face.clock
+
+
+def sql(face, store):
+    """A connection's ``execute`` past every check, to damage a store as bad hardware or an attacker would."""
+    return face.core(store)._files.engine.writer.execute
