@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts import units
 from llmspell.artifacts.blob import Blob
-from llmspell.artifacts.compression import Compression
+from llmspell.artifacts.compression import Compression, check_compression
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.diff import ArtifactDiff, diff_contents
@@ -94,9 +94,10 @@ class AsyncArtifacts:
         fields: dict[str, Any] = {
             "name": check_artifact_name(name),
             "tags": check_tags(tags),
-            "metadata": check_metadata(dict(metadata or {})),
+            "metadata": check_metadata({} if metadata is None else metadata),
         }
         kind = check_type(type)
+        check_compression(compression)
         sources = [id_text(id_bytes(one, "derived_from")) for one in derived_from]
         text = check_text(description, "a description")
         whole = in_memory(data)
@@ -111,6 +112,8 @@ class AsyncArtifacts:
                 data if whole is None else whole, self._content, self._offload, compression, progress
             )
             digest, size = blob.digest, blob.size
+        elif progress is not None:
+            progress(size)
         new = ArtifactStored(
             id_text(self._journal.ids.new()), id_text(session), fields["name"], 0, kind, mime, text, fields["tags"],
             fields["metadata"], sources, size, digest.hex(),
@@ -134,8 +137,7 @@ class AsyncArtifacts:
         metadata: Mapping[str, Any] | None = None,
     ) -> ArtifactInfo:
         """Give descriptive fields of one version (the latest by default) new values; the journal keeps the old ones."""
-        given: dict[str, Any] = {"description": description, "tags": tags}
-        given["metadata"] = None if metadata is None else dict(metadata)
+        given: dict[str, Any] = {"description": description, "tags": tags, "metadata": metadata}
         changed = check_fields({field: value for field, value in given.items() if value is not None})
         if not changed:
             raise InvalidInput("nothing to update: give description, tags or metadata", code="nothing-to-do")
@@ -145,7 +147,7 @@ class AsyncArtifacts:
             data = {**self._data(info), **changed}
             outcome = await run_point(self._hooks, context, "before_artifact_update", "artifact", "update", data)
             if outcome is not None:
-                changed |= check_fields({field: outcome.data[field] for field in outcome.changed if field != "name"})
+                changed |= check_fields({field: outcome.data[field] for field in outcome.changed})
         artifact = id_bytes(info.id)
         await self._journal.write(lambda writer: units.update(writer, artifact, changed), context=context)
         info = await self._info_by_id(artifact)
@@ -193,15 +195,17 @@ class AsyncArtifacts:
         """Store an older version's content and fields again as the newest one; its metadata is the old one's."""
         old = await self.info(name, version=version)
         context = self._acting.context()
+        fields: dict[str, Any] = {"name": old.name, "tags": old.tags, "metadata": old.metadata}
         if "before_artifact_put" in self._armed:
-            fields = {"name": old.name, "tags": old.tags, "metadata": old.metadata}
-            await self._before_put(context, id_bytes(old.session), old.type, old.size, fields)
+            fields = await self._before_put(context, id_bytes(old.session), old.type, old.size, fields)
         new = ArtifactStored(
-            id_text(self._journal.ids.new()), old.session, old.name, 0, old.type, old.mime_type, old.description,
-            old.tags,
-            old.metadata, [*old.derived_from, old.id], old.size, old.digest,
+            id_text(self._journal.ids.new()), old.session, fields["name"], 0, old.type, old.mime_type, old.description,
+            fields["tags"], fields["metadata"], list(dict.fromkeys((*old.derived_from, old.id))), old.size, old.digest,
         )  # fmt: skip
-        stored = await self._journal.write(lambda writer: units.store(writer, new, None, lambda: True), context=context)
+        # What the old version was made from may be deleted by now; that it was made from it stays true.
+        stored = await self._journal.write(
+            lambda writer: units.store(writer, new, None, lambda: True, required=(old.id,)), context=context
+        )
         info = await self._info_by_id(id_bytes(stored.id))
         await self._after(context, "put", info)
         return info

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,16 +19,24 @@ _SQL = queries("llmspell.artifacts")
 
 
 async def store(
-    writer: Writer, new: ArtifactStored, blob: Blob | None, still_whole: Callable[[], bool]
+    writer: Writer,
+    new: ArtifactStored,
+    blob: Blob | None,
+    still_whole: Callable[[], bool],
+    *,
+    required: Sequence[str] | None = None,
 ) -> ArtifactStored:
-    """The next version of a name, and its content's row if that is new (``blob`` None: it was there before)."""
+    """The next version of a name, and its content's row if that is new (``blob`` None: it was there before).
+
+    ``required`` are the artifacts that must exist, all of ``derived_from`` by default.
+    """
     session = id_bytes(new.session)
     row = await writer.one(_SQL["session_status"], (session,))
     if row is None:
         raise NotFound(f"session {new.session} does not exist", code="session-not-found")
     if row[0] == "archived":
         raise Conflict(f"session {new.session} is archived; unarchive it to store artifacts", code="session-archived")
-    for source in new.derived_from:
+    for source in new.derived_from if required is None else required:
         if await writer.one(_SQL["open_row"], (id_bytes(source),)) is None:
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
     digest = bytes.fromhex(new.digest)

@@ -146,7 +146,7 @@ _ROWS: dict[str, Rule] = {
         deniable=True,
     ),
     "before_artifact_get": Rule(effects=_JUDGE, deniable=True),
-    "before_artifact_update": _changing(_LABELS),
+    "before_artifact_update": _changing({"tags": _tags, "metadata": _table}),
     "before_event_publish": _changing({"data": _any, "tags": _tags}),
 }
 

@@ -82,9 +82,7 @@ POINTS: tuple[Point, ...] = (
     *_pair("session", "delete", "delete a session and what it owns"),
     *_pair("artifact", "put", "store a version of an artifact", (), ("artifact:created", "artifact:stored")),
     *_pair("artifact", "get", "read an artifact", (), ("artifact:accessed",)),
-    *_pair(
-        "artifact", "update", "change name, tags, description or metadata of an artifact", (), ("artifact:updated",)
-    ),
+    *_pair("artifact", "update", "change tags, description or metadata of an artifact", (), ("artifact:updated",)),
     *_pair("artifact", "delete", "delete an artifact or a version", (), ("artifact:deleted",)),
     *_pair("event", "publish", "publish an event", ("BeforeEventEmit",), ("AfterEventEmit",)),
     Point("event_handler_error", "a subscriber's callback raised"),
@@ -139,7 +137,7 @@ KINDS: tuple[Kind, ...] = (
         "a version of an artifact was stored",
         ("artifact.created", "artifact.create", "artifact.put"),
     ),
-    Kind("artifact.updated", "an artifact's name, tags, description or metadata changed", ("artifact.update",)),
+    Kind("artifact.updated", "an artifact's tags, description or metadata changed", ("artifact.update",)),
     Kind("artifact.deleted", "an artifact or a version was deleted", ("artifact.delete",)),
     Kind("artifact.tagged", "a version of an artifact got or lost a tag"),
     Kind("event.published", "a user's event was published", ("event.emit", "event.emitted", "event.publish")),
