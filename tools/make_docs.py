@@ -67,12 +67,12 @@ TRIGGERED = frozenset(
     for moment in ("before", "after")
     for room, verbs in {
         "state": "get set delete clear copy move",
-        "session": "create open update suspend resume complete fail archive save restore checkpoint delete",
+        "session": "create open update suspend resume complete fail archive unarchive save restore checkpoint delete",
         "artifact": "put get update delete",
         "event": "publish",
     }.items()
     for verb in verbs.split()
-)
+) | {"state_conflict"}
 """The points that the store's rooms run; a test holds this against what really fires."""
 HANDED_ROOMS = ("agent", "tool", "workflow")
 KINDS_PAGE = """# Kinds of entries

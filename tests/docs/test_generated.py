@@ -4,6 +4,7 @@ import pytest
 
 import llmspell
 from llmspell import Scope
+from llmspell.model.names import POINT_NAMES
 from tools.make_docs import MARKED, TRIGGERED, Codes, raised_codes, wanted
 
 pytestmark = pytest.mark.docs
@@ -46,7 +47,7 @@ def test_the_page_of_errors_knows_codes_made_in_every_way(code):
 def test_the_points_called_triggered_are_those_that_fire(tmp_path):
     fired = set()
     with llmspell.open(tmp_path / "store") as store:
-        for point in {*TRIGGERED, "state_conflict", "system_shutdown", "event_handler_error", "after_backup_create"}:
+        for point in POINT_NAMES:
             store.hooks.register(point, lambda context: fired.add(context.point))
         _do_everything(store)
     assert fired == TRIGGERED
@@ -56,6 +57,8 @@ def _do_everything(store):
     state, other = store.state, store.state_of(Scope.custom("other"))
     state.set("a", 1)
     state.get("a")
+    with pytest.raises(llmspell.Conflict):
+        state.set("a", 2, if_version=7)
     state.copy_to(Scope.custom("other"))
     other.move_to(Scope.custom("third"))
     state.delete("a")
