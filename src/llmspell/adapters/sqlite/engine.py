@@ -71,6 +71,8 @@ class Engine:
         self._closed = False
         self._forked = False
         self._readers: list[apsw.Connection] = []
+        self._writer_lock = threading.Lock()
+        """The writing connection of a file is used by one thread at a time."""
         self._lock = threading.RLock()
         """A store in memory has one connection: whoever reads waits for whoever commits."""
         try:
@@ -115,7 +117,8 @@ class Engine:
         if self.path == MEMORY:
             with self._lock:
                 return self._run_batch(units, strong=strong)
-        return self._run_batch(units, strong=strong)
+        with self._writer_lock:
+            return self._run_batch(units, strong=strong)
 
     def _run_batch(self, units: Sequence[Unit[Any]], *, strong: bool) -> list[Outcome]:
         connection = self.writer
@@ -161,6 +164,7 @@ class Engine:
         if self.path == MEMORY or not self.turn.try_acquire():
             return NOT_NOW
         connection = self.writer
+        self._writer_lock.acquire()
         try:
             batch = self._begin(connection)
             value: T = drive(unit(batch))
@@ -180,6 +184,7 @@ class Engine:
                 raise unit_error(exc) from exc
             raise
         finally:
+            self._writer_lock.release()
             self.turn.release()
         if batch.announced:
             for listener in self.listeners:
@@ -301,10 +306,7 @@ class Engine:
         if self.path == MEMORY:
             with self._lock:
                 return self._query(self.writer, query)
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = self._open_reader()
+        connection = self._take_reader()
         try:
             return self._query(connection, query)
         finally:
@@ -317,19 +319,32 @@ class Engine:
             connection.close()
 
     def read_one(self, sql: str, args: Sequence[Any]) -> Row | None:
-        """The first row of a single statement: the short way for a point read, without a transaction around it."""
-        if self.path == MEMORY or self._closed or self._forked or not self._readers:
+        """The first row of a single statement: the short way for a point read, without a transaction around it.
+
+        Between commits it runs on the writing connection, whose pages are at hand: a reading connection has to forget
+        its own after every commit, which makes a read after a write ten times as dear.
+        """
+        if self.path == MEMORY or self._closed or self._forked or self.read_only:
             return self.read(lambda view: view.one(sql, args))
         try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = self._open_reader()
-        try:
-            return next(connection.execute(sql, args), None)
+            if self._writer_lock.acquire(blocking=False):
+                try:
+                    return next(self.writer.execute(sql, args), None)
+                finally:
+                    self._writer_lock.release()
+            connection = self._take_reader()
+            try:
+                return next(connection.execute(sql, args), None)
+            finally:
+                self._give_back(connection)
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
-        finally:
-            self._give_back(connection)
+
+    def _take_reader(self) -> apsw.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._open_reader()
 
     def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
         try:
