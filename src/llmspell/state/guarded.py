@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmspell.errors import Conflict
+from llmspell.errors import Conflict, InvalidInput
 from llmspell.hooks.moment import run_point
 from llmspell.journal.journal import Journal, Writer
 from llmspell.model import limits
@@ -70,6 +70,8 @@ class Guarded:
         """Set several keys in one unit, after every before-hook has agreed."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             decided = [await self._decide(key, value) for key, value in values.items()]
+            if len({one.key for one in decided}) != len(decided):
+                raise InvalidInput("hooks redirected two of the keys to one", code="duplicate-key")
             raws = [msgspec.Raw(encode_value(one.value)) for one in decided]
 
             async def unit(
