@@ -35,6 +35,10 @@ _ZSTD_BOUNDS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 24}
 """A frame of ours never needs a window above 4 MiB; one that claims more is damaged and gets no memory."""
 
 
+COMPRESS_BYTES_MIN = 10 << 10
+"""Content in memory up to this size is kept as it is unless a compression is asked for by name."""
+
+
 class Codec(IntEnum):
     """How stored bytes are encoded; the value is what a row holds."""
 

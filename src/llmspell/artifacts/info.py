@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from llmspell.artifacts.compression import Codec
+from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.model.clock import to_datetime
 from llmspell.model.ids import id_text
 from llmspell.model.values import decode_value
@@ -69,6 +70,15 @@ def info_of(row: Row) -> ArtifactInfo:
         created_at=to_datetime(row[12]),
         updated_at=to_datetime(row[13]),
     )
+
+
+def info_of_new(new: ArtifactStored, at: int, stored_size: int, codec: int) -> ArtifactInfo:
+    """The info of a version that was just stored."""
+    time = to_datetime(at)
+    return ArtifactInfo(
+        new.id, new.session, new.name, new.version, new.type, new.mime_type, new.description, new.tags, new.metadata,
+        new.derived_from, new.size, stored_size, _codec(codec), new.digest, time, time,
+    )  # fmt: skip
 
 
 def _codec(number: int | None) -> str:

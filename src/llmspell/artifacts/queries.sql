@@ -18,8 +18,8 @@ SELECT max(version) FROM artifact WHERE session = ? AND name = ?
 -- name: session_status
 SELECT status FROM session WHERE id = ? AND until_seq IS NULL
 
--- name: blob_exists
-SELECT 1 FROM blob WHERE digest = ?
+-- name: blob_form
+SELECT stored_size, codec FROM blob WHERE digest = ?
 
 -- name: insert_blob
 INSERT OR IGNORE INTO blob (digest, size, stored_size, codec, inline, chunk_count, chunk_ids, chunks_digest)

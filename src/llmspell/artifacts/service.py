@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts import units
 from llmspell.artifacts.blob import Blob
-from llmspell.artifacts.compression import Compression, check_compression
+from llmspell.artifacts.compression import COMPRESS_BYTES_MIN, Codec, Compression, check_compression
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.diff import ArtifactDiff, diff_contents
-from llmspell.artifacts.info import ArtifactInfo, info_of
+from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
 from llmspell.artifacts.intake import Progress, Source, digest_of, in_memory, take
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.rules import Validator, check_artifact_name, check_fields, check_mime, check_type, is_id
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _SQL = queries("llmspell.artifacts")
 _INFO, _BRIEF = _SQL["info"], _SQL["brief"]
 _OPEN = "a.until_seq IS NULL"
+_SMALL_BYTES = 16 << 10
+"""Content up to this size is taken without asking first whether it is there: its unit asks anyway."""
 _mime_types = mimetypes.MimeTypes()
 """Python's built-in table and the names that agents use most: the machine's own files have no say."""
 for _type, _ending in (
@@ -107,12 +109,15 @@ class AsyncArtifacts:
         mime = check_mime(mime_type) if mime_type is not None else self._guess(fields["name"], data)
         blob, writer = None, None
         digest, size = (digest_of(whole), len(whole)) if whole is not None else (b"", 0)
-        if whole is None or await self._journal.database.one(_SQL["blob_exists"], (digest,)) is None:
-            blob, writer = await take(
-                data if whole is None else whole, self._content, self._offload, compression, progress
-            )
-            digest, size = blob.digest, blob.size
-        elif progress is not None:
+        if whole is None or size <= _SMALL_BYTES or not await self._has(digest):
+            if whole is not None and size <= COMPRESS_BYTES_MIN and compression == "auto":
+                blob = Blob(digest, size, size, Codec.RAW, whole)
+            else:
+                blob, writer = await take(
+                    data if whole is None else whole, self._content, self._offload, compression, progress
+                )
+                digest, size = blob.digest, blob.size
+        if progress is not None and writer is None:
             progress(size)
         new = ArtifactStored(
             id_text(self._journal.ids.new()), id_text(session), fields["name"], 0, kind, mime, text, fields["tags"],
@@ -121,8 +126,9 @@ class AsyncArtifacts:
         if kind in self._validators:
             await self._validate(new, blob, digest)
         still_whole = writer.still_whole if writer is not None else lambda: True
-        stored = await self._journal.write(lambda w: units.store(w, new, blob, still_whole), context=context)
-        info = await self._info_by_id(id_bytes(stored.id))
+        info = info_of_new(
+            *await self._journal.write(lambda w: units.store(w, new, blob, still_whole), context=context)
+        )
         if "after_artifact_put" in self._armed:
             await self._after(context, "put", info)
         return info
@@ -206,7 +212,7 @@ class AsyncArtifacts:
         stored = await self._journal.write(
             lambda writer: units.store(writer, new, None, lambda: True, required=(old.id,)), context=context
         )
-        info = await self._info_by_id(id_bytes(stored.id))
+        info = info_of_new(*stored)
         await self._after(context, "put", info)
         return info
 
@@ -329,6 +335,10 @@ class AsyncArtifacts:
                 f"a version is a number from 1, 'latest' or a label, not {version!r}", code="invalid-version"
             )
         return version
+
+    async def _has(self, digest: bytes) -> bool:
+        """Whether this content is in the store: then it need not be taken again."""
+        return await self._journal.database.one(_SQL["blob_form"], (digest,)) is not None
 
     async def _info_by_id(self, artifact: bytes) -> ArtifactInfo:
         row = await self._journal.database.one(f"{_BRIEF} WHERE a.id = ? AND {_OPEN}", (artifact,))

@@ -25,8 +25,10 @@ async def store(
     still_whole: Callable[[], bool],
     *,
     required: Sequence[str] | None = None,
-) -> ArtifactStored:
+) -> tuple[ArtifactStored, int, int, int]:
     """The next version of a name, and its content's row if that is new (``blob`` None: it was there before).
+
+    Gives the payload of its entry, the entry's time, and the content's stored size and codec.
 
     ``required`` are the artifacts that must exist, all of ``derived_from`` by default.
     """
@@ -40,21 +42,25 @@ async def store(
         if await writer.one(_SQL["open_row"], (id_bytes(source),)) is None:
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
     digest = bytes.fromhex(new.digest)
-    known = await writer.one(_SQL["blob_exists"], (digest,)) is not None
-    if not known and (blob is None or not still_whole()):
+    form = await writer.one(_SQL["blob_form"], (digest,))
+    if form is None and blob is not None and still_whole():
+        form = blob.stored_size, blob.codec
+    elif form is not None:
+        blob = None
+    else:
         raise Conflict("the content was collected while it was being put; put it again", code="content-collected")
     last = await writer.one(_SQL["last_version"], (session, new.name))
     stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1)
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
-    if not known and blob is not None:
+    if blob is not None:
         await writer.run(
             _SQL["insert_blob"],
             (blob.digest, blob.size, blob.stored_size, blob.codec, blob.inline, blob.chunk_count, blob.chunk_ids,
              blob.chunks_digest),
         )  # fmt: skip
     await writer.append(STORED, stored, scope, f"artifact/{new.name}")
-    return stored
+    return stored, writer.at, form[0], form[1]
 
 
 async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ GENESIS = bytes(32)
 """The previous hash of a store's first entry."""
 
 NO_ID = bytes(16)
-_numbers = struct.Struct(">QqqHQ").pack
+numbers = struct.Struct(">QqqHQ").pack
+"""The header's fields of fixed size: seq, at, clock, kind version, cause."""
 
 
 class Draft(NamedTuple):
@@ -125,6 +126,6 @@ def entry_hash(
     digest: bytes,
 ) -> bytes:
     """The hash of an entry in its place. Fields of variable length are last and separated, so no two headers agree."""
-    numbers = _numbers(seq, at, clock, kind_version, cause)
+    fixed = numbers(seq, at, clock, kind_version, cause)
     words = f"{kind}\0{actor}".encode()
-    return blake3(b"".join((previous, numbers, id_, subject, session or NO_ID, correlation, digest, words))).digest()
+    return blake3(b"".join((previous, fixed, id_, subject, session or NO_ID, correlation, digest, words))).digest()

@@ -10,7 +10,6 @@ import uuid_utils
 
 from llmspell.errors import InvalidInput
 
-
 _TEXT_CHARS, _ID_BYTES = 36, 16
 
 

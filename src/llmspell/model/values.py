@@ -33,7 +33,8 @@ def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> byte
         _explain(value)
     except ValueError as exc:
         # Python itself refuses to write integers of more than some thousand digits, which take quadratic time.
-        raise InvalidInput(f"the value holds an integer that is too long to write: {exc}", code="invalid-value") from exc
+        message = f"the value holds an integer that is too long to write: {exc}"
+        raise InvalidInput(message, code="invalid-value") from exc
     if len(encoded) > bytes_max:
         raise LimitExceeded(
             f"the value takes {len(encoded):,} bytes as JSON, more than the {bytes_max:,} allowed",

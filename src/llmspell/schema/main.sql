@@ -131,7 +131,8 @@ CREATE TABLE artifact_label (
 
 -- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
 CREATE TABLE blob (
-  digest        BLOB PRIMARY KEY,
+  id            INTEGER PRIMARY KEY,   -- not the digest: rows of kilobytes in the order of digests make a deep, slow tree
+  digest        BLOB NOT NULL UNIQUE,
   size          INTEGER NOT NULL,
   stored_size   INTEGER NOT NULL,
   codec         INTEGER NOT NULL,
@@ -139,7 +140,7 @@ CREATE TABLE blob (
   chunk_count   INTEGER NOT NULL,
   chunk_ids     BLOB,
   chunks_digest BLOB
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Projection: correlations by id, with the one they were opened under.
 CREATE TABLE correlation (

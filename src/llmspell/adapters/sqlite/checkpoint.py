@@ -75,7 +75,12 @@ class Checkpointer:
             try:
                 self._turn.acquire(_TURN_TIMEOUT_S)
                 try:
-                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    # Truncating needs every reader out of the way, which nobody waits for.
+                    connection.set_busy_timeout(0)
+                    try:
+                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    except apsw.BusyError:
+                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 finally:
                     self._turn.release()
             finally:
