@@ -29,9 +29,8 @@ async def take(
     writer = ContentWriter(store, compression=compression)
     try:
         if whole is not None:
-            if len(whole) <= _INLINE_BYTES:
-                return _whole(writer, whole), writer
-            blob = await offload.run(_whole, writer, whole)
+            small = len(whole) <= _INLINE_BYTES
+            blob = _whole(writer, whole) if small else await offload.run(_whole, writer, whole)
         elif hasattr(source, "__aiter__"):
             blob = await _from_async(writer, source, offload, progress)
         else:

@@ -248,7 +248,7 @@ class AsyncArtifacts:
 
     async def versions(self, name: str) -> list[ArtifactInfo]:
         """All versions of a name that are not deleted, oldest first. Raises NotFound when there is none."""
-        session = self._session(self._acting.context())
+        session, name = self._session(self._acting.context()), check_artifact_name(name)
         where = f"WHERE a.session = ? AND a.name = ? AND {_OPEN} ORDER BY a.version"
         rows = await self._journal.database.read(lambda view: view.all(f"{_BRIEF} {where}", (session, name)))
         if not rows:
@@ -257,7 +257,7 @@ class AsyncArtifacts:
 
     async def labels(self, name: str) -> dict[str, int]:
         """Labels of a name and the versions they mean."""
-        session = self._session(self._acting.context())
+        session, name = self._session(self._acting.context()), check_artifact_name(name)
         rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
         return {label: version for version, label in rows}
 
