@@ -297,6 +297,7 @@ def test_labels_name_versions_move_and_go_with_them(face, store, session):
     assert session.artifacts.get("f.txt", version="v1").text() == "text 1"
     session.artifacts.tag_version("f.txt", 3, "v1")
     session.artifacts.put("other.txt", "x")
+    artifacts = session.artifacts
     for opened in face.both(store):
         artifacts = opened.sessions.open("s").artifacts
         assert artifacts.labels("f.txt") == {"approved": 2, "v1": 3}

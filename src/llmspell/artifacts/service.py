@@ -6,7 +6,6 @@ between leaves nothing but unreferenced chunks, and versions are contiguous whoe
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from llmspell.artifacts.diff import ArtifactDiff, diff_contents
 from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
 from llmspell.artifacts.intake import Progress, Source, digest_of, in_memory, take
 from llmspell.artifacts.kinds import ArtifactStored
+from llmspell.artifacts.mime import guess_mime
 from llmspell.artifacts.rules import Validator, check_artifact_name, check_fields, check_mime, check_type, is_id
 from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
@@ -41,13 +41,6 @@ _INFO, _BRIEF = _SQL["info"], _SQL["brief"]
 _OPEN = "a.until_seq IS NULL"
 _SMALL_BYTES = 16 << 10
 """Content up to this size is taken without asking first whether it is there: its unit asks anyway."""
-_mime_types = mimetypes.MimeTypes()
-"""Python's built-in table and the names that agents use most: the machine's own files have no say."""
-for _type, _ending in (
-    ("text/markdown", ".md"), ("application/x-ndjson", ".jsonl"), ("text/x-lua", ".lua"), ("application/toml", ".toml"),
-    ("application/yaml", ".yaml"), ("application/yaml", ".yml"), ("text/csv", ".csv"), ("text/x-python", ".py"),
-):  # fmt: skip
-    _mime_types.add_type(_type, _ending)
 
 
 class AsyncArtifacts:
@@ -106,7 +99,9 @@ class AsyncArtifacts:
         if "before_artifact_put" in self._armed:
             size = len(whole) if whole is not None else None
             fields = await self._before_put(context, session, kind, size, fields)
-        mime = check_mime(mime_type) if mime_type is not None else self._guess(fields["name"], data)
+        mime = (
+            check_mime(mime_type) if mime_type is not None else guess_mime(fields["name"], text=isinstance(data, str))
+        )
         blob, writer = None, None
         digest, size = (digest_of(whole), len(whole)) if whole is not None else (b"", 0)
         if whole is None or size <= _SMALL_BYTES or not await self._has(digest):
@@ -391,12 +386,6 @@ class AsyncArtifacts:
             "id": info.id, "session_id": info.session, "name": info.name, "type": info.type, "size": info.size,
             "tags": info.tags, "metadata": info.metadata, "version": info.version,
         }  # fmt: skip
-
-    def _guess(self, name: str, data: Source) -> str:
-        guessed, encoding = _mime_types.guess_type(name)
-        if guessed is not None and encoding is None:
-            return guessed
-        return "text/plain" if isinstance(data, str) else "application/octet-stream"
 
     def _missing(self, name_or_id: str, version: int | str | None) -> NotFound:
         which = f"{name_or_id!r}" if version is None else f"{name_or_id!r} version {version!r}"
