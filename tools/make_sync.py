@@ -44,7 +44,8 @@ FACES = (
     Face(
         "llmspell.sessions.session", "AsyncSession", "Session",
         rooms={"state": "State", "artifacts": "Artifacts", "events": "Events"},
-        plain=("info", "id"), skip=frozenset({"enter", "leave", "context", "state", "artifacts", "events"}), base="SessionByHand",
+        plain=("info", "id"), base="SessionByHand",
+        skip=frozenset({"enter", "leave", "context", "state", "artifacts", "events"}),
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face(
@@ -127,12 +128,13 @@ def imports(body: str) -> list[str]:
     code = re.sub(r'"""(?:.|\n)*?"""', "", body)
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code))
     own = {face.name for face in FACES} | {face.source for face in FACES}
-    lines = ["from functools import cached_property", "from typing import TYPE_CHECKING", "from llmspell.sync.drive import drive, iterate"]
+    lines = ["from functools import cached_property", "from typing import TYPE_CHECKING"]
+    lines.append("from llmspell.sync.drive import drive, iterate")
     lines.append("from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand")
     runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
     lines.append("if TYPE_CHECKING:")
-    typed = (used & known.keys()) - own - runtime - {"TYPE_CHECKING"}
+    typed = (used & known.keys()) - own - runtime - {"TYPE_CHECKING", "cached_property"}
     lines += [f"    from {known[name]} import {name}" for name in sorted(typed)]
     lines += [f"    from {face.module} import {face.source}" for face in FACES]
     return lines

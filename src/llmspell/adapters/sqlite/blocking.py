@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from llmspell.adapters.sqlite.batch import Outcome, View
-from llmspell.adapters.sqlite.engine import NOT_NOW, Engine
+from llmspell.adapters.sqlite.batch import NOT_NOW, Outcome, View
+from llmspell.adapters.sqlite.engine import Engine
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
 

@@ -13,16 +13,16 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
-from llmspell.adapters.sqlite.batch import Batch, Outcome, View, drive, unit_error
+from llmspell.adapters.sqlite.batch import NOT_NOW, Batch, NotNow, Outcome, View, drive, unit_error
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability, connect
 from llmspell.adapters.sqlite.errors import map_error
+from llmspell.adapters.sqlite.readers import READERS_MAX, Readers
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, LlmspellError, ReadOnly, StorageFailed
 from llmspell.model import limits
@@ -38,19 +38,8 @@ _FATAL = (apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, aps
 """Failures of the file, not of a unit: the batch is over."""
 
 
-class NotNow(Enum):
-    """The answer of ``try_write`` when somebody else is writing."""
-
-    NOT_NOW = "not now"
-
-
-NOT_NOW = NotNow.NOT_NOW
-
-
 class Engine:
     """One open main file. Threads may share it: ``run_batch`` takes the turnstile, reads use a connection each."""
-
-    _READERS_MAX = 8
 
     def __init__(
         self, path: Path | str, turn: FileTurn | ThreadTurn, durability: Durability, *, read_only: bool = False
@@ -70,7 +59,7 @@ class Engine:
         self._head_version = 0
         self._closed = False
         self._forked = False
-        self._readers: list[apsw.Connection] = []
+        self._readers = Readers(path, durability, read_only=read_only)
         self._writer_lock = threading.Lock()
         """The writing connection of a file is used by one thread at a time."""
         self._lock = threading.RLock()
@@ -306,17 +295,11 @@ class Engine:
         if self.path == MEMORY:
             with self._lock:
                 return self._query(self.writer, query)
-        connection = self._take_reader()
+        connection = self._readers.take()
         try:
             return self._query(connection, query)
         finally:
-            self._give_back(connection)
-
-    def _give_back(self, connection: apsw.Connection) -> None:
-        if len(self._readers) < self._READERS_MAX and not self._closed:
-            self._readers.append(connection)
-        else:
-            connection.close()
+            self._readers.give_back(connection)
 
     def read_one(self, sql: str, args: Sequence[Any]) -> Row | None:
         """The first row of a single statement: the short way for a point read, without a transaction around it.
@@ -332,19 +315,13 @@ class Engine:
                     return next(self.writer.execute(sql, args), None)
                 finally:
                     self._writer_lock.release()
-            connection = self._take_reader()
+            connection = self._readers.take()
             try:
                 return next(connection.execute(sql, args), None)
             finally:
-                self._give_back(connection)
+                self._readers.give_back(connection)
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
-
-    def _take_reader(self) -> apsw.Connection:
-        try:
-            return self._readers.pop()
-        except IndexError:
-            return self._open_reader()
 
     def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
         try:
@@ -362,17 +339,11 @@ class Engine:
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
 
-    def _open_reader(self) -> apsw.Connection:
-        try:
-            return connect(self.path, "reader", self.durability, read_only=self.read_only)
-        except apsw.Error as exc:
-            raise map_error(exc, f"open {self.path}") from exc
-
     # -- care --------------------------------------------------------------------------------------------------------
 
     def memory_limits(self) -> dict[str, int]:
         """Bytes that SQLite may keep in its page caches, by connection kind."""
-        return {"page_cache_bytes_max": (2 + self._READERS_MAX) * 16384 * 1024}
+        return {"page_cache_bytes_max": (2 + READERS_MAX) * 16384 * 1024}
 
     def close(self) -> None:
         """Checkpoint what there is and close every connection. Idempotent."""
@@ -381,8 +352,7 @@ class Engine:
         self._closed = True
         if self._checkpointer is not None:
             self._checkpointer.close()
-        while self._readers:
-            self._readers.pop().close()
+        self._readers.close()
         self.writer.close()
 
     @property
