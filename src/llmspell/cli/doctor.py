@@ -188,7 +188,7 @@ def _tell(facts: dict[str, Any], findings: list[dict[str, Any]]) -> None:
         ("size", "bytes" in store and f"{printable.size(store['bytes'])}, WAL {printable.size(store['wal_bytes'])}"),
         ("free", "free_bytes" in store and printable.size(store["free_bytes"])),
         ("open in", "\n".join(f"{one['pid']} {printable.line(one['command'])}" for one in holding or ())
-         or ("" if "open_in" not in store else "not known on this system" if holding is None else "no other process")),
+         or ("" if "open_in" not in store else "not known on this system" if holding is None else "no other process that this user may see")),
     ]  # fmt: skip
     out.fields({**facts, "findings": findings}, [(name, what or "") for name, what in rows])
     if not out.json:
