@@ -37,9 +37,8 @@ def test_lines_are_joined_until_they_make_a_whole():
     assert typed.prompts == ["> ", "… ", "… ", "> ", "> "]
 
 
-def test_an_empty_line_ends_a_piece_for_a_person_but_not_for_a_pipe():
-    assert list(chunks(Typed("a(", "", "b"), _unclosed)) == ["a(\n", "b"]
-    assert list(chunks(Typed("a(", "", ")", interactive=False), _unclosed)) == ["a(\n\n)"]
+def test_an_empty_line_belongs_to_its_piece():
+    assert list(chunks(Typed("a(", "", ")"), _unclosed)) == ["a(\n\n)"]
 
 
 def test_what_is_left_at_the_end_is_a_piece():

@@ -177,7 +177,6 @@ def _found(findings: list[dict[str, Any]], error: LlmspellError) -> None:
 def _tell(facts: dict[str, Any], findings: list[dict[str, Any]]) -> None:
     out = running.get().out
     store = facts["store"]
-    holding = store.get("open_in")
     rows = [
         ("llmspell", facts["llmspell"]), ("python", f"{facts['python']} on {facts['platform']}"),
         ("packages", ", ".join(f"{name} {number}" for name, number in facts["packages"].items())),
@@ -187,11 +186,19 @@ def _tell(facts: dict[str, Any], findings: list[dict[str, Any]]) -> None:
         ("id", store.get("id")), ("format", facts["format"]), ("durability", store.get("durability")),
         ("size", "bytes" in store and f"{printable.size(store['bytes'])}, WAL {printable.size(store['wal_bytes'])}"),
         ("free", "free_bytes" in store and printable.size(store["free_bytes"])),
-        ("open in", "\n".join(f"{one['pid']} {printable.line(one['command'])}" for one in holding or ())
-         or ("" if "open_in" not in store else "not known on this system" if holding is None else "no other process that this user may see")),
+        ("open in", _open_in(store)),
     ]  # fmt: skip
     out.fields({**facts, "findings": findings}, [(name, what or "") for name, what in rows])
     if not out.json:
         for one in findings:
             out.write(printable.line(f"finding: {one['message']}" + (f" ({one['hint']})" if one["hint"] else "")))
         out.write("nothing to mend" if not findings else printable.count(len(findings), "finding"))
+
+
+def _open_in(store: dict[str, Any]) -> str:
+    if "open_in" not in store:
+        return ""
+    if store["open_in"] is None:
+        return "not known on this system"
+    told = [f"{one['pid']} {printable.line(one['command'])}" for one in store["open_in"]]
+    return "\n".join(told) or "no other process that this user may see"

@@ -33,9 +33,9 @@ class Lines:
 
 
 def chunks(lines: Lines, incomplete: Callable[[str], bool]) -> Iterator[str]:
-    """Pieces of script: lines are joined while ``incomplete`` says so; an empty line ends one all the same on a terminal.
+    """Pieces of script: lines are joined while ``incomplete`` says so. Ctrl-C drops the piece begun.
 
-    What is left at the end of a pipe is a piece too, so that its error is told. Ctrl-C drops the piece begun.
+    What is left at the end is a piece too, so that its error is told.
     """
     text = ""
     while True:
@@ -50,10 +50,9 @@ def chunks(lines: Lines, incomplete: Callable[[str], bool]) -> Iterator[str]:
                 yield text
             return
         text = f"{text}\n{line}" if text else line
-        ended = lines.interactive and not line.strip()
         if not text.strip():
             text = ""
-        elif ended or text.lstrip().startswith(".") or not incomplete(text):
+        elif text.lstrip().startswith(".") or not incomplete(text):
             yield text
             text = ""
 
