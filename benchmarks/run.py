@@ -85,5 +85,5 @@ def _measure(row: Row, bench: Bench) -> Measured:
         reason = str(why)
     except Exception as error:  # noqa: BLE001 - one broken row must not hide the others; it is reported and fails the run
         traceback.print_exc()
-        reason, failed = f"{type(error).__name__}: {error}", True
+        reason, failed = f"{type(error).__name__}: {error}".partition("\n")[0], True
     return Measured(row, result, reason, failed, time.monotonic() - start)

@@ -88,8 +88,8 @@ def grow_async_stores(folder: str, warm: int, count: int) -> tuple[float, int, i
 
 def grow_scripts(folder: str, warm: int, count: int) -> tuple[float, int, int, int]:
     """One store; each cycle makes a script engine, runs a script that writes and reads state, and closes it."""
-    with ours.opened(Path(folder), "process", "sync") as it:
-        return _grown(lambda: run_script(it.store, SCRIPT), warm, count)
+    with ours.opened(Path(folder), "process", "async") as it:
+        return _grown(lambda: run_script(it, SCRIPT), warm, count)
 
 
 def _register(name: str, title: str, warm: tuple[int, int], counts: tuple[int, int, int]) -> None:
