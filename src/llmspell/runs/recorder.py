@@ -15,8 +15,8 @@ import msgspec
 
 from llmspell.model.ids import id_bytes
 from llmspell.runs.items import Item, UnitDone, encode
-from llmspell.runs.kinds import RunRecorded
-from llmspell.runs.units import demand_attempt, record
+from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded
+from llmspell.runs.units import demand_attempt, end, record
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
@@ -67,6 +67,18 @@ class Recorder:
         except BaseException:
             self._give_back(held)
             raise
+
+    async def finish(self, last: RunFinished | RunFailed) -> None:
+        """Write what is held back and the run's last entry, in one unit. Raises Conflict (``run-taken-over``)."""
+        held = self._take()
+
+        async def unit(writer: Writer) -> None:
+            await demand_attempt(writer, self._key, self._attempt)
+            if held:
+                await record(writer, self._scope, RunRecorded(self._run, held))
+            await end(writer, self._scope, last)
+
+        await self._journal.write(unit, context=self._context)
 
     async def commit(
         self, work: Callable[[Writer], Awaitable[T]], mark: UnitDone, context: Context, *, strong: bool

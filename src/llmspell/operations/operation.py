@@ -1,0 +1,119 @@
+"""Operation: one thing a script can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from llmspell.errors import InvalidInput
+from llmspell.operations.types import Misfit, Misplaced, Param, camel, misfit
+
+if TYPE_CHECKING:
+    from llmspell.operations.host import Host
+
+Form = tuple[Param, ...]
+Handler = Callable[..., Awaitable[Any]]
+Values = Mapping[str, Any]
+
+
+class Effect(StrEnum):
+    """What a run's record makes of an operation.
+
+    ``record``: its result is recorded, and answers the same step of a resumed run. ``local``: recorded too, but done
+    again by a resumed run, since it lives in the process (a hook, a subscription). ``pure``: neither recorded nor
+    answered; it gives the same for the same arguments.
+    """
+
+    RECORD = "record"
+    LOCAL = "local"
+    PURE = "pure"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``forms`` are the lists of arguments it takes, told apart by their number. ``names`` begins with the name of the
+    reference; each is also known in the other naming style.
+
+    ``wait_s(values)`` says how long it waits at most on purpose. ``shorten`` and ``restore`` turn a result into what
+    the record keeps and back, where that is not the result itself. ``recalled(host, values, result)`` is told when a
+    step was answered from the record; ``again(host, values, units)`` gives the result of a step whose change was made
+    but which never came back, where doing it again cannot tell.
+    """
+
+    namespace: str
+    names: tuple[str, ...]
+    forms: tuple[Form, ...]
+    returns: str
+    doc: str
+    perform: Handler
+    effect: Effect = Effect.RECORD
+    errors: tuple[str, ...] = ()
+    lua_returns: str = "any"
+    wait_s: Callable[[Values], float] | None = None
+    shorten: Callable[[Any], Any] | None = None
+    restore: Callable[[Host, Any], Awaitable[Any]] | None = None
+    recalled: Callable[[Host, Values, Any], None] | None = None
+    again: Callable[[Host, Values, Sequence[Any]], Awaitable[Any]] | None = None
+    _by_count: dict[int, list[Form]] = field(init=False, default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for form in self.forms:
+            least = sum(not param.optional for param in form)
+            for count in range(least, len(form) + 1):
+                self._by_count.setdefault(count, []).append(form)
+
+    @cached_property
+    def host_name(self) -> str:
+        """Its name at the engine's port: ``state.get``."""
+        return f"{self.namespace.lower()}.{self.names[0]}".removeprefix(".")
+
+    @cached_property
+    def title(self) -> str:
+        """Its name in the reference and in messages: ``State.get``."""
+        return f"{self.namespace}.{self.names[0]}".removeprefix(".")
+
+    @cached_property
+    def script_names(self) -> tuple[str, ...]:
+        """Every name scripts may use, both styles, without repeats."""
+        return tuple(dict.fromkeys(spelling for name in self.names for spelling in (name, camel(name))))
+
+    def take(self, args: list[Any]) -> dict[str, Any]:
+        """The arguments by parameter, converted. Raises InvalidInput (``invalid-argument``) naming function and
+        argument.
+        """
+        forms = self._by_count.get(len(args))
+        while forms is None and args and args[-1] is None:
+            args = args[:-1]
+            forms = self._by_count.get(len(args))
+        if forms is None:
+            raise self._miscounted(len(args))
+        for form in forms[1:]:
+            try:
+                return self._fit(form, args)
+            except InvalidInput:
+                continue
+        return self._fit(forms[0], args)
+
+    def _fit(self, form: Form, args: list[Any]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for index, (param, value) in enumerate(zip(form, args, strict=False)):
+            if value is None and param.optional:
+                continue
+            try:
+                values[param.name] = param.type.take(value)
+            except (Misfit, Misplaced) as exc:
+                raise misfit(self.title, index + 1, param, exc) from None
+        return values
+
+    def _miscounted(self, count: int) -> InvalidInput:
+        forms = " or ".join(f"{self.title}({', '.join(signature(form))})" for form in self.forms)
+        found = "no arguments" if count == 0 else f"{count} argument{'s' if count > 1 else ''}"
+        return InvalidInput(f"{self.title}: called with {found}; it takes {forms}", code="invalid-argument")
+
+
+def signature(form: Form) -> list[str]:
+    """Parameters as the reference writes them: optional ones in brackets."""
+    return [f"[{param.name}]" if param.optional else param.name for param in form]

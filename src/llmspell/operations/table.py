@@ -1,0 +1,60 @@
+"""All operations, by the name they have at an engine's port, and names that this version knows but does not have."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from llmspell.operations import artifacts, events, hooks, session_state, sessions, state, tools
+from llmspell.operations.operation import Operation
+from llmspell.operations.types import camel
+
+OPERATIONS: tuple[Operation, ...] = (
+    *state.OPERATIONS, *sessions.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *hooks.OPERATIONS,
+    *events.OPERATIONS, *tools.OPERATIONS,
+)  # fmt: skip
+BY_NAME = MappingProxyType({
+    operation.host_name: operation for operation in (*OPERATIONS, *tools.ENGINE)
+})  # fmt: skip
+"""Host name to operation; the engine's own calls (``print``, ``clock.now`` …) are among them."""
+
+_ABSENT = {
+    "State": (
+        "migrate_to_version migrate get_migration_status migration_status list_schema_versions get_schema_versions"
+        " schema_versions create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups"
+        " query all"
+    ),
+    "Session": (
+        "builder can_replay replay get_replay_metadata list_replayable fork compare export import templates"
+        " start_replay step continue set_breakpoint create_backup cleanup"
+    ),
+    "Artifact": "query grant revoke undelete export import relate collect",
+    "Event": "query receive_batch subscription_stats unsubscribe_pattern",
+    "Hook": "enable disable enable_builtin disable_builtin is_builtin_enabled history",
+    "Config": "set",
+}
+ABSENT = MappingProxyType({
+    space: tuple(dict.fromkeys(style for name in names.split() for style in (name, camel(name))))
+    for space, names in _ABSENT.items()
+})  # fmt: skip
+"""Functions of the original project, and of issues to come, that are refused by name."""
+ABSENT_NAMESPACES = ("Replay", "Agent", "Tool", "Workflow", "Streaming", "Security")
+"""Globals of which this version has nothing: using any function of theirs is refused by name."""
+
+
+def bindings() -> dict[str, dict[str, str]]:
+    """Namespace to {script name: host name}, as engines take it. A namespace with a dot is a table in another."""
+    found: dict[str, dict[str, str]] = {}
+    for operation in OPERATIONS:
+        names = found.setdefault(operation.namespace, {})
+        for name in operation.script_names:
+            if name in names:
+                raise ValueError(
+                    f"{operation.namespace}.{name} is two operations: {names[name]}, {operation.host_name}"
+                )
+            names[name] = operation.host_name
+    return found
+
+
+def nested_callbacks() -> frozenset[str]:
+    """Operations that take functions inside of tables."""
+    return frozenset({"hook.register"})

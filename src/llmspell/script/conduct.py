@@ -1,0 +1,120 @@
+"""From a started script to its end: the main line, the session's last step, the run's last entry."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmspell.errors import LlmspellError, ScriptFailed
+from llmspell.model.context import current
+from llmspell.runs.kinds import RunFailed, RunFinished
+from llmspell.script.engine import EngineEvent, ScriptError
+from llmspell.script.failures import CODE_CANCELLED, Halted, script_failed
+from llmspell.script.sessions import Then, ending, failing
+
+if TYPE_CHECKING:
+    from llmspell.script.run import Run
+
+END = "end"
+"""Path of the step that ends the session. A resumed run takes it anew, unless the script had ended well."""
+_TAKEN = "run-taken-over"
+
+
+async def conduct(run: Run, events: list[EngineEvent], then: Then, *, retry: str | None = None) -> Any:
+    """Carry a run to its end; gives the script's value. Raises ScriptFailed, Diverged, Conflict, CancelledError.
+
+    ``retry`` is the step that a run before this attempt failed at; it stays so when this attempt cannot even begin.
+    """
+    try:
+        try:
+            done = await run.main.follow(events)
+        except asyncio.CancelledError:
+            return await _stopped(run)
+        if done.error is not None:
+            await _fail(run, done.error, run.cause_of(done.error), run.retry_of(done.error))
+        run.demand_used_up()
+        await _end_well(run, then)
+        await _finish(run, done.value)
+    except Halted as exc:
+        await run.main.quiet()
+        await _halted(run, exc.error, retry)
+        raise exc.error from exc.error.__cause__
+    return done.value
+
+
+async def _end_well(run: Run, then: Then) -> None:
+    last = ending(run.session, then)
+    if last is None:
+        return
+    try:
+        await run.main.aside(END, last[0], [], last[1])
+    except LlmspellError as exc:
+        await _fail(run, _as_error(exc), exc, None)
+
+
+async def _finish(run: Run, value: Any) -> None:
+    packed = _holds_bytes(value)
+    shown = base64.b64encode(msgspec.msgpack.encode(value)).decode() if packed else value
+    await run.recorder.finish(RunFinished(run.id, run.attempt, shown, packed, asdict(run.engine.used())))
+
+
+async def _stopped(run: Run) -> Any:
+    """The main line was stopped from outside, by a cancellation or by its time limit."""
+    stop = run.main.stop
+    await run.main.quiet()
+    if stop is None:
+        raise asyncio.CancelledError
+    run.main.stop = None
+    error = ScriptError(code=stop.code, message=stop.message, origin="stopped")
+    if stop.code != CODE_CANCELLED:
+        await _fail(run, error, None, None)
+    with suppress(ScriptFailed):
+        await _fail(run, error, None, None, interrupted=True)
+    raise asyncio.CancelledError
+
+
+async def _fail(
+    run: Run, error: ScriptError, cause: BaseException | None, retry: str | None, *, interrupted: bool = False
+) -> None:
+    """End session and run with this error, and raise it."""
+    name, act = failing(run.session, error.message, interrupted=interrupted)
+    failed = script_failed(error, cause, run=run.id, session=run.session.id)
+    try:
+        await run.main.aside(END, name, [error.code], act)
+    except LlmspellError as exc:
+        failed.add_note(f"the session could not be ended: {exc}")
+    await run.recorder.finish(_last(run, error, retry))
+    raise failed from cause
+
+
+async def _halted(run: Run, error: Exception, retry: str | None) -> None:
+    """The run cannot go on. Nothing is recorded any more but that; another attempt's run is left alone."""
+    if isinstance(error, LlmspellError) and error.code == _TAKEN:
+        return
+    current.set(run.context(None))
+    with suppress(LlmspellError):
+        _, act = failing(run.session, str(error), interrupted=False)
+        await act()
+        await run.recorder.finish(_last(run, _as_error(error), retry))
+
+
+def _last(run: Run, error: ScriptError, retry: str | None) -> RunFailed:
+    return RunFailed(
+        run.id, run.attempt, error.code, error.message, error.traceback, error.origin, retry, asdict(run.engine.used())
+    )
+
+
+def _as_error(error: Exception) -> ScriptError:
+    code = error.code if isinstance(error, LlmspellError) else "internal"
+    return ScriptError(code=code, message=str(error), origin="host")
+
+
+def _holds_bytes(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_bytes, value.values()))
+    return any(map(_holds_bytes, value)) if isinstance(value, list) else isinstance(value, bytes)
