@@ -145,7 +145,7 @@ class Files:
 
 
 def task(name="work", full=10):
-    return Task(name, lambda view: True, lambda: None, full)
+    return Task(name, lambda view: True, lambda: terms.step, full)
 
 
 def test_a_task_goes_on_until_a_step_is_not_full():

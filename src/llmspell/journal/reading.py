@@ -43,6 +43,9 @@ def check_rows(rows: Iterable[Row]) -> list[Entry]:
         ) in rows:  # fmt: skip
             if payload is None:
                 loaded = None
+                _demand_erased(salt, correlation, digest)
+            elif digest is not None:
+                raise Corrupt("it has a payload, and the digest that only an erased one leaves")
             else:
                 loaded = payload.encode() if codec == TEXT else load_payload(codec, payload)
                 digest = blake3(salt + loaded).digest()  # noqa: PLW2901 - kept in the row only when the payload is gone
@@ -51,6 +54,13 @@ def check_rows(rows: Iterable[Row]) -> list[Entry]:
             parts = (prev, header, id_, subject, session or NO_ID, correlation, digest, words)
             if blake3(b"".join(parts)).digest() != hash_:
                 raise _corrupt(seq, "its bytes do not match its hash")
+            # The hash is over the fields in a row: only with their lengths does it fix where each of them ends.
+            if (
+                len(id_) != 16
+                or len(subject) != 16
+                or (session is not None and (len(session) != 16 or session == NO_ID))
+            ):
+                raise _corrupt(seq, "an id in it has the wrong length")
             entries.append(
                 Entry(
                     seq, id_, at, clock, kind, kind_version, subject, session, correlation, cause, actor, loaded, hash_
@@ -61,6 +71,13 @@ def check_rows(rows: Iterable[Row]) -> list[Entry]:
     except Corrupt as exc:
         raise exc if "seq" in exc.details else _corrupt(seq, exc.message) from exc
     return entries
+
+
+def _demand_erased(salt: object, correlation: bytes, digest: bytes) -> None:
+    if salt is not None:
+        raise Corrupt("its payload is gone, but not the salt that is erased with it")
+    if len(correlation) != 16 or len(digest) != 32:
+        raise Corrupt("an id or a digest in it has the wrong length")
 
 
 def _corrupt(seq: int, why: str) -> Corrupt:
