@@ -15,6 +15,7 @@ PAST = [
     "from llmspell import model",
     "import llmspell.model as m",
     "from . import rows",
+    "from llmspell import __version__",
 ]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 RULE = "front-door"
 PACKAGE = "src/llmspell"
+CONSTANTS = frozenset({"__version__"})  # stand in the front door itself and load nothing
 ABOVE_THE_WIRING = tuple(f"{PACKAGE}/{name}" for name in ("cli/", "demo/", "testing/", "__init__.py", "__main__.py"))
 
 
@@ -38,7 +39,7 @@ def _through_the_door(tree: Tree, source: Source, node: ast.AST) -> Iterator[str
         depth = len(source.name.removeprefix(f"{PACKAGE}/").split("/"))
         if (node.module == "llmspell" and node.level == 0) or (node.module is None and node.level == depth):
             for alias in node.names:
-                if not _is_module(tree, alias.name):
+                if alias.name not in CONSTANTS and not _is_module(tree, alias.name):
                     yield f"from llmspell import {alias.name}"
 
 
