@@ -20,6 +20,7 @@ from llmspell.model.values import decode_value
 
 STDIN = "-"
 _NUMBER = re.compile(r"-\d").match
+_OPTION = re.compile(r"-{1,2}[a-z][a-z-]*(?:=.*)?", re.DOTALL).fullmatch
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?)(s|m|h|d|w)").fullmatch
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -36,6 +37,16 @@ def _verbatim(text: str) -> bool:
 
 Word = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
 """A value that may be ``-`` or a negative number."""
+
+
+def _no_long_option(_type: Any, text: str | None) -> None:
+    """To Lua a mistyped option is a comment, which does nothing and succeeds."""
+    if isinstance(text, str) and _OPTION(text) and not _verbatim(text):
+        raise ValueError(f"{text!r} looks like an option; put -- before it if it is meant")
+
+
+Code = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_long_option)]
+"""A piece of a program: it may begin with any character."""
 
 
 def value(text: str, *, as_text: bool = False) -> tuple[Any, str | None]:

@@ -76,12 +76,12 @@ class Invocation:
             yield store
 
     @asynccontextmanager
-    async def changing_async(self) -> AsyncIterator[AsyncStore]:
-        """The store for scripts, which run on asyncio; it is made when it is missing."""
+    async def changing_async(self, *, create: bool = True) -> AsyncIterator[AsyncStore]:
+        """The store for scripts, which run on asyncio."""
         from llmspell.opening import open_async
 
         with self._explaining():
-            store = await open_async(self.place()[0], durability=self._durability())
+            store = await open_async(self.place()[0], create=create, durability=self._durability())
             async with store:
                 yield store
 

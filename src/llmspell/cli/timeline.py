@@ -98,11 +98,23 @@ def summary(kind: str, data: Any, session: str | None = None) -> str:
         return f"{data['name']} v{data['version']}{label}"
     if kind == "event.published":
         return f"{data['type']} {printable.short(data['data'])}"
+    if room == "run":
+        return _of_run(verb, data)
     if "was" in data and "now" in data:
         reason = f": {data['reason']}" if data.get("reason") else ""
         return f"{data['was']} -> {data['now']}{reason}"
     named = next((data[name] for name in ("label", "name") if isinstance(data.get(name), str)), None)
     return named if named is not None else printable.short({key: one for key, one in data.items() if key != "id"})
+
+
+def _of_run(verb: str, data: dict[str, Any]) -> str:
+    if verb == "recorded":
+        names = [item.get("name", item.get("item", "")) for item in data.get("items", ()) if isinstance(item, dict)]
+        return ", ".join(dict.fromkeys(map(str, names)))[:100]
+    attempt = f" (attempt {data['attempt']})" if data.get("attempt", 1) != 1 else ""
+    if verb == "finished" and data.get("value") is not None:
+        return printable.short(data["value"]) + attempt
+    return str(data.get("reason") or data.get("name") or "") + attempt
 
 
 def _since(ns: int) -> str:
