@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from llmspell.cli.prompt import Lines, chunks, history
+from llmspell.cli.prompt import Lines, converse, history
 
 
 class Typed(Lines):
@@ -27,34 +27,41 @@ class Typed(Lines):
         return line
 
 
-def _unclosed(text):
-    return text.count("(") > text.count(")")
+def _pieces(typed):
+    """What is taken as a whole (as many brackets close as open), and what is left."""
+    taken = []
+
+    def take(text):
+        if text.count("(") > text.count(")"):
+            return False
+        taken.append(text)
+        return True
+
+    return taken, converse(typed, take)
 
 
 def test_lines_are_joined_until_they_make_a_whole():
     typed = Typed("a(", "b", ")", "c")
-    assert list(chunks(typed, _unclosed)) == ["a(\nb\n)", "c"]
+    assert _pieces(typed) == (["a(\nb\n)", "c"], "")
     assert typed.prompts == ["> ", "… ", "… ", "> ", "> "]
 
 
 def test_an_empty_line_belongs_to_its_piece():
-    assert list(chunks(Typed("a(", "", ")"), _unclosed)) == ["a(\n\n)"]
+    assert _pieces(Typed("a(", "", ")")) == (["a(\n\n)"], "")
 
 
-def test_what_is_left_at_the_end_is_a_piece():
-    assert list(chunks(Typed("a(", interactive=False), _unclosed)) == ["a("]
+def test_what_never_became_a_whole_is_left():
+    assert _pieces(Typed("a", "b(", "c", interactive=False)) == (["a"], "b(\nc")
 
 
 def test_empty_lines_alone_are_nothing():
-    assert list(chunks(Typed("", "  ", "a"), _unclosed)) == ["a"]
+    assert _pieces(Typed("", "  ", "a")) == (["a"], "")
 
 
-def test_a_command_of_the_prompt_is_never_continued():
-    assert list(chunks(Typed(".help (", "a"), _unclosed)) == [".help (", "a"]
-
-
-def test_ctrl_c_drops_the_piece_begun(capsys):
-    assert list(chunks(Typed("a(", KeyboardInterrupt(), "b"), _unclosed)) == ["b"]
+def test_ctrl_c_drops_the_piece_begun_on_a_terminal_and_ends_a_pipe(capsys):
+    assert _pieces(Typed("a(", KeyboardInterrupt(), "b")) == (["b"], "")
+    with pytest.raises(KeyboardInterrupt):
+        _pieces(Typed("a(", KeyboardInterrupt(), interactive=False))
 
 
 def test_a_pipe_is_read_to_its_end_without_a_prompt(monkeypatch, capsys):

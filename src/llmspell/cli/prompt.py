@@ -32,28 +32,24 @@ class Lines:
         return line.rstrip("\n") if line else None
 
 
-def chunks(lines: Lines, incomplete: Callable[[str], bool]) -> Iterator[str]:
-    """Pieces of script: lines are joined while ``incomplete`` says so. Ctrl-C drops the piece begun.
+def converse(lines: Lines, take: Callable[[str], bool]) -> str:
+    """Hand over what is read: each line alone, or with those before it that ``take`` wanted more of (it gave False).
 
-    What is left at the end is a piece too, so that its error is told.
+    Gives what was begun and never became a whole. On a terminal Ctrl-C drops the piece begun and goes on.
     """
     text = ""
     while True:
         try:
             line = lines.read(MORE if text else FIRST)
+            if line is None:
+                return text
+            text = f"{text}\n{line}" if text else line
+            if not text.strip() or take(text):
+                text = ""
         except KeyboardInterrupt:
+            if not lines.interactive:
+                raise
             print(file=sys.stderr)
-            text = ""
-            continue
-        if line is None:
-            if text:
-                yield text
-            return
-        text = f"{text}\n{line}" if text else line
-        if not text.strip():
-            text = ""
-        elif text.lstrip().startswith(".") or not incomplete(text):
-            yield text
             text = ""
 
 

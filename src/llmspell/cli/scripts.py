@@ -50,7 +50,7 @@ def run(
     run = running.get()
     source = None if file is None else _source(file)
     limits, timeout = limits_of(run, memory_mb, timeout_s, instructions)
-    options: dict[str, Any] = {"limits": limits, "timeout_s": timeout, "grants": _grants(allow_read)}
+    options: dict[str, Any] = {"limits": limits, "timeout_s": timeout, "grants": grants_of(allow_read)}
     if resume is None:
         arguments = list(words) if words else given.pairs(args, "--args")
         name = "stdin" if file == given.STDIN else Path(file or "").name
@@ -69,7 +69,9 @@ def exec_code(
     memory_mb: MemoryMb = None, timeout_s: TimeoutS = None, instructions: Instructions = None,
 ) -> None:  # fmt: skip
     """Run a piece of Lua; an expression's value is printed as JSON. Sessions are as with `llmspell run`."""
-    _check(code, session, None, (), None, changed=False, keep_open=keep_open)
+    refuse_contradiction(session, keep_open=keep_open)
+    if not code.strip():
+        raise InvalidInput("there is no code to run", code="usage")
     run = running.get()
     limits, timeout = limits_of(run, memory_mb, timeout_s, instructions)
     options = {"session": session, "keep_open": keep_open, "limits": limits, "timeout_s": timeout}
@@ -78,6 +80,12 @@ def exec_code(
         run.out.one(_told(result), "")
     elif result.value is not None:
         run.out.write(printable.json_text(crossing(result.value)))
+
+
+def refuse_contradiction(session: str | None, *, keep_open: bool) -> None:
+    """Refuse --session with --keep-open. Raises InvalidInput (``usage``)."""
+    if session is not None and keep_open:
+        raise InvalidInput("--session leaves its session open anyway: leave --keep-open out", code="usage")
 
 
 def crossing(value: Any) -> Any:
@@ -123,7 +131,8 @@ def limits_of(
     return (Limits(**said) if said else None), config.value("script.timeout_s")
 
 
-def _grants(readable: list[str] | None) -> Any:
+def grants_of(readable: list[str] | None) -> Any:
+    """What the script may read beyond the store; None when nothing was said."""
     if readable is None:
         return None
     from llmspell.script.grants import Grants
@@ -154,6 +163,7 @@ def _check(
     changed: bool, keep_open: bool,
 ) -> None:  # fmt: skip
     """Refuse what contradicts itself. Raises InvalidInput (``usage``)."""
+    refuse_contradiction(session, keep_open=keep_open)
     wrong = None
     if file is None and resume is None:
         wrong = "llmspell run needs FILE"
@@ -163,8 +173,6 @@ def _check(
         wrong = "a resumed run has its own session and arguments: leave --session, --keep-open and arguments out"
     elif changed and (resume is None or file is None):
         wrong = "--changed goes with --resume and FILE"
-    elif session is not None and keep_open:
-        wrong = "--session leaves its session open anyway: leave --keep-open out"
     elif words and args:
         wrong = "give the script either --args NAME=VALUE or words behind --"
     if wrong is not None:
