@@ -44,7 +44,7 @@ def test_every_field_of_the_header_is_in_the_hash():
     plain = entry_hash(*HEADER, digest)
     others = (b"\1" * 32, 2, b"i" * 16, 5, 5, "state.sex", 2, b"v" * 16, b"t" * 16, b"d" * 16, 8, "owned")
     headers = [[*HEADER[:at], other, *HEADER[at + 1 :]] for at, other in enumerate(others)]
-    hashes = {entry_hash(*header, digest) for header in headers}
+    hashes = {entry_hash(*header, digest=digest) for header in headers}
     hashes.add(entry_hash(*HEADER, payload_digest(b"q" * 16, b"{}")))
     hashes.add(entry_hash(*HEADER, payload_digest(b"p" * 16, b"{ }")))
     assert len(hashes) == len(others) + 2
@@ -85,7 +85,7 @@ def test_entries_with_fixed_ids_and_clock_have_the_same_bytes_for_ever(bench):
     for row, entry in zip(rows, bench.read(lambda view: read_page(view, EntryQuery(), 10)), strict=True):
         payload = entry.payload
         header = [row[14], *row[:11]]
-        again = by_hand(*header, payload_digest(row[12], payload))
+        again = by_hand(*header, digest=payload_digest(row[12], payload))
         assert again == row[15] == entry.hash
         assert entry.to_dict()["hash"] == row[15].hex()
 

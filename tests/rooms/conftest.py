@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import inspect
+from contextlib import AbstractAsyncContextManager, _GeneratorContextManager
 
 import pytest
 
@@ -92,8 +93,10 @@ class AsyncFace(Face):
             value = self._runner.run(_await(value), context=self._context)
         if inspect.isasyncgen(value):
             return self._runner.run(_collect(value), context=self._context)
-        if isinstance(value, DRIVEN) or hasattr(value, "__aenter__"):
+        if isinstance(value, (*DRIVEN, AbstractAsyncContextManager)):
             return Driven(self, value)
+        if isinstance(value, _GeneratorContextManager):
+            return Inside(self, value)
         return value
 
     def core(self, store):
@@ -143,6 +146,20 @@ class Driven:
             return self._face.call(self._inner.__anext__)
         except StopAsyncIteration:
             raise StopIteration from None
+
+
+class Inside:
+    """A synchronous block entered where the store's context is."""
+
+    def __init__(self, face, inner):
+        self._face = face
+        self._inner = inner
+
+    def __enter__(self):
+        return self._face.call(self._inner.__enter__)
+
+    def __exit__(self, *exc):
+        return self._face.call(self._inner.__exit__, *exc)
 
 
 def _bare(value):
