@@ -114,4 +114,4 @@ def _register(name: str, title: str, warm: tuple[int, int], counts: tuple[int, i
 _register("sessions", "create a session, write, complete it", (300, 5000), (200, 1000, 10_000))
 _register("stores", "open a store, write, close it, sync face", (20, 100), (30, 300, 10_000))
 _register("async-stores", "open a store, subscribe, write, close it, async face", (20, 100), (30, 300, 10_000))
-_register("scripts", "run a Lua script in an engine of its own", (20, 200), (50, 1000, 10_000))
+_register("scripts", "run a Lua script in an engine of its own", (20, 3000), (50, 1000, 10_000))
