@@ -23,12 +23,12 @@ ARGS_SHOWN_BYTES_MAX = 1024
 
 class StepDone(msgspec.Struct, tag_field="item", tag="step", omit_defaults=True):
     """``error`` is ``{"code", "message", …}``; without it ``result`` is what the script got. ``keep`` is what a resumed
-    run needs beyond that.
+    run needs beyond that. Of a step that changed the store, name and arguments stand in its ``unit`` items.
     """
 
     path: str
-    name: str
-    digest: str
+    name: str = ""
+    digest: str = ""
     args: msgspec.Raw = msgspec.Raw(b"null")
     result: Any = None
     error: dict[str, Any] | None = None

@@ -106,7 +106,7 @@ class Record:
             self.stops[item.path] = item
         else:
             past = self.steps.get(item.path)
-            if past is None or past.digest != item.digest:
+            if past is None or item.digest not in {"", past.digest}:
                 past = self.steps[item.path] = PastStep(item.name, item.digest, bytes(item.args))
             if isinstance(item, StepDone):
                 past.done = item

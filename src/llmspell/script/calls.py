@@ -66,7 +66,7 @@ class Calls:
             task.exception()  # Whoever waited has it; if nobody does any longer, it is no surprise.
 
     async def _own(self, strand: Strand, step: Step, callback: int, args: list[Any]) -> Any:
-        async with step.strand.turn:
+        async with step.strand.serving():
             if step.over:
                 return None
             while step.calls_past:
@@ -88,7 +88,7 @@ class Calls:
             await run.live.wait()
             if run.over:
                 return None
-            async with run.main.turn:
+            async with run.main.serving():
                 step = run.main.step
                 if step is not None:
                     return await self._call(strand, step, callback, args, own=False, origin=origin)
@@ -143,7 +143,7 @@ class Calls:
         """Call again what was called during a step that is answered from the record."""
         if not calls:
             return
-        async with step.strand.turn:
+        async with step.strand.serving():
             for number in sorted(calls):
                 await self._again(step, number, calls[number])
 
@@ -152,7 +152,7 @@ class Calls:
         if not step.calls_past or not (every or not step.calls_past[0][1].own):
             return None
         if not locked:
-            async with step.strand.turn:
+            async with step.strand.serving():
                 return await self.replay_foreign(step, every=every, locked=True)
         while step.calls_past and (every or not step.calls_past[0][1].own):
             number, past = step.calls_past.popleft()

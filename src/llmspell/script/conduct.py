@@ -38,8 +38,7 @@ async def conduct(run: Run, events: list[EngineEvent], then: Then, *, retry: str
         if done.error is not None:
             await _fail(run, done.error, run.cause_of(done.error), run.retry_of(done.error))
         run.demand_used_up()
-        await _end_well(run, then)
-        await _finish(run, done.value)
+        await end_well(run, then, done.value)
     except Halted as exc:
         await run.main.quiet()
         await _halted(run, exc.error, retry)
@@ -47,17 +46,14 @@ async def conduct(run: Run, events: list[EngineEvent], then: Then, *, retry: str
     return done.value
 
 
-async def _end_well(run: Run, then: Then) -> None:
+async def end_well(run: Run, then: Then, value: Any) -> None:
+    """End session and run with this value. Raises ScriptFailed when a hook refuses the session's end."""
     last = ending(run.session, then)
-    if last is None:
-        return
-    try:
-        await run.main.aside(END, last[0], [], last[1])
-    except LlmspellError as exc:
-        await _fail(run, _as_error(exc), exc, None)
-
-
-async def _finish(run: Run, value: Any) -> None:
+    if last is not None:
+        try:
+            await run.main.aside(END, last[0], [], last[1])
+        except LlmspellError as exc:
+            await _fail(run, _as_error(exc), exc, None)
     packed = _holds_bytes(value)
     shown = base64.b64encode(msgspec.msgpack.encode(value)).decode() if packed else value
     await run.recorder.finish(RunFinished(run.id, run.attempt, shown, packed, asdict(run.engine.used())))

@@ -102,6 +102,8 @@ async def run_script(
         return await _resume(store, resume, given)
     if source is None:
         raise InvalidInput("there is no source to run", code="invalid-argument")
+    if session is not None and keep_open:
+        raise InvalidInput("a session that is named is kept open anyway; leave keep_open out", code="invalid-argument")
     arguments = msgspec.json.decode(encode_value({} if args is None else args))
     settings = msgspec.json.decode(encode_value(dict(config or {})))
     limits = limits or Limits()
@@ -118,7 +120,7 @@ async def run_script(
         grants=grants or Grants(), on_print=say, patience_s=call_timeout_s,
     )  # fmt: skip
     started = begin_entry(run, source, mode=mode, args=arguments, limits=limits, then=then)
-    async with _held(run, timeout_s):
+    async with held(run, timeout_s):
         run.begun(await begin(run, started))
         return await _result(run, run.protect(conduct(run, events, then)))
 
@@ -276,7 +278,7 @@ def digest_of_source(source: str) -> str:
 
 
 @asynccontextmanager
-async def _held(run: Run, timeout_s: float | None) -> AsyncIterator[None]:
+async def held(run: Run, timeout_s: float | None) -> AsyncIterator[None]:
     """The run's lease, and its end whatever happens."""
     lease = Lease(run.store.id, run.store.path, run.id)
     lease.acquire()

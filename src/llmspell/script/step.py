@@ -70,8 +70,8 @@ class Step:
             return await journal.write(work, context=plain, strong=strong)
         self.units += 1
         mark = UnitDone(self.path, self.name, self.digest, self.units, self.args)
-        with self.strand.uninterrupted():
-            return await self.strand.recorder.commit(work, mark, plain, strong=strong)
+        strand = self.strand
+        return await strand.uninterrupted(strand.recorder.commit(work, mark, plain, strong=strong))
 
     def _revive(self, answer: UnitDone) -> Any:
         try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.errors import InvalidInput, LimitExceeded, LlmspellError
 from llmspell.model.context import current
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llmspell.runs.recorder import Recorder
     from llmspell.script.run import Run
 
+T = TypeVar("T")
 FLUSH_WAIT_S = 0.05
 """Before a wait longer than this, what is held back of the record is written."""
 TURN_STEPS = 32
@@ -45,7 +46,8 @@ class Strand:
         self.ordinal = 0
         self.step: Step | None = None
         self.run_id = 0
-        self.turn = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._callers = 0
         self.task: asyncio.Task[Any] | None = None
         self.stop: Stop | None = None
         self.stop_at: tuple[int, Stop] | None = None
@@ -190,7 +192,10 @@ class Strand:
         fatal = run.is_fatal(error)
         if fatal:
             raise Halted(run.halt(error))  # type: ignore[arg-type]
-        done = StepDone(step.path, step.name, step.digest, step.args, keep=step.keep)
+        if step.units:
+            done = StepDone(step.path, keep=step.keep)
+        else:
+            done = StepDone(step.path, step.name, step.digest, step.args, keep=step.keep)
         if error is None:
             done.result = result
         else:
@@ -228,16 +233,31 @@ class Strand:
 
     async def quiet(self) -> None:
         """Wait for callbacks that were called during the step; after that it is over, and no other can begin in it."""
-        async with self.turn:
-            if self.step is not None:
-                self.step.over = True
-                self.step = None
+        if self._callers:
+            async with self._turn:
+                self._decide()
+        else:
+            self._decide()
+
+    def _decide(self) -> None:
+        if self.step is not None:
+            self.step.over = True
+            self.step = None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """The turn to call a callback while this strand waits; first come, first served."""
+        self._callers += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._callers -= 1
 
     async def flush(self) -> None:
         """Write what is held back of the record. Raises Halted when that fails."""
         try:
-            with self.uninterrupted():
-                await self.recorder.flush()
+            await self.uninterrupted(self.recorder.flush())
         except LlmspellError as exc:
             raise Halted(self.run.halt(exc)) from exc
 
@@ -253,16 +273,16 @@ class Strand:
             step.late = True
             self._press()
 
-    @contextmanager
-    def uninterrupted(self) -> Iterator[None]:
-        """While inside, nobody cancels the strand's task; who wanted to is heard afterwards."""
+    async def uninterrupted(self, work: Awaitable[T]) -> T:
+        """Await a write: nobody cancels the strand's task meanwhile; who wanted to is heard afterwards."""
         self._writing += 1
         try:
-            yield
+            value = await work
         finally:
             self._writing -= 1
         if self.stop is not None:
             raise asyncio.CancelledError
+        return value
 
     def _press(self) -> None:
         if not self._writing and self.task is not None and not self.task.done():
