@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -23,6 +24,7 @@ from llmspell.model.entry import GENESIS, Entry
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.batch import View
     from llmspell.adapters.sqlite.store import OpenStore, Rebuild
+    from llmspell.ports.database import Row
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
@@ -250,16 +252,7 @@ def _check_content(files: OpenStore, report: Verification) -> None:
     ):
         report.add(f"content {digest.hex()} of artifact {name!r} v{version} is missing", "content")
     blobs, after = 0, b""
-    while True:
-        rows = engine.read(
-            lambda view, after=after: view.all(
-                "SELECT digest, size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob"
-                " WHERE digest > ? ORDER BY digest LIMIT 200",
-                (after,),
-            )
-        )
-        if not rows:
-            break
+    while rows := engine.read(partial(_blobs_after, after)):
         for row in rows:
             blobs += 1
             after = row[0]
@@ -271,6 +264,14 @@ def _check_content(files: OpenStore, report: Verification) -> None:
     report.checked["chunks"] = files.content.stats().chunks
     for damaged in verify_chunks(files.content):
         report.add(f"chunk {damaged.id} {damaged.digest.hex()}: {damaged.what}", "content")
+
+
+def _blobs_after(digest: bytes, view: View) -> list[Row]:
+    return view.all(
+        "SELECT digest, size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob"
+        " WHERE digest > ? ORDER BY digest LIMIT 200",
+        (digest,),
+    )
 
 
 def _read_through(reader: ContentReader, digest: bytes) -> None:

@@ -84,7 +84,8 @@ def main(face, operation, folder, durability):
             store.state.set("key-1", {"n": 1})
             say("ack 1")
         return
-    {"sync": Blocking, "async": Looped}[face](folder, durability).run(operation)
+    worker = Blocking(folder, durability) if face == "sync" else Looped(folder, durability)
+    worker.run(operation)
 
 
 if __name__ == "__main__":

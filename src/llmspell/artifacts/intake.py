@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from blake3 import blake3
 
@@ -19,6 +19,17 @@ Source = bytes | bytearray | memoryview | str | Path | IO[bytes] | Iterable[byte
 Progress = Callable[[int], None]
 _INLINE_BYTES = 64 << 10
 """Content in memory up to this size is hashed and compressed at once; handing it to a thread would cost more."""
+
+
+class Taken(NamedTuple):
+    """Content that was taken in. ``blob`` is None when the store had it; ``still_whole`` asks whether its chunks are
+    all there yet, which a collect might have changed.
+    """
+
+    digest: bytes
+    size: int
+    blob: Blob | None
+    still_whole: Callable[[], bool] = lambda: True
 
 
 async def take(

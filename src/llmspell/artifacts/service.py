@@ -16,7 +16,7 @@ from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.diff import ArtifactDiff, diff_contents
 from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
-from llmspell.artifacts.intake import Progress, Source, digest_of, in_memory, take
+from llmspell.artifacts.intake import Progress, Source, Taken, digest_of, in_memory, take
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.mime import guess_mime
 from llmspell.artifacts.rules import Validator, check_artifact_name, check_fields, check_mime, check_type, is_id
@@ -102,28 +102,16 @@ class AsyncArtifacts:
         mime = (
             check_mime(mime_type) if mime_type is not None else guess_mime(fields["name"], text=isinstance(data, str))
         )
-        blob, writer = None, None
-        digest, size = (digest_of(whole), len(whole)) if whole is not None else (b"", 0)
-        if whole is None or size <= _SMALL_BYTES or not await self._has(digest):
-            if whole is not None and size <= COMPRESS_BYTES_MIN and compression == "auto":
-                blob = Blob(digest, size, size, Codec.RAW, whole)
-            else:
-                blob, writer = await take(
-                    data if whole is None else whole, self._content, self._offload, compression, progress
-                )
-                digest, size = blob.digest, blob.size
-        if progress is not None and writer is None:
-            progress(size)
+        taken = await self._take(data, whole, compression, progress)
+        digest, blob = taken.digest, taken.blob
         new = ArtifactStored(
             id_text(self._journal.ids.new()), id_text(session), fields["name"], 0, kind, mime, text, fields["tags"],
-            fields["metadata"], sources, size, digest.hex(),
+            fields["metadata"], sources, taken.size, digest.hex(),
         )  # fmt: skip
         if kind in self._validators:
             await self._validate(new, blob, digest)
-        still_whole = writer.still_whole if writer is not None else lambda: True
-        info = info_of_new(
-            *await self._journal.write(lambda w: units.store(w, new, blob, still_whole), context=context)
-        )
+        stored = await self._journal.write(lambda w: units.store(w, new, blob, taken.still_whole), context=context)
+        info = info_of_new(*stored)
         if "after_artifact_put" in self._armed:
             await self._after(context, "put", info)
         return info
@@ -330,6 +318,21 @@ class AsyncArtifacts:
                 f"a version is a number from 1, 'latest' or a label, not {version!r}", code="invalid-version"
             )
         return version
+
+    async def _take(
+        self, data: Source, whole: bytes | None, compression: Compression, progress: Progress | None
+    ) -> Taken:
+        """The content, durable: small ones as they are, known ones not again, all others through the writer."""
+        if whole is not None:
+            digest, size = digest_of(whole), len(whole)
+            small = size <= COMPRESS_BYTES_MIN and compression == "auto"
+            if small or (size > _SMALL_BYTES and await self._has(digest)):
+                if progress is not None:
+                    progress(size)
+                return Taken(digest, size, Blob(digest, size, size, Codec.RAW, whole) if small else None)
+        source = data if whole is None else whole
+        blob, writer = await take(source, self._content, self._offload, compression, progress)
+        return Taken(blob.digest, blob.size, blob, writer.still_whole)
 
     async def _has(self, digest: bytes) -> bool:
         """Whether this content is in the store: then it need not be taken again."""
