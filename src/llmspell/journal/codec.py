@@ -25,10 +25,10 @@ _codecs = _Codecs()
 
 
 def store_payload(encoded: bytes) -> tuple[int, str | bytes]:
-    """Codec and stored form: zstd when it saves a quarter of a payload over 512 bytes, else the text itself."""
+    """Codec and stored form: zstd when it saves an eighth of a payload over 512 bytes, else the text itself."""
     if len(encoded) > limits.PAYLOAD_COMPRESS_BYTES_MIN:
         compressed = _codecs.compress(encoded)
-        if len(compressed) * 4 <= len(encoded) * 3:
+        if len(compressed) * 8 <= len(encoded) * 7:
             return ZSTD, compressed
     return TEXT, encoded.decode()
 

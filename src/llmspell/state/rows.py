@@ -30,7 +30,7 @@ def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> State
     if row is None:
         return None
     version, seq, at, expires_at, deleted, value, _ = row
-    if not _matches(key, row):
+    if not matches(key, row):
         raise Corrupt(
             f"the row of state key {key!r} does not match its check sum",
             hint="run `llmspell verify`; the journal still has the value",
@@ -54,7 +54,13 @@ def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> State
     )
 
 
-def _matches(key: str, row: Row) -> bool:
+def is_plain(row: Row) -> bool:
+    """Whether the row itself holds a value that is there and stays: not deleted, never expiring, not in an entry."""
+    return row[5] is not None and row[4] == 0 and row[3] is None
+
+
+def matches(key: str, row: Row) -> bool:
+    """Whether a row matches its check sum."""
     version, seq, at, expires_at, deleted, value, sum_ = row
     try:
         raw = None if value is None else value.encode()

@@ -19,10 +19,10 @@ from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model import limits
 from llmspell.model.entry import subject_digest
 from llmspell.model.keys import check_key
-from llmspell.model.values import encode_value
+from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
 from llmspell.state.guarded import Guarded, read_guarded
-from llmspell.state.rows import change_of, end_of_prefix, load_page, load_row
+from llmspell.state.rows import change_of, end_of_prefix, is_plain, load_page, load_row, matches
 from llmspell.state.units import check_version, clear_scope, delete_key, set_key, transfer_scope
 
 if TYPE_CHECKING:
@@ -56,9 +56,18 @@ class AsyncState:
         """The value of ``key``, or ``default`` when there is none (or its time to live has run out). One indexed
         read.
         """
-        found = await self._visible(check_key(key))
+        key = check_key(key)
         if "before_state_get" in self._armed or "after_state_get" in self._armed:
+            found = await self._visible(key)
             return await read_guarded(self._hooks, self._acting.context(), self._name, key, found, default)
+        scope = self._journal.scopes.get(self._name)
+        if scope is not None:
+            row = await self._journal.database.one(_ROW, (scope[0], key))
+            if row is None:
+                return default
+            if is_plain(row) and matches(key, row):
+                return decode_value(row[5])
+        found = await self._visible(key)
         return default if found is None else found.value
 
     async def entry(self, key: str) -> StateEntry | None:
