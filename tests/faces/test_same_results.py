@@ -1,0 +1,171 @@
+"""Every operation through both faces, on stores given the same ids and the same clock: equal results, equal bytes."""
+
+import pytest
+
+import llmspell
+from llmspell.errors import LlmspellError
+from llmspell.model.clock import ManualClock
+from llmspell.model.ids import SequentialIds
+from llmspell.model.scope import Scope
+from tests.faces.test_signatures import METHODS
+from tests.rooms.conftest import FACES
+
+LARGE = bytes(range(256)) * 1000
+WAIT_S = 30
+
+
+def plain(value):
+    """A result in JSON types."""
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if isinstance(value, llmspell.Page):
+        return [[plain(item) for item in value.items], value.next_cursor]
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "info"):
+        return plain(value.info)
+    return value
+
+
+def content(store):
+    return store.sessions.open("s").artifacts.get("large.bin")
+
+
+def progress(run):
+    told = []
+    run(lambda *numbers: told.append(list(numbers)))
+    return told
+
+
+def subscribed(store):
+    with store.events.subscribe("state.*") as seen:
+        store.state.set("watched", 1)
+        event = seen.receive(timeout_s=WAIT_S)
+    return event.type, event.data, event.seq, str(event.position)
+
+
+def correlated(store):
+    with store.correlate("work") as correlation:
+        store.state.set("c", 1)
+    return correlation
+
+
+def block(store):
+    with store.session("block", tags=["b"]) as session:
+        store.state.set("in-block", 1)
+    return session.refresh()
+
+
+def refused(call):
+    with pytest.raises(LlmspellError) as error:
+        call()
+    return error.value.code, error.value.message, error.value.details
+
+
+SESSION = lambda store: store.sessions.open("s")
+# In this order; each through its own name.
+OPERATIONS = {
+    "AsyncSessions.create": lambda store: store.sessions.create("s", tags=["t"], metadata={"m": 1}, state={"a": 1}),
+    "AsyncSessions.open": SESSION,
+    "AsyncSessions.get": lambda store: store.sessions.get("s"),
+    "AsyncSessions.list": lambda store: store.sessions.list(limit=1),
+    "AsyncStore.state_of": lambda store: store.state_of(Scope.agent("a")).set("k", 1),
+    "AsyncStore.correlate": correlated,
+    "AsyncStore.session": block,
+    "AsyncState.set": lambda store: [store.state.set("k", n) for n in range(3)],
+    "AsyncState.get": lambda store: [store.state.get("k"), store.state.get("none", 5)],
+    "AsyncState.entry": lambda store: store.state.entry("k"),
+    "AsyncState.exists": lambda store: store.state.exists("k"),
+    "AsyncState.delete": lambda store: [store.state.delete("k"), store.state.delete("k")],
+    "AsyncState.update": lambda store: store.state.update("n", lambda value: value + 1, default=4),
+    "AsyncState.history": lambda store: store.state.history("k"),
+    "AsyncState.set_many": lambda store: store.state.set_many({"x": 1, "y": "long" * 1000}),
+    "AsyncState.get_many": lambda store: store.state.get_many(["x", "y", "z"]),
+    "AsyncState.keys": lambda store: store.state.keys(prefix="x"),
+    "AsyncState.items": lambda store: store.state.items(),
+    "AsyncState.copy_to": lambda store: store.state.copy_to(Scope.tool("t")),
+    "AsyncState.move_to": lambda store: store.state_of(Scope.tool("t")).move_to(Scope.tool("u")),
+    "AsyncState.clear": lambda store: store.state_of(Scope.tool("u")).clear(),
+    "AsyncArtifacts.add_validator": lambda store: store.artifacts.add_validator("code", lambda fields, data: None),
+    "AsyncArtifacts.put": lambda store: [
+        SESSION(store).artifacts.put("f.txt", "one", type="code"),
+        SESSION(store).artifacts.put("f.txt", "two"),
+        SESSION(store).artifacts.put("large.bin", iter([LARGE, LARGE])),
+        progress(lambda tell: SESSION(store).artifacts.put("large.bin", [LARGE] * 3, progress=tell)),
+    ],
+    "AsyncArtifacts.get": lambda store: SESSION(store).artifacts.get("f.txt").text(),
+    "AsyncArtifacts.info": lambda store: SESSION(store).artifacts.info("f.txt", version=1),
+    "AsyncArtifacts.versions": lambda store: SESSION(store).artifacts.versions("f.txt"),
+    "AsyncArtifacts.list": lambda store: SESSION(store).artifacts.list(all_versions=True, limit=2),
+    "AsyncArtifacts.diff": lambda store: SESSION(store).artifacts.diff("f.txt", 1),
+    "AsyncArtifacts.tag_version": lambda store: SESSION(store).artifacts.tag_version("f.txt", 1, "v1"),
+    "AsyncArtifacts.labels": lambda store: SESSION(store).artifacts.labels("f.txt"),
+    "AsyncArtifacts.restore_version": lambda store: SESSION(store).artifacts.restore_version("f.txt", "v1"),
+    "AsyncArtifacts.update": lambda store: SESSION(store).artifacts.update("f.txt", tags=["u"]),
+    "AsyncContent.read": lambda store: len(content(store).read()),
+    "AsyncContent.text": lambda store: refused(lambda: content(store).text()),
+    "AsyncContent.json": lambda store: refused(lambda: content(store).json())[0],
+    "AsyncContent.stream": lambda store: [len(piece) for piece in content(store).stream(100_000)],
+    "AsyncContent.range": lambda store: list(content(store).range(1000, 20)),
+    "AsyncArtifacts.delete": lambda store: SESSION(store).artifacts.delete("f.txt", version=1),
+    "AsyncEvents.publish": lambda store: store.events.publish("x.y", {"n": 1}, tags=["t"]),
+    "AsyncEvents.publish_many": lambda store: store.events.publish_many([{"type": "x.y"}, {"type": "x.z"}]),
+    "AsyncEvents.subscribe": subscribed,
+    "AsyncSession.update": lambda store: SESSION(store).update(description="new"),
+    "AsyncSession.checkpoint": lambda store: SESSION(store).checkpoint("c"),
+    "AsyncSession.checkpoints": lambda store: SESSION(store).checkpoints(),
+    "AsyncSession.restore": lambda store: [SESSION(store).state.set("a", 2), SESSION(store).restore("c")],
+    "AsyncSession.save": lambda store: SESSION(store).save(),
+    "AsyncSession.suspend": lambda store: SESSION(store).suspend(),
+    "AsyncSession.resume": lambda store: SESSION(store).resume(),
+    "AsyncSession.fail": lambda store: SESSION(store).fail("why"),
+    "AsyncSession.archive": lambda store: SESSION(store).archive(),
+    "AsyncSession.unarchive": lambda store: [SESSION(store).unarchive(), SESSION(store).resume()],
+    "AsyncSession.complete": lambda store: [
+        SESSION(store).complete(),
+        refused(lambda: SESSION(store).suspend()),
+    ],
+    "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
+    "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncStore.timeline": lambda store: store.timeline(limit=1000),
+    "AsyncSessions.delete": lambda store: store.sessions.delete("block"),
+    "AsyncStore.stats": lambda store: {k: v for k, v in store.stats().items() if k not in {"path", "bytes"}},
+    "AsyncStore.verify": lambda store: [store.verify(), progress(lambda tell: store.verify(progress=tell))],
+    "AsyncStore.close": lambda store: store.close(),
+}
+
+
+def run(name, folder, operations):
+    face = FACES[name](folder)
+    face.clock = ManualClock(step_ns=1_000_000)
+    store = face.open(ids=SequentialIds())
+    results = {}
+    try:
+        for key, operation in operations.items():
+            results[key] = plain(operation(store))
+    finally:
+        face.close()
+    return results
+
+
+def test_every_method_of_every_room_is_in_the_table():
+    assert set(OPERATIONS) == {one.id for one in METHODS}
+
+
+def test_every_operation_gives_the_same_through_both_faces(tmp_path):
+    sync = run("sync", tmp_path / "sync", OPERATIONS)
+    asynchronous = run("async", tmp_path / "async", OPERATIONS)
+    for key in OPERATIONS:
+        assert sync[key] == asynchronous[key], key
+    verification = sync["AsyncStore.verify"][0]
+    assert verification["ok"], verification
+    assert verification["head"] == asynchronous["AsyncStore.verify"][0]["head"], "every byte of the journal is the same"
+    assert sync["AsyncStore.verify"][1][-1][0] == verification["head"]["seq"]
+
+
+def test_a_store_written_by_one_face_is_read_by_the_other(tmp_path):
+    operations = {key: one for key, one in OPERATIONS.items() if key != "AsyncStore.close"}
+    written = run("sync", tmp_path, operations)
+    read = {"AsyncStore.timeline": lambda store: store.timeline(limit=1000)}
+    timeline = run("async", tmp_path, read)["AsyncStore.timeline"][0]
+    assert timeline[: len(written["AsyncStore.timeline"][0])] == written["AsyncStore.timeline"][0]
