@@ -53,6 +53,7 @@ generated: ## generated files and the lock are current
 	$(PYTHON) tools/lock.py --check
 	if [ -f tools/make_sync.py ]; then $(PYTHON) tools/make_sync.py --check; fi
 	$(PYTHON) tools/make_docs.py --check
+	$(PYTHON) tools/make_scripting.py --check
 
 snippets: ## every snippet of the documents runs
 	$(PYTHON) -m tools.snippets

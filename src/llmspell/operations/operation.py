@@ -66,13 +66,8 @@ class Operation:
                 self._by_count.setdefault(count, []).append(form)
 
     @cached_property
-    def host_name(self) -> str:
-        """Its name at the engine's port: ``state.get``."""
-        return f"{self.namespace.lower()}.{self.names[0]}".removeprefix(".")
-
-    @cached_property
     def title(self) -> str:
-        """Its name in the reference and in messages: ``State.get``."""
+        """Its name everywhere but in scripts that use another of its names: ``State.get``."""
         return f"{self.namespace}.{self.names[0]}".removeprefix(".")
 
     @cached_property
@@ -90,23 +85,22 @@ class Operation:
             forms = self._by_count.get(len(args))
         if forms is None:
             raise self._miscounted(len(args))
-        for form in forms[1:]:
-            try:
-                return self._fit(form, args)
-            except InvalidInput:
-                continue
-        return self._fit(forms[0], args)
-
-    def _fit(self, form: Form, args: list[Any]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for index, (param, value) in enumerate(zip(form, args, strict=False)):
-            if value is None and param.optional:
-                continue
-            try:
-                values[param.name] = param.type.take(value)
-            except (Misfit, Misplaced) as exc:
-                raise misfit(self.title, index + 1, param, exc) from None
-        return values
+        refusals: list[tuple[int, bool, InvalidInput]] = []
+        for form in forms:
+            values: dict[str, Any] = {}
+            for index, (param, value) in enumerate(zip(form, args, strict=False), 1):
+                if value is None and param.optional:
+                    continue
+                try:
+                    values[param.name] = param.type.take(value)
+                except (Misfit, Misplaced) as exc:
+                    near = isinstance(exc, Misplaced) or exc.inside != ""
+                    refusals.append((index, near, misfit(self.title, index, param, exc)))
+                    break
+            else:
+                return values
+        # The form that fits best says what is wrong: the one that got furthest.
+        raise max(refusals, key=lambda refusal: refusal[:2])[2]
 
     def _miscounted(self, count: int) -> InvalidInput:
         forms = " or ".join(f"{self.title}({', '.join(signature(form))})" for form in self.forms)

@@ -13,9 +13,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
-    operation.host_name: operation for operation in (*OPERATIONS, *tools.ENGINE)
+    operation.title: operation for operation in (*OPERATIONS, *tools.ENGINE)
 })  # fmt: skip
-"""Host name to operation; the engine's own calls (``print``, ``clock.now`` …) are among them."""
+"""Operations by title, which is their name at an engine's port; the engine's own calls (``print``, ``clock.now`` …) are among them."""
 
 _ABSENT = {
     "State": (
@@ -42,19 +42,19 @@ ABSENT_NAMESPACES = ("Replay", "Agent", "Tool", "Workflow", "Streaming", "Securi
 
 
 def bindings() -> dict[str, dict[str, str]]:
-    """Namespace to {script name: host name}, as engines take it. A namespace with a dot is a table in another."""
+    """Namespace to {script name: title}, as engines take it. A namespace with a dot is a table in another."""
     found: dict[str, dict[str, str]] = {}
     for operation in OPERATIONS:
         names = found.setdefault(operation.namespace, {})
         for name in operation.script_names:
             if name in names:
                 raise ValueError(
-                    f"{operation.namespace}.{name} is two operations: {names[name]}, {operation.host_name}"
+                    f"{operation.namespace}.{name} is two operations: {names[name]}, {operation.title}"
                 )
-            names[name] = operation.host_name
+            names[name] = operation.title
     return found
 
 
 def nested_callbacks() -> frozenset[str]:
     """Operations that take functions inside of tables."""
-    return frozenset({"hook.register"})
+    return frozenset({"Hook.register"})

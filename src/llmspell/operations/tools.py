@@ -161,8 +161,8 @@ OPERATIONS = (
 ENGINE = (
     Operation("", ("print",), ((_LINE,),), "nothing", "A line of output.", _print, lua_returns="nil"),
     Operation("", ("warn",), ((_LINE,),), "nothing", "A line of the log.", _warn, lua_returns="nil"),
-    Operation("Clock", ("now",), ((),), "seconds since 1970", "Behind os.time and os.date.", _now),
+    Operation("clock", ("now",), ((),), "seconds since 1970", "Behind os.time and os.date.", _now),
     Operation(
-        "Clock", ("elapsed",), ((),), "seconds since the run began", "Behind os.clock.", _elapsed, recalled=_told
+        "clock", ("elapsed",), ((),), "seconds since the run began", "Behind os.clock.", _elapsed, recalled=_told
     ),
 )

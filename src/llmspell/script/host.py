@@ -209,10 +209,10 @@ def _source_of(record: Record, given: Given) -> str:
 def _dropped(record: Record) -> list[str]:
     """Steps to take anew: the session's end unless it was reached well, and the step whose failure ended the run."""
     end = record.steps.get(END)
-    well = end is not None and end.name != "session.fail" and record.failed is None
+    well = end is not None and end.name != "Session.fail" and record.failed is None
     dropped = [] if well or end is None else [END]
     retry = None if record.failed is None else record.failed.retry
-    if retry is None and end is not None and end.name == "session.fail" and record.failed is None:
+    if retry is None and end is not None and end.name == "Session.fail" and record.failed is None:
         # Killed between the session's end and the run's: the step that failed is the last of the main line.
         last = max((path for path in record.steps if path.isdigit()), key=int, default=None)
         done = None if last is None else record.steps[last].done

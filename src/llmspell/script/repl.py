@@ -116,7 +116,7 @@ class Repl:
         main = self._run.main
         main.ordinal += 1
         try:
-            text: str | None = await main.aside(str(main.ordinal), "repl.read", [], self._texts.get, wait_s=math.inf)
+            text: str | None = await main.aside(str(main.ordinal), "prompt.read", [], self._texts.get, wait_s=math.inf)
         except asyncio.CancelledError:
             await main.quiet()
             if main.stop is None:

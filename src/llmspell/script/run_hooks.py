@@ -19,7 +19,7 @@ class RunHooks:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._own: dict[str, HookHandle] = {}
+        self._own: dict[str, tuple[HookHandle, int]] = {}
         self._count = 0
 
     async def register(self, point: str, function: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,23 +33,26 @@ class RunHooks:
         traits = {"name": f"{run.name} {name}", **options}
         handle = run.store.hooks.register(point, call, language=run.language, **traits)
         self._count += 1
-        self._own[name] = handle
+        self._own[name] = handle, callback
         return {"id": name, "hook_point": handle.point}
 
     def unregister(self, hook: str) -> bool:
         """Unregister one of the run's own."""
-        handle = self._own.pop(hook, None)
-        return handle is not None and handle.unregister()
+        handle, callback = self._own.pop(hook, (None, 0))
+        if handle is None:
+            return False
+        self._run.engine.release(callback)
+        return handle.unregister()
 
     def list(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Hooks of the store; the run's own by the ids it knows."""
-        names = {handle.id: name for name, handle in self._own.items()}
+        names = {handle.id: name for name, (handle, _) in self._own.items()}
         return [_table(info, names.get(info.id)) for info in self._run.store.hooks.list(**filters)]
 
     def close(self) -> None:
         """Unregister all of the run's own."""
         own, self._own = self._own, {}
-        for handle in own.values():
+        for handle, _ in own.values():
             handle.unregister()
 
 

@@ -96,7 +96,7 @@ def ending(session: AsyncSession, then: Then) -> tuple[str, Callable[[], Awaitab
         await (session.complete() if then == "complete" else session.suspend())
         return str(session.info.status)
 
-    return f"session.{then}", act
+    return f"Session.{then}", act
 
 
 def failing(session: AsyncSession, reason: str, *, interrupted: bool) -> tuple[str, Callable[[], Awaitable[object]]]:
@@ -109,7 +109,7 @@ def failing(session: AsyncSession, reason: str, *, interrupted: bool) -> tuple[s
         await (session.suspend() if interrupted else session.fail(reason[:REASON_CHARS_MAX]))
         return str(session.info.status)
 
-    return "session.suspend" if interrupted else "session.fail", act
+    return "Session.suspend" if interrupted else "Session.fail", act
 
 
 def is_id(text: str) -> bool:

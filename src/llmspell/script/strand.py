@@ -18,7 +18,7 @@ from llmspell.model.context import current
 from llmspell.operations.operation import Effect, Operation
 from llmspell.runs.items import StepDone, digest_of
 from llmspell.runs.recorder import revived
-from llmspell.script.engine import CODE_NOT_AVAILABLE, Done, EngineEvent, HostCall
+from llmspell.script.engine import CODE_NOT_AVAILABLE, CallbackRef, Done, EngineEvent, HostCall
 from llmspell.script.failures import CODE_CALL_TIMEOUT, Halted, Stop, failure_of
 from llmspell.script.step import Step
 
@@ -82,8 +82,9 @@ class Strand:
             if operation.effect is Effect.PURE:
                 return self._settle(call, await operation.perform(run.host, **values))
         except LlmspellError as exc:
+            self._let_go(call.args)
             return self._refuse(call, exc)
-        step = self._next(operation.host_name, call.args)
+        step = self._next(operation.title, call.args)
         past = run.past(step)
         if self.stop_at is not None and self.stop_at[0] == self.ordinal:
             await run.calls.replay_all(step, run.calls_past(step.path))
@@ -99,6 +100,13 @@ class Strand:
             return self.run.engine.settle(call.call_id, True, result)  # noqa: FBT003 - the port's own signature
         except InvalidInput as exc:
             return self._refuse(call, exc)
+
+    def _let_go(self, args: list[Any]) -> None:
+        """Functions that came with a call that was refused are not kept."""
+        for arg in args:
+            for value in arg.values() if isinstance(arg, dict) else (arg,):
+                if isinstance(value, CallbackRef):
+                    self.run.engine.release(value.id)
 
     def _refuse(self, call: HostCall, error: Exception | dict[str, Any]) -> list[EngineEvent]:
         fields = error if isinstance(error, dict) else failure_of(error)

@@ -108,6 +108,8 @@ class RunSubscriptions:
         if one is None:
             return False
         self._end(one)
+        if one.callback is not None:
+            self._run.engine.release(one.callback)
         return True
 
     def list(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ local ids = {}
 local function handle_of(given)
   local function id() return given.id end
   local function point() return given.hook_point end
-  local function unregister() return host('hook.unregister', given.id) end
+  local function unregister() return host('Hook.unregister', given.id) end
   local handle = freeze({
     id = id, hook_point = point, hookPoint = point, point = point, unregister = unregister,
   }, 'Hook handle', 'Hook handle ' .. given.id)
@@ -12,10 +12,10 @@ local function handle_of(given)
   return handle
 end
 
-local function register(...) return handle_of(host('hook.register', ...)) end
+local function register(...) return handle_of(host('Hook.register', ...)) end
 local function unregister(which, ...)
   if ids[which] then which = ids[which] end
-  return host('hook.unregister', which, ...)
+  return host('Hook.unregister', which, ...)
 end
 
 define('Hook', {register = register, on = register, unregister = unregister, off = unregister})
