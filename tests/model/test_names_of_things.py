@@ -25,7 +25,7 @@ def refused(call):
 
 # -- keys --------------------------------------------------------------------------------------------------------------
 
-RULES = {
+RULES: dict[str, list] = {
     "type": [5, None, b"key", ["key"], True],
     "empty": [""],
     "length": ["x" * 257, "\u00e4" * 129, "\U0001f600" * 65],
@@ -97,7 +97,8 @@ def test_two_scopes_share_a_name_only_if_they_are_one(drawn):
 @pytest.mark.parametrize("text,expected", [
     ("global", GLOBAL), ("GLOBAL", GLOBAL), ("agent:a", Scope.agent("a")), ("Agent:a:b", Scope.agent("a:b")),
     ("step:w:s", Scope.step("w", "s")), ("step:w:s:t", Scope.step("w", "s:t")), ("mine", Scope.custom("mine")),
-    ("unknown:x", Scope.custom("unknown:x")), ("global:x", Scope.custom("global:x")), ("user:\u00e4", Scope.user("\u00e4")),
+    ("unknown:x", Scope.custom("unknown:x")), ("global:x", Scope.custom("global:x")),
+    ("user:\u00e4", Scope.user("\u00e4")),
     ("agent", Scope.custom("agent")), ("a b", Scope.custom("a b")),
 ])  # fmt: skip
 def test_a_scope_is_read_from_what_a_person_types(text, expected):
