@@ -36,6 +36,7 @@ class Face:
 
 
 FACES = (
+    Face("llmspell.hooks.registry", "Hooks", "StoreHooks", skip=frozenset({"run", "close"})),
     Face("llmspell.state.service", "AsyncState", "State", plain=("scope",)),
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
     Face("llmspell.artifacts.service", "AsyncArtifacts", "Artifacts"),
@@ -50,8 +51,11 @@ FACES = (
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face(
         "llmspell.store", "AsyncStore", "Store",
-        rooms={"state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions"},
-        plain=("hooks",), skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
+        rooms={
+            "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
+            "hooks": "StoreHooks",
+        },
+        skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
 )  # fmt: skip
 PLAIN = {
@@ -124,6 +128,8 @@ def imports(body: str) -> list[str]:
         for item in source_of(face.module).body:
             if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):
                 known[item.targets[0].id] = face.module
+            elif isinstance(item, ast.ClassDef) and item.name != face.source:
+                known[item.name] = face.module
     known |= {"Iterator": "collections.abc", "AbstractContextManager": "contextlib", "Any": "typing"}
     code = re.sub(r'"""(?:.|\n)*?"""', "", body)
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code))

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts.content_handle import PIECE_BYTES
+from llmspell.hooks.hook import Priority
+from llmspell.hooks.registration import DEFAULT_BREAKER
 from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand
 from llmspell.sync.drive import drive, iterate
 
@@ -28,7 +30,12 @@ if TYPE_CHECKING:
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
-    from llmspell.hooks.registry import Hooks
+    from llmspell.hooks.breaker import BreakerConfig
+    from llmspell.hooks.chain import Mode
+    from llmspell.hooks.hook import Callback, HookInfo, OnFailure
+    from llmspell.hooks.outcome import HookFailure, Outcome
+    from llmspell.hooks.registration import DefaultBreaker
+    from llmspell.hooks.registry import F, HookHandle, Hooks
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
@@ -39,6 +46,128 @@ if TYPE_CHECKING:
     from llmspell.state.values import StateChange, StateEntry
     from llmspell.store import AsyncStore
     from llmspell.verify import Verification
+
+
+class StoreHooks:
+    """All hooks of one store handle. Thread-safe; registering takes some µs per hook of the point.
+
+    ``report(info, failure)`` is told of every failure, on the thread of the operation; what it raises is counted in
+    ``reports_lost`` and kept from the operation. ``armed`` maps points to their chains; read it, never change it.
+    """
+
+    def __init__(self, inner: Hooks) -> None:
+        self._inner = inner
+
+    def on(self, point: str, **options: Any) -> Callable[[F], F]:
+        """Decorator form of ``register``, with the same options; gives the function back as it is."""
+        return self._inner.on(point, **options)
+
+    def register(
+        self,
+        point: str,
+        callback: Callback,
+        *,
+        name: str | None = None,
+        priority: int | str = Priority.NORMAL,
+        timeout_ms: float | None = None,
+        on_failure: OnFailure = "allow",
+        breaker: BreakerConfig | DefaultBreaker | None = DEFAULT_BREAKER,
+        tags: Iterable[str] = (),
+        language: str = "python",
+        description: str = "",
+        version: str = "1.0.0",
+    ) -> HookHandle:
+        """Call ``callback(context)`` at ``point`` (any spelling of ``model.names``) from now on.
+
+        ``timeout_ms`` is the deadline: 5,000 by default for an async callback; a sync one runs inline without a
+        deadline, or with one on a thread of ours, which is abandoned when late. ``on_failure="deny"`` refuses the
+        operation when the hook fails, is late, or cannot be asked because its breaker is open; InvalidInput at points
+        where nothing can be refused. ``breaker`` None: always called; by default failures and, unless it denies,
+        slow calls open it. ``language`` other than ``python``: results may have the shapes of ``parse_result``.
+
+        Raises InvalidInput for anything that breaks a rule, LimitExceeded (``hooks-max``) above the limit.
+        """
+        return self._inner.register(
+            point,
+            callback,
+            name=name,
+            priority=priority,
+            timeout_ms=timeout_ms,
+            on_failure=on_failure,
+            breaker=breaker,
+            tags=tags,
+            language=language,
+            description=description,
+            version=version,
+        )
+
+    def unregister(self, which: HookHandle | str) -> bool:
+        """Stop calling a hook, named by handle, id or unique name. False when there is none such (any more).
+
+        Runs that have begun still ask it.
+        """
+        return self._inner.unregister(which)
+
+    def enable(self, which: HookHandle | str) -> None:
+        """Call it again. Raises NotFound (``hook-not-found``), InvalidInput when several have that name."""
+        self._inner.enable(which)
+
+    def disable(self, which: HookHandle | str) -> None:
+        """Keep it, but do not call it. Raises as ``enable`` does."""
+        self._inner.disable(which)
+
+    def compose(self, point: str, mode: Mode = "sequential", *, threshold: float = 0.5) -> None:
+        """How the hooks of a point decide together (``Composition``); counts for runs that begin later."""
+        self._inner.compose(point, mode, threshold=threshold)
+
+    def list(
+        self,
+        point: str | None = None,
+        *,
+        language: str | None = None,
+        tag: str | None = None,
+        priority: int | str | None = None,
+    ) -> list[HookInfo]:
+        """The hooks that fit all that is given, in the order they are called; disabled ones included."""
+        return self._inner.list(point, language=language, tag=tag, priority=priority)
+
+    def info(self, which: HookHandle | str) -> HookInfo:
+        """One hook with its counters. Raises NotFound (``hook-not-found``)."""
+        return self._inner.info(which)
+
+    def failures(self) -> tuple[HookFailure, ...]:
+        """The newest failures, oldest first, ``HookLimits.failures_kept`` at most; without their ``error``."""
+        return self._inner.failures()
+
+    def trigger(
+        self,
+        point: str,
+        data: dict[str, Any] | None = None,
+        *,
+        component: str = "custom",
+        operation: str | None = None,
+        session: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        correlation_id: str | None = None,
+        cause: int | None = None,
+    ) -> Outcome:
+        """Run a custom point, or a moment of an agent, tool or workflow, that the caller owns; the outcome is theirs.
+
+        ``data`` and ``metadata`` are JSON values. Raises InvalidInput for points of the store's rooms
+        (``reserved-point``), which only those trigger.
+        """
+        return drive(
+            self._inner.trigger(
+                point,
+                data,
+                component=component,
+                operation=operation,
+                session=session,
+                metadata=metadata,
+                correlation_id=correlation_id,
+                cause=cause,
+            )
+        )
 
 
 class State:
@@ -529,10 +658,10 @@ class Store(StoreByHand):
         """All sessions."""
         return Sessions(self._inner.sessions)
 
-    @property
-    def hooks(self) -> Hooks:
+    @cached_property
+    def hooks(self) -> StoreHooks:
         """The hooks of this handle."""
-        return self._inner.hooks
+        return StoreHooks(self._inner.hooks)
 
     @property
     def path(self) -> Path | None:
