@@ -269,6 +269,8 @@ class DatabaseConformance:
         harness.listen(heard.extend)
         raised(lambda: harness.run(writing(refuse_late)))
         harness.batch([refuse_late, refuse_late])
+        harness.batch([refuse_early, add("n"), refuse_early])
+        harness.batch([refuse_early, add("n"), refuse_late, refuse_early])
         assert heard == []
 
     # -- reading -------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ def add(name: str) -> Unit[int]:
 async def refuse_early(tx: Transaction) -> None:
     """A unit that checks, and raises before it wrote."""
     await tx.one(GET, ("anything",))
+    tx.announce("never")
     raise Refusal("checked, and refused")
 
 
