@@ -43,7 +43,7 @@ def _pieces(typed):
 def test_lines_are_joined_until_they_make_a_whole():
     typed = Typed("a(", "b", ")", "c")
     assert _pieces(typed) == (["a(\nb\n)", "c"], "")
-    assert typed.prompts == ["> ", "… ", "… ", "> ", "> "]
+    assert typed.prompts == ["> ", ">> ", ">> ", "> ", "> "]
 
 
 def test_an_empty_line_belongs_to_its_piece():

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HISTORY_LINES_MAX = 2000
-FIRST, MORE = "> ", "… "
+FIRST, MORE = "> ", ">> "
 
 
 class Lines:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from llmspell import __version__
 from llmspell.cli import exits, printable
 from llmspell.cli.invocation import Invocation, running
-from llmspell.cli.loop_thread import loop_thread
+from llmspell.cli.loop_thread import LoopThread
 from llmspell.cli.prompt import Lines, converse, history
 from llmspell.cli.scripts import (
     Instructions,
@@ -33,7 +32,6 @@ HELP = """Lua, line by line; what begins on one line may end on a later one. An 
 State, Session, Artifact, Event, Hook and the others are the store's rooms.
   .help    this
   .quit    end (or Ctrl-D); Ctrl-C drops what was begun, or stops what runs"""
-Call = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class _QuitError(Exception):
@@ -53,13 +51,13 @@ def repl(
     limits, _ = limits_of(run, memory_mb, None, instructions)
     options = {"session": session, "keep_open": keep_open, "limits": limits, "grants": grants_of(allow_read)}
     lines = Lines(interactive=not run.out.json and sys.stdin.isatty() and run.out.on_terminal)
-    with loop_thread() as call:
+    with LoopThread() as loop:
         stack = AsyncExitStack()
         try:
-            prompt = call(_open(run, stack, options))
-            _talk(run, lines, prompt, call)
+            prompt = loop.call(_open(run, stack, options))
+            _talk(run, lines, prompt, loop)
         finally:
-            call(stack.aclose())
+            loop.call(stack.aclose())
 
 
 async def _open(run: Invocation, stack: AsyncExitStack, options: dict[str, Any]) -> Repl:
@@ -69,14 +67,14 @@ async def _open(run: Invocation, stack: AsyncExitStack, options: dict[str, Any])
     return await stack.enter_async_context(open_repl(store, on_print=speaker(run), **options))
 
 
-def _talk(run: Invocation, lines: Lines, prompt: Repl, call: Call) -> None:
+def _talk(run: Invocation, lines: Lines, prompt: Repl, loop: LoopThread) -> None:
     from platformdirs import user_state_path
 
     def take(text: str) -> bool:
         if text.startswith("."):
             _command(run, text.strip(), lines)
             return True
-        reply: Reply = call(prompt.feed(text))
+        reply: Reply = loop.call(prompt.feed(text))
         if reply.error is not None:
             _failed(run, reply.error, lines)
         elif reply.kind == "values":
