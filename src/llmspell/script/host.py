@@ -7,8 +7,8 @@ failure or an interruption: it does nothing twice. One process at a time does a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -94,27 +94,22 @@ async def run_script(
     """
     say = on_print if on_print is not None else lambda _line: None
     if resume is not None:
-        if session is not None or keep_open or args is not None or config is not None:
-            raise InvalidInput(
-                "a resumed run has its own session, arguments and configuration", code="invalid-argument"
-            )
+        _demand(
+            session is None and not keep_open and args is None and config is None,
+            "a resumed run has its own session, arguments and configuration",
+        )
         given = Given(source, changed_source, limits, grants, say, timeout_s, call_timeout_s)
         return await _resume(store, resume, given)
     if source is None:
         raise InvalidInput("there is no source to run", code="invalid-argument")
-    if session is not None and keep_open:
-        raise InvalidInput("a session that is named is kept open anyway; leave keep_open out", code="invalid-argument")
-    arguments = msgspec.json.decode(encode_value({} if args is None else args))
-    settings = msgspec.json.decode(encode_value(dict(config or {})))
+    _demand(session is None or not keep_open, "a session that is named is kept open anyway; leave keep_open out")
+    arguments, settings = _copy({} if args is None else args), _copy(dict(config or {}))
     limits = limits or Limits()
     engine = new_engine(arguments, limits, draw_seeds(store), version)
-    try:
+    with closed_on_error(engine):
         events = start(engine, source, check_name(name), arguments, mode)
         demand_compiled(events)
         handle, then = await session_for(store, session, PurePath(name).stem or name, keep_open=keep_open)
-    except BaseException:
-        engine.close()
-        raise
     run = Run(
         store, engine, id_text(store.journal.ids.new()), name, handle, attempt=1, record=None, config=settings,
         grants=grants or Grants(), on_print=say, patience_s=call_timeout_s,
@@ -123,6 +118,26 @@ async def run_script(
     async with held(run, timeout_s):
         run.begun(await begin(run, started))
         return await _result(run, run.protect(conduct(run, events, then)))
+
+
+def _copy(value: Any) -> Any:
+    """A value that nobody else changes; refused here if it is none."""
+    return msgspec.json.decode(encode_value(value))
+
+
+@contextmanager
+def closed_on_error(engine: Engine) -> Iterator[None]:
+    """Close the engine if what is inside fails."""
+    try:
+        yield
+    except BaseException:
+        engine.close()
+        raise
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise InvalidInput(otherwise, code="invalid-argument")
 
 
 async def exec_code(store: AsyncStore, code: str, **options: Any) -> RunResult:
