@@ -94,10 +94,8 @@ async def run_script(
     """
     say = on_print if on_print is not None else lambda _line: None
     if resume is not None:
-        _demand(
-            session is None and not keep_open and args is None and config is None,
-            "a resumed run has its own session, arguments and configuration",
-        )
+        is_bare = session is None and not keep_open and args is None and config is None
+        _demand(is_bare, "a resumed run has its own session, arguments and configuration")
         given = Given(source, changed_source, limits, grants, say, timeout_s, call_timeout_s)
         return await _resume(store, resume, given)
     if source is None:
@@ -251,9 +249,9 @@ def start(engine: Engine, source: str, name: str, args: Any, mode: str) -> list[
 
 
 def draw_seeds(store: AsyncStore) -> Seeds:
-    """Chance for a new run, from the store's source of it."""
+    """Chance for a new run, from the store's source of it; 63 bits, so that scripts can read their own record."""
     drawn = blake3(store.journal.ids.salt()).digest(12)
-    return Seeds(string_hash=int.from_bytes(drawn[:4], "big"), prng=int.from_bytes(drawn[4:], "big"))
+    return Seeds(string_hash=int.from_bytes(drawn[:4], "big"), prng=int.from_bytes(drawn[4:], "big") >> 1)
 
 
 def engine_entry(engine: Engine, seed_hash: int | None) -> dict[str, Any]:
