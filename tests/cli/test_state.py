@@ -122,13 +122,14 @@ def test_scope_and_session_exclude_each_other(cli):
     assert cli("state", "list", "--scope", "global", "--session", "R").status == 2
 
 
-def test_list_pages_through_every_key_once(ok):
+@pytest.mark.parametrize("more", [(), ("--values",)])
+def test_list_pages_through_every_key_once(ok, more):
     keys = sorted(f"k{number}" for number in range(7))
     for key in reversed(keys):
         ok("state", "set", key, "1")
     found, cursor = [], ""
     while cursor is not None:
-        page = ok("state", "list", "--limit", "3", "--cursor", cursor, "--json").json
+        page = ok("state", "list", "--limit", "3", "--cursor", cursor, "--json", *more).json
         found += [item["key"] for item in page["items"]]
         cursor = page["next_cursor"]
     assert found == keys
