@@ -65,6 +65,14 @@ def failure(source, **options):
     return outcome.error
 
 
+async def appeared(store, *, key=None, kind="state.set"):
+    """Wait until a key was set, or an entry of a kind written, from the store's beginning on."""
+    async with store.events.subscribe(kind, from_position="start") as events:
+        async for event in events:
+            if key is None or event.data["key"] == key:
+                return
+
+
 class Dying:
     """A store's database that fails every write from the ``n``-th on, as if the process had been killed there."""
 

@@ -12,9 +12,7 @@ from tools import make_scripting
 
 
 def test_every_name_of_every_operation_is_a_function_of_scripts():
-    wanted = [
-        f"{operation.namespace}.{name}" for operation in table.OPERATIONS for name in operation.script_names
-    ]
+    wanted = [f"{operation.namespace}.{name}" for operation in table.OPERATIONS for name in operation.script_names]
     checks = "".join(f"if type({name}) ~= 'function' then missing[#missing + 1] = '{name}' end\n" for name in wanted)
     assert value(f"local missing = array{{}}\n{checks} return missing") == []
     assert len(wanted) > 150
@@ -41,7 +39,9 @@ def test_a_function_of_a_later_version_is_refused_by_name(call):
     assert f"{call.partition('(')[0].partition('{')[0]} is not available in this version" in error.message
 
 
-@pytest.mark.parametrize("call", ["Agent.create{}", "Replay.modes.exact:name()", "Workflow.sequential{}", "Tool.list()"])
+@pytest.mark.parametrize(
+    "call", ["Agent.create{}", "Replay.modes.exact:name()", "Workflow.sequential{}", "Tool.list()"]
+)
 def test_a_namespace_of_a_later_version_is_refused_by_name(call):
     error = failure(call)
     assert error.code == "not-available"
@@ -85,14 +85,17 @@ def test_what_lives_in_the_process_is_local_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    "call, said",
     [
         ("State.get()", "State.get: called with no arguments; it takes State.get(key) or State.get(scope, key)"),
         ("State.get(1)", "State.get: argument 1 (key): expected text that is not empty, got an integer (1)"),
         ("State.get({}, 'k')", "State.get: argument 1 (scope): expected a scope"),
         ("State.set('k', print)", "State.set: argument 2 (value): expected data, got a function"),
         ("State.set('k', {print})", "State.set: argument 2[1]: a function is not data"),
-        ("State.set('global', 'k', 1, {ttl = 'x'})", "State.set: argument 4 (options.ttl): expected a number, got text"),
+        (
+            "State.set('global', 'k', 1, {ttl = 'x'})",
+            "State.set: argument 4 (options.ttl): expected a number, got text",
+        ),
         ("State.set('global', 'k', 1, {tll = 1})", "there is no option 'tll'; did you mean 'ttl'?"),
         ("Session.create{nmae = 'x'}", "there is no option 'nmae'; did you mean 'name'?"),
         ("Session.create{tags = {'a', 1}}", "options.tags[2]"),

@@ -21,7 +21,7 @@ def test_the_short_form_is_the_global_scope_of_the_store():
 
 
 @pytest.mark.parametrize(
-    ("scope", "meant"),
+    "scope, meant",
     [("agent:a", Scope.agent("a")), ("user:u", Scope.user("u")), ("tool:t", Scope.tool("t")),
      ("workflow:w", Scope.workflow("w")), ("hook:h", Scope.hook("h")), ("anything", Scope.custom("anything"))],
 )  # fmt: skip

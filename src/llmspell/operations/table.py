@@ -15,7 +15,7 @@ OPERATIONS: tuple[Operation, ...] = (
 BY_NAME = MappingProxyType({
     operation.title: operation for operation in (*OPERATIONS, *tools.ENGINE)
 })  # fmt: skip
-"""Operations by title, which is their name at an engine's port; the engine's own calls (``print``, ``clock.now`` …) are among them."""
+"""Operations by title, their name at an engine's port; its own calls (``print``, ``clock.now`` …) are among them."""
 
 _ABSENT = {
     "State": (

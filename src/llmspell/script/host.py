@@ -94,7 +94,7 @@ async def run_script(
     """
     say = on_print if on_print is not None else lambda _line: None
     if resume is not None:
-        is_bare = session is None and not keep_open and args is None and config is None
+        is_bare = session is None and not keep_open and args is None and config is None and version is None
         _demand(is_bare, "a resumed run has its own session, arguments and configuration")
         given = Given(source, changed_source, limits, grants, say, timeout_s, call_timeout_s)
         return await _resume(store, resume, given)
