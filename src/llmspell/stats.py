@@ -19,6 +19,7 @@ SELECT
   (SELECT coalesce(sum(size), 0) FROM artifact WHERE until_seq IS NULL),
   (SELECT count(*) FROM blob),
   (SELECT coalesce(sum(size), 0) FROM blob),
+  (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT digest, size FROM artifact WHERE until_seq IS NULL)),
   (SELECT coalesce(sum(stored_size), 0) FROM blob WHERE inline IS NOT NULL),
   (SELECT count(*) FROM state WHERE deleted = 0),
   (SELECT count(*) FROM scope)
@@ -37,7 +38,7 @@ def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[s
         return row, pages[0] * size[0], dict(statuses)
 
     row, main_bytes, statuses = files.engine.read(query)
-    last_seq, sessions, artifacts, logical, blobs, unique, inline_stored, keys, scopes = row
+    last_seq, sessions, artifacts, logical, blobs, unique, live, inline_stored, keys, scopes = row
     content = files.content.stats()
     stored = inline_stored + content.stored_size
     return {
@@ -60,7 +61,7 @@ def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[s
             "artifacts_unique": unique,
             "artifacts_stored": stored,
         },
-        "dedup_ratio": round(logical / unique, 3) if unique else None,
+        "dedup_ratio": round(logical / live, 3) if live else None,
         "compression_ratio": round(unique / stored, 3) if stored else None,
         "limits": files.engine.memory_limits() | {"scope_cache_entries_max": journal.scopes.ENTRIES_MAX},
         "subscriptions": len(dispatcher.subscriptions()),

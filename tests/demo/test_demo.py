@@ -66,3 +66,12 @@ def test_files_that_cannot_be_read_are_refused_before_anything_is_made(tmp_path,
         run_demo([str(path)], str(tmp_path / "store"), print)
     assert caught.value.code == code
     assert not (tmp_path / "store").exists()
+
+
+def test_one_short_file_is_enough_even_when_the_kill_comes_too_late(tmp_path):
+    path = tmp_path / "one.txt"
+    path.write_text("bees dance\n" * 50, "utf-8")
+    figures = run_demo([str(path)], str(tmp_path / "store"), lambda _line: None)
+    assert figures["verified"] is True
+    assert figures["versions"] == 1
+    assert figures["kinds"]["run.finished"] == 1

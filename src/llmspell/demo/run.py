@@ -39,7 +39,10 @@ def run_demo(paths: list[str], folder: str | None, say: Say) -> dict[str, Any]:
         say(f"session    {SESSION} {session.id}: {len(sources)} sources, {size / 1e6:.1f} MB")
     with as_file(files("llmspell.demo").joinpath("research.lua")) as script:
         figures["killed_after"] = _killed(place, script, len(sources), say)
-        _resumed(place, session.id, script, say)
+        if _unfinished(place, session.id):
+            _resumed(place, session.id, script, say)
+        else:
+            say("run        had finished before it could be killed: try more or longer files")
     with open_store(place, create=False) as store:
         figures |= _look(store, session.id, say)
     figures["seconds"] = round(time.perf_counter() - began, 2)
@@ -85,12 +88,16 @@ def _killed(place: Path, script: Path, sources: int, say: Say) -> int:
             child.kill()
             _, errors = child.communicate()
     if child.returncode == 0:
-        say("run        finished before it could be killed")
         return sources
     if event is None:
         raise ScriptFailed(f"the script did not start: {errors.decode(errors='replace')[-500:]}")
     say(f"run        killed with SIGKILL after source {event.data['sources']} of {sources}")
     return int(event.data["sources"])
+
+
+def _unfinished(place: Path, session: str) -> bool:
+    with open_store(place, create=False) as store:
+        return not store.timeline(session=session, kinds=["run.finished"], limit=1).items
 
 
 def _resumed(place: Path, session: str, script: Path, say: Say) -> None:
