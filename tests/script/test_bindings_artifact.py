@@ -12,7 +12,8 @@ def test_an_item_of_the_list_can_be_fetched_and_deleted():
     script = STORE + """
     local item = Artifact.list('')[1]
     local content = Artifact.get('', item.id).content
-    return {content, Artifact.get(item.id).content, Artifact.get(item).content, Artifact.delete('', item.id), #Artifact.list()}
+    return {content, Artifact.get(item.id).content, Artifact.get(item).content, Artifact.delete('', item.id),
+      #Artifact.list()}
     """  # fmt: skip
     assert value(script) == ["text", "text", "text", 1, 0]
 
@@ -21,7 +22,8 @@ def test_an_artifact_is_found_by_each_of_its_names():
     script = STORE + """
     local here = Session.current()
     local bare = {content_hash = a.content_hash, session_id = a.session_id, sequence = a.sequence}
-    return {Artifact.get(a).content, Artifact.get(a.id).content, Artifact.get('r.md').content, Artifact.get(here, a).content,
+    return {Artifact.get(a).content, Artifact.get(a.id).content, Artifact.get('r.md').content,
+      Artifact.get(here, a).content,
       Artifact.get(here, bare).content, Artifact.get(bare).content, Artifact.get(nil, 'r.md', {version = 1}).content,
       Artifact.get({name = 'r.md', version = 1}).content, Artifact.get('r.md', {version = 'latest'}).content}
     """  # fmt: skip
@@ -33,7 +35,8 @@ def test_the_same_bytes_under_two_names_are_two_artifacts():
     local a = Artifact.store('', 'data', 'a', 'same')
     local b = Artifact.store('', 'data', 'b', 'same')
     local ok, e = pcall(Artifact.get, {content_hash = a.content_hash, session_id = a.session_id, sequence = 1})
-    return {a.id ~= b.id, a.content_hash == b.content_hash, Artifact.get(a).metadata.name, Artifact.get(b).metadata.name,
+    return {a.id ~= b.id, a.content_hash == b.content_hash, Artifact.get(a).metadata.name,
+      Artifact.get(b).metadata.name,
       e.code}
     """
     assert value(script) == [True, True, "a", "b", "ambiguous-name"]
@@ -114,7 +117,8 @@ def test_artifacts_of_another_session_are_reached_by_naming_it():
     local other = Session.create{name = 'other'}
     local a = Artifact.store(other, 'data', 'r', 'there')
     local ok, e = pcall(Artifact.get, 'r')
-    return {Artifact.get(other, 'r').content, #Artifact.list(other), #Artifact.list(), ok, e.code, a.session_id == other}
+    return {Artifact.get(other, 'r').content, #Artifact.list(other), #Artifact.list(), ok, e.code,
+      a.session_id == other}
     """
     assert value(script) == ["there", 1, 0, False, "artifact-not-found", True]
 
@@ -128,7 +132,10 @@ def test_a_file_is_refused_by_name_unless_granted(tmp_path):
 
 def test_a_granted_file_is_stored_under_its_name(tmp_path):
     (tmp_path / "note.txt").write_text("from disk")
-    script = f"local a = Artifact.store_file('', '{tmp_path}/note.txt', 'data', {{tags = {{'x'}}}}) return {{a.name, Artifact.get(a).content}}"
+    script = (
+        f"local a = Artifact.store_file('', '{tmp_path}/note.txt', 'data', {{tags = {{'x'}}}}) "
+        f"return {{a.name, Artifact.get(a).content}}"
+    )
     assert value(script, grants=Grants((tmp_path,))) == ["note.txt", "from disk"]
 
 

@@ -8,7 +8,8 @@ from tests.script.running import appeared, failure, go, ran, value
 def test_an_event_has_the_fields_of_the_original_project():
     script = """
     local sub = Event.subscribe('data.*')
-    local sent = Event.publish('data.ready', {n = 1}, {tags = {'t'}, source = 'me', target = 'you', priority = 3, ttl_seconds = 60})
+    local sent = Event.publish('data.ready', {n = 1}, {tags = {'t'}, source = 'me', target = 'you',
+      priority = 3, ttl_seconds = 60})
     local e = Event.receive(sub, 1000)
     return {sent, e.event_type, e.type, e.data.n, type(e.timestamp), math.type(e.sequence), type(e.correlation_id),
       e.metadata.tags, e.metadata.source, e.metadata.target, e.metadata.priority, type(e.id), e.serialization_version}

@@ -57,7 +57,8 @@ def test_a_result_that_means_nothing_is_the_hooks_failure_not_the_operations():
 
 def test_a_hook_that_denies_refuses_when_it_fails():
     script = """
-    Hook.register{point = 'before_state_set', handler = function() error('broken') end, name = 'guard', on_failure = 'deny'}
+    Hook.register{point = 'before_state_set', handler = function() error('broken') end, name = 'guard',
+      on_failure = 'deny'}
     local ok, e = pcall(State.set, 'k', 1)
     return {e.code, e.message}
     """
@@ -99,7 +100,8 @@ def test_a_handle_knows_its_hook_and_unregisters_it_once():
     local calls = 0
     local hook = Hook.register('before_state_set', function() calls = calls + 1 end)
     State.set('k', 1)
-    local result = {hook:id(), hook:hook_point(), hook:unregister(), hook:unregister(), Hook.unregister(hook), tostring(hook)}
+    local result = {hook:id(), hook:hook_point(), hook:unregister(), hook:unregister(), Hook.unregister(hook),
+      tostring(hook)}
     State.set('k', 2)
     result[#result + 1] = calls
     return result
@@ -131,10 +133,12 @@ def test_list_shows_the_scripts_hooks_and_those_of_python():
     async def work(store):
         store.hooks.register("before_state_get", lambda context: None, name="mine", tags=["t"])
         outcome = await ran(store, """
-        local hook = Hook.register{point = 'before_state_set', handler = print, name = 'audit', tags = {'a'}, priority = 'high'}
+        local hook = Hook.register{point = 'before_state_set', handler = print, name = 'audit', tags = {'a'},
+          priority = 'high'}
         local all, tagged, lua = Hook.list(), Hook.list{tag = 'a'}, Hook.list{language = 'lua'}
         local point = Hook.list('BeforeStateWrite')
-        return {#all, tagged[1].id == hook:id(), tagged[1].hook_point, tagged[1].own, #lua, point[1].name, point[1].tags,
+        return {#all, tagged[1].id == hook:id(), tagged[1].hook_point, tagged[1].own, #lua, point[1].name,
+          point[1].tags,
           Hook.list('before_state_get')[1].name, Hook.list('before_state_get')[1].own}
         """)  # fmt: skip
         return outcome.value
@@ -154,7 +158,8 @@ def test_a_custom_point_is_triggered_and_answered():
       if ctx.data.n > 5 then return {type = 'cancel', reason = 'too large'} end
       return {type = 'modified', data = {n = ctx.data.n + 1}}
     end)
-    local a, b, c = Hook.trigger('pipeline.validate', {n = 1}), Hook.trigger('pipeline.validate', {n = 9}), Hook.trigger('other.point')
+    local a, b, c = Hook.trigger('pipeline.validate', {n = 1}), Hook.trigger('pipeline.validate', {n = 9}),
+      Hook.trigger('other.point')
     return {a.type, a.data.n, a.cancelled, b.type, b.reason, b.cancelled, c.type}
     """
     assert value(script) == ["modified", 2, False, "cancel", "too large", True, "continue"]
@@ -191,7 +196,8 @@ def test_hooks_of_artifacts_sessions_and_events():
     script = """
     Hook.register('before_artifact_put', function(ctx) return {type = 'modified', data = {tags = {'from-hook'}}} end)
     Hook.register('before_session_create', function(ctx) if ctx.data.name == 'bad' then return 'no such name' end end)
-    Hook.register('before_event_publish', function(ctx) return {type = 'modified', data = {data = {wrapped = ctx.data.data}}} end)
+    Hook.register('before_event_publish', function(ctx) return {type = 'modified',
+      data = {data = {wrapped = ctx.data.data}}} end)
     local a = Artifact.store('', 'data', 'x', 'y')
     local ok, e = pcall(Session.create, {name = 'bad'})
     local sub = Event.subscribe('a.*')

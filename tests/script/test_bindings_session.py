@@ -17,7 +17,8 @@ def test_everything_given_to_create_comes_back():
     """
     info = value(script)
     given = {"name": "n", "description": "d", "tags": ["a", "b"], "created_by": "me", "metadata": {"x": [1]},
-             "custom_metadata": {"x": [1]}, "config": {"deep": [True]}, "status": "active", "state": "value"}  # fmt: skip
+             "custom_metadata": {"x": [1]}, "config": {"deep": [True]}, "status": "active",
+               "state": "value"}  # fmt: skip
     assert given.items() <= info.items()
     assert info["parent_is_parent"]
     assert info["created_at"] <= info["updated_at"]
@@ -92,7 +93,10 @@ def test_a_session_moves_through_its_life(moves, status):
 
 
 def test_an_illegal_step_names_from_and_to():
-    script = "local id = Session.create{} Session.complete(id) local ok, e = pcall(Session.suspend, id) return {e.code, e.message}"
+    script = (
+        "local id = Session.create{} Session.complete(id) "
+        "local ok, e = pcall(Session.suspend, id) return {e.code, e.message}"
+    )
     code, message = value(script)
     assert code == "illegal-transition"
     assert "completed" in message
@@ -168,7 +172,10 @@ def test_timeline_is_told_by_kind_and_in_order():
 
 
 def test_a_session_is_named_by_its_unique_name_too():
-    script = "local id = Session.create{name = 'unique'} return Session.load('unique') == id and Session.get('unique').id == id"
+    script = (
+        "local id = Session.create{name = 'unique'} "
+        "return Session.load('unique') == id and Session.get('unique').id == id"
+    )
     assert value(script) is True
     assert failure("Session.load('nobody')").code == "session-not-found"
 
@@ -182,7 +189,8 @@ def test_artifacts_of_the_current_session_have_short_forms():
     script = """
     local a = Session.saveArtifact('r.md', 'one', {type = 'agent_output', tags = {'t'}})
     Session.store_artifact('r.md', 'two')
-    return {Session.loadArtifact('r.md'), Session.load_artifact('r.md', {version = 1}), #Session.listArtifacts(), a.version,
+    return {Session.loadArtifact('r.md'), Session.load_artifact('r.md', {version = 1}),
+      #Session.listArtifacts(), a.version,
       Session.listArtifacts{all_versions = true}[1].tags}
     """
     assert value(script) == ["two", "one", 1, 1, ["t"]]

@@ -34,15 +34,17 @@ def test_a_scope_is_what_its_text_says(scope, meant):
 
 
 @pytest.mark.parametrize(
-    "literal", ["nil", "true", "0", "-1", "1.5", "3.0", "9223372036854775807", "'text'", "'ü\\0'", "{}", "array{}", "{1, 2}",
-                "{a = {b = {c = null}}}", "{1, null, 3}", "''"],
+    "literal",
+    ["nil", "true", "0", "-1", "1.5", "3.0", "9223372036854775807", "'text'", "'ü\\0'", "{}", "array{}", "{1, 2}",
+     "{a = {b = {c = null}}}", "{1, null, 3}", "''"],
 )  # fmt: skip
 def test_values_come_back_as_they_were_set(literal):
     script = f"""
     local v = {literal}
     State.set('k', v)
     local w = State.get('k')
-    return JSON.stringify({{v = v == nil and null or v}}) == JSON.stringify({{v = w == nil and null or w}}), math.type(v) == math.type(w)
+    local function text(x) if x == nil then x = null end return JSON.stringify({{v = x}}) end
+    return text(v) == text(w) and math.type(v) == math.type(w)
     """
     assert value(script) is True
 
@@ -97,7 +99,8 @@ def test_entry_and_history_tell_versions():
 def test_forms_for_agents_tools_and_workflows():
     script = """
     State.agent_set('a', 'k', 1) State.toolSet('t', 'k', 2) State.set('workflow:w', 'step1', 3)
-    return {State.agentGet('a', 'k'), State.tool_get('t', 'k'), State.workflow_get('w', 'step1'), State.workflow_list('w'),
+    return {State.agentGet('a', 'k'), State.tool_get('t', 'k'), State.workflow_get('w', 'step1'),
+      State.workflow_list('w'),
             State.get('agent:a', 'k')}
     """
     assert value(script) == [1, 2, 3, ["step1"], 1]

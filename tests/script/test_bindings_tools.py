@@ -33,11 +33,13 @@ def test_log_and_print_lines_are_kept_in_the_record():
 
 def test_digests_and_base64():
     script = """
-    return {Utils.hash('abc'), Utils.hash('abc', 'sha256'), Utils.base64_encode('\\0\\255'), Utils.base64Decode('AP8=') == '\\0\\255',
+    return {Utils.hash('abc'), Utils.hash('abc', 'sha256'), Utils.base64_encode('\\0\\255'),
+      Utils.base64Decode('AP8=') == '\\0\\255',
       Utils.base64_decode('dGV4dA==')}
     """
     assert value(script) == [
-        blake3(b"abc").hexdigest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "AP8=", True, "text",
+        blake3(b"abc").hexdigest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "AP8=",
+          True, "text",
     ]  # fmt: skip
     assert failure("Utils.hash('x', 'md5')").code == "invalid-argument"
     assert failure("Utils.base64_decode('!')").code == "invalid-argument"
@@ -53,7 +55,10 @@ def test_trim_split_and_uuid():
 
 
 def test_settings_are_found_by_dotted_names():
-    script = "return {Config.get('a.b'), Config.get('a.c', 7), Config.get('none') == nil, Config.all().a.b, Config.getAll().x}"
+    script = (
+        "return {Config.get('a.b'), Config.get('a.c', 7), Config.get('none') == nil, Config.all().a.b,"
+        " Config.getAll().x}"
+    )
     assert value(script, config={"a": {"b": 1}, "x": 2}) == [1, 7, True, 1, 2]
 
 

@@ -54,7 +54,8 @@ def test_what_cannot_cross_is_shown_as_its_text():
 def test_hooks_of_the_prompt_run_while_nobody_types():
     async def work(prompt, store):
         await prompt.feed(
-            "Hook.register('before_state_set', function() n = (n or 0) + 1 return {type = 'modified', data = {value = n}} end)"
+            "Hook.register('before_state_set', function() n = (n or 0) + 1 return {type = 'modified',"
+            " data = {value = n}} end)"
         )
         await store.state.set("k", "x")
         return await store.state.get("k"), (await prompt.feed("n")).values

@@ -315,7 +315,8 @@ def test_callbacks_that_python_caused_are_called_again_at_their_places(tmp_path)
     script = """
     local seen = array{}
     Hook.register('before_state_set', function(ctx)
-      if ctx.data.scope == 'global' and ctx.data.key:find('py') then seen[#seen + 1] = ctx.data.key State.set('custom:seen', ctx.data.key, #seen) end
+      if ctx.data.scope == 'global' and ctx.data.key:find('py') then seen[#seen + 1] = ctx.data.key
+        State.set('custom:seen', ctx.data.key, #seen) end
     end)
     local sub = Event.subscribe('py.*')
     State.set('up', 1)
@@ -331,7 +332,7 @@ def test_callbacks_that_python_caused_are_called_again_at_their_places(tmp_path)
         await store.state.set("py1", 1)
         await store.state.set("py2", 1)
         await store.events.publish("py.done")
-        assert (await task).error.message == "s.lua:10: stop"
+        assert (await task).error.message == "s.lua:11: stop"
         again = await ran(store, script.replace("if not args.go", "if false"), resume="s", changed_source=True)
         written = [e.data["key"] for e in again.entries if e.kind == "state.set" and e.data["scope"] == "custom:seen"]
         return again.value, written
@@ -428,7 +429,10 @@ def test_another_engine_than_the_recorded_one_is_refused(monkeypatch):
 
 def test_content_that_was_deleted_since_ends_the_resume_with_its_name(tmp_path):
     async def work(store):
-        script = "local a = Artifact.store('', 'data', 'big', ('x'):rep(5000)) local n = #Artifact.get(a).content State.set('n', n) error('stop')"
+        script = (
+            "local a = Artifact.store('', 'data', 'big', ('x'):rep(5000)) "
+            "local n = #Artifact.get(a).content State.set('n', n) error('stop')"
+        )
         await ran(store, script, name="s.lua")
         session = await store.sessions.open("s")
         await session.artifacts.delete("big")
