@@ -453,7 +453,7 @@ def test_opening_and_closing_leaves_no_file_open(tmp_path):
         found = []
         for link in folder.iterdir():
             with contextlib.suppress(OSError):  # It was closed while we looked: another test's, being collected.
-                found.append(os.readlink(link))
+                found.append(str(link.readlink()))
         return [path for path in found if path.startswith(str(tmp_path))]
 
     for seed in range(4):

@@ -48,9 +48,7 @@ def bindings() -> dict[str, dict[str, str]]:
         names = found.setdefault(operation.namespace, {})
         for name in operation.script_names:
             if name in names:
-                raise ValueError(
-                    f"{operation.namespace}.{name} is two operations: {names[name]}, {operation.title}"
-                )
+                raise ValueError(f"{operation.namespace}.{name} is two operations: {names[name]}, {operation.title}")
             names[name] = operation.title
     return found
 
