@@ -316,6 +316,38 @@ def test_callbacks_during_one_step_run_one_after_the_other():
         assert entered.replace("in ", "") == left.replace("out ", "")
 
 
+def test_a_script_goes_on_only_after_a_callback_that_was_called_meanwhile_has_ended():
+    async def work(store):
+        task = await waiting(
+            store,
+            """
+        local log = array{}
+        local done, other = Event.subscribe('py.done'), Event.subscribe('py.other')
+        Hook.register('before_state_set', function(ctx)
+          if ctx.data.scope ~= 'global' or ctx.data.key == 'up' then return end
+          log[#log + 1] = 'in'
+          State.set('custom:x', 'inside', 1)
+          Event.receive(other, 20000)
+          log[#log + 1] = 'out'
+        end)
+        State.set('up', 1)
+        Event.receive(done, 20000)
+        log[#log + 1] = 'main'
+        return log
+        """,
+        )
+        write = asyncio.create_task(store.state.set("k", 1))
+        await appeared(store, key="inside")
+        await store.events.publish("py.done")
+        async with store.events.subscribe("py.*", from_position="start") as events:
+            await events.receive()
+        await store.events.publish("py.other")
+        await write
+        return (await task).value
+
+    assert go(work) == ["in", "out", "main"]
+
+
 def test_a_python_hook_sees_the_scripts_session_and_actor():
     import llmspell
 

@@ -441,3 +441,30 @@ def test_content_that_was_deleted_since_ends_the_resume_with_its_name(tmp_path):
     error = go(work)
     assert error.code == "record-content-gone"
     assert "'big'" in error.message
+
+
+def test_a_step_whose_own_change_was_not_made_is_not_taken_for_done(tmp_path):
+    """A hook of Python wrote for the step; then the process died before the step's own change."""
+
+    async def work():
+        path = tmp_path / "s"
+        script = "local id = Session.create{name = 'made'} State.set('id', id) return Session.get(id).name"
+
+        async def note(context):
+            if context.data["info"]["name"] == "made":
+                await stores[-1].state.set("noted", (await stores[-1].state.get("noted") or 0) + 1)
+
+        stores, outcome = [], None
+        for writes, target in ((3, None), (1000, "s")):
+            async with await open_async(path, durability="process") as store:
+                stores.append(store)
+                store.hooks.register("before_session_create", note)
+                dies_after(store, writes)
+                outcome = await ran(
+                    store, script if target is None else None, resume=target, **({} if target else {"name": "s.lua"})
+                )
+        async with await open_async(path) as store:
+            made = [info.name for info in await store.sessions.list(name="made")]
+            return outcome.value, made, await store.state.get("noted")
+
+    assert asyncio.run(work()) == ("made", ["made"], 1)

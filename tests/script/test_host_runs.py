@@ -267,6 +267,35 @@ def test_cancelling_while_a_write_is_under_way_lets_it_come_to_its_end(tmp_path)
     assert report.ok, report.findings
 
 
+def test_a_cancellation_during_a_write_of_the_record_is_heard_before_the_next_wait():
+    async def work(store):
+        database, entered, leave = store.journal.database, asyncio.Event(), asyncio.Event()
+        writes = []
+
+        class Slow:
+            def __getattr__(self, name):
+                return getattr(database, name)
+
+            async def write(self, unit, *, strong=False):
+                writes.append(unit)
+                if len(writes) == 4:  # session, run, the step that wrote, and what is held back before the wait
+                    entered.set()
+                    await leave.wait()
+                return await database.write(unit, strong=strong)
+
+        store.journal.database = Slow()
+        script = "State.set('k', 1) State.get('k') Utils.sleep(3000000)"
+        task = asyncio.create_task(run_script(store, script, name="s.lua"))
+        await entered.wait()
+        task.cancel()
+        leave.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return await status_of(store, "s")
+
+    assert go(work) == "suspended"
+
+
 def test_many_runs_go_on_beside_each_other():
     async def work(store):
         script = "for i = 1, 5 do State.set(args.n, i) Utils.sleep(1) end return State.get(args.n)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import Conflict, InvalidInput, NotFound
@@ -27,6 +27,7 @@ from llmspell.operations.types import (
 
 if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
+    from llmspell.model.entry import Entry
 
 INLINE_BYTES_MAX = 1024
 """Content up to this size stands in a run's record; longer content is named there, and read again when it is needed."""
@@ -195,8 +196,8 @@ async def _delete(
     return await host.store.artifacts.delete((await find(host, artifact, session, version)).id)
 
 
-async def _deleted(host: Host, values: Mapping[str, Any], units: Sequence[Any]) -> int:
-    return int(units[0])
+async def _deleted(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> int:
+    return len(entries)
 
 
 async def _versions(host: Host, name: str, session: str | None = None) -> list[dict[str, Any]]:
@@ -319,7 +320,7 @@ OPERATIONS = (
     Operation(
         "Artifact", ("delete", "remove"), _FOUND, "how many versions were deleted",
         "Delete one version (by id or version), or all of a name.", _delete,
-        errors=(*_MISSING, "vetoed"), lua_returns="integer", again=_deleted,
+        errors=(*_MISSING, "vetoed"), lua_returns="integer", made=("artifact.deleted", _deleted),
     ),
     Operation(
         "Artifact", ("versions", "list_versions"), ((_NAME,), (_SESSION, _NAME)),

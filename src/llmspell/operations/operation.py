@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -12,6 +12,7 @@ from llmspell.errors import InvalidInput
 from llmspell.operations.types import Misfit, Misplaced, Param, camel, misfit
 
 if TYPE_CHECKING:
+    from llmspell.model.entry import Entry
     from llmspell.operations.host import Host
 
 Form = tuple[Param, ...]
@@ -39,8 +40,9 @@ class Operation:
 
     ``wait_s(values)`` says how long it waits at most on purpose. ``shorten`` and ``restore`` turn a result into what
     the record keeps and back, where that is not the result itself. ``recalled(host, values, result)`` is told when a
-    step was answered from the record; ``again(host, values, units)`` gives the result of a step whose change was made
-    but which never came back, where doing it again cannot tell.
+    step was answered from the record. ``made`` is for operations that cannot be asked for a second time, because what
+    they are about is gone or got a new id: the kind of the entry that says the change was made, and what gives the
+    step's result then, ``(host, values, entries of that kind)``.
     """
 
     namespace: str
@@ -56,7 +58,7 @@ class Operation:
     shorten: Callable[[Any], Any] | None = None
     restore: Callable[[Host, Any], Awaitable[Any]] | None = None
     recalled: Callable[[Host, Values, Any], None] | None = None
-    again: Callable[[Host, Values, Sequence[Any]], Awaitable[Any]] | None = None
+    made: tuple[str, Callable[[Host, Values, list[Entry]], Awaitable[Any]]] | None = None
     _by_count: dict[int, list[Form]] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

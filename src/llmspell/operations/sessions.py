@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
 from llmspell.hooks.moment import run_point
-from llmspell.journal.reading import entry_at
 from llmspell.model.context import current
 from llmspell.model.ids import id_bytes
 from llmspell.operations.host import Host
@@ -28,6 +27,7 @@ from llmspell.operations.types import (
 )
 
 if TYPE_CHECKING:
+    from llmspell.model.entry import Entry
     from llmspell.sessions.session import AsyncSession
 
 _SESSION = Param("session", SESSION, "id or unique name; nil or '' is the current one", optional=True)
@@ -42,10 +42,9 @@ async def _create(host: Host, options: Mapping[str, Any]) -> str:
     return (await host.store.sessions.create(name, **fields)).id
 
 
-async def _created(host: Host, values: Mapping[str, Any], units: Sequence[Any]) -> str:
+async def _created(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> str:
     """The id is in the entry that the interrupted step wrote; its after-hooks are still to be asked."""
-    entry = await host.store.journal.database.read(lambda view: entry_at(view, units[0][0]))
-    session = str(entry.data["id"]) if entry is not None else ""
+    session = str(entries[-1].data["id"])
     info = await host.store.sessions.get(session)
     data = {"id": session, "info": info.to_dict(), "reason": None}
     await run_point(host.store.hooks, current.get(), "after_session_create", "session", "create", data)
@@ -108,7 +107,7 @@ async def _delete(host: Host, session: str) -> None:
     await host.store.sessions.delete((await host.session(session)).id)
 
 
-async def _gone(host: Host, values: Mapping[str, Any], units: Sequence[Any]) -> None:
+async def _gone(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> None:
     """What the step was about is deleted or renamed: there is nothing left to do again."""
 
 
@@ -208,7 +207,7 @@ OPERATIONS = (
         "Session", ("create", "new"), ((Param("options", _CREATE, "its fields", optional=True),),),
         "the new session's id", "Begin a session; it is active. Everything given is stored and comes back.",
         lambda host, options=None: _create(host, options or {}),
-        errors=("session-not-found", "vetoed"), lua_returns="string", again=_created,
+        errors=("session-not-found", "vetoed"), lua_returns="string", made=("session.created", _created),
     ),
     Operation(
         "Session", ("get", "info"), _ONE,
@@ -236,7 +235,7 @@ OPERATIONS = (
     Operation(
         "Session", ("delete",), ((Param("session", NAME, "id or unique name, always named"),),), "nothing",
         "Delete a session with its state and artifacts.", _delete,
-        errors=("session-not-found", "vetoed"), lua_returns="nil", again=_gone,
+        errors=("session-not-found", "vetoed"), lua_returns="nil", made=("session.deleted", _gone),
     ),
     Operation(
         "Session", ("get_current", "current"), ((),), "the id of the current session, or nil",
@@ -252,7 +251,7 @@ OPERATIONS = (
         "Session", ("update", "update_metadata"),
         ((Param("fields", _FIELDS, "new values"),), (_THAT_SESSION, Param("fields", _FIELDS))), "nothing",
         "Give descriptive fields new values; the old ones are in the timeline.", _update,
-        errors=("nothing-to-do", "vetoed"), lua_returns="nil", again=_gone,
+        errors=("nothing-to-do", "vetoed"), lua_returns="nil", made=("session.updated", _gone),
     ),
     Operation(
         "Session", ("checkpoint", "create_checkpoint"), ((_LABEL,), (_THAT_SESSION, _LABEL)), "the entry's seq",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.errors import Conflict, InvalidInput, LlmspellError
+from llmspell.journal.reading import entry_at
 from llmspell.model.context import Context, current
 from llmspell.operations.operation import Operation
 from llmspell.operations.table import BY_NAME
@@ -21,6 +22,8 @@ from llmspell.script.strand import Strand
 from llmspell.script.subscriptions import RunSubscriptions
 
 if TYPE_CHECKING:
+    from llmspell.model.entry import Entry
+    from llmspell.ports.database import Reading
     from llmspell.runs.record import PastStep, Record
     from llmspell.script.engine import Engine, ScriptError
     from llmspell.script.grants import Grants
@@ -125,6 +128,15 @@ class Run:
         if past.name != step.name or past.digest != step.digest:
             raise Halted(self.halt(diverged(step.path, past, step.name, step.args, self.id)))
         return past
+
+    async def entries(self, past: PastStep) -> list[Entry]:
+        """What a step had written when its run was interrupted, oldest first."""
+        seqs = [seq for number in sorted(past.units) for seq in past.units[number].seqs]
+
+        def found(view: Reading) -> list[Entry]:
+            return [entry for seq in seqs if (entry := entry_at(view, seq)) is not None]
+
+        return await self.store.journal.database.read(found)
 
     def calls_past(self, path: str) -> dict[int, Called]:
         """Callbacks that were called during a step, by their number, once."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model.ids import id_text
+from llmspell.sessions.session import entered
 
 if TYPE_CHECKING:
     from llmspell.script.run import Run
@@ -50,6 +51,7 @@ class RunHost:
         """Make a session the current one; None goes back to the run's own."""
         self.current = self._run.session if session is None else session
         self._run.enter(self.current)
+        entered.set(self.current)
 
     def file(self, path: str, function: str) -> Path:
         """A path the run was granted to read."""

@@ -17,7 +17,6 @@ from llmspell.errors import InvalidInput, LimitExceeded, LlmspellError
 from llmspell.model.context import current
 from llmspell.operations.operation import Effect, Operation
 from llmspell.runs.items import StepDone, digest_of
-from llmspell.runs.recorder import revived
 from llmspell.script.engine import CODE_NOT_AVAILABLE, CallbackRef, Done, EngineEvent, HostCall
 from llmspell.script.failures import CODE_CALL_TIMEOUT, Halted, Stop, failure_of
 from llmspell.script.step import Step
@@ -139,10 +138,11 @@ class Strand:
         self, step: Step, operation: Operation, values: Mapping[str, Any], past: PastStep | None
     ) -> tuple[Any, Exception | None]:
         host = self.run.host
-        if past is not None and past.units and operation.again is not None:
-            units = [revived(past.units[number].value) for number in sorted(past.units)]
-            again = operation.again
-            return await self._act(step, lambda: again(host, values, units), past, 0.0)
+        if past is not None and past.units and operation.made is not None:
+            kind, tell = operation.made
+            made = [entry for entry in await self.run.entries(past) if entry.kind == kind]
+            if made:
+                return await self._act(step, lambda: tell(host, values, made), past, 0.0)
         wait_s = 0.0 if operation.wait_s is None else operation.wait_s(values)
         return await self._act(step, lambda: operation.perform(host, **values), past, wait_s, shorten=operation.shorten)
 
