@@ -26,6 +26,8 @@ async def read_timeline(
     newest_first: bool,
 ) -> Page[Entry]:
     """One page of entries; see ``AsyncStore.timeline``."""
+    if isinstance(kinds, str):
+        raise InvalidInput("kinds are a list of names, not one str", code="invalid-kinds")
     edge = read_cursor(cursor, "timeline", 2)[1] if cursor is not None else None
     if edge is not None:
         edge = cursor_seq(edge)

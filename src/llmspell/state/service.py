@@ -19,6 +19,7 @@ from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model import limits
 from llmspell.model.entry import subject_digest
 from llmspell.model.keys import check_key
+from llmspell.model.page import check_limit
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
 from llmspell.state.guarded import Guarded, read_guarded
@@ -132,6 +133,9 @@ class AsyncState:
 
     async def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
         """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked."""
+        if before is not None and (type(before) is not int or before < 1):
+            raise InvalidInput(f"before is a seq, not {before!r}", code="invalid-seq")
+        check_limit(limit)
         scope = await self._journal.scope(self._name)
         key = check_key(key)
         if scope is None:
@@ -152,6 +156,8 @@ class AsyncState:
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Values of those of ``keys`` that have one, read at one moment."""
+        if isinstance(keys, str):
+            raise InvalidInput("keys are a list of str, not one str", code="invalid-key")
         wanted = [check_key(key) for key in keys]
         scope = await self._journal.scope(self._name)
         if scope is None:
@@ -166,6 +172,10 @@ class AsyncState:
 
     async def set_many(self, values: Mapping[str, Any], *, ttl_s: float | None = None) -> dict[str, int]:
         """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys."""
+        if not isinstance(values, Mapping):
+            raise InvalidInput(
+                f"values are keys with their values, not a {type(values).__name__}", code="invalid-value"
+            )
         if len(values) > limits.BATCH_KEYS_MAX:
             raise LimitExceeded(
                 f"{len(values):,} keys at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-keys"
@@ -240,8 +250,8 @@ class AsyncState:
         return load_row(None, key, row, 0 if row is None or row[3] is None else journal.clock.now_ns())
 
     async def _page(self, prefix: str, after: str, limit: int | None, *, values: bool = True) -> list[StateEntry]:
-        if limit is not None and limit < 1:
-            raise InvalidInput(f"limit is at least 1, not {limit}", code="invalid-limit")
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise InvalidInput(f"limit is a number from 1, not {limit!r}", code="invalid-limit")
         scope = await self._journal.scope(self._name)
         found: list[StateEntry] = []
         if scope is None:
