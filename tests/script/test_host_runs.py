@@ -296,6 +296,30 @@ def test_a_cancellation_during_a_write_of_the_record_is_heard_before_the_next_wa
     assert go(work) == "suspended"
 
 
+def test_stopping_a_run_stops_the_callbacks_that_wait_in_it():
+    async def work(store):
+        script = """
+        Hook.register{point = 'before_state_set', timeout_ms = 600000, handler = function(ctx)
+          if ctx.data.scope ~= 'global' or ctx.data.key == 'up' then return end
+          State.set('custom:x', 'inside', 1)
+          Utils.sleep(3000000)
+        end}
+        State.set('up', 1)
+        Utils.sleep(3000000)
+        """
+        task = asyncio.create_task(run_script(store, script, name="s.lua"))
+        await appeared(store, key="up")
+        writes = [asyncio.create_task(store.state.set(f"k{n}", n)) for n in range(3)]
+        await appeared(store, key="inside")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.gather(*writes)
+        return await status_of(store, "s"), await store.state.keys(prefix="k")
+
+    assert go(work) == ("suspended", ["k0", "k1", "k2"])
+
+
 def test_many_runs_go_on_beside_each_other():
     async def work(store):
         script = "for i = 1, 5 do State.set(args.n, i) Utils.sleep(1) end return State.get(args.n)"

@@ -69,14 +69,12 @@ class Stopped(msgspec.Struct, tag_field="item", tag="stopped", omit_defaults=Tru
 Item = StepDone | UnitDone | Called | Stopped
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Item).decode
-_canonical = msgspec.msgpack.Encoder(order="sorted", enc_hook=lambda value: {"callback": value.id}).encode
-_shown = msgspec.json.Encoder(order="sorted", enc_hook=lambda value: {"callback": value.id}).encode
+_canonical = msgspec.json.Encoder(order="sorted", enc_hook=lambda value: {"callback": value.id}).encode
+_NOT_SHOWN = msgspec.Raw(b"null")
 
 
 def digest_of(args: list[Any]) -> tuple[str, msgspec.Raw]:
-    """What commits to a step's arguments (BLAKE3 of a canonical form, 32 hex digits), and how the record shows them."""
-    packed = _canonical(args)
-    text = blake3(packed).hexdigest(16)
-    if len(packed) > ARGS_SHOWN_BYTES_MAX:
-        return text, msgspec.Raw(b"null")
-    return text, msgspec.Raw(_shown(args))
+    """What commits to a step's arguments (BLAKE3 of canonical JSON, 32 hex digits), and how the record shows them."""
+    text = _canonical(args)
+    digest = blake3(text).hexdigest(16)
+    return digest, msgspec.Raw(text) if len(text) <= ARGS_SHOWN_BYTES_MAX else _NOT_SHOWN

@@ -40,6 +40,7 @@ class Recorder:
         self._context = context
         self._held: list[msgspec.Raw] = []
         self._bytes = 0
+        self._head = 0
 
     @property
     def full(self) -> bool:
@@ -59,7 +60,7 @@ class Recorder:
             return
 
         async def unit(writer: Writer) -> None:
-            await demand_attempt(writer, self._key, self._attempt)
+            await self._demand_turn(writer)
             await record(writer, self._scope, RunRecorded(self._run, held))
 
         try:
@@ -85,16 +86,16 @@ class Recorder:
     ) -> T:
         """Commit ``work`` with its record in one unit. ``mark`` says which unit of which step this is."""
         held = self._take()
-        wrote = False
+        head = 0
 
         async def unit(writer: Writer) -> T:
-            nonlocal wrote
-            await demand_attempt(writer, self._key, self._attempt)
+            nonlocal head
+            head = 0
+            await self._demand_turn(writer)
             value = await work(writer)
-            wrote = bool(writer.appended)
-            if wrote:
+            if writer.appended:
                 mark.seqs, mark.value = list(writer.appended), plain(value)
-                await record(writer, self._scope, RunRecorded(self._run, [*held, msgspec.Raw(encode(mark))]))
+                head = await record(writer, self._scope, RunRecorded(self._run, [*held, msgspec.Raw(encode(mark))]))
             return value
 
         try:
@@ -102,11 +103,18 @@ class Recorder:
         except BaseException:
             self._give_back(held)
             raise
-        if not wrote:
+        if head:
+            self._head = head
+        else:
             self._give_back(held)
             mark.value = plain(value)
             self.note(mark)
         return value
+
+    async def _demand_turn(self, writer: Writer) -> None:
+        """Nobody else has begun an attempt; nobody can have, while the newest entry is this one's own."""
+        if writer.head_seq != self._head:
+            await demand_attempt(writer, self._key, self._attempt)
 
     def _take(self) -> list[msgspec.Raw]:
         held, self._held, self._bytes = self._held, [], 0

@@ -29,7 +29,7 @@ class Calls:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], Strand] = {}
 
     async def deliver(self, callback: int, args: list[Any], *, origin: str = "") -> Any:
         """Call a callback and give what it returned; None when the run is over.
@@ -47,13 +47,20 @@ class Calls:
         )
         task = asyncio.create_task(work, name=f"callback {callback}")
         strand.task = task
-        self._tasks.add(task)
+        self._tasks[task] = strand
         task.add_done_callback(self._ended)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if task.cancelled():
+                return None  # The run was stopped before the callback had its turn.
             strand.interrupt(Stop(CODE_CALLBACK_LATE, "the callback was not waited for any longer"))
             raise
+
+    def interrupt(self, stop: Stop) -> None:
+        """Stop all callbacks: those that run where they wait, and those that wait for their turn."""
+        for strand in list(self._tasks.values()):
+            strand.interrupt(stop)
 
     async def close(self) -> None:
         """Wait for those that still wait for a turn, and are told that the run is over."""
@@ -61,7 +68,7 @@ class Calls:
             await asyncio.wait(set(self._tasks))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled():
             task.exception()  # Whoever waited has it; if nobody does any longer, it is no surprise.
 

@@ -14,7 +14,7 @@ from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.model.context import current
 from llmspell.runs.kinds import RunFailed, RunFinished
 from llmspell.script.engine import EngineEvent, ScriptError
-from llmspell.script.failures import CODE_CANCELLED, Halted, script_failed
+from llmspell.script.failures import CODE_CANCELLED, Halted, Stop, script_failed
 from llmspell.script.sessions import Then, ending, failing
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ async def conduct(run: Run, events: list[EngineEvent], then: Then, *, retry: str
         run.demand_used_up()
         await end_well(run, then, done.value)
     except Halted as exc:
+        run.calls.interrupt(Stop(CODE_CANCELLED, "the run cannot go on"))
         await run.main.quiet()
         await _halted(run, exc.error, retry)
         raise exc.error from exc.error.__cause__
@@ -62,6 +63,7 @@ async def end_well(run: Run, then: Then, value: Any) -> None:
 async def _stopped(run: Run) -> Any:
     """The main line was stopped from outside, by a cancellation or by its time limit."""
     stop = run.main.stop
+    run.calls.interrupt(stop or Stop(CODE_CANCELLED, "the run was interrupted"))
     await run.main.quiet()
     if stop is None:
         raise asyncio.CancelledError

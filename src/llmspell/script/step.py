@@ -59,13 +59,13 @@ class Step:
 
     async def write(self, journal: Any, work: Any, context: Context, *, strong: bool) -> Any:
         """Write for this step; see ``model.context.Recording``."""
-        plain = Context(
-            context.session, context.session_correlation, context.correlation, context.cause, context.actor, None
-        )
         if self.answers:
             answer = self.answers.popleft()
             self.units = answer.number
             return self._revive(answer)
+        plain = Context(
+            context.session, context.session_correlation, context.correlation, context.cause, context.actor, None
+        )
         if self.over or self.replaying:
             return await journal.write(work, context=plain, strong=strong)
         self.units += 1
