@@ -31,6 +31,11 @@ def test_log_and_print_lines_are_kept_in_the_record():
     assert outcome.lines == ["said\t1"]
 
 
+def test_a_long_line_is_kept_whole():
+    outcome = lua("print(('x'):rep(5000))")
+    assert next(item for item in steps_of(outcome.entries) if item.get("name") == "print")["args"] == ["x" * 5000]
+
+
 def test_digests_and_base64():
     script = """
     return {Utils.hash('abc'), Utils.hash('abc', 'sha256'), Utils.base64_encode('\\0\\255'),

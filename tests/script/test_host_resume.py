@@ -468,3 +468,87 @@ def test_a_step_whose_own_change_was_not_made_is_not_taken_for_done(tmp_path):
             return outcome.value, made, await store.state.get("noted")
 
     assert asyncio.run(work()) == ("made", ["made"], 1)
+
+
+def test_content_that_was_read_is_read_again_byte_for_byte():
+    async def work(store):
+        script = """
+        local bytes, text = ('\\255\\0'):rep(3000), ('line '):rep(3000)
+        Artifact.store('', 'data', 'bytes', bytes) Artifact.store('', 'data', 'text', text)
+        Artifact.store('', 'data', 'short', 'short') Artifact.store('', 'data', 'tiny', '\\255')
+        local same = {Artifact.get('bytes').content == bytes, Session.load_artifact('bytes') == bytes,
+          Artifact.get('text').content == text, Session.loadArtifact('text') == text,
+          Session.loadArtifact('short') == 'short',
+          Session.loadArtifact('tiny') == '\\255', Artifact.get('tiny').content == '\\255'}
+        State.set('first', same)
+        if not State.get('go') then error('stop') end
+        """
+        await ran(store, script, name="s.lua")
+        again = await ran(
+            store,
+            script.replace("if not State.get('go') then error('stop') end", "State.get('go') return same"),
+            resume="s",
+            changed_source=True,
+        )
+        return await store.state.get("first"), again.value, again.error
+
+    first, again, error = go(work)
+    assert (first, again, error) == ([True] * 7, [True] * 7, None)
+
+
+def test_a_run_on_5_4_goes_on_on_5_4():
+    async def work(store):
+        script = """
+        for i = 1, 1 do i = i + 1 end
+        State.set('n', (State.get('n') or 0) + 1)
+        local t = {}
+        for k in pairs{b = 1, a = 2, c = 3} do t[#t + 1] = k end
+        State.set('order', t)
+        if not State.get('go') then Session.get('later') end
+        return {_VERSION, State.get('n'), t}
+        """
+        first = await ran(store, script, name="s.lua")
+        await store.sessions.create("later")
+        again = await ran(store, None, resume="s")
+        return first.error.code, again.value, await store.state.get("order")
+
+    code, value, order = go(work)
+    assert (code, value) == ("session-not-found", ["Lua 5.4", 1, order])
+
+
+def test_events_handed_to_a_function_are_handled_once_each_across_a_kill(tmp_path):
+    script = """
+    local got = array{}
+    Event.on('in.*', function(event)
+      local key = 'n' .. event.data
+      State.set('custom:got', key, (State.get('custom:got', key) or 0) + 1)
+      got[#got + 1] = event.data
+    end)
+    State.set('up', 1)
+    while #got < 3 do Utils.sleep(60) end
+    return got
+    """
+
+    async def work():
+        path = tmp_path / "s"
+        async with await open_async(path, durability="process") as store:
+            task = asyncio.create_task(ran(store, script, name="s.lua"))
+            await appeared(store, key="up")
+            dying = dies_after(store, 1000)
+            await store.events.publish("in.a", 1)
+            await appeared(store, key="n1")
+            dying.left = 0
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        async with await open_async(path, durability="process") as store:
+            await store.events.publish_many([{"type": "in.b", "data": 2}, {"type": "in.c", "data": 3}])
+        again = await resumed(path, "s")
+        counts = [
+            (e.data["key"], e.data["value"])
+            for e in again.entries
+            if e.kind == "state.set" and e.data["scope"] == "custom:got"
+        ]
+        return again.value, counts
+
+    assert asyncio.run(work()) == ([1, 2, 3], [("n1", 1), ("n2", 1), ("n3", 1)])

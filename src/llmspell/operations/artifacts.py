@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.model.entry import Entry
 
-INLINE_BYTES_MAX = 1024
+INLINE_CHARS_MAX = 1024
 """Content up to this size stands in a run's record; longer content is named there, and read again when it is needed."""
 _SPECIAL = {"mime_type", "tags", "description", "derived_from", "parent_artifact"}
 
@@ -139,6 +139,7 @@ async def _get(
 ) -> dict[str, Any]:
     info = await find(host, artifact, session, (options or {}).get("version"))
     content = await host.store.artifacts.get(info.id)
+    host.keep({"id": info.id, "name": info.name, "version": info.version})
     return {"content": as_text(await content.read()), "metadata": artifact_table(info)}
 
 
@@ -152,31 +153,40 @@ def as_text(content: bytes) -> str | bytes:
 
 def shorten(reply: dict[str, Any]) -> dict[str, Any]:
     """What a run's record keeps of ``get``: long or binary content stays where it is."""
-    content = reply["content"]
-    if isinstance(content, str) and len(content) <= INLINE_BYTES_MAX:
-        return reply
-    return {"metadata": reply["metadata"]}
+    return reply if _is_short(reply["content"]) else {"metadata": reply["metadata"]}
 
 
-async def restore(host: Host, kept: dict[str, Any]) -> dict[str, Any]:
+async def restore(host: Host, reply: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     """The reply that ``shorten`` shortened."""
-    if "content" in kept:
-        return kept
-    info = kept["metadata"]
+    return reply if "content" in reply else {**reply, "content": await _content_again(host, kept)}
+
+
+def _is_short(content: str | bytes) -> bool:
+    return isinstance(content, str) and len(content) <= INLINE_CHARS_MAX
+
+
+async def _content_again(host: Host, kept: dict[str, Any]) -> str | bytes:
     try:
-        content = await (await host.store.artifacts.get(info["id"])).read()
+        return as_text(await (await host.store.artifacts.get(kept["id"])).read())
     except NotFound as exc:
         raise NotFound(
-            f"artifact {info['name']!r} v{info['version']} was deleted; the run needs its content to go on",
+            f"artifact {kept['name']!r} v{kept['version']} was deleted; the run needs its content to go on",
             code="record-content-gone",
         ) from exc
-    return {**kept, "content": as_text(content)}
 
 
 async def _content(host: Host, name: str, options: Mapping[str, Any] | None = None) -> str | bytes:
     chosen = options or {}
     reply: str | bytes = (await _get(host, name, chosen.get("session"), chosen))["content"]
     return reply
+
+
+def _shorten_content(content: str | bytes) -> str | None:
+    return content if isinstance(content, str) and _is_short(content) else None
+
+
+async def _restore_content(host: Host, content: str | None, kept: dict[str, Any]) -> str | bytes:
+    return await _content_again(host, kept) if content is None else content
 
 
 async def _list(
@@ -360,7 +370,7 @@ OPERATIONS = (
             Param("session", SESSION, _SESSION.doc, optional=True, aliases=("session_id",)),
             Param("version", LABEL_OR_NUMBER, _VERSION.doc, optional=True)), optional=True)),),
         "the content", "The content of an artifact of the current session.", _content,
-        errors=_MISSING, lua_returns="string",
+        errors=_MISSING, lua_returns="string", shorten=_shorten_content, restore=_restore_content,
     ),
     Operation(
         "Session", ("list_artifacts",), _LIST_FORMS, "a list of metadata tables", "The artifacts of a session by name.",

@@ -98,6 +98,10 @@ class Host(Protocol):
         """A path the run was granted to read. Raises AccessDenied (``not-granted``) naming the function."""
         ...
 
+    def keep(self, value: Any) -> None:
+        """Have the current step's record keep a JSON value, for ``restore``."""
+        ...
+
     def print(self, line: str) -> None:
         """A line of output."""
         ...

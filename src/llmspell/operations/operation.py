@@ -35,14 +35,17 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Operation:
-    """``forms`` are the lists of arguments it takes, told apart by their number. ``names`` begins with the name of the
-    reference; each is also known in the other naming style.
+    """``forms`` are the lists of arguments it takes, told apart by their number and then by what fits. ``names`` begins
+    with the name of the reference; each is also known in the other naming style.
 
-    ``wait_s(values)`` says how long it waits at most on purpose. ``shorten`` and ``restore`` turn a result into what
-    the record keeps and back, where that is not the result itself. ``recalled(host, values, result)`` is told when a
-    step was answered from the record. ``made`` is for operations that cannot be asked for a second time, because what
-    they are about is gone or got a new id: the kind of the entry that says the change was made, and what gives the
-    step's result then, ``(host, values, entries of that kind)``.
+    ``wait_s(values)`` says how long it waits at most on purpose. ``shorten(result)`` and ``restore(host, result, kept)``
+    turn a result into what the record keeps and back, where that is not the result itself; ``kept`` is what the handler
+    gave to ``host.keep``. ``whole``: arguments stand in the record at any length. ``recalled(host, values, result)`` is
+    told when a step was answered from the record.
+
+    ``made`` is for operations that cannot be asked for a second time, because what they are about is gone or got a new
+    id: the kind of the entry that says the change was made, and what gives the step's result then, ``(host, values,
+    entries of that kind)``.
     """
 
     namespace: str
@@ -56,8 +59,9 @@ class Operation:
     lua_returns: str = "any"
     wait_s: Callable[[Values], float] | None = None
     shorten: Callable[[Any], Any] | None = None
-    restore: Callable[[Host, Any], Awaitable[Any]] | None = None
+    restore: Callable[[Host, Any, Any], Awaitable[Any]] | None = None
     recalled: Callable[[Host, Values, Any], None] | None = None
+    whole: bool = False
     made: tuple[str, Callable[[Host, Values, list[Entry]], Awaitable[Any]]] | None = None
     _by_count: dict[int, list[Form]] = field(init=False, default_factory=dict, repr=False, compare=False)
 

@@ -114,7 +114,7 @@ OPERATIONS = (
         Operation(
             "Logger", (level, "warning") if level == "warn" else (level,),
             ((Param("message", TEXT, "what is said"), Param("fields", TABLE, "facts beside it", optional=True)),),
-            "nothing", f"A line of the log, at level {level}.", _log(level), lua_returns="nil",
+            "nothing", f"A line of the log, at level {level}.", _log(level), lua_returns="nil", whole=True,
         )
         for level in LEVELS
     ),
@@ -159,8 +159,8 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 ENGINE = (
-    Operation("", ("print",), ((_LINE,),), "nothing", "A line of output.", _print, lua_returns="nil"),
-    Operation("", ("warn",), ((_LINE,),), "nothing", "A line of the log.", _warn, lua_returns="nil"),
+    Operation("", ("print",), ((_LINE,),), "nothing", "A line of output.", _print, lua_returns="nil", whole=True),
+    Operation("", ("warn",), ((_LINE,),), "nothing", "A line of the log.", _warn, lua_returns="nil", whole=True),
     Operation("clock", ("now",), ((),), "seconds since 1970", "Behind os.time and os.date.", _now),
     Operation(
         "clock", ("elapsed",), ((),), "seconds since the run began", "Behind os.clock.", _elapsed, recalled=_told

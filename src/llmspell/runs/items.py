@@ -73,8 +73,8 @@ _canonical = msgspec.json.Encoder(order="sorted", enc_hook=lambda value: {"callb
 _NOT_SHOWN = msgspec.Raw(b"null")
 
 
-def digest_of(args: list[Any]) -> tuple[str, msgspec.Raw]:
+def digest_of(args: list[Any], *, whole: bool = False) -> tuple[str, msgspec.Raw]:
     """What commits to a step's arguments (BLAKE3 of canonical JSON, 32 hex digits), and how the record shows them."""
     text = _canonical(args)
     digest = blake3(text).hexdigest(16)
-    return digest, msgspec.Raw(text) if len(text) <= ARGS_SHOWN_BYTES_MAX else _NOT_SHOWN
+    return digest, msgspec.Raw(text) if whole or len(text) <= ARGS_SHOWN_BYTES_MAX else _NOT_SHOWN

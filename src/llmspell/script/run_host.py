@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
+from llmspell.model.context import current
 from llmspell.model.ids import id_text
+from llmspell.script.step import Step
 from llmspell.sessions.session import entered
 
 if TYPE_CHECKING:
@@ -56,6 +58,12 @@ class RunHost:
     def file(self, path: str, function: str) -> Path:
         """A path the run was granted to read."""
         return self._run.grants.file(path, function)
+
+    def keep(self, value: Any) -> None:
+        """In the item of the step that is under way."""
+        step = current.get().step
+        if isinstance(step, Step):
+            step.keep = value
 
     def print(self, line: str) -> None:
         """To whoever started the run."""

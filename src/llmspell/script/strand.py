@@ -83,7 +83,7 @@ class Strand:
         except LlmspellError as exc:
             self._let_go(call.args)
             return self._refuse(call, exc)
-        step = self._next(operation.title, call.args)
+        step = self._next(operation, call.args)
         past = run.past(step)
         if self.stop_at is not None and self.stop_at[0] == self.ordinal:
             await run.calls.replay_all(step, run.calls_past(step.path))
@@ -117,9 +117,10 @@ class Strand:
     def _prefix(self) -> str:
         return f"{self.path}." if self.path else ""
 
-    def _next(self, name: str, args: list[Any]) -> Step:
+    def _next(self, operation: Operation, args: list[Any]) -> Step:
         self.ordinal += 1
-        return Step(self, f"{self._prefix}{self.ordinal}", name, *digest_of(args))
+        path = f"{self._prefix}{self.ordinal}"
+        return Step(self, path, operation.title, *digest_of(args, whole=operation.whole))
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
@@ -228,7 +229,9 @@ class Strand:
         try:
             if operation.effect is Effect.LOCAL:
                 await operation.perform(run.host, **values)
-            result = done.result if operation.restore is None else await operation.restore(run.host, done.result)
+            result = (
+                done.result if operation.restore is None else await operation.restore(run.host, done.result, done.keep)
+            )
         except LlmspellError as exc:
             raise Halted(run.halt(exc)) from exc
         finally:
