@@ -12,7 +12,7 @@ import pytest
 
 from llmspell.opening import open_async
 from tests.script.running import ran
-from tests.script.test_host_resume import WORK, everything, last_run, normal
+from tests.script.work import WORK, everything, last_run, normal
 
 CHILD = Path(__file__).with_name("child.py")
 ROOT = Path(__file__).resolve().parents[2]

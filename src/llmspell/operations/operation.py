@@ -38,10 +38,10 @@ class Operation:
     """``forms`` are the lists of arguments it takes, told apart by their number and then by what fits. ``names`` begins
     with the name of the reference; each is also known in the other naming style.
 
-    ``wait_s(values)`` says how long it waits at most on purpose. ``shorten(result)`` and ``restore(host, result, kept)``
-    turn a result into what the record keeps and back, where that is not the result itself; ``kept`` is what the handler
-    gave to ``host.keep``. ``whole``: arguments stand in the record at any length. ``recalled(host, values, result)`` is
-    told when a step was answered from the record.
+    ``wait_s(values)`` says how long it waits on purpose at most. ``shorten(result)`` turns a result into what the record
+    keeps, and ``restore(host, shortened, kept)`` that into the result; ``kept`` is what the handler gave to
+    ``host.keep``. ``whole``: arguments stand in the record at any length. ``recalled(host, values, result)`` is told
+    when a step was answered from the record.
 
     ``made`` is for operations that cannot be asked for a second time, because what they are about is gone or got a new
     id: the kind of the entry that says the change was made, and what gives the step's result then, ``(host, values,

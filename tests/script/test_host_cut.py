@@ -1,0 +1,78 @@
+"""Cut anywhere and resumed, a run does what it does uncut: nothing twice, nothing not at all."""
+
+import asyncio
+
+from llmspell.opening import open_async
+from tests.script.running import dies_after, ran
+from tests.script.work import WORK, everything, interrupted, last_run, normal, resumed
+
+
+def test_cut_at_every_write_and_resumed_a_run_does_what_it_does_uncut(tmp_path):
+    async def work():
+        async with await open_async(tmp_path / "whole", durability="process") as store:
+            whole = await ran(store, WORK, name="work.lua")
+        assert whole.error is None, whole.error
+        wanted = normal(await everything(tmp_path / "whole"))
+        for writes in range(2, 200):
+            path = tmp_path / f"cut{writes}"
+            async with await open_async(path, durability="process") as store:
+                dying = dies_after(store, writes)
+                first = await ran(store, WORK, name="work.lua")
+                run = await last_run(store)
+            if first.error is None and dying.left >= 0:
+                return writes
+            again = await resumed(path, run)
+            assert again.error is None, (writes, again.error, again.error.details)
+            assert again.value == whole.value, writes
+            assert normal(await everything(path)) == wanted, writes
+        raise AssertionError("the script never came to its end")
+
+    assert asyncio.run(work()) > 25
+
+
+def test_cut_again_and_again_a_run_still_does_each_thing_once(tmp_path):
+    async def work():
+        async with await open_async(tmp_path / "whole", durability="process") as store:
+            whole = await ran(store, WORK, name="work.lua")
+        wanted = normal(await everything(tmp_path / "whole"))
+        path = tmp_path / "cut"
+        run = await interrupted(path, WORK, 3, name="work.lua")
+        outcome = None
+        for _ in range(60):
+            async with await open_async(path, durability="process") as store:
+                dies_after(store, 4)
+                outcome = await ran(store, None, resume=run)
+            if outcome.error is None:
+                break
+        assert outcome.error is None, outcome.error
+        assert outcome.value == whole.value
+        assert normal(await everything(path)) == wanted
+
+    asyncio.run(work())
+
+
+def test_a_step_whose_own_change_was_not_made_is_not_taken_for_done(tmp_path):
+    """A hook of Python wrote for the step; then the process died before the step's own change."""
+
+    async def work():
+        path = tmp_path / "s"
+        script = "local id = Session.create{name = 'made'} State.set('id', id) return Session.get(id).name"
+
+        async def note(context):
+            if context.data["info"]["name"] == "made":
+                await stores[-1].state.set("noted", (await stores[-1].state.get("noted") or 0) + 1)
+
+        stores, outcome = [], None
+        for writes, target in ((3, None), (1000, "s")):
+            async with await open_async(path, durability="process") as store:
+                stores.append(store)
+                store.hooks.register("before_session_create", note)
+                dies_after(store, writes)
+                outcome = await ran(
+                    store, script if target is None else None, resume=target, **({} if target else {"name": "s.lua"})
+                )
+        async with await open_async(path) as store:
+            made = [info.name for info in await store.sessions.list(name="made")]
+            return outcome.value, made, await store.state.get("noted")
+
+    assert asyncio.run(work()) == ("made", ["made"], 1)
