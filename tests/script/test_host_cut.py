@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from llmspell.opening import open_async
-from tests.script.running import dies_after, ran
+from tests.script.running import appeared, dies_after, ran
 from tests.script.work import WORK, everything, interrupted, last_run, normal, resumed
 
 
@@ -76,3 +78,55 @@ def test_a_step_whose_own_change_was_not_made_is_not_taken_for_done(tmp_path):
             return outcome.value, made, await store.state.get("noted")
 
     assert asyncio.run(work()) == ("made", ["made"], 1)
+
+
+def test_a_run_that_fails_is_cut_at_every_write_and_still_goes_on_once_it_can(tmp_path):
+    script = "State.set('a', 1) local id = Session.get('later').id State.set('b', 1) return State.get('a')"
+
+    async def work():
+        for writes in range(2, 9):
+            path = tmp_path / f"cut{writes}"
+            run = await interrupted(path, script, writes, name="s.lua")
+            async with await open_async(path, durability="process") as store:
+                await store.sessions.create("later")
+                again = await ran(store, None, resume=run)
+                if again.error is not None:  # what was recorded of the failure is told again once
+                    again = await ran(store, None, resume=run)
+                assert again.error is None, (writes, again.error)
+                keys = [entry.data["key"] for entry in again.entries if entry.kind == "state.set"]
+                assert (again.value, keys, again.result.session_status) == (1, ["a", "b"], "completed"), writes
+
+    asyncio.run(work())
+
+
+def test_a_run_that_is_interrupted_is_cut_at_every_write_and_still_goes_on(tmp_path):
+    script = """
+    local sub = Event.subscribe('go.*')
+    State.set('a', 1)
+    Event.receive(sub, 60000)
+    State.set('b', 1)
+    return State.get('a')
+    """
+
+    async def cut(path, writes):
+        async with await open_async(path, durability="process") as store:
+            dying = dies_after(store, 1000)
+            task = asyncio.create_task(ran(store, script, name="s.lua"))
+            await appeared(store, key="a")
+            dying.left = writes
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    async def work():
+        for writes in range(5):
+            path = tmp_path / f"cut{writes}"
+            await cut(path, writes)
+            async with await open_async(path, durability="process") as store:
+                await store.events.publish("go.on")
+                again = await ran(store, None, resume="s")
+                assert again.error is None, (writes, again.error)
+                keys = [entry.data["key"] for entry in again.entries if entry.kind == "state.set"]
+                assert (again.value, keys, again.result.session_status) == (1, ["a", "b"], "completed"), writes
+
+    asyncio.run(work())

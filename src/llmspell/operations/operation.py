@@ -38,7 +38,7 @@ class Operation:
     """``forms`` are the lists of arguments it takes, told apart by their number and then by what fits. ``names`` begins
     with the name of the reference; each is also known in the other naming style.
 
-    ``wait_s(values)`` says how long it waits on purpose at most. ``shorten(result)`` turns a result into what the record
+    ``wait_s(values)`` says how long it waits on purpose. ``shorten(result)`` turns a result into what the record
     keeps, and ``restore(host, shortened, kept)`` that into the result; ``kept`` is what the handler gave to
     ``host.keep``. ``whole``: arguments stand in the record at any length. ``recalled(host, values, result)`` is told
     when a step was answered from the record.

@@ -66,7 +66,7 @@ async def _load(host: Host, session: str) -> str:
 
 
 async def _save(host: Host, session: str | None = None) -> None:
-    await (await host.session(session)).save()
+    await (await _fresh(host, session)).save()
 
 
 async def _suspend(host: Host, session: str | None = None) -> None:

@@ -12,12 +12,14 @@ import msgspec
 
 from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.model.context import current
+from llmspell.runs.items import digest_of
 from llmspell.runs.kinds import RunFailed, RunFinished
 from llmspell.script.engine import EngineEvent, ScriptError
 from llmspell.script.failures import CODE_CANCELLED, Halted, Stop, script_failed
 from llmspell.script.sessions import Then, ending, failing
 
 if TYPE_CHECKING:
+    from llmspell.runs.record import PastStep
     from llmspell.script.run import Run
 
 END = "end"
@@ -45,6 +47,11 @@ async def conduct(run: Run, events: list[EngineEvent], then: Then, *, retry: str
         await _halted(run, exc.error, retry)
         raise exc.error from exc.error.__cause__
     return done.value
+
+
+def is_end(past: PastStep, then: str) -> bool:
+    """Whether a recorded last step is that of a script which had ended well."""
+    return past.name == f"Session.{then}" and past.digest == digest_of([])[0]
 
 
 async def end_well(run: Run, then: Then, value: Any) -> None:

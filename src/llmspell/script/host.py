@@ -25,7 +25,7 @@ from llmspell.runs.kinds import RunResumed, RunStarted
 from llmspell.runs.record import Record, read_record
 from llmspell.runs.recorder import keep_struct
 from llmspell.script import bindings
-from llmspell.script.conduct import END, conduct
+from llmspell.script.conduct import END, conduct, is_end
 from llmspell.script.engine import CODE_TIME_LIMIT, Done, Engine, EngineEvent, Limits, Seeds
 from llmspell.script.failures import Stop, script_failed
 from llmspell.script.grants import Grants
@@ -222,11 +222,11 @@ def _source_of(record: Record, given: Given) -> str:
 def _dropped(record: Record) -> list[str]:
     """Steps to take anew: the session's end unless it was reached well, and the step whose failure ended the run."""
     end = record.steps.get(END)
-    well = end is not None and end.name != "Session.fail" and record.failed is None
-    dropped = [] if well or end is None else [END]
+    reached = record.failed is None and end is not None and is_end(end, record.started.then)
+    dropped = [] if reached or end is None else [END]
     retry = None if record.failed is None else record.failed.retry
     if retry is None and end is not None and end.name == "Session.fail" and record.failed is None:
-        # Killed between the session's end and the run's: the step that failed is the last of the main line.
+        # Killed between the session's end and the run's: the step that failed may be the last of the main line.
         last = max((path for path in record.steps if path.isdigit()), key=int, default=None)
         done = None if last is None else record.steps[last].done
         retry = last if done is not None and done.error is not None else None
@@ -294,7 +294,11 @@ def digest_of_source(source: str) -> str:
 async def held(run: Run, timeout_s: float | None) -> AsyncIterator[None]:
     """The run's lease, and its end whatever happens."""
     lease = Lease(run.store.id, run.store.path, run.id)
-    lease.acquire()
+    try:
+        lease.acquire()
+    except BaseException:
+        await run.close()
+        raise
     try:
         async with _closing(run, timeout_s):
             yield
