@@ -36,9 +36,7 @@ def store_payload(encoded: bytes) -> tuple[int, str | bytes]:
 def load_payload(codec: int, stored: str | bytes) -> bytes:
     """The payload's JSON bytes. Raises Corrupt when they cannot be had; the caller checks the digest."""
     if codec == TEXT:
-        if isinstance(stored, str):
-            return stored.encode()
-        raise Corrupt("a payload that should be text is not")
+        return stored.encode() if isinstance(stored, str) else stored
     if codec != ZSTD or isinstance(stored, str):
         raise Corrupt(f"a payload has codec {codec}, which is unknown")
     try:
