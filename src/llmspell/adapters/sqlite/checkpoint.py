@@ -19,10 +19,10 @@ from llmspell.adapters.sqlite.connection import connect
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy
 
-_START_PAGES = 2000
-"""WAL pages (8 MiB) written since the last checkpoint after which the next one is due."""
-_FINISH_PAGES = 8000
-"""WAL pages (32 MiB) after which the checkpoint finishes under the writers' turn."""
+_START_PAGES = 1000
+"""WAL pages (4 MiB) written since the last checkpoint after which the next one is due."""
+_FINISH_PAGES = 3000
+"""WAL pages (12 MiB) after which the checkpoint finishes under the writers' turn."""
 _TURN_TIMEOUT_S = 5.0
 
 
