@@ -73,5 +73,5 @@ def _register(name: str, title: str, arm: Callable[[Any], None], limit_us: float
 
 
 _register("hooks-none", "hook point, no hook", _none, 0.3)
-_register("hooks-ten-sync", "hook point, ten sync hooks", _sync, 10)
+_register("hooks-ten-sync", "hook point, ten sync hooks", _sync, 15)
 _register("hooks-ten-async", "hook point, ten async hooks with deadlines", _async, 60)

@@ -70,8 +70,10 @@ def _crossing(_folder: Path) -> Iterator[Runner]:
         engine.close()
 
 
-def _register(verb: str, title: str, lua: str, python: Callable[[ours.Opened], Callable[[], Any]]) -> None:
-    @row(f"lua-state-{verb}", title, durability="process", group=GROUP, budgets={OVER: at_most(30, "µs")})
+def _register(
+    verb: str, title: str, lua: str, python: Callable[[ours.Opened], Callable[[], Any]], limit_us: float
+) -> None:
+    @row(f"lua-state-{verb}", title, durability="process", group=GROUP, budgets={OVER: at_most(limit_us, "µs")})
     def over(bench: Bench) -> Result:
         """A loop in one script against the same loop in Python; starting and ending the script is in neither figure."""
         ours.require()
@@ -126,10 +128,12 @@ _register(
     "State.load from Lua, recorded as a step",
     'State.load("global", "topic")',
     lambda it: lambda: it.store.state.get("topic"),
+    30,
 )
 _register(
     "save",
     "State.save from Lua, recorded as a step",
     'State.save("global", "topic", {n = i})',
     lambda it: lambda: it.store.state.set("topic", {"n": 1}),
+    90,
 )

@@ -150,7 +150,7 @@ def put(bench: Bench) -> Result:
     "get it back as a stream, sync face",
     durability="process",
     group=GROUP,
-    budgets={READ: at_most(1.5), MEMORY: at_most(64, "MB")},
+    budgets={READ: at_most(1.6), MEMORY: at_most(64, "MB")},
 )
 def get(bench: Bench) -> Result:
     """See ``get_rounds``."""

@@ -305,7 +305,7 @@ class Engine:
         """The first row of a single statement: the short way for a point read, without a transaction around it.
 
         Between commits it runs on the writing connection, whose pages are at hand: a reading connection has to forget
-        its own after every commit, which makes a read after a write ten times as dear.
+        its own after every commit, which makes a read after a write twice as dear.
         """
         if self.path == MEMORY or self._closed or self._forked or self.read_only:
             return self.read(lambda view: view.one(sql, args))
