@@ -281,9 +281,9 @@ class ContentConnections:
     def _check_open(self) -> None:
         if self.forked:
             raise StorageFailed(
-                f"{self._path} was opened before a fork; the child must open it again",
+                f"{self._path} was opened before a fork; the child cannot use it",
                 code="forked",
-                hint="open the store after forking",
+                hint="close the store before forking, and open it on both sides",
             )
         if self._closed:
             raise StorageFailed(f"{self._path} is closed", code="closed")
