@@ -213,8 +213,11 @@ def _look(main: Path) -> None:
 
 
 def _identity(engine: Engine) -> tuple[str, str, bool]:
-    rows: dict[str, Any] = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
-    return str(rows["store_id"]), str(rows["timeline"]), bool(rows["scratch"])
+    try:
+        rows: dict[str, Any] = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
+        return str(rows["store_id"]), str(rows["timeline"]), bool(rows["scratch"])
+    except (KeyError, UnicodeDecodeError) as exc:
+        raise StorageFailed(f"{engine.path} does not say which store it is: {exc}", code="store-damaged") from exc
 
 
 def _strength(asked: Durability | None, scratch: bool) -> Durability:
