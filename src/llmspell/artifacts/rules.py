@@ -8,34 +8,18 @@ from typing import Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.artifact_name import check_artifact_name, is_artifact_id
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 
+__all__ = ["Validator", "check_artifact_name", "check_fields", "check_mime", "check_type", "is_id"]
+
 Validator = Callable[[dict[str, Any], bytes], str | None]
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?: ?; ?[ -~]{1,200})?").fullmatch
-
-
-def check_artifact_name(name: str) -> str:
-    """A name in NFC, at most 255 characters; slashes group, but nothing leads outside.
-
-    Refused are ``..`` as a part, backslashes, ``//`` and a leading ``/``.
-
-    A name is not a UUID, which would be taken for an id. Raises InvalidInput (``invalid-name``).
-    """
-    name = check_label(name, "an artifact's name")
-    if ".." in name.split("/") or "\\" in name or name.startswith("/") or "//" in name:
-        raise InvalidInput(
-            f"an artifact's name does not lead anywhere: {name!r} has '..', '\\\\', '//' or a leading '/'",
-            code="invalid-name",
-        )
-    if _ID(name):
-        raise InvalidInput(f"an artifact's name is not a UUID: {name!r}", code="invalid-name")
-    return name
 
 
 def is_id(name_or_id: str) -> bool:
     """Whether this is an artifact's id rather than its name."""
-    return type(name_or_id) is str and _ID(name_or_id) is not None
+    return type(name_or_id) is str and is_artifact_id(name_or_id) is not None
 
 
 def check_type(kind: str) -> str:
