@@ -13,7 +13,7 @@ from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.artifacts.units import remove_of_session
-from llmspell.errors import LlmspellError
+from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.kinds import KINDS as EVENT_KINDS
 from llmspell.events.service import AsyncEvents
@@ -113,6 +113,12 @@ class AsyncStore:
 
     def state_of(self, scope: Scope) -> AsyncState:
         """The state of a scope, ``Scope.agent("researcher")`` for instance."""
+        if not isinstance(scope, Scope):
+            raise InvalidInput(
+                f"state_of takes a Scope, not a {type(scope).__name__}",
+                code="invalid-scope",
+                hint='like Scope.agent("researcher"), or Scope.parse("agent:researcher")',
+            )
         return AsyncState(self.journal, self.hooks, scope, self._acting)
 
     def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:

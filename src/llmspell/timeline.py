@@ -26,8 +26,8 @@ async def read_timeline(
     newest_first: bool,
 ) -> Page[Entry]:
     """One page of entries; see ``AsyncStore.timeline``."""
-    if isinstance(kinds, str):
-        raise InvalidInput("kinds are a list of names, not one str", code="invalid-kinds")
+    if isinstance(kinds, str) or not isinstance(kinds, Iterable):
+        raise InvalidInput(f"kinds are a list of names, not one {type(kinds).__name__}", code="invalid-kinds")
     edge = read_cursor(cursor, "timeline", 2)[1] if cursor is not None else None
     if edge is not None:
         edge = cursor_seq(edge)
@@ -55,5 +55,8 @@ def _ns(moment: datetime | str) -> int:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
     if not isinstance(moment, datetime):
-        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not {moment!r}", code="invalid-time")
-    return to_ns(moment)
+        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not a {type(moment).__name__}", code="invalid-time")
+    try:
+        return to_ns(moment)
+    except (OverflowError, ValueError, OSError) as exc:
+        raise InvalidInput(f"{moment!r} is no time in UTC: {exc}", code="invalid-time") from None

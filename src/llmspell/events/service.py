@@ -62,6 +62,8 @@ class AsyncEvents:
 
         At most 10,000. Returns their seqs.
         """
+        if not isinstance(events, Sequence):
+            raise InvalidInput(f"events are a list of mappings, not a {type(events).__name__}", code="invalid-event")
         if len(events) > limits.BATCH_KEYS_MAX:
             raise LimitExceeded(
                 f"{len(events):,} events at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-events"
@@ -142,6 +144,8 @@ class AsyncEvents:
             event.tags = check_tags(outcome.data["tags"])
 
     def _event(self, given: Mapping[str, Any]) -> EventPublished:
+        if not isinstance(given, Mapping):
+            raise InvalidInput(f"an event is a mapping, not a {type(given).__name__}", code="invalid-event")
         unknown = set(given) - _FIELDS
         if unknown or "type" not in given:
             what = f"unknown: {', '.join(sorted(map(str, unknown)))}" if unknown else "type is missing"

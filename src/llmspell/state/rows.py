@@ -98,6 +98,8 @@ def end_of_prefix(prefix: str) -> str:
     """The first text after all that begin with ``prefix``."""
     if type(prefix) is not str:
         raise InvalidInput(f"prefix is a str, not {type(prefix).__name__}", code="invalid-prefix")
+    if not prefix.isascii() and any("\ud800" <= char <= "\udfff" for char in prefix):
+        raise InvalidInput(f"a prefix holds no lone surrogates: {prefix[:80]!r}", code="invalid-prefix")
     while prefix and prefix[-1] == chr(0x10FFFF):
         prefix = prefix[:-1]
     if not prefix:
