@@ -39,7 +39,7 @@ def read_cursor(cursor: str, purpose: str, parts: int) -> list[Any]:
     """The values of a cursor written for ``purpose`` (its first part). Raises InvalidInput (``invalid-cursor``)."""
     try:
         values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
-    except (ValueError, TypeError, binascii.Error, msgspec.DecodeError, UnicodeError):
+    except (ValueError, TypeError, RecursionError, binascii.Error, msgspec.DecodeError, UnicodeError):
         values = []
     if len(values) != parts or values[0] != purpose:
         raise _not_ours()
