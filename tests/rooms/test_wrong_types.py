@@ -3,7 +3,7 @@
 import pytest
 
 import llmspell
-from llmspell.errors import MESSAGE_CHARS_MAX
+from llmspell.errors import MESSAGE_CHARS_MAX, InvalidInput
 
 WRONG = {
     "keys-limit-text": (lambda store: store.state.keys(limit="5"), "invalid-limit"),
@@ -59,3 +59,55 @@ def test_a_message_does_not_repeat_ten_megabytes_that_it_was_given():
         store.timeline(since="x" * 10_000_000)
     assert len(str(caught.value)) <= MESSAGE_CHARS_MAX
     assert caught.value.message == str(caught.value)
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.parametrize("call", [
+    lambda store: store.state.history("k", before=1 << 63),
+    lambda store: store.state.history("k", limit=HUGE),
+    lambda store: store.state.keys(after="\ud800"),
+    lambda store: store.state.keys(after=5),
+    lambda store: store.state.items(after=["a"]),
+    lambda store: store.state.keys(limit=HUGE * -1),
+    lambda store: store.state.get_many(5),
+    lambda store: store.state.copy_to("agent:x"),
+    lambda store: store.state.move_to(None),
+    lambda store: store.state.get(HUGE),
+    lambda store: store.state.set("k", 1, if_version=-HUGE),
+    lambda store: store.state.set("k", 1, ttl_s=HUGE),
+    lambda store: store.events.publish("a.b", priority=HUGE),
+    lambda store: store.sessions.list(limit=HUGE),
+])  # fmt: skip
+def test_values_beyond_what_fits_are_refused_by_name(call):
+    with llmspell.open(":memory:") as store:
+        store.state.set("k", 0)
+        with pytest.raises(InvalidInput) as refused:
+            call(store)
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("call", [
+    lambda art: art.get("a.txt", version=1 << 63),
+    lambda art: art.get("a.txt", version=-HUGE),
+    lambda art: art.get("a.txt", version="\ud800"),
+    lambda art: art.put("b.txt", b"x", derived_from=5),
+    lambda art: art.put("b.txt", b"x", derived_from="abc"),
+    lambda art: art.put("b.txt", b"x", mime_type=HUGE),
+])  # fmt: skip
+def test_artifacts_refuse_what_fits_nowhere(call):
+    with llmspell.open(":memory:") as store:
+        artifacts = store.sessions.create("s").artifacts
+        artifacts.put("a.txt", b"x")
+        with pytest.raises(InvalidInput):
+            call(artifacts)
+        assert [info.name for info in artifacts.list()] == ["a.txt"]
+
+
+def test_a_label_is_found_in_whichever_form_it_is_written():
+    with llmspell.open(":memory:") as store:
+        artifacts = store.sessions.create("s").artifacts
+        artifacts.put("a.txt", b"x")
+        artifacts.tag_version("a.txt", 1, "gru\u0308n")
+        assert artifacts.get("a.txt", version="gr\u00fcn").read() == b"x"

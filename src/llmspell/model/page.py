@@ -12,6 +12,7 @@ import msgspec
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.telling import told
 
 T = TypeVar("T")
 
@@ -78,5 +79,5 @@ def _not_ours() -> InvalidInput:
 def check_limit(limit: int) -> int:
     """A page's number of rows. Raises InvalidInput (``invalid-limit``)."""
     if type(limit) is not int or not 1 <= limit <= limits.PAGE_ROWS_MAX:
-        raise InvalidInput(f"limit is 1 to {limits.PAGE_ROWS_MAX}, not {limit!r}", code="invalid-limit")
+        raise InvalidInput(f"limit is 1 to {limits.PAGE_ROWS_MAX}, not {told(limit)}", code="invalid-limit")
     return limit

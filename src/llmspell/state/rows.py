@@ -12,6 +12,7 @@ from llmspell.model import limits
 from llmspell.model.clock import to_datetime
 from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
+from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
@@ -92,6 +93,17 @@ def change_of(entry: Entry) -> StateChange:
         session=id_text(entry.session) if entry.session else None,
         correlation_id=id_text(entry.correlation),
     )
+
+
+def check_after(after: str) -> str:
+    """The key that a page begins beyond; any text will do."""
+    if type(after) is not str:
+        raise InvalidInput(f"after is a key, not {told(after)}", code="invalid-key")
+    try:
+        after.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("after holds a lone surrogate, which no key does", code="invalid-key") from None
+    return after
 
 
 def end_of_prefix(prefix: str) -> str:
