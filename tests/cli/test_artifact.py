@@ -182,3 +182,12 @@ def test_delete_takes_one_version_or_all_and_says_so_before(cli, session):
 def test_a_hostile_name_is_refused_with_its_reason(cli, session, name):
     ran = cli("--json", "artifact", "put", "-", "--session", "R", f"--name={name}", stdin=b"x")
     assert (ran.status, ran.error["code"]) == (2, "invalid-name")
+
+
+def test_a_version_that_is_missing_of_a_name_that_exists_does_not_suggest_the_name(cli, ok):
+    ok("session", "create", "R")
+    ok("artifact", "put", "-", "--session", "R", "--name", "f.txt", stdin=b"x")
+    ran = cli("artifact", "get", "f.txt", "--session", "R", "--version", "9")
+    assert ran.status == 13
+    assert "f.txt' version 9" in ran.err
+    assert "did you mean" not in ran.err

@@ -47,8 +47,9 @@ def _sessions(store: Store, name: str) -> AbstractContextManager[None]:
 
 
 def _close(wanted: str, names: Callable[[], Iterable[str]]) -> str | None:
+    """Other names than the one that was given: where that exists, it is something else that was not found."""
     try:
-        folded = {name.casefold(): name for name in names()}
+        folded = {name.casefold(): name for name in names() if name != wanted}
     except LlmspellError:
         return None
     close = difflib.get_close_matches(wanted.casefold(), sorted(folded), n=3)
