@@ -30,7 +30,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.report import report_callback, report_hook, report_maintenance
+from llmspell.report import report_callback, report_hook, report_maintenance, report_secrets
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
@@ -38,6 +38,8 @@ from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
+from llmspell.state.classes import Protection, StateClass, check_class
+from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
 from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
@@ -46,6 +48,7 @@ from llmspell.timeline import read_timeline
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.hooks.callers import Caller
+    from llmspell.state.classes import SecretsPolicy
     from llmspell.verify import Verification
 
 KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS))
@@ -58,12 +61,17 @@ class AsyncStore:
     ``artifacts``, ``events`` and ``hooks`` are the rooms.
     """
 
-    def __init__(self, files: OpenStore, database: Any, clock: Clock, ids: Ids, caller: Caller, offload: Any) -> None:
+    def __init__(
+        self, files: OpenStore, database: Any, clock: Clock, ids: Ids, caller: Caller, offload: Any,
+        secrets: SecretsPolicy = "off",
+    ) -> None:  # fmt: skip
         self._files = files
         self._database = database
         self._acting = Acting()
         self._offload = offload
         self._validators: dict[str, Any] = {}
+        self._ephemeral = Ephemeral()
+        self._protection = Protection(self._make_sealer, self._make_redactor, secrets, report_secrets)
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -111,9 +119,14 @@ class AsyncStore:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._files.durability
 
-    def state_of(self, scope: Scope) -> AsyncState:
-        """The state of a scope, ``Scope.agent("researcher")`` for instance."""
-        return AsyncState(self.journal, self.hooks, scope, self._acting)
+    def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> AsyncState:
+        """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
+        this handle makes without naming one.
+        """
+        return self._state(scope, self._acting, check_class(state_class))
+
+    def _state(self, scope: Scope, acting: Acting, default: str | None = None) -> AsyncState:
+        return AsyncState(self.journal, self.hooks, scope, acting, self._protection, self._ephemeral, default)
 
     def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:
         """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,
@@ -214,6 +227,12 @@ class AsyncStore:
             events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
         self._dispatcher.offer(events)
 
+    def _make_sealer(self) -> Any:
+        raise NotImplementedError
+
+    def _make_redactor(self) -> Any:
+        raise NotImplementedError
+
     def _tasks(self) -> Maintenance:
         journal = self.journal
 
@@ -232,8 +251,8 @@ class AsyncStore:
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
-        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None) -> None:
-            await set_key(writer, scope, key, raw, None, expires_at)
+        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str) -> None:
+            await set_key(writer, scope, key, raw, None, expires_at, kept)
 
         async def delete_state(writer: Any, scope: str, key: str) -> bool:
             return await delete_key(writer, scope, key, None)
@@ -252,8 +271,7 @@ class _Rooms:
 
     def state(self, session: AsyncSession) -> AsyncState:
         """Its state."""
-        store = self._store
-        return AsyncState(store.journal, store.hooks, Scope.session(session.id), session.acting)
+        return self._store._state(Scope.session(session.id), session.acting)  # noqa: SLF001 - its own wiring
 
     def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
         """Its artifacts."""

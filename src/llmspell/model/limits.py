@@ -5,6 +5,9 @@ from __future__ import annotations
 KEY_BYTES_MAX = 256
 SCOPE_ID_BYTES_MAX = 512
 VALUE_DEPTH_MAX = 128
+EXTERNAL_BYTES_MAX = 1 << 20
+EXTERNAL_DEPTH_MAX = 32
+EPHEMERAL_KEYS_MAX = 10_000
 VALUE_BYTES_MAX = 16 << 20
 """Largest encoded state value or event payload; larger content belongs in an artifact."""
 STATE_INLINE_BYTES_MAX = 1024

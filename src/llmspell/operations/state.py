@@ -91,7 +91,11 @@ async def _tool_set(host: Host, tool: str, key: str, value: Any) -> int:
 
 
 _VALUE = Param("value", JSON, "any data; nil keeps null")
-_SET_OPTIONS = Param("options", options(_IF_VERSION, _TTL), "conditions of the write", optional=True)
+_CLASS = Param(
+    "state_class", TEXT, "how it is kept: standard, trusted, ephemeral, sensitive or external", optional=True,
+    aliases=("class",),
+)  # fmt: skip
+_SET_OPTIONS = Param("options", options(_IF_VERSION, _TTL, _CLASS), "conditions of the write", optional=True)
 _PAGE = Param(
     "options",
     options(
@@ -138,7 +142,7 @@ OPERATIONS = (
     Operation(
         "State", ("set_many",),
         ((Param("values", TABLE, "values by key"),),
-         (_SCOPE, Param("values", TABLE), Param("options", options(_TTL), optional=True))),
+         (_SCOPE, Param("values", TABLE), Param("options", options(_TTL, _CLASS), optional=True))),
         "a table of new versions", "Set several keys in one transaction: all or none.", _set_many,
         errors=("invalid-key", "too-many-keys", "vetoed"), lua_returns="table<string, integer>",
     ),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
+    from llmspell.state.classes import StateClass
     from llmspell.state.service import AsyncState
     from llmspell.state.values import StateChange, StateEntry
     from llmspell.store import AsyncStore
@@ -195,14 +196,25 @@ class State:
         """Whether ``key`` has a value now."""
         return drive(self._inner.exists(key))
 
-    def set(self, key: str, value: Any, *, if_version: int | None = None, ttl_s: float | None = None) -> int:
-        """Give ``key`` a value and return its new version (1 for a key never used before).
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        if_version: int | None = None,
+        ttl_s: float | None = None,
+        state_class: StateClass | str | None = None,
+    ) -> int:
+        """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
-        After ``ttl_s`` seconds the value is gone. Writes one ``state.set`` entry. Raises InvalidInput (``invalid-key``,
-        ``invalid-value``, …), LimitExceeded, Conflict, Vetoed.
+        After ``ttl_s`` seconds the value is gone. ``state_class`` says how it is kept (see ``StateClass``); without one
+        it is kept as the key was before, else as the scope's default says, else standard. What was replaced in an
+        external value is in ``redactions`` of the version returned, a ``Written``. Writes one ``state.set`` entry.
+        Raises InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found`` …), LimitExceeded, Conflict
+        (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
         """
-        return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s))
+        return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
 
     def delete(self, key: str, *, if_version: int | None = None) -> bool:
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
@@ -231,16 +243,22 @@ class State:
         """Values of those of ``keys`` that have one, read at one moment."""
         return drive(self._inner.get_many(keys))
 
-    def set_many(self, values: Mapping[str, Any], *, ttl_s: float | None = None) -> dict[str, int]:
-        """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys."""
-        return drive(self._inner.set_many(values, ttl_s=ttl_s))
+    def set_many(
+        self, values: Mapping[str, Any], *, ttl_s: float | None = None, state_class: StateClass | str | None = None
+    ) -> dict[str, int]:
+        """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys;
+        none of them can be ephemeral.
+        """
+        return drive(self._inner.set_many(values, ttl_s=ttl_s, state_class=state_class))
 
     def clear(self) -> int:
         """Delete every key of the scope in one transaction; returns how many had a value."""
         return drive(self._inner.clear())
 
     def copy_to(self, scope: Scope) -> int:
-        """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart."""
+        """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart, and
+        ephemeral keys stay where they are.
+        """
         return drive(self._inner.copy_to(scope))
 
     def move_to(self, scope: Scope) -> int:
@@ -683,9 +701,11 @@ class Store(StoreByHand):
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._inner.durability
 
-    def state_of(self, scope: Scope) -> State:
-        """The state of a scope, ``Scope.agent("researcher")`` for instance."""
-        return State(self._inner.state_of(scope))
+    def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> State:
+        """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
+        this handle makes without naming one.
+        """
+        return State(self._inner.state_of(scope, state_class=state_class))
 
     def correlate(self, name: str) -> AbstractContextManager[str]:
         """Give everything done inside a correlation of its own; gives its id. Nests: the inner one knows the outer.
