@@ -146,11 +146,11 @@ class Guarded:
 
     async def _transfer_opened(self, target: str, move: bool) -> int:
         """Copy or move with sealed values among them: each is opened here, and sealed for its new place."""
+        shown = self._protection.shown
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             scope = await self._journal.scope(self._scope)
             now = self._journal.clock.now_ns()
             args = (0 if scope is None else scope[0], "", "", end_of_prefix(""), now, -1)
-            shown = self._protection.shown
             found = await self._journal.database.read(
                 lambda view, args=args, now=now: load_page(view, args, values=True, now=now, shown=shown)  # type: ignore[misc]
             )
