@@ -71,7 +71,7 @@ class AsyncStore:
         self._offload = offload
         self._validators: dict[str, Any] = {}
         self._ephemeral = Ephemeral()
-        self._protection = Protection(self._make_sealer, self._make_redactor, secrets, report_secrets)
+        self.protection = Protection(self._make_sealer, self._make_redactor, secrets, report_secrets)
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -126,7 +126,7 @@ class AsyncStore:
         return self._state(scope, self._acting, check_class(state_class))
 
     def _state(self, scope: Scope, acting: Acting, default: str | None = None) -> AsyncState:
-        return AsyncState(self.journal, self.hooks, scope, acting, self._protection, self._ephemeral, default)
+        return AsyncState(self.journal, self.hooks, scope, acting, self.protection, self._ephemeral, default)
 
     def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:
         """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,

@@ -22,12 +22,13 @@ class Step:
     written in its context after that (by a task somebody left behind) is not the step's any more.
 
     ``answers`` are changes that were made before the run was interrupted: they are given again, not made again.
-    ``calls_past`` are callbacks that were called then. ``keep`` goes into the record, ``kept`` came from it.
+    ``calls_past`` are callbacks that were called then. ``keep`` goes into the record, ``kept`` came from it. ``secret``: its
+    items in the record are sealed.
     """
 
     __slots__ = (
         "answers", "args", "begun_s", "calls", "calls_past", "digest", "keep", "kept", "late", "name", "over", "path",
-        "patience_s", "replaying", "strand", "units",
+        "patience_s", "replaying", "secret", "strand", "units",
     )  # fmt: skip
 
     def __init__(self, strand: Strand, path: str, name: str, digest: str, args: msgspec.Raw) -> None:
@@ -40,6 +41,7 @@ class Step:
         self.answers: deque[UnitDone] = deque()
         self.calls_past: deque[tuple[int, Called]] = deque()
         self.over = self.late = self.replaying = False
+        self.secret = strand.secret
         self.keep: Any = None
         self.kept: Any = None
         self.begun_s = self.patience_s = 0.0
@@ -57,6 +59,10 @@ class Step:
         self.calls += 1
         return f"{self.path}.{self.calls}"
 
+    def hide(self) -> None:
+        """What it was given or gives is a secret: its items in the record are sealed."""
+        self.secret = True
+
     async def write(self, journal: Any, work: Any, context: Context, *, strong: bool) -> Any:
         """Write for this step; see ``model.context.Recording``."""
         if self.answers:
@@ -71,7 +77,7 @@ class Step:
         self.units += 1
         mark = UnitDone(self.path, self.name, self.digest, self.units, self.args)
         strand = self.strand
-        return await strand.uninterrupted(strand.recorder.commit(work, mark, plain, strong=strong))
+        return await strand.uninterrupted(strand.recorder.commit(work, mark, plain, strong=strong, secret=self.secret))
 
     def _revive(self, answer: UnitDone) -> Any:
         try:

@@ -20,6 +20,7 @@ import msgspec
 
 from llmspell.errors import Corrupt, InvalidInput, LimitExceeded
 from llmspell.model import limits
+from llmspell.model.context import current
 from llmspell.model.values import decode_value, encode_value
 from llmspell.state.kinds import StateSet
 
@@ -140,16 +141,31 @@ class Protection:
         """The value of an entry for whoever may read it. Raises WrongKey, Corrupt, NotFound."""
         if payload.state_class != "sensitive":
             return decode_value(bytes(payload.value))
+        hide()
         text = decode_value(bytes(payload.value))
-        try:
-            sealed = b64decode(text, validate=True)
-        except (ValueError, TypeError) as exc:
-            raise Corrupt(f"the sealed value of state key {payload.key!r} is no base64", key=payload.key) from exc
-        return decode_value(self._sealer().unseal(payload.scope, payload.key, sealed))
+        if type(text) is not str:
+            raise Corrupt(f"the sealed value of state key {payload.key!r} is no text", key=payload.key)
+        return decode_value(self.opening(payload.scope)(f"state/{payload.key}", text))
+
+    def sealing(self, scope: str) -> Callable[[str, bytes], str]:
+        """Seals texts under a scope: of a path, its bytes."""
+        return lambda path, text: b64encode(self._sealer().seal(scope, path, text)).decode()
+
+    def opening(self, scope: str) -> Callable[[str, str], bytes]:
+        """The inverse of ``sealing``."""
+
+        def opened(path: str, text: str) -> bytes:
+            try:
+                sealed = b64decode(text, validate=True)
+            except ValueError as exc:
+                raise Corrupt(f"the sealed text of {path} is no base64") from exc
+            return self._sealer().unseal(scope, path, sealed)
+
+        return opened
 
     def _sealed(self, scope: str, key: str, encoded: bytes) -> Stored:
-        text = b64encode(self._sealer().seal(scope, key, encoded))
-        return Stored(msgspec.Raw(b'"' + text + b'"'), "sensitive")
+        text = self.sealing(scope)(f"state/{key}", encoded)
+        return Stored(msgspec.Raw(b'"' + text.encode() + b'"'), "sensitive")
 
     def _external(self, value: Any) -> Stored:
         encode_value(value, bytes_max=limits.EXTERNAL_BYTES_MAX)
@@ -186,6 +202,13 @@ def check_class(state_class: object) -> str | None:
         raise InvalidInput(
             f"a state class is one of {', '.join(StateClass)}, not {state_class!r}", code="invalid-class"
         ) from None
+
+
+def hide() -> None:
+    """A step of a script that is under way here handles a secret: its record is sealed."""
+    step = current.get().step
+    if step is not None:
+        step.hide()
 
 
 def _told(found: Finding) -> dict[str, str]:

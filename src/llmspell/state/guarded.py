@@ -18,7 +18,7 @@ from llmspell.model import limits
 from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, Protection, Stored, Written
+from llmspell.state.classes import Kept, Protection, Stored, Written, hide
 from llmspell.state.rows import end_of_prefix, load_page, load_row
 from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
 from llmspell.state.values import StateEntry
@@ -190,6 +190,8 @@ class Guarded:
             found = await self._current(name)
             seen[name] = 0 if found is None else found.version
             kept[name] = state_class or (self._default or "standard" if found is None else found.state_class)
+            if kept[name] in ("sensitive", "external"):
+                hide()  # Before hooks of the script are called with it.
             return self._data("set", name, value, None if found is None else found.value, seen[name])
 
         first = await about(None)
