@@ -22,8 +22,8 @@ class Step:
     written in its context after that (by a task somebody left behind) is not the step's any more.
 
     ``answers`` are changes that were made before the run was interrupted: they are given again, not made again.
-    ``calls_past`` are callbacks that were called then. ``keep`` goes into the record, ``kept`` came from it. ``secret``:
-    its items in the record are sealed.
+    ``calls_past`` are callbacks that were called then. ``keep`` goes into the record, ``kept`` came from it.
+    ``secret``: its items in the record are sealed.
     """
 
     __slots__ = (
