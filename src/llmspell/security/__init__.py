@@ -1,0 +1,1 @@
+"""Keys, sealing, and finding secrets. Nothing here opens a store."""
