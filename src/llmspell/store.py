@@ -30,7 +30,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.report import report_callback, report_hook, report_maintenance, report_secrets
+from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
@@ -48,7 +48,6 @@ from llmspell.timeline import read_timeline
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.hooks.callers import Caller
-    from llmspell.state.classes import SecretsPolicy
     from llmspell.verify import Verification
 
 KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS))
@@ -63,7 +62,7 @@ class AsyncStore:
 
     def __init__(
         self, files: OpenStore, database: Any, clock: Clock, ids: Ids, caller: Caller, offload: Any,
-        secrets: SecretsPolicy = "off",
+        protection: Protection,
     ) -> None:  # fmt: skip
         self._files = files
         self._database = database
@@ -71,7 +70,7 @@ class AsyncStore:
         self._offload = offload
         self._validators: dict[str, Any] = {}
         self._ephemeral = Ephemeral()
-        self.protection = Protection(self._make_sealer, self._make_redactor, secrets, report_secrets)
+        self.protection = protection
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -209,6 +208,7 @@ class AsyncStore:
         if self.path is not None and self._maintenance.due():
             await self._offload.run(self._maintenance.run)
         await self._offload.close()
+        self.protection.close()
         self._files.close()
 
     async def __aenter__(self) -> Self:
@@ -226,12 +226,6 @@ class AsyncStore:
         except LlmspellError:
             events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
         self._dispatcher.offer(events)
-
-    def _make_sealer(self) -> Any:
-        raise NotImplementedError
-
-    def _make_redactor(self) -> Any:
-        raise NotImplementedError
 
     def _tasks(self) -> Maintenance:
         journal = self.journal

@@ -73,7 +73,11 @@ class Sealer(Protocol):
         ...
 
     def unseal(self, scope: str, key: str, sealed: bytes) -> bytes:
-        """Raises WrongKey, Corrupt, NotFound (``shredded``)."""
+        """Raises WrongKey, Corrupt, NotFound (``key-shredded``)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of keys."""
         ...
 
 
@@ -106,11 +110,11 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Protection:
-    """What the classes need beyond the journal. Redactor and sealer are made when they are first needed."""
+    """What the classes need beyond the journal: the sealer, and a redactor that is made when it is first needed."""
 
     def __init__(
         self,
-        sealer: Callable[[], Sealer],
+        sealer: Sealer,
         redactor: Callable[[], Redactor],
         secrets: SecretsPolicy = "off",
         warn: Callable[[str, Sequence[Finding]], None] | None = None,
@@ -119,10 +123,14 @@ class Protection:
             raise InvalidInput(
                 f"secrets is one of {', '.join(get_args(SecretsPolicy))}, not {secrets!r}", code="invalid-policy"
             )
-        self._sealer = sealer
+        self.sealer = sealer
         self._redactor = redactor
         self._warn = warn
         self.secrets = secrets
+
+    def close(self) -> None:
+        """Close the keyring, if it was opened."""
+        self.sealer.close()
 
     def store(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
         """``value`` as its class keeps it. Raises InvalidInput, LimitExceeded, and what the sealer raises."""
@@ -149,7 +157,7 @@ class Protection:
 
     def sealing(self, scope: str) -> Callable[[str, bytes], str]:
         """Seals texts under a scope: of a path, its bytes."""
-        return lambda path, text: b64encode(self._sealer().seal(scope, path, text)).decode()
+        return lambda path, text: b64encode(self.sealer.seal(scope, path, text)).decode()
 
     def opening(self, scope: str) -> Callable[[str, str], bytes]:
         """The inverse of ``sealing``."""
@@ -159,7 +167,7 @@ class Protection:
                 sealed = b64decode(text, validate=True)
             except ValueError as exc:
                 raise Corrupt(f"the sealed text of {path} is no base64") from exc
-            return self._sealer().unseal(scope, path, sealed)
+            return self.sealer.unseal(scope, path, sealed)
 
         return opened
 

@@ -1,0 +1,70 @@
+"""Wiring of what protects values: the key's source, the keyring of a store, the search for secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmspell.report import report_secrets
+from llmspell.state.classes import Protection, SecretsPolicy
+
+if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.security.redaction import Redactor
+    from llmspell.security.sources import KeySource
+    from llmspell.state.classes import Sealer
+
+
+def protection_of(
+    files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None
+) -> Protection:
+    """What an open store protects values with. A key that is given is tried at once, if the store has a keyring.
+
+    Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``).
+    """
+
+    def finder() -> Redactor:
+        from llmspell.security.redaction import Redactor as Standard
+
+        return redactor or Standard()
+
+    return Protection(_LazySealer(files, key), finder, secrets, report_secrets)
+
+
+class _LazySealer:
+    """The sealer, imported when it is first used: most stores never need cryptography."""
+
+    def __init__(self, files: OpenStore, key: KeySource | None) -> None:
+        self._files = files
+        self._key = key
+        self._made: Sealer | None = None
+        if key is not None:
+            self.sealer(check=True)
+
+    def sealer(self, *, check: bool = False) -> Sealer:
+        """The sealer itself. ``check`` opens the keyring, if there is one."""
+        if self._made is None:
+            from llmspell.security.sealer import MemorySealer, StoreSealer
+            from llmspell.security.sources import Master, key_folder
+
+            if self._files.path is None:
+                self._made = MemorySealer(self._files.store_id)
+            else:
+                folder = key_folder()
+                sealer = StoreSealer(folder, Master(self._key, folder, self._files.store_id), self._files.store_id)
+                if check:
+                    sealer.check()
+                self._made = sealer
+        return self._made
+
+    def seal(self, scope: str, key: str, text: bytes) -> bytes:
+        """See ``Sealer``."""
+        return self.sealer().seal(scope, key, text)
+
+    def unseal(self, scope: str, key: str, sealed: bytes) -> bytes:
+        """See ``Sealer``."""
+        return self.sealer().unseal(scope, key, sealed)
+
+    def close(self) -> None:
+        """See ``Sealer``."""
+        if self._made is not None:
+            self._made.close()
