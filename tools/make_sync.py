@@ -49,11 +49,12 @@ FACES = (
         skip=frozenset({"enter", "leave", "context", "state", "artifacts", "events"}),
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
+    Face("llmspell.security.care", "AsyncKeys", "Keys"),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
-            "hooks": "StoreHooks",
+            "hooks": "StoreHooks", "keys": "Keys",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -67,6 +68,7 @@ PLAIN = {
     "artifacts": "Its artifacts.",
     "events": "Its events.",
     "sessions": "All sessions.",
+    "keys": "The keys that sensitive values are sealed with.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmspell.report import report_secrets
 from llmspell.state.classes import Protection, SecretsPolicy
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
     from llmspell.security.redaction import Redactor
     from llmspell.security.sources import KeySource
-    from llmspell.state.classes import Sealer
 
 
 def protection_of(
@@ -36,11 +35,11 @@ class _LazySealer:
     def __init__(self, files: OpenStore, key: KeySource | None) -> None:
         self._files = files
         self._key = key
-        self._made: Sealer | None = None
+        self._made: Any = None
         if key is not None:
             self.sealer(check=True)
 
-    def sealer(self, *, check: bool = False) -> Sealer:
+    def sealer(self, *, check: bool = False) -> Any:
         """The sealer itself. ``check`` opens the keyring, if there is one."""
         if self._made is None:
             from llmspell.security.sealer import MemorySealer, StoreSealer

@@ -13,7 +13,7 @@ from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.artifacts.units import remove_of_session
-from llmspell.errors import LlmspellError
+from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.kinds import KINDS as EVENT_KINDS
 from llmspell.events.service import AsyncEvents
@@ -33,6 +33,7 @@ from llmspell.model.scope import GLOBAL, Scope
 from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
+from llmspell.security.care import AsyncKeys
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
@@ -82,6 +83,7 @@ class AsyncStore:
         self.state = self.state_of(GLOBAL)
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
+        self.keys = AsyncKeys(self._store_sealer, offload)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
@@ -226,6 +228,11 @@ class AsyncStore:
         except LlmspellError:
             events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
         self._dispatcher.offer(events)
+
+    def _store_sealer(self) -> Any:
+        if self.path is None:
+            raise InvalidInput("a store in memory has no keys to keep", code="no-folder")
+        return self.protection.sealer.sealer()
 
     def _tasks(self) -> Maintenance:
         journal = self.journal

@@ -146,7 +146,8 @@ class Keyring:
 
         The file is written anew without them and its old bytes are overwritten; the ids go on the erasure list, which
         the caller keeps elsewhere too (``erasures``). Whoever asks for a destroyed name again gets another key. Other
-        processes know at their next call. Durable. Raises as ``data_keys``.
+        processes know at their next call. Durable. Raises as ``data_keys``; StorageFailed may mean that the old bytes
+        could not be overwritten: the next call that writes tries again.
         """
         _check_names(names)
         return self._erase(names, ())
@@ -173,7 +174,8 @@ class Keyring:
 
         Killed at any point, the file opens with the old key or with the new one, and is whole. Keep both until this
         returned. Other processes ask their source again at their next call, and raise WrongKey if it still gives the
-        old one. 0.6 s for 100,000 keys. Raises InvalidInput (``same-key``), and as ``data_keys``.
+        old one. 0.6 s for 100,000 keys. Raises InvalidInput (``same-key``), and as ``data_keys``; after StorageFailed
+        ``status().master_id`` says which key opens the file.
         """
         fresh = ask(master)
         with self._mutex, self._shared.exclusive():

@@ -84,6 +84,14 @@ class KeyringFile:
         with mapped(f"read {self.path}"):
             return os.open(self.path, os.O_RDONLY | _BINARY)
 
+    def begins_with(self, content: bytes) -> bool:
+        """Whether this is how the file in place begins."""
+        descriptor = self.open()
+        try:
+            return read(descriptor, 0, len(content)) == content
+        finally:
+            os.close(descriptor)
+
     def replace(self, content: bytes) -> None:
         """Put ``content`` in the place of the file, durably, and overwrite what was there. Hold the lock.
 

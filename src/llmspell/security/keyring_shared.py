@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llmspell.errors import Busy, Corrupt, InvalidInput, LlmspellError, StorageFailed, WrongKey
 from llmspell.security.keyring_file import FILE_BYTES_MAX, KeyringFile, Look, look_through, read
-from llmspell.security.keyring_format import HEADER_BYTES, RECORD_BYTES, Ring, damaged
+from llmspell.security.keyring_format import COUNT_AT, HEADER_BYTES, RECORD_BYTES, Ring, damaged
 from llmspell.security.keys import MasterKey
 
 MasterSource = MasterKey | Callable[[], MasterKey]
@@ -91,11 +91,18 @@ class SharedRing:
         self._seen = look_through(self._descriptor)
 
     def replace(self, content: bytes, master: MasterSource | None = None) -> None:
-        """Put another file in the place of this one, which ``master`` opens (None: the same). Inside ``exclusive``."""
-        self._file.replace(content)
-        if master is not None:
-            self._master, self._known = master, None
-        self._load()
+        """Put another file in the place of this one, which ``master`` opens (None: the same). Inside ``exclusive``.
+
+        An error may come after the new file is in place, when the old one could not be overwritten. What is here then
+        is what the file is.
+        """
+        try:
+            self._file.replace(content)
+        except LlmspellError:
+            if self._file.begins_with(content[:COUNT_AT]):
+                self._turn_to(master)
+            raise
+        self._turn_to(master)
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -104,6 +111,11 @@ class SharedRing:
             os.close(descriptor)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _turn_to(self, master: MasterSource | None) -> None:
+        if master is not None:
+            self._master, self._known = master, None
+        self._load()
 
     def _read_anew(self, now: Look) -> None:
         """Read what was added; the whole file when it is another one, or its content is (a copy put over it)."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from llmspell.errors import NotFound
-from llmspell.model.ids import id_bytes, secret_bytes
+from llmspell.errors import NotFound, WrongKey
+from llmspell.model.ids import id_bytes, id_text, secret_bytes
 from llmspell.security.keyring import Keyring
 from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey
 from llmspell.security.sealing import key_id_of, place, seal, unseal
-from llmspell.security.sources import Master
+from llmspell.security.sources import Master, key_of_file
 
 
 class StoreSealer:
@@ -20,7 +20,7 @@ class StoreSealer:
 
     def __init__(self, folder: Path, master: Master, store_id: str) -> None:
         self.path = folder / f"{store_id}.keyring"
-        self._master = master
+        self.master = master
         self._store = id_bytes(store_id)
         self._keyring: Keyring | None = None
         self._lock = threading.Lock()
@@ -45,7 +45,18 @@ class StoreSealer:
         if self.path.exists():
             self.keyring()
         else:
-            self._master()
+            self.master()
+
+    def rotate(self, to: Path | None) -> None:
+        """Wrap the data keys by another master key: that of a file, or a new one in the key folder."""
+        keyring = self.keyring()
+        if to is not None:
+            keyring.rotate(key_of_file(to))
+            self.master = Master(to, self.path.parent, id_text(self._store))
+        else:
+            keyring.rotate(self.master.make_next())
+            self.master.turn()
+        self.close()
 
     def close(self) -> None:
         """Close what was opened. Idempotent."""
@@ -55,7 +66,7 @@ class StoreSealer:
                 self._keyring = None
 
     def _opened(self, *, create: bool) -> Keyring:
-        master = self._master
+        master = self.master
         if create and not self.path.exists():
             try:
                 master()
@@ -63,7 +74,16 @@ class StoreSealer:
                 if not master.makes_own:
                     raise
                 master.make()
-        return Keyring.open(self.path, master, self._store, create=create)
+        try:
+            return Keyring.open(self.path, master, self._store, create=create)
+        except WrongKey:
+            if not (master.makes_own and master.following.is_file()):
+                raise
+        # A rotation was killed between the keyring and the key file: the key that was to follow opens it.
+        opened = Keyring.open(self.path, lambda: key_of_file(master.following), self._store)
+        opened.close()
+        master.turn()
+        return Keyring.open(self.path, master, self._store)
 
     def _place(self, scope: str, key: str) -> bytes:
         return place(self._store, "value", scope, key, b"")

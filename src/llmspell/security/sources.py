@@ -1,6 +1,6 @@
 """Where a master key comes from: bytes, a file, a command, the environment, or a file made in the user's key folder.
 
-The key folder is never inside a store: who copies a store copies no key. What a command or a file said is in no message.
+The key folder is never inside a store: who copies a store copies no key. No message tells what a file or command said.
 """
 
 from __future__ import annotations
@@ -49,12 +49,24 @@ class Master:
         if source is None:
             if not self.file.is_file():
                 raise NotFound(f"there is no key at {self.file}", code="key-missing")
-            return _from_file(self.file)
+            return key_of_file(self.file)
         if isinstance(source, bytes | bytearray):
             return MasterKey(source)
         if isinstance(source, str | os.PathLike):
-            return _from_file(Path(source))
+            return key_of_file(Path(source))
         return _from_command(list(source))
+
+    @property
+    def told(self) -> str:
+        """Where it comes from, for a person."""
+        source = self._source
+        if source is None:
+            return f"the variable {KEY_VARIABLE}" if KEY_VARIABLE in os.environ else f"the key file {self.file}"
+        if isinstance(source, bytes | bytearray):
+            return "the caller"
+        if isinstance(source, str | os.PathLike):
+            return f"the key file {os.fspath(source)}"
+        return f"the command {list(source)[0]!r}"
 
     @property
     def makes_own(self) -> bool:
@@ -63,9 +75,29 @@ class Master:
 
     def make(self) -> MasterKey:
         """Make a key in the key folder, unless another process was quicker; it is on disk when this returns."""
-        folder = self.file.parent
+        return self._make(self.file)
+
+    def make_next(self) -> MasterKey:
+        """Make, or find, the key that is to follow: beside the present one until ``turn``."""
+        return self._make(self.following)
+
+    def turn(self) -> None:
+        """The key that followed is the key."""
+        try:
+            os.replace(self.following, self.file)
+            _sync_folder(self.file.parent)
+        except OSError as exc:
+            raise StorageFailed(f"cannot replace the key at {self.file}: {exc.strerror}", code="cannot-make-key") from exc
+
+    @property
+    def following(self) -> Path:
+        """The file of the key that is to follow."""
+        return self.file.with_name(f"{self.file.name}.next")
+
+    def _make(self, file: Path) -> MasterKey:
+        folder = file.parent
         text = b64encode(MasterKey.generate().reveal()) + b"\n"
-        whole = self.file.with_name(f"{self.file.name}.{os.getpid()}.new")
+        whole = file.with_name(f"{file.name}.{os.getpid()}.new")
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -75,18 +107,19 @@ class Master:
             finally:
                 os.close(descriptor)
             try:
-                os.link(whole, self.file)  # Unlike a rename, a link never replaces what another process made.
+                os.link(whole, file)  # Unlike a rename, a link never replaces what another process made.
             except FileExistsError:
                 pass
             finally:
                 whole.unlink()
             _sync_folder(folder)
         except OSError as exc:
-            raise StorageFailed(f"cannot make a key at {self.file}: {exc.strerror}", code="cannot-make-key") from exc
-        return _from_file(self.file)
+            raise StorageFailed(f"cannot make a key at {file}: {exc.strerror}", code="cannot-make-key") from exc
+        return key_of_file(file)
 
 
-def _from_file(path: Path) -> MasterKey:
+def key_of_file(path: Path) -> MasterKey:
+    """The key in a file. Raises NotFound (``key-missing``), WrongKey (``no-key``)."""
     try:
         with path.open("rb") as file:
             text = file.read(_FILE_BYTES_MAX + 1)

@@ -80,6 +80,10 @@ class Sealer(Protocol):
         """Let go of keys."""
         ...
 
+    def sealer(self) -> Any:
+        """The one behind it, for the care of keys."""
+        ...
+
 
 class Written(int):
     """The version that a write gave a key. ``redactions`` say what was replaced in an external value."""
