@@ -57,11 +57,13 @@ class _LazySealer:
 
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``Sealer``."""
-        return self.sealer().seal(scope, key, text)
+        sealed: bytes = self.sealer().seal(scope, key, text)
+        return sealed
 
     def unseal(self, scope: str, key: str, sealed: bytes) -> bytes:
         """See ``Sealer``."""
-        return self.sealer().unseal(scope, key, sealed)
+        text: bytes = self.sealer().unseal(scope, key, sealed)
+        return text
 
     def close(self) -> None:
         """See ``Sealer``."""

@@ -59,14 +59,14 @@ class AsyncKeys:
         """
         return await self._offload.run(self._create)
 
-    async def export(self, path: str | os.PathLike[str]) -> None:
+    async def export(self, path: str | Path) -> None:
         """Write the master key, as base64, to a new file that only its owner may read: keep it where the store is not.
 
         Raises NotFound (``key-missing``), AlreadyExists (``file-exists``), StorageFailed.
         """
         await self._offload.run(self._export, Path(path))
 
-    async def rotate(self, to: str | os.PathLike[str] | None = None) -> KeyStatus:
+    async def rotate(self, to: str | Path | None = None) -> KeyStatus:
         """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
 
         Without ``to`` a new key takes the place of the one in the key folder. With it, ``to`` is the file of the new
@@ -76,7 +76,7 @@ class AsyncKeys:
         """
         return await self._offload.run(self._rotate, None if to is None else Path(to))
 
-    # -- in a thread -----------------------------------------------------------------------------------------------------
+    # -- in a thread ---------------------------------------------------------------------------------------------------
 
     def _status(self) -> KeyStatus:
         sealer = self._sealer()

@@ -66,7 +66,7 @@ class Master:
             return "the caller"
         if isinstance(source, str | os.PathLike):
             return f"the key file {os.fspath(source)}"
-        return f"the command {list(source)[0]!r}"
+        return f"the command {next(iter(source))!r}"
 
     @property
     def makes_own(self) -> bool:
@@ -84,10 +84,10 @@ class Master:
     def turn(self) -> None:
         """The key that followed is the key."""
         try:
-            os.replace(self.following, self.file)
+            self.following.replace(self.file)
             _sync_folder(self.file.parent)
         except OSError as exc:
-            raise StorageFailed(f"cannot replace the key at {self.file}: {exc.strerror}", code="cannot-make-key") from exc
+            raise StorageFailed(f"cannot replace {self.file}: {exc.strerror}", code="cannot-make-key") from exc
 
     @property
     def following(self) -> Path:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
+    from llmspell.security.care import AsyncKeys, KeyStatus
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
@@ -645,6 +646,42 @@ class Sessions:
         drive(self._inner.delete(session_id))
 
 
+class Keys:
+    """The keys of a store: ``store.keys``. Master and data keys are outside of the store's folder."""
+
+    def __init__(self, inner: AsyncKeys) -> None:
+        self._inner = inner
+
+    def status(self) -> KeyStatus:
+        """What there is. Raises WrongKey when the master key does not open the keyring."""
+        return drive(self._inner.status())
+
+    def create(self) -> KeyStatus:
+        """Make the master key and the keyring now, instead of at the first sensitive write.
+
+        Raises AlreadyExists (``keyring-exists``), StorageFailed, and for a key of the caller's own what reading it
+        raises.
+        """
+        return drive(self._inner.create())
+
+    def export(self, path: str | Path) -> None:
+        """Write the master key, as base64, to a new file that only its owner may read: keep it where the store is not.
+
+        Raises NotFound (``key-missing``), AlreadyExists (``file-exists``), StorageFailed.
+        """
+        drive(self._inner.export(path))
+
+    def rotate(self, to: str | Path | None = None) -> KeyStatus:
+        """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
+
+        Without ``to`` a new key takes the place of the one in the key folder. With it, ``to`` is the file of the new
+        key, 32 bytes, hex or base64; from then on the store is opened with it. Killed at any point, the old key or the
+        new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
+        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
+        """
+        return drive(self._inner.rotate(to))
+
+
 class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
@@ -680,6 +717,11 @@ class Store(StoreByHand):
     def hooks(self) -> StoreHooks:
         """The hooks of this handle."""
         return StoreHooks(self._inner.hooks)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys that sensitive values are sealed with."""
+        return Keys(self._inner.keys)
 
     @property
     def path(self) -> Path | None:

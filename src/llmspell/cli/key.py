@@ -1,0 +1,58 @@
+"""``llmspell key``: the key that sensitive values are sealed with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from llmspell.cli.invocation import running
+
+if TYPE_CHECKING:
+    from llmspell.security.care import KeyStatus
+
+app = App(name="key", help="The key that sensitive values are sealed with; it is never inside a store.")
+
+
+@app.command(name="status")
+def status() -> None:
+    """Show where the key comes from, and how many scopes have a key of their own."""
+    with running.get().reading() as store:
+        _show(store.keys.status())
+
+
+@app.command(name="create")
+def create() -> None:
+    """Make the key now, instead of at the first sensitive write."""
+    with running.get().changing() as store:
+        _show(store.keys.create())
+
+
+@app.command(name="export")
+def export(path: Path, /) -> None:
+    """Write the key to a new file that only you may read. Keep it where the store is not."""
+    with running.get().reading() as store:
+        store.keys.export(path)
+    running.get().out.done({"path": str(path)}, f"the key is in {path}: with the keyring it reads everything")
+
+
+@app.command(name="rotate")
+def rotate(
+    *, to: Annotated[Path | None, Parameter(help="The file of the new key; without it, one is made.")] = None
+) -> None:  # fmt: skip
+    """Change the key: what is sealed stays as it is, only the keys of the scopes are wrapped anew."""
+    with running.get().changing() as store:
+        _show(store.keys.rotate(to))
+
+
+def _show(found: KeyStatus) -> None:
+    rows = [
+        ("source", found.source),
+        ("key", found.master or "none yet: made at the first sensitive write"),
+        ("keyring", found.keyring or "none yet"),
+        ("scopes with a key", found.keys),
+        ("keys destroyed", found.erased),
+        ("only the owner reads", "yes" if found.private else "NO: others may read the files"),
+    ]
+    running.get().out.fields(found.to_dict(), rows)
