@@ -94,7 +94,7 @@ class Keyring:
     def data_key(self, name: str) -> DataKey:
         """The data key of a scope or session (its scope's name), made and durable when there was none.
 
-        4 µs; a new key costs a sync to disk. Raises as ``data_keys``.
+        6 µs; a new key costs a sync to disk. Raises as ``data_keys``.
         """
         return self.data_keys((name,))[0]
 

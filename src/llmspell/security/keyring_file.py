@@ -27,11 +27,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llmspell.errors import LlmspellError, NotFound, StorageFailed
+from llmspell.security.durable import BINARY, overwrite, overwrite_open, sync_folder, write_at, write_new
 from llmspell.security.keyring_format import COUNT_AT, HEADER_BYTES, RECORD_BYTES, RECORDS_MAX
 from llmspell.security.lockfile import locked
 
 FILE_BYTES_MAX = HEADER_BYTES + RECORD_BYTES * RECORDS_MAX
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_PIECE_BYTES = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -82,7 +83,7 @@ class KeyringFile:
     def open(self) -> int:
         """A descriptor for reading. As long as it is open, no other file gets its inode. Raises NotFound."""
         with mapped(f"read {self.path}"):
-            return os.open(self.path, os.O_RDONLY | _BINARY)
+            return os.open(self.path, os.O_RDONLY | BINARY)
 
     def begins_with(self, content: bytes) -> bool:
         """Whether this is how the file in place begins."""
@@ -98,14 +99,14 @@ class KeyringFile:
         After an error before the renaming the old file is in place, after one behind it the new one.
         """
         with mapped(f"write {self._new}"):
-            self._write_new(content)
+            write_new(self._new, content)
         with mapped(f"replace {self.path}"):
             descriptor = self._keep_old()
             try:
                 self._new.replace(self.path)
-                self._sync_folder()
+                sync_folder(self.path.parent)
                 if descriptor is not None:
-                    _overwrite(descriptor)
+                    overwrite_open(descriptor)
             finally:
                 if descriptor is not None:
                     os.close(descriptor)
@@ -117,17 +118,17 @@ class KeyringFile:
         Hold the lock. ``fresh`` records are taken back after an error, if the disk lets us; others, found there, stay.
         """
         with mapped(f"write {self.path}"):
-            descriptor = os.open(self.path, os.O_RDWR | _BINARY)
+            descriptor = os.open(self.path, os.O_RDWR | BINARY)
             try:
                 try:
-                    _write(descriptor, at, records)
+                    write_at(descriptor, at, records)
                     os.ftruncate(descriptor, at + len(records))
                     os.fsync(descriptor)
                 except OSError:
                     if fresh:
                         os.ftruncate(descriptor, at)
                     raise
-                _write(descriptor, COUNT_AT, count)
+                write_at(descriptor, COUNT_AT, count)
             finally:
                 os.close(descriptor)
 
@@ -141,17 +142,6 @@ class KeyringFile:
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
 
-    def _write_new(self, content: bytes) -> None:
-        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
-        try:
-            _write(descriptor, 0, content)
-            os.fsync(descriptor)
-        except OSError:
-            self._new.unlink()  # It may be the very thing that fills the disk.
-            raise
-        finally:
-            os.close(descriptor)
-
     def _keep_old(self) -> int | None:
         """Keep the file in use findable after it was replaced: by a name, or else by a descriptor."""
         try:
@@ -159,7 +149,7 @@ class KeyringFile:
         except FileNotFoundError:
             return None  # There was none.
         except OSError:  # A file system without links: a kill before the overwriting then leaves freed blocks.
-            return os.open(self.path, os.O_WRONLY | _BINARY)
+            return os.open(self.path, os.O_WRONLY | BINARY)
         return None
 
     def _clear(self) -> None:
@@ -169,22 +159,9 @@ class KeyringFile:
             if not self._old.exists():
                 return
             if not self._old.samefile(self.path):
-                descriptor = os.open(self._old, os.O_WRONLY | _BINARY)
-                try:
-                    _overwrite(descriptor)
-                finally:
-                    os.close(descriptor)
+                overwrite(self._old)
             self._old.unlink()
-            self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        if os.name == "nt":  # pragma: no cover - it has no such call
-            return
-        descriptor = os.open(self.path.parent, os.O_RDONLY | _BINARY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            sync_folder(self.path.parent)
 
 
 @contextmanager
@@ -206,7 +183,7 @@ def read(descriptor: int, at: int, count: int) -> bytes:
     pieces = []
     with mapped("read the keyring"):
         os.lseek(descriptor, at, os.SEEK_SET)
-        while count > 0 and (piece := os.read(descriptor, count)):
+        while count > 0 and (piece := os.read(descriptor, min(count, _PIECE_BYTES))):
             pieces.append(piece)
             count -= len(piece)
     return b"".join(pieces)
@@ -219,20 +196,6 @@ def is_private(path: Path) -> bool:
 
 def _look(found: os.stat_result) -> Look:
     return Look(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def _write(descriptor: int, at: int, content: bytes) -> None:
-    os.lseek(descriptor, at, os.SEEK_SET)
-    left = memoryview(content)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _overwrite(descriptor: int) -> None:
-    size = os.fstat(descriptor).st_size
-    for at in range(0, size, 1 << 20):
-        _write(descriptor, at, bytes(min(1 << 20, size - at)))
-    os.fsync(descriptor)
 
 
 def _error(exc: OSError, doing: str) -> LlmspellError:
