@@ -51,6 +51,6 @@ def _register_get(face: ours.Face) -> None:
 
 
 for _face in ("sync", "async"):
-    _register_put("process", _face, 120)
-    _register_put("full", _face, 220)
+    _register_put("process", _face, 150)
+    _register_put("full", _face, 250)
     _register_get(_face)

@@ -49,7 +49,7 @@ def _register_alone(durability: Durability, face: ours.Face, limit: float) -> No
 FACES: tuple[ours.Face, ...] = ("sync", "async")
 for _face in FACES:
     _register_alone("full", _face, 1.0)
-    _register_alone("process", _face, 3.0)
+    _register_alone("process", _face, 2.5)
 
 
 @row(
@@ -57,7 +57,7 @@ for _face in FACES:
     "append a message, 64 sessions at once (per message)",
     durability="full",
     group=GROUP,
-    budgets={BEST: at_least(5)},
+    budgets={BEST: at_least(4)},
 )
 def at_once(bench: Bench) -> Result:
     """Sixty-four tasks, each appending to its own session, on each side's async face."""

@@ -26,6 +26,9 @@ from __future__ import annotations
 
 from typing import Any
 
+MESSAGE_CHARS_MAX = 2000
+"""A longer message, which quotes something long that somebody gave, is cut."""
+
 
 class LlmspellError(Exception):
     """Base of every error this library raises on purpose.
@@ -39,6 +42,8 @@ class LlmspellError(Exception):
     http_status = 500
 
     def __init__(self, message: str, *, code: str | None = None, hint: str | None = None, **details: Any) -> None:
+        if len(message) > MESSAGE_CHARS_MAX:
+            message = message[: MESSAGE_CHARS_MAX - 1] + "…"
         super().__init__(message)
         self.message = message
         if code is not None:

@@ -18,7 +18,7 @@ from llmspell.store import AsyncStore
 
 if TYPE_CHECKING:
     from llmspell.security.redaction import Redactor
-    from llmspell.security.sources import KeySource
+    from llmspell.security.sealer import KeySource
     from llmspell.state.classes import SecretsPolicy
 
 

@@ -10,7 +10,7 @@ from llmspell.state.classes import Protection, SecretsPolicy
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
     from llmspell.security.redaction import Redactor
-    from llmspell.security.sources import KeySource
+    from llmspell.security.sealer import KeySource
 
 
 def protection_of(
@@ -43,13 +43,11 @@ class _LazySealer:
         """The sealer itself. ``check`` opens the keyring, if there is one."""
         if self._made is None:
             from llmspell.security.sealer import MemorySealer, StoreSealer
-            from llmspell.security.sources import Master, key_folder
 
             if self._files.path is None:
                 self._made = MemorySealer(self._files.store_id)
             else:
-                folder = key_folder()
-                sealer = StoreSealer(folder, Master(self._key, folder, self._files.store_id), self._files.store_id)
+                sealer = StoreSealer(self._key, self._files.store_id, self._files.path)
                 if check:
                     sealer.check()
                 self._made = sealer

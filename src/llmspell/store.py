@@ -124,6 +124,12 @@ class AsyncStore:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
         this handle makes without naming one.
         """
+        if not isinstance(scope, Scope):
+            raise InvalidInput(
+                f"state_of takes a Scope, not a {type(scope).__name__}",
+                code="invalid-scope",
+                hint='like Scope.agent("researcher"), or Scope.parse("agent:researcher")',
+            )
         return self._state(scope, self._acting, check_class(state_class))
 
     def _state(self, scope: Scope, acting: Acting, default: str | None = None) -> AsyncState:

@@ -13,6 +13,9 @@ from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
 from llmspell.ports.database import Database
 
+_KINDS_MAX = 1000
+"""Kinds that one question names; the engine takes no question of any length."""
+
 
 async def read_timeline(
     database: Database,
@@ -26,15 +29,18 @@ async def read_timeline(
     newest_first: bool,
 ) -> Page[Entry]:
     """One page of entries; see ``AsyncStore.timeline``."""
-    if isinstance(kinds, str):
-        raise InvalidInput("kinds are a list of names, not one str", code="invalid-kinds")
+    if isinstance(kinds, str) or not isinstance(kinds, Iterable):
+        raise InvalidInput(f"kinds are a list of names, not one {type(kinds).__name__}", code="invalid-kinds")
+    wanted_kinds = tuple(dict.fromkeys(kind for name in kinds for kind in canonical_event_types(name)))
+    if len(wanted_kinds) > _KINDS_MAX:
+        raise InvalidInput(f"{len(wanted_kinds):,} kinds at once; at most {_KINDS_MAX:,}", code="invalid-kinds")
     edge = read_cursor(cursor, "timeline", 2)[1] if cursor is not None else None
     if edge is not None:
         edge = cursor_seq(edge)
     query = EntryQuery(
         session=session,
         correlation=correlation,
-        kinds=tuple(dict.fromkeys(kind for name in kinds for kind in canonical_event_types(name))),
+        kinds=wanted_kinds,
         since=None if since is None else _ns(since),
         until=None if until is None else _ns(until),
         after=0 if newest_first or edge is None else edge,
@@ -55,5 +61,8 @@ def _ns(moment: datetime | str) -> int:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
     if not isinstance(moment, datetime):
-        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not {moment!r}", code="invalid-time")
-    return to_ns(moment)
+        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not a {type(moment).__name__}", code="invalid-time")
+    try:
+        return to_ns(moment)
+    except (OverflowError, ValueError, OSError) as exc:
+        raise InvalidInput(f"{moment!r} is no time in UTC: {exc}", code="invalid-time") from None

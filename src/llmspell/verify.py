@@ -13,22 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.blob import Blob, unpack_ids
 from llmspell.artifacts.content_check import verify_chunks
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.errors import Corrupt, LlmspellError
-from llmspell.journal.kinds import Applied, Kinds
+from llmspell.journal.kinds import STORE_CREATED, Applied, Kinds, StoreCreated
 from llmspell.journal.reading import COLUMNS, check_row, watermark_of
+from llmspell.journal.terms_check import index_damage
 from llmspell.model.entry import GENESIS, Entry
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.batch import View
-    from llmspell.adapters.sqlite.store import OpenStore, Rebuild
+    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.ports.content import ContentStore
     from llmspell.ports.database import Row
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
 _FINDINGS_MAX = 1000
+_ENTRIES = "FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
+_AS_BYTES = COLUMNS.replace(" kind,", " CAST(kind AS BLOB),").replace(" actor,", " CAST(actor AS BLOB),")
+"""The columns of an entry whose texts are no texts; its hash cannot match then, and its neighbours can be checked."""
 PROJECTIONS = {
     "state": ("scope", "key"),
     "session": ("id", "since_seq"),
@@ -90,7 +95,7 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     """Check everything about a store; see ``AsyncStore.verify``."""
     report = Verification()
     engine = files.engine
-    rebuilt = _Rebuilt(files.rebuild(), kinds, report)
+    rebuilt = _Rebuilt(files, kinds, report)
     engine.read(rebuilt.copy_scopes)
     total = engine.read(lambda view: (view.one("SELECT max(seq) FROM entry") or (0,))[0] or 0)
     while rebuilt.seq < total:
@@ -101,6 +106,8 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     engine.read(lambda view: _compare(view, rebuilt, report))
     report.checked["entries"] = rebuilt.seq
     report.head = rebuilt.seq, rebuilt.previous.hex()
+    for damage in index_damage(engine.read):
+        report.add(*damage)
     engine.read(lambda view: _check_file(view, report))
     _check_content(files, report)
     return report
@@ -109,23 +116,24 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
 class _Rebuilt:
     """The chain so far, and the projections as the entries so far make them, in a database in memory."""
 
-    def __init__(self, tables: Rebuild, kinds: Kinds, report: Verification) -> None:
+    def __init__(self, files: OpenStore, kinds: Kinds, report: Verification) -> None:
         self._kinds = kinds
         self._report = report
         self._scopes: dict[str, int] = {}
-        self.tables = tables
+        self._identity = {"store_id": files.store_id, "timeline": files.timeline}
+        self.tables = files.rebuild()
         self.seq = 0
         self.previous = GENESIS
         self.at = 0
 
     def copy_scopes(self, view: View) -> None:
         """Scopes belong to the journal: entries name them, projections use their ids."""
-        for number, name in view.all("SELECT id, name FROM scope"):
-            self._scopes[name] = number
+        for number, name in view.all("SELECT id, CAST(name AS BLOB) FROM scope"):
+            self._scopes[name.decode(errors="replace")] = number
 
     def take_page(self, view: View) -> bool:
         """Check and apply the next entries; False when there are none."""
-        rows = view.all(f"SELECT {COLUMNS} FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (self.seq, _PAGE))
+        rows = self._page(view)
         with self.tables.together():
             for row in rows:
                 self._check_place(row)
@@ -137,6 +145,12 @@ class _Rebuilt:
                     self._apply(entry, view)
                 self.seq, self.previous, self.at = row[0], row[-1], row[2]
         return bool(rows)
+
+    def _page(self, view: View) -> list[Row]:
+        try:
+            return view.all(f"SELECT {COLUMNS} {_ENTRIES}", (self.seq, _PAGE))
+        except UnicodeDecodeError:
+            return [_row_at(view, seq) for (seq,) in view.all(f"SELECT seq {_ENTRIES}", (self.seq, _PAGE))]
 
     def _check_place(self, row: tuple[Any, ...]) -> None:
         seq, at, previous = row[0], row[2], row[-2]
@@ -152,9 +166,12 @@ class _Rebuilt:
             return
         try:
             kind = self._kinds.get(entry.kind, entry.kind_version)
-            if kind.apply is None:
+            if kind.apply is None and kind is not STORE_CREATED:
                 return
             payload = self._kinds.decode(entry.kind, entry.payload)
+            if kind.apply is None:
+                self._check_identity(payload)
+                return
             applied = Applied(
                 entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation,
                 self._scope_id(getattr(payload, "scope", None), view), payload,
@@ -162,6 +179,12 @@ class _Rebuilt:
             _finish(kind.apply(self.tables.batch, applied))
         except Exception as exc:  # noqa: BLE001 - whatever a forged entry makes its apply do is a finding
             self._report.add(f"entry {entry.seq} ({entry.kind}) cannot be applied: {exc}", "entry", entry.seq)
+
+    def _check_identity(self, created: StoreCreated) -> None:
+        for what, here in self._identity.items():
+            said = getattr(created, what)
+            if said != here:
+                self._report.add(f"{what} is {here!r}, and was {said!r} when the store was created", "meta")
 
     def _scope_id(self, name: str | None, view: View) -> int:
         if name is None:
@@ -172,6 +195,16 @@ class _Rebuilt:
         if found is None:
             raise Corrupt(f"its scope {name!r} is not in the table of scopes")
         return found
+
+
+def _row_at(view: View, seq: int) -> Row:
+    try:
+        row = view.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
+    except UnicodeDecodeError:
+        row = view.one(f"SELECT {_AS_BYTES} FROM entry WHERE seq = ?", (seq,))
+    if row is None:
+        raise Corrupt(f"entry {seq} was there a moment ago and is gone", seq=seq)
+    return row
 
 
 def _finish(coroutine: Any) -> None:
@@ -191,15 +224,18 @@ def _compare(view: View, rebuilt: _Rebuilt, report: Verification) -> None:
         report.add(f"entries {rebuilt.seq + 1} to {indexed} were indexed and are missing", "entry", rebuilt.seq)
     rows = 0
     for table, key in PROJECTIONS.items():
-        sql = f"SELECT * FROM {table} ORDER BY {', '.join(key)}"
-        columns = [row[1] for row in view.all(f"PRAGMA table_info({table})")]
+        kinds = {row[1]: row[2] for row in view.all(f"PRAGMA table_info({table})")}
+        columns = list(kinds)
+        # Texts as bytes: damaged ones are no UTF-8, and bytes are in the same order.
+        wanted_columns = (f"CAST({name} AS BLOB)" if kind == "TEXT" else name for name, kind in kinds.items())
+        sql = f"SELECT {', '.join(wanted_columns)} FROM {table} ORDER BY {', '.join(key)}"
         width = [columns.index(name) for name in key]
         for live, wanted in _paired(view.rows(sql), rebuilt.tables.rows(sql), width):
             rows += 1
             if live == wanted:
                 continue
             row = live or wanted or ()
-            names = ", ".join(f"{columns[at]}={_shown(row[at])}" for at in width)
+            names = ", ".join(f"{columns[at]}={_shown(row[at], kinds[columns[at]])}" for at in width)
             what = (
                 "is missing"
                 if live is None
@@ -231,8 +267,10 @@ def _paired(left: Iterator[Any], right: Iterator[Any], key: list[int]) -> Iterat
             one, other = next(left, None), next(right, None)
 
 
-def _shown(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else repr(value)
+def _shown(value: Any, kind: str) -> str:
+    if not isinstance(value, bytes):
+        return repr(value)
+    return repr(value.decode(errors="replace")) if kind == "TEXT" else value.hex()
 
 
 def _check_file(view: View, report: Verification) -> None:
@@ -246,24 +284,40 @@ def _check_content(files: OpenStore, report: Verification) -> None:
     engine = files.engine
     for digest, name, version in engine.read(
         lambda view: view.all(
-            "SELECT a.digest, min(a.name), min(a.version) FROM artifact a LEFT JOIN blob b ON b.digest = a.digest"
-            " WHERE b.digest IS NULL GROUP BY a.digest"
+            "SELECT a.digest, min(CAST(a.name AS BLOB)), min(a.version) FROM artifact a"
+            " LEFT JOIN blob b ON b.digest = a.digest WHERE b.digest IS NULL GROUP BY a.digest"
         )
     ):
-        report.add(f"content {digest.hex()} of artifact {name!r} v{version} is missing", "content")
+        shown = name.decode(errors="replace")
+        report.add(f"content {digest.hex()} of artifact {shown!r} v{version} is missing", "content")
     blobs, after = 0, b""
     while rows := engine.read(partial(_blobs_after, after)):
         for row in rows:
             blobs += 1
             after = row[0]
             try:
-                _read_through(ContentReader(files.content, Blob(*row)), row[0])
+                blob = Blob(*row)
+                _read_through(ContentReader(files.content, blob), row[0])
+                _check_stored_size(files.content, blob)
             except LlmspellError as exc:
                 report.add(f"content {row[0].hex()}: {exc}", "content")
     report.checked["blobs"] = blobs
     report.checked["chunks"] = files.content.stats().chunks
     for damaged in verify_chunks(files.content):
         report.add(f"chunk {damaged.id} {damaged.digest.hex()}: {damaged.what}", "content")
+
+
+def _check_stored_size(content: ContentStore, blob: Blob) -> None:
+    if blob.inline is not None:
+        stored = len(blob.inline)
+    else:
+        ids = unpack_ids(blob.chunk_ids or b"", blob.chunk_count)
+        stored = 0
+        for start in range(0, len(ids), _PAGE):
+            infos = content.infos(ids[start : start + _PAGE])
+            stored += sum(infos[number].stored_size for number in ids[start : start + _PAGE])
+    if stored != blob.stored_size:
+        raise Corrupt(f"its stored form has {stored} bytes, {blob.stored_size} were recorded")
 
 
 def _blobs_after(digest: bytes, view: View) -> list[Row]:

@@ -6,6 +6,7 @@ import pytest
 import llmspell
 from llmspell.errors import Corrupt, NeedsMigration
 from llmspell.events.kinds import PUBLISHED, EventPublished
+from llmspell.journal import terms
 from llmspell.journal.kinds import OWN, Kinds
 from llmspell.journal.reading import EntryQuery, entry_at, read_page
 from llmspell.model.scope import Scope
@@ -175,6 +176,69 @@ def test_verify_sees_time_that_runs_backwards(store):
 def test_verify_sees_tables_that_are_not_what_the_journal_makes_of_them(store, change):
     sql(store)(change)
     assert not store.verify().ok
+
+
+TEXTS = {
+    "entry": ("kind", "actor"),
+    "scope": ("name",),
+    "state": ("key", "class", "value"),
+    "session": ("name", "description", "status", "tags", "metadata", "config"),
+    "artifact": ("name", "type", "mime_type", "description", "tags", "metadata", "derived_from"),
+    "artifact_label": ("name", "label"),
+    "checkpoint": ("label",),
+    "correlation": ("name",),
+}
+
+
+@pytest.fixture
+def full(store):
+    """A store with rows in every table that has texts, and its lagging indexes filled."""
+    session = store.sessions.open("s")
+    session.artifacts.tag_version("f.txt", 1, "first")
+    session.checkpoint("here")
+    with store.correlate("thread"):
+        store.state.set("k", 1)
+    session.artifacts.put("large.bin", bytes(range(256)) * 500, compression="none")
+    store._store._files.engine.commit((terms.step,))
+    assert store.verify().ok
+    return store
+
+
+@pytest.mark.parametrize("table,column", [(table, column) for table, names in TEXTS.items() for column in names])
+def test_a_text_that_is_no_utf_8_any_more_is_a_finding_and_not_the_end_of_verify(full, table, column):
+    only = " WHERE seq = 5" if table == "entry" else ""
+    sql(full)(f"UPDATE {table} SET {column} = CAST(x'ff' || CAST({column} AS BLOB) AS TEXT){only}")  # noqa: S608 - the table above
+    report = full.verify()
+    assert not report.ok
+    assert table in {"scope", *(finding.where for finding in report.findings)}
+    if table == "entry":
+        assert 5 in {finding.seq for finding in report.findings}
+        assert {finding.seq for finding in report.findings if finding.where == "entry"} <= {5, 6}
+
+
+@pytest.mark.parametrize("change", [
+    "DELETE FROM term WHERE seq = 5", "UPDATE term SET term = 'k:x' WHERE term LIKE 'r:%' AND seq = 5",
+    "DELETE FROM watermark",
+    "INSERT INTO term VALUES ('k:state.set', 1)", "UPDATE session_activity SET entries = entries + 1",
+    "UPDATE session_activity SET last_at = 1", "DELETE FROM session_activity",
+    "INSERT INTO session_activity VALUES (zeroblob(16), 1, 1)", "UPDATE watermark SET seq = seq - 1",
+    "UPDATE meta SET value = 'x' WHERE name = 'store_id'", "UPDATE meta SET value = 'x' WHERE name = 'timeline'",
+    "UPDATE blob SET stored_size = stored_size + 1 WHERE inline IS NULL",
+    "UPDATE blob SET stored_size = stored_size + 1 WHERE inline IS NOT NULL",
+])  # fmt: skip
+def test_verify_sees_what_no_rebuild_makes_but_answers_rely_on(full, tmp_path, change):
+    sql(full)(change)
+    full.close()
+    with llmspell.open(tmp_path / "s") as opened:
+        assert not opened.verify().ok
+
+
+def test_a_store_that_does_not_say_who_it_is_is_refused_by_name(store, tmp_path):
+    sql(store)("UPDATE meta SET name = 'tineline' WHERE name = 'timeline'")
+    store.close()
+    with pytest.raises(llmspell.StorageFailed) as refused:
+        llmspell.open(tmp_path / "s")
+    assert refused.value.code == "store-damaged"
 
 
 def test_reading_goes_on_around_a_damaged_entry(store):

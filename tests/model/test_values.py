@@ -183,3 +183,38 @@ def test_the_limit_counts_bytes_of_the_encoded_text(text):
     assert encode_value(text, bytes_max=size)
     with pytest.raises(LimitExceeded):
         encode_value(text, bytes_max=size - 1)
+
+
+def shared(levels):
+    """A value of few objects that would be written out 2**levels times."""
+    value: list[object] = [1]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize("value", [
+    shared(100), {"a": shared(100)}, [shared(100), float("nan")], {"a": shared(90), "b": {7: 1}},
+], ids=["list", "dict", "before-nan", "before-int-key"])  # fmt: skip
+def test_a_value_that_would_never_end_being_written_is_too_large(value):
+    with pytest.raises(LimitExceeded) as refused:
+        encode_value(value)
+    assert refused.value.code == "value-too-large"
+
+
+def test_the_same_part_in_several_places_is_written_out_in_each():
+    part = {"a": [1]}
+    assert encode_value([part, part, {"again": part}]) == b'[{"a":[1]},{"a":[1]},{"again":{"a":[1]}}]'
+
+
+@given(VALUES)
+def test_a_value_that_fits_is_never_refused_for_its_number_of_parts(value):
+    size = len(encode_value(value))
+    assert encode_value(value, bytes_max=size)
+
+
+def test_a_key_that_cannot_even_be_shown_is_refused_by_name():
+    with pytest.raises(InvalidInput) as refused:
+        encode_value({"a": {10**5000: 1}})
+    assert refused.value.code == "invalid-value"
+    assert refused.value.details["path"] == "$.a"

@@ -1,7 +1,5 @@
 """Hooks around the rooms' operations: every point fires, and each result does what the table of results promises."""
 
-import contextlib
-
 import pytest
 
 import llmspell
@@ -326,15 +324,16 @@ def test_a_field_that_a_hook_may_not_change_makes_it_fail_and_the_operation_goes
     ("before_session_create", {"name": "a\nb"}),
     ("before_session_update", {"metadata": {"a": "x" * (limits.METADATA_BYTES_MAX + 1)}}),
     ("before_artifact_put", {"name": "../up"}),
+    ("before_artifact_put", {"name": "12345678-1234-1234-1234-123456789012"}),
+    ("before_session_fail", {"reason": "x" * (limits.DESCRIPTION_CHARS_MAX + 1)}),
     ("before_event_publish", {"tags": ["a\nb"]}),
 ])  # fmt: skip
-def test_a_change_that_breaks_the_rooms_own_rules_is_never_stored(ready, point, fields):
+def test_a_change_that_breaks_the_rooms_own_rules_makes_the_hook_fail_and_is_never_stored(ready, point, fields):
     head = ready.stats()["last_seq"]
     ready.hooks.register(point, lambda context: Modified(fields))
-    with contextlib.suppress(llmspell.LlmspellError):
-        operation_of(point)(ready)
-    report = ready.verify()
-    assert report.ok
+    operation_of(point)(ready)
+    assert [failure.code for failure in ready.hooks.failures()] == ["invalid-result"]
+    assert ready.verify().ok
     for entry in ready.timeline(limit=1000):
         if entry.seq > head:
             for value in fields.values():

@@ -353,6 +353,16 @@ def test_a_place_that_is_none_to_restore_to_is_refused(store, to):
     assert code(lambda: session.restore(to)) in {"checkpoint-not-found", "invalid-seq"}
 
 
+def test_two_spellings_of_a_label_are_one_checkpoint(store):
+    session = store.sessions.create("s", state={"a": 1})
+    session.checkpoint("cafe\u0301")
+    session.state.set("a", 2)
+    assert code(lambda: session.checkpoint("caf\u00e9")) == "checkpoint-exists"
+    for spelling in ("caf\u00e9", "cafe\u0301"):
+        session.restore(spelling)
+        assert session.state.get("a") == 1
+
+
 def test_a_seq_before_the_session_is_refused(store):
     store.state.set("before", 1)
     session = store.sessions.create("s")

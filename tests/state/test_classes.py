@@ -176,6 +176,7 @@ def test_a_key_of_the_callers_own_is_used_from_bytes_file_command_and_environmen
     key = bytes(range(32))
     file = tmp_path / "master"
     file.write_text(key.hex())
+    file.chmod(0o600)
     with opened(tmp_path, key=key) as store:
         store.state.set("p", CANARY, state_class="sensitive")
     for source in (key, file, str(file), ["cat", str(file)]):

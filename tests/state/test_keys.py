@@ -5,6 +5,7 @@ import pytest
 import llmspell
 from llmspell.errors import AlreadyExists, InvalidInput, NotFound, WrongKey
 from llmspell.security.keyring import Keyring
+from llmspell.security.user_key import UserKey
 
 
 def opened(tmp_path, **options):
@@ -49,6 +50,36 @@ def test_an_exported_key_opens_the_store_and_is_never_written_over_a_file(filled
     assert reads(filled, key=filled / "kept") == ("x", "y")
 
 
+def test_a_key_goes_elsewhere_and_comes_back_by_its_passphrase(filled, keys):
+    with opened(filled) as store:
+        store.keys.export(filled / "kept", passphrase="six random words of my own")
+    file = next(keys.glob("*.key"))
+    secret = file.read_text().strip()
+    assert secret not in (filled / "kept").read_text()
+    file.unlink()
+    with opened(filled) as store:
+        for wrong in ("six random words of yours", None):
+            with pytest.raises((WrongKey, InvalidInput)):
+                store.keys.import_(filled / "kept", passphrase=wrong)
+        assert not file.exists()
+        store.keys.import_(filled / "kept", passphrase="six random words of my own")
+        with pytest.raises(AlreadyExists):
+            store.keys.import_(filled / "kept", passphrase="six random words of my own")
+    assert reads(filled) == ("x", "y")
+
+
+def test_a_key_of_another_store_is_not_imported(filled, keys):
+    with llmspell.open(filled / "other") as store:
+        store.keys.create()
+        store.keys.export(filled / "others")
+    with opened(filled) as store:
+        file = keys / f"{store.id}.key"
+        file.unlink()
+        with pytest.raises(WrongKey):
+            store.keys.import_(filled / "others")
+        assert not file.exists()
+
+
 def test_rotation_makes_another_key_and_the_old_one_opens_nothing(filled, keys):
     old = next(keys.glob("*.key")).read_bytes()
     with opened(filled) as store:
@@ -58,12 +89,14 @@ def test_rotation_makes_another_key_and_the_old_one_opens_nothing(filled, keys):
     assert next(keys.glob("*.key")).read_bytes() != old
     assert reads(filled) == ("x", "y")
     (filled / "old").write_bytes(old)
+    (filled / "old").chmod(0o600)
     with pytest.raises(WrongKey):
         opened(filled, key=filled / "old")
 
 
 def test_rotation_to_a_key_of_the_callers_own(filled):
     (filled / "new").write_text("7f" * 32)
+    (filled / "new").chmod(0o600)
     with opened(filled) as store:
         store.keys.rotate(filled / "new")
         assert store.state.get("p") == "x"
@@ -84,7 +117,7 @@ def test_a_rotation_that_is_killed_leaves_a_store_that_opens(filled, monkeypatch
         raise Killed
 
     with opened(filled) as store, monkeypatch.context() as patch:
-        where = (Keyring, "rotate") if step == "wrap" else (llmspell.security.sources.Master, "turn")
+        where = (Keyring, "rotate") if step == "wrap" else (UserKey, "_promote")
         patch.setattr(*where, die)
         with pytest.raises(Killed):
             store.keys.rotate()

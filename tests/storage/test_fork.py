@@ -1,4 +1,4 @@
-"""A child of a fork uses nothing of its parent's store: it is refused, opens its own, and the parent goes on."""
+"""A forked child uses nothing of its parent's store: it is refused, also to open it, and the parent goes on."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ if hold:  # another thread of the parent is in the middle of a write
     engine.turn.acquire()
     writer = threading.Thread(target=store.state.set, args=("b", 2))
     writer.start()
-    while not store._store._database._mutex.locked():
-        pass
+    while store._store._database._mutex.acquire(blocking=False):
+        store._store._database._mutex.release()
 
 child = os.fork()
 if child == 0:
@@ -49,8 +49,16 @@ if child == 0:
     if status:
         print("the child met", codes, file=sys.stderr)
     store.close()
-    if where == "file" and not hold:
-        with llmspell.open(folder) as own:
+    if where == "file":
+        for read_only in (False, True):
+            try:
+                llmspell.open(folder, read_only=read_only)
+            except llmspell.StorageFailed as exc:
+                assert exc.code == "forked"
+            else:
+                status = 1
+                print("the child opened a file whose locks it only believes to have", file=sys.stderr)
+        with llmspell.open(folder + " of its own") as own:
             own.state.set("child", 1)
     os._exit(status)
 
@@ -63,8 +71,6 @@ assert os.waitstatus_to_exitcode(status) == 0, "the child failed"
 store.state.set("a", 3)
 assert store.state.get("a") == 3
 assert session.artifacts.get("large.bin").read() == large
-if where == "file" and not hold:
-    assert store.state.get("child") == 1
 assert store.verify().ok
 store.close()
 """
@@ -79,4 +85,27 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path, where, hold)
         timeout=60,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+
+
+CLOSED = """
+import os, sys
+import llmspell
+
+llmspell.open(sys.argv[1]).close()
+child = os.fork()
+if child == 0:
+    with llmspell.open(sys.argv[1]) as store:
+        store.state.set("child", 1)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, "the child failed"
+with llmspell.open(sys.argv[1]) as store:
+    assert store.state.get("child") == 1
+"""
+
+
+def test_a_store_that_was_closed_before_the_fork_is_opened_in_the_child(tmp_path):
+    command = [sys.executable, "-c", CLOSED, str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

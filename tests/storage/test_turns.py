@@ -50,11 +50,19 @@ class TestTurns:
 
     def test_a_write_waits_for_a_turn_that_is_given_back_in_time(self, opener):
         harness, other = opener(), opener()
-        other.engine.turn.acquire()
-        timer = threading.Timer(0.02, other.engine.turn.release)
-        timer.start()
+        held = threading.Event()
+
+        def hold():
+            other.engine.turn.acquire()
+            held.set()
+            threading.Event().wait(0.02)
+            other.engine.turn.release()
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(10)
         assert harness.run(writing(put("a", 1))) == 1
-        timer.join()
+        holder.join()
 
     def test_a_write_is_busy_when_a_stranger_holds_the_database(self, opener):
         harness = opener(busy_timeout_s=0.05)

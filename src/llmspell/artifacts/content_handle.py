@@ -39,14 +39,14 @@ class AsyncContent:
         """The content as text. Raises InvalidInput (``not-text``) when it is not in that encoding."""
         try:
             return (await self.read()).decode(encoding)
-        except (UnicodeDecodeError, LookupError) as exc:
+        except (TypeError, ValueError, LookupError) as exc:  # ValueError has those of decoding, and of a bad name
             raise InvalidInput(f"artifact {self.info.name!r} is not {encoding} text: {exc}", code="not-text") from None
 
     async def json(self) -> Any:
         """The content as a JSON value. Raises InvalidInput (``not-json``)."""
         try:
             return decode_value(await self.read())
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise InvalidInput(f"artifact {self.info.name!r} is not JSON: {exc}", code="not-json") from None
 
     async def stream(self, piece_bytes: int = PIECE_BYTES) -> AsyncIterator[bytes]:

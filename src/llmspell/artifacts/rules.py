@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.artifact_name import check_artifact_name, is_artifact_id
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.telling import told
+
+__all__ = [
+    "Validator",
+    "check_artifact_name",
+    "check_fields",
+    "check_mime",
+    "check_sources",
+    "check_type",
+    "check_version_number",
+    "is_id",
+]
 
 Validator = Callable[[dict[str, Any], bytes], str | None]
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?: ?; ?[ -~]{1,200})?").fullmatch
-
-
-def check_artifact_name(name: str) -> str:
-    """A name in NFC, at most 255 characters; slashes group, but nothing leads outside.
-
-    Refused are ``..`` as a part, backslashes, ``//`` and a leading ``/``.
-
-    A name is not a UUID, which would be taken for an id. Raises InvalidInput (``invalid-name``).
-    """
-    name = check_label(name, "an artifact's name")
-    if ".." in name.split("/") or "\\" in name or name.startswith("/") or "//" in name:
-        raise InvalidInput(
-            f"an artifact's name does not lead anywhere: {name!r} has '..', '\\\\', '//' or a leading '/'",
-            code="invalid-name",
-        )
-    if _ID(name):
-        raise InvalidInput(f"an artifact's name is not a UUID: {name!r}", code="invalid-name")
-    return name
 
 
 def is_id(name_or_id: str) -> bool:
     """Whether this is an artifact's id rather than its name."""
-    return type(name_or_id) is str and _ID(name_or_id) is not None
+    return type(name_or_id) is str and is_artifact_id(name_or_id) is not None
 
 
 def check_type(kind: str) -> str:
@@ -46,8 +41,24 @@ def check_type(kind: str) -> str:
 def check_mime(mime_type: str) -> str:
     """A MIME type like ``text/markdown``. Raises InvalidInput (``invalid-mime``)."""
     if type(mime_type) is not str or not _MIME(mime_type):
-        raise InvalidInput(f"a MIME type is like text/markdown, not {mime_type!r}", code="invalid-mime")
+        raise InvalidInput(f"a MIME type is like text/markdown, not {told(mime_type)}", code="invalid-mime")
     return mime_type
+
+
+def check_sources(derived_from: Iterable[str]) -> list[str]:
+    """Ids of artifacts that content was made from. Raises InvalidInput (``invalid-id``)."""
+    if isinstance(derived_from, str) or not isinstance(derived_from, Iterable):
+        raise InvalidInput(f"derived_from are ids of artifacts in a list, not {told(derived_from)}", code="invalid-id")
+    return [id_text(id_bytes(one, "derived_from")) for one in derived_from]
+
+
+def check_version_number(version: object) -> int:
+    """A version by its number. Raises InvalidInput (``invalid-version``)."""
+    if type(version) is not int or not 1 <= version < 1 << 63:
+        raise InvalidInput(
+            f"a version is a number from 1, 'latest' or a label, not {told(version)}", code="invalid-version"
+        )
+    return version
 
 
 def check_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
 from llmspell.artifacts.intake import Progress, Source, Taken, digest_of, in_memory, take
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.mime import guess_mime
-from llmspell.artifacts.rules import Validator, check_artifact_name, check_fields, check_mime, check_type, is_id
+from llmspell.artifacts.rules import check_artifact_name, check_fields, check_mime, check_sources, check_type, is_id
+from llmspell.artifacts.rules import check_version_number as check_number
 from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.model.ids import id_bytes, id_text
@@ -28,6 +29,7 @@ from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.artifacts.rules import Validator
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
@@ -93,7 +95,7 @@ class AsyncArtifacts:
         }
         kind = check_type(type)
         check_compression(compression)
-        sources = [id_text(id_bytes(one, "derived_from")) for one in derived_from]
+        sources = check_sources(derived_from)
         text = check_text(description, "a description")
         whole = in_memory(data)
         if "before_artifact_put" in self._armed:
@@ -170,7 +172,7 @@ class AsyncArtifacts:
 
     async def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
         """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
-        check_label(label, "a label")
+        label = check_label(label, "a label")
         if label == "latest" or label.isdigit():
             raise InvalidInput(
                 f"{label!r} already means a version: a label is neither a number nor 'latest'", code="invalid-label"
@@ -309,15 +311,12 @@ class AsyncArtifacts:
         if version is None or version == "latest":
             return None
         if isinstance(version, str):
+            version = check_label(version, "a label")
             row = await self._journal.database.one(_SQL["label"], (session, name, version))
             if row is None:
                 raise self._missing(name, version)
             return row[0]  # type: ignore[no-any-return]
-        if type(version) is not int or version < 1:
-            raise InvalidInput(
-                f"a version is a number from 1, 'latest' or a label, not {version!r}", code="invalid-version"
-            )
-        return version
+        return check_number(version)
 
     async def _take(
         self, data: Source, whole: bytes | None, compression: Compression, progress: Progress | None

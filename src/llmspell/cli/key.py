@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from llmspell.cli.invocation import running
+from llmspell.errors import InvalidInput
 
 if TYPE_CHECKING:
     from llmspell.security.care import KeyStatus
@@ -30,11 +31,24 @@ def create() -> None:
 
 
 @app.command(name="export")
-def export(path: Path, /) -> None:
+def export(
+    path: Path, /, *,
+    passphrase: Annotated[Path | None, Parameter(help="A file with a passphrase that opens what is written.")] = None,
+) -> None:  # fmt: skip
     """Write the key to a new file that only you may read. Keep it where the store is not."""
     with running.get().reading() as store:
-        store.keys.export(path)
+        store.keys.export(path, passphrase=_line(passphrase))
     running.get().out.done({"path": str(path)}, f"the key is in {path}: with the keyring it reads everything")
+
+
+@app.command(name="import")
+def import_(
+    path: Path, /, *,
+    passphrase: Annotated[Path | None, Parameter(help="The file with the passphrase it was exported with.")] = None,
+) -> None:  # fmt: skip
+    """Put an exported key where the store looks for it."""
+    with running.get().changing() as store:
+        _show(store.keys.import_(path, passphrase=_line(passphrase)))
 
 
 @app.command(name="rotate")
@@ -44,6 +58,15 @@ def rotate(
     """Change the key: what is sealed stays as it is, only the keys of the scopes are wrapped anew."""
     with running.get().changing() as store:
         _show(store.keys.rotate(to))
+
+
+def _line(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidInput(f"cannot read a passphrase from {path}", code="file-unreadable") from exc
 
 
 def _show(found: KeyStatus) -> None:

@@ -13,6 +13,7 @@ from llmspell.hooks.moment import run_point
 from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.model.labels import check_label, check_tags
+from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class AsyncEvents:
 
         At most 10,000. Returns their seqs.
         """
+        if not isinstance(events, Sequence):
+            raise InvalidInput(f"events are a list of mappings, not a {type(events).__name__}", code="invalid-event")
         if len(events) > limits.BATCH_KEYS_MAX:
             raise LimitExceeded(
                 f"{len(events):,} events at once; at most {limits.BATCH_KEYS_MAX:,}", code="too-many-events"
@@ -142,6 +145,8 @@ class AsyncEvents:
             event.tags = check_tags(outcome.data["tags"])
 
     def _event(self, given: Mapping[str, Any]) -> EventPublished:
+        if not isinstance(given, Mapping):
+            raise InvalidInput(f"an event is a mapping, not a {type(given).__name__}", code="invalid-event")
         unknown = set(given) - _FIELDS
         if unknown or "type" not in given:
             what = f"unknown: {', '.join(sorted(map(str, unknown)))}" if unknown else "type is missing"
@@ -171,7 +176,7 @@ class AsyncEvents:
             raise InvalidInput(f"{kind!r} is an event of the store itself; choose another type", code="reserved-type")
         encode_value(data)
         if type(priority) is not int or abs(priority) > _PRIORITY_MAX:
-            raise InvalidInput(f"priority is an int up to {_PRIORITY_MAX}, not {priority!r}", code="invalid-priority")
+            raise InvalidInput(f"a priority is up to {_PRIORITY_MAX}, not {told(priority)}", code="invalid-priority")
         return EventPublished(
             kind,
             data,
@@ -186,5 +191,5 @@ class AsyncEvents:
         if ttl_s is None:
             return None
         if type(ttl_s) not in (int, float) or not 0 < ttl_s < limits.TTL_S_MAX:
-            raise InvalidInput(f"ttl_s is a number of seconds above 0, not {ttl_s!r}", code="invalid-ttl")
+            raise InvalidInput(f"ttl_s is a number of seconds above 0, not {told(ttl_s)}", code="invalid-ttl")
         return self._journal.clock.now_ns() + round(ttl_s * 1e9)

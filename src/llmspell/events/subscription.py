@@ -80,7 +80,10 @@ class _Face:
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
-            raise Conflict("a subscription does not outlive fork(): open the store again in the child", code="forked")
+            raise Conflict(
+                "a subscription does not outlive fork(): close the store before, and open it on both sides",
+                code="forked",
+            )
 
     def __enter__(self) -> Self:
         return self

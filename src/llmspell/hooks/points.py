@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.hooks.results import (
     RESULT_TYPES,
     Cache,
@@ -28,7 +28,9 @@ from llmspell.hooks.results import (
     result_name,
 )
 from llmspell.model import limits
+from llmspell.model.artifact_name import check_artifact_name
 from llmspell.model.keys import check_key
+from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.names import POINTS, canonical_point, is_custom_point
 
 Effects = dict[type[HookResult], str]
@@ -57,39 +59,30 @@ def _any(name: str, value: Any) -> None:
     """Every JSON value will do; that it is one is checked for all fields alike."""
 
 
-def _text(name: str, value: Any) -> None:
-    if type(value) is not str:
-        raise InvalidInput(f"{name} is a str", code="invalid-result", field=name)
+def _by(check: Callable[[Any], Any]) -> Check:
+    """The room's own rule: what would be refused there is refused here, where the hook is the one that failed."""
+
+    def judge(name: str, value: Any) -> None:
+        try:
+            check(value)
+        except LlmspellError as exc:
+            raise InvalidInput(f"{name}: {exc.message}", code="invalid-result", field=name) from exc
+
+    return judge
 
 
-def _name(name: str, value: Any) -> None:
-    if type(value) is not str or not 0 < len(value) <= limits.NAME_CHARS_MAX:
-        raise InvalidInput(
-            f"{name} is a str of 1 to {limits.NAME_CHARS_MAX} characters", code="invalid-result", field=name
-        )
+def _list_of_tags(value: Any) -> None:
+    if type(value) is not list:
+        raise InvalidInput(f"tags are a list of at most {limits.TAGS_MAX}")
+    check_tags(value)
 
 
-def _tags(name: str, value: Any) -> None:
-    if type(value) is not list or len(value) > limits.TAGS_MAX:
-        raise InvalidInput(f"{name} is a list of at most {limits.TAGS_MAX} tags", code="invalid-result", field=name)
-    for tag in value:
-        if type(tag) is not str or not 0 < len(tag) <= limits.TAG_CHARS_MAX:
-            raise InvalidInput(
-                f"a tag is a str of 1 to {limits.TAG_CHARS_MAX} characters", code="invalid-result", field=name
-            )
-
-
-def _table(name: str, value: Any) -> None:
-    if type(value) is not dict:
-        raise InvalidInput(f"{name} is a dict", code="invalid-result", field=name)
-
-
-def _artifact_name(target: str) -> str:
-    _name("target", target)
-    return target
-
-
-_LABELS: dict[str, Check] = {"name": _name, "tags": _tags, "metadata": _table}
+_tags, _metadata = _by(_list_of_tags), _by(check_metadata)
+_REASON = {"reason": _by(lambda value: check_text(value, "a reason"))}
+_SESSION: dict[str, Check] = {
+    "name": _by(lambda value: check_label(value, "a session's name")), "tags": _tags, "metadata": _metadata,
+}  # fmt: skip
+_ARTIFACT: dict[str, Check] = {"name": _by(check_artifact_name), "tags": _tags, "metadata": _metadata}
 _GO_ON: Effects = {Continue: "go on", Skipped: "go on; the hook abstains"}
 _JUDGE: Effects = _GO_ON | {Cancel: "refuse: the caller gets Vetoed, nothing is written"}
 _WRITE: Effects = _JUDGE | {Retry: "run the point's hooks again after the delay, at most so many times"}
@@ -133,20 +126,20 @@ _ROWS: dict[str, Rule] = {
         stale=("old_value", "version"),
         deniable=True,
     ),
-    "before_session_create": _changing(_LABELS),
-    "before_session_update": _changing(_LABELS),
-    "before_session_fail": _changing({"reason": _text}),
+    "before_session_create": _changing(_SESSION),
+    "before_session_update": _changing(_SESSION),
+    "before_session_fail": _changing(_REASON),
     "before_session_open": Rule(effects=_JUDGE, deniable=True),
     "before_artifact_put": Rule(
         effects=_CHANGE | {Redirect: "store under another name of the session; the point's hooks run again for it"},
-        fields=_LABELS,
+        fields=_ARTIFACT,
         target="name",
-        check_target=_artifact_name,
+        check_target=check_artifact_name,
         stale=("version",),
         deniable=True,
     ),
     "before_artifact_get": Rule(effects=_JUDGE, deniable=True),
-    "before_artifact_update": _changing({"tags": _tags, "metadata": _table}),
+    "before_artifact_update": _changing({"tags": _tags, "metadata": _metadata}),
     "before_event_publish": _changing({"data": _any, "tags": _tags}),
 }
 

@@ -69,8 +69,8 @@ def traits_of(
     version: str,
 ) -> Traits:
     """All of it, checked. Raises InvalidInput that names the part."""
-    if on_failure not in {"allow", "deny"}:
-        raise InvalidInput(f"on_failure is allow or deny, not {str(on_failure)[:40]!r}", code="invalid-on-failure")
+    if on_failure not in ("allow", "deny"):
+        raise InvalidInput("on_failure is 'allow' or 'deny', and nothing else", code="invalid-on-failure")
     if on_failure == "deny" and not rule_of(point).deniable:
         raise InvalidInput(
             f"nothing can be refused at {point}: it has happened when its hooks run",
@@ -107,7 +107,7 @@ def _name_of(callback: Any) -> str:
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise InvalidInput("tags are several: give a list or tuple of str", code="invalid-tags")
     listed = tuple(_text("a tag", tag, 1, model_limits.TAG_CHARS_MAX) for tag in tags)
     if len(listed) > model_limits.TAGS_MAX:

@@ -7,6 +7,7 @@ import unicodedata
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.telling import told
 
 _ORDINARY = re.compile(r"(?!__|\$\$|.*(?:\.\.|//))[ -\[\]-~]{1,256}").fullmatch
 _RESERVED = ("__", "$$")
@@ -44,4 +45,4 @@ def check_key(key: str) -> str:
 
 
 def _refuse(key: object, rule: str, why: str) -> InvalidInput:
-    return InvalidInput(f"{why}: {str(key)[:80]!r}", code="invalid-key", rule=rule)
+    return InvalidInput(f"{why}: {told(key)}", code="invalid-key", rule=rule)

@@ -255,10 +255,13 @@ def canonical_event_types(name: str) -> tuple[str, ...]:
     is no str, empty, or longer than ``EVENT_TYPE_CHARS_MAX`` characters.
     """
     if type(name) is not str or not name or len(name) > limits.EVENT_TYPE_CHARS_MAX:
+        found = repr(name[:40]) if type(name) is str else f"a {type(name).__name__}"
         raise InvalidInput(
-            f"an event type is a str of 1 to {limits.EVENT_TYPE_CHARS_MAX} characters, not {str(name)[:40]!r}",
+            f"an event type is a str of 1 to {limits.EVENT_TYPE_CHARS_MAX} characters, not {found}",
             code="invalid-event-type",
         )
+    if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):
+        raise InvalidInput(f"an event type holds no lone surrogates: {name[:40]!r}", code="invalid-event-type")
     known = _KIND_OF.get(name)
     if known is not None:
         return (known,)

@@ -12,6 +12,7 @@ import msgspec
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.telling import told
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ def read_cursor(cursor: str, purpose: str, parts: int) -> list[Any]:
     """The values of a cursor written for ``purpose`` (its first part). Raises InvalidInput (``invalid-cursor``)."""
     try:
         values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
-    except (ValueError, TypeError, binascii.Error, msgspec.DecodeError, UnicodeError):
+    except (ValueError, TypeError, RecursionError, binascii.Error, msgspec.DecodeError, UnicodeError):
         values = []
     if len(values) != parts or values[0] != purpose:
         raise _not_ours()
@@ -78,5 +79,5 @@ def _not_ours() -> InvalidInput:
 def check_limit(limit: int) -> int:
     """A page's number of rows. Raises InvalidInput (``invalid-limit``)."""
     if type(limit) is not int or not 1 <= limit <= limits.PAGE_ROWS_MAX:
-        raise InvalidInput(f"limit is 1 to {limits.PAGE_ROWS_MAX}, not {limit!r}", code="invalid-limit")
+        raise InvalidInput(f"limit is 1 to {limits.PAGE_ROWS_MAX}, not {told(limit)}", code="invalid-limit")
     return limit

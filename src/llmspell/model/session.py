@@ -37,8 +37,9 @@ def check_step(session: str, now: str, to: str) -> None:
         )
 
 
-def check_status(status: str) -> str:
+def check_status(status: object) -> str:
     """A status by name. Raises InvalidInput (``invalid-status``)."""
-    if status not in _LEGAL:
-        raise InvalidInput(f"no status {status!r}; there are {', '.join(_LEGAL)}", code="invalid-status")
-    return str(status)
+    if isinstance(status, str) and status in _LEGAL:
+        return str(status)
+    found = repr(status) if isinstance(status, str) else f"a {type(status).__name__}"
+    raise InvalidInput(f"there is no status {found}; there are {', '.join(_LEGAL)}", code="invalid-status")

@@ -25,23 +25,19 @@ def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> byte
     Raises InvalidInput (``invalid-value``, ``value-cycle``, ``value-depth``) with the path of the first offending
     part, LimitExceeded (``value-too-large``) above ``bytes_max``. About 0.1 µs per node.
     """
-    if type(value) not in _PLAIN and not _exact(value, limits.VALUE_DEPTH_MAX):
-        _explain(value)
+    if type(value) not in _PLAIN and _exact(value, limits.VALUE_DEPTH_MAX, bytes_max) < 0:
+        _explain(value, bytes_max)
     try:
         encoded = _encode(value)
     except (UnicodeEncodeError, RecursionError):
-        _explain(value)
+        _explain(value, bytes_max)
     except ValueError as exc:
         # Python itself refuses to write integers of more than some thousand digits, which take quadratic time.
         message = f"the value holds an integer that is too long to write: {exc}"
         raise InvalidInput(message, code="invalid-value") from exc
     if len(encoded) > bytes_max:
-        raise LimitExceeded(
-            f"the value takes {len(encoded):,} bytes as JSON, more than the {bytes_max:,} allowed",
-            code="value-too-large",
-            hint="keep large content as an artifact and its id in the state",
-            size=len(encoded),
-            limit=bytes_max,
+        raise _too_large(
+            f"{len(encoded):,} bytes as JSON, more than the {bytes_max:,} allowed", len(encoded), bytes_max
         )
     return encoded
 
@@ -51,33 +47,67 @@ def decode_value(encoded: bytes | str) -> Any:
     return _decode(encoded)
 
 
-def _exact(value: Any, depth: int) -> bool:
+def _exact(value: Any, depth: int, room: int) -> int:
+    """What is left of ``room`` bytes, below 0 when this is no JSON value or cannot fit.
+
+    Each item takes a byte at least, so that a value whose parts occur in it many times over, which a few hundred bytes
+    of memory suffice for, is refused before it is written out.
+    """
     kind = type(value)
     if kind in _PLAIN:
-        return True
+        return room
     if kind is float:
-        return bool(value - value == 0.0)
+        return room if value - value == 0.0 else -1
     if depth == 0:
-        return False
+        return -1
     if kind is dict:
+        room -= len(value) + 1
         for key, item in value.items():
-            if type(key) is not str or (type(item) not in _PLAIN and not _exact(item, depth - 1)):
-                return False
-        return True
+            if type(key) is not str:
+                return -1
+            if type(item) not in _PLAIN and (room := _exact(item, depth - 1, room)) < 0:
+                return room
+        return room
     if kind is list:
+        room -= len(value) + 1
         for item in value:
-            if type(item) not in _PLAIN and not _exact(item, depth - 1):
-                return False
-        return True
-    return False
+            if type(item) not in _PLAIN and (room := _exact(item, depth - 1, room)) < 0:
+                return room
+        return room
+    return -1
 
 
-def _explain(value: Any) -> NoReturn:
-    _walk(value, "$", {})
+def _too_large(what: str, size: int, limit: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"the value takes {what}",
+        code="value-too-large",
+        hint="keep large content as an artifact and its id in the state",
+        size=size,
+        limit=limit,
+    )
+
+
+def _explain(value: Any, bytes_max: int) -> NoReturn:
+    _walk(value, "$", {}, _Room(bytes_max))
     raise InvalidInput("the value cannot be written as JSON", code="invalid-value")
 
 
-def _walk(value: Any, path: str, above: dict[int, str]) -> None:
+class _Room:
+    """Bytes that the rest of a value may take, counted as ``_exact`` does."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.limit = bytes_max
+        self._left = bytes_max
+
+    def take(self, items: int) -> None:
+        """Count a list or dict."""
+        self._left -= items + 1
+        if self._left < 0:
+            what = f"more than the {self.limit:,} bytes of JSON allowed, each part counted wherever it occurs"
+            raise _too_large(what, self.limit - self._left, self.limit)
+
+
+def _walk(value: Any, path: str, above: dict[int, str], room: _Room) -> None:
     kind = type(value)
     if kind is str:
         _check_text(value, path)
@@ -100,17 +130,18 @@ def _walk(value: Any, path: str, above: dict[int, str]) -> None:
                 code="value-depth",
                 path=path[:200],
             )
+        room.take(len(value))
         above[id(value)] = path
         for step, item in steps:
             if kind is dict and type(step) is not str:
                 raise InvalidInput(
-                    f"{path} has the key {step!r} of type {type(step).__name__}; keys are str",
+                    f"{path} has the key {_shown(step)} of type {type(step).__name__}; keys are str",
                     code="invalid-value",
                     path=path,
                 )
             if kind is dict:
                 _check_text(step, path)
-            _walk(item, f"{path}.{step}" if kind is dict else f"{path}[{step}]", above)
+            _walk(item, f"{path}.{step}" if kind is dict else f"{path}[{step}]", above, room)
         del above[id(value)]
     elif kind not in _PLAIN:
         raise InvalidInput(
@@ -119,6 +150,13 @@ def _walk(value: Any, path: str, above: dict[int, str]) -> None:
             code="invalid-value",
             path=path,
         )
+
+
+def _shown(key: Any) -> str:
+    try:
+        return repr(key)[:80]
+    except Exception:  # noqa: BLE001 - an object may refuse to be shown, as an integer of many thousand digits does
+        return "that cannot be shown"
 
 
 def _check_text(text: str, path: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
+from llmspell.security.durable import sync_folder, write_new
+from llmspell.security.export import export_key, import_key
+from llmspell.security.keyring import Keyring
+from llmspell.security.sources import KeyFile
+from llmspell.security.user_key import UserKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,12 +62,21 @@ class AsyncKeys:
         """
         return await self._offload.run(self._create)
 
-    async def export(self, path: str | Path) -> None:
-        """Write the master key, as base64, to a new file that only its owner may read: keep it where the store is not.
+    async def export(self, path: str | Path, *, passphrase: str | None = None) -> None:
+        """Write the master key to a new file that only its owner may read: keep it where the store is not.
 
-        Raises NotFound (``key-missing``), AlreadyExists (``file-exists``), StorageFailed.
+        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. Raises NotFound
+        (``key-missing``), AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
         """
-        await self._offload.run(self._export, Path(path))
+        await self._offload.run(self._export, Path(path), passphrase)
+
+    async def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
+        """Put an exported key in the key folder, where the store looks for it.
+
+        Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
+        (``invalid-key``, ``invalid-key-export``), NotFound, StorageFailed.
+        """
+        return await self._offload.run(self._import, Path(path), passphrase)
 
     async def rotate(self, to: str | Path | None = None) -> KeyStatus:
         """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
@@ -80,7 +92,7 @@ class AsyncKeys:
 
     def _status(self) -> KeyStatus:
         sealer = self._sealer()
-        source = sealer.master.told
+        source = sealer.told
         if not sealer.path.exists():
             return KeyStatus(source, None, None)
         found = sealer.keyring().status()
@@ -93,28 +105,40 @@ class AsyncKeys:
         sealer.keyring(create=True)
         return self._status()
 
-    def _export(self, path: Path) -> None:
-        text = b64encode(self._sealer().master().reveal()) + b"\n"
+    def _export(self, path: Path, passphrase: str | None) -> None:
+        master = self._sealer().master()
+        text = master.reveal().hex() if passphrase is None else export_key(master, passphrase)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            write_new(path, text.encode() + b"\n")
+            sync_folder(path.parent)
         except FileExistsError:
             raise AlreadyExists(f"{path} is there already; a key is never written over", code="file-exists") from None
         except OSError as exc:
             raise StorageFailed(f"cannot write {path}: {exc.strerror}", code="cannot-write-key") from exc
-        try:
-            os.write(descriptor, text)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+    def _import(self, path: Path, passphrase: str | None) -> KeyStatus:
+        sealer = self._sealer()
+        own = sealer.source
+        if not isinstance(own, UserKey):
+            raise InvalidInput(f"the key comes from {sealer.told}, not from the key folder", code="key-not-ours")
+        if own.path.exists():
+            raise AlreadyExists(f"there is a key at {own.path} already", code="key-exists")
+        key = KeyFile(path)() if passphrase is None else import_key(_text(path), passphrase)
+        if sealer.path.exists():
+            Keyring.open(sealer.path, key, sealer.store_id).close()
+        own.keep(key, outside=sealer.outside)
+        return self._status()
 
     def _rotate(self, to: Path | None) -> KeyStatus:
         sealer = self._sealer()
         if not sealer.path.exists():
             raise NotFound("the store has no keyring yet: nothing sensitive was written", code="keyring-missing")
-        if to is None and not sealer.master.makes_own:
-            raise InvalidInput(
-                f"the key comes from {sealer.master.told}; make the new one there and name its file",
-                code="key-not-ours",
-            )
         sealer.rotate(to)
         return self._status()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise NotFound(f"cannot read an exported key from {path}", code="key-missing") from exc

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from llmspell.errors import NotFound, WrongKey
-from llmspell.model.ids import id_bytes, id_text, secret_bytes
+from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.ids import id_bytes, secret_bytes
 from llmspell.security.keyring import Keyring
-from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey
+from llmspell.security.keyring_shared import MasterSource
+from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey, MasterKey
 from llmspell.security.sealing import key_id_of, place, seal, unseal
-from llmspell.security.sources import Master, key_of_file
+from llmspell.security.sources import VARIABLE, KeyCommand, KeyFile, KeyVariable, source_of
+from llmspell.security.user_key import UserKey, key_folder
+
+FOLDER_VARIABLE = "LLMSPELL_KEYS"
+KeySource = bytes | str | os.PathLike[str] | Sequence[str] | MasterSource
+"""32 bytes, the path of a file with a key, a command as a list of words, or a function that gives a ``MasterKey``."""
 
 
 class StoreSealer:
     """See ``state.classes.Sealer``. The keyring is opened at the first use, and made, with its master key, at the first
-    write that needs it.
+    write that needs it. Both lie in the key folder: ``LLMSPELL_KEYS``, else in the user's data folder.
     """
 
-    def __init__(self, folder: Path, master: Master, store_id: str) -> None:
+    def __init__(self, key: KeySource | None, store_id: str, outside: Path) -> None:
+        self.store_id = id_bytes(store_id)
+        self.outside = outside
+        named = os.environ.get(FOLDER_VARIABLE)
+        folder = Path(named).expanduser() if named else key_folder()
         self.path = folder / f"{store_id}.keyring"
-        self.master = master
-        self._store = id_bytes(store_id)
+        self.source = self._source(key, folder)
         self._keyring: Keyring | None = None
         self._lock = threading.Lock()
 
@@ -47,16 +58,28 @@ class StoreSealer:
         else:
             self.master()
 
+    def master(self) -> MasterKey:
+        """The master key. Raises what its source raises."""
+        return self.source if isinstance(self.source, MasterKey) else self.source()
+
     def rotate(self, to: Path | None) -> None:
         """Wrap the data keys by another master key: that of a file, or a new one in the key folder."""
         keyring = self.keyring()
         if to is not None:
-            keyring.rotate(key_of_file(to))
-            self.master = Master(to, self.path.parent, id_text(self._store))
+            keyring.rotate(KeyFile(to))
+            self.source = KeyFile(to)
+        elif isinstance(self.source, UserKey):
+            self.source.rotate(keyring)
         else:
-            keyring.rotate(self.master.make_next())
-            self.master.turn()
+            raise InvalidInput(
+                f"the key comes from {self.told}: make the new one there, and name its file", code="key-not-ours"
+            )
         self.close()
+
+    @property
+    def told(self) -> str:
+        """Where the key comes from, for a person."""
+        return "the caller" if isinstance(self.source, MasterKey) or not _named(self.source) else str(self.source)
 
     def close(self) -> None:
         """Close what was opened. Idempotent."""
@@ -65,28 +88,22 @@ class StoreSealer:
                 self._keyring.close()
                 self._keyring = None
 
+    def _source(self, key: KeySource | None, folder: Path) -> MasterSource:
+        if key is not None:
+            return KeyCommand(key) if isinstance(key, list | tuple) else source_of(key)
+        return KeyVariable() if os.environ.get(VARIABLE) else UserKey(self.store_id, folder)
+
     def _opened(self, *, create: bool) -> Keyring:
-        master = self.master
-        if create and not self.path.exists():
-            try:
-                master()
-            except NotFound:
-                if not master.makes_own:
-                    raise
-                master.make()
-        try:
-            return Keyring.open(self.path, master, self._store, create=create)
-        except WrongKey:
-            if not (master.makes_own and master.following.is_file()):
-                raise
-        # A rotation was killed between the keyring and the key file: the key that was to follow opens it.
-        opened = Keyring.open(self.path, lambda: key_of_file(master.following), self._store)
-        opened.close()
-        master.turn()
-        return Keyring.open(self.path, master, self._store)
+        source = self.source
+        if isinstance(source, UserKey):
+            if create and not source.path.exists() and not self.path.exists():
+                source.make(outside=self.outside)
+            return source.open_keyring(self.path, create=create)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Keyring.open(self.path, source, self.store_id, create=create)
 
     def _place(self, scope: str, key: str) -> bytes:
-        return place(self._store, "value", scope, key, b"")
+        return place(self.store_id, "value", scope, key, b"")
 
 
 class MemorySealer:
@@ -111,3 +128,7 @@ class MemorySealer:
     def close(self) -> None:
         """Forget the keys."""
         self._keys.clear()
+
+
+def _named(source: object) -> bool:
+    return isinstance(source, KeyFile | KeyCommand | KeyVariable | UserKey)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmspell.errors import InvalidInput, NotFound, WrongKey
+from llmspell.errors import AlreadyExists, InvalidInput, NotFound, WrongKey
 from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.security.durable import BINARY, overwrite, overwrite_open, sync_folder, write_new
@@ -58,13 +58,7 @@ class UserKey:
 
         Raises InvalidInput (``key-in-store``) when the key folder lies in the folder ``outside``, StorageFailed, Busy.
         """
-        folder = self.path.parent
-        if outside is not None and _real(folder).is_relative_to(_real(outside)):
-            raise InvalidInput(
-                f"the key folder {folder} lies inside the store {outside}: whoever copies the store would have its key",
-                code="key-in-store",
-                hint="set XDG_DATA_HOME to another folder, or give key=",
-            )
+        folder = self._folder(outside)
         with mapped(f"make {folder}"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock():
@@ -73,6 +67,27 @@ class UserKey:
                     self._write(MasterKey.generate())
                 self._promote()
         return self()
+
+    def _folder(self, outside: Path | None) -> Path:
+        folder = self.path.parent
+        if outside is not None and _real(folder).is_relative_to(_real(outside)):
+            raise InvalidInput(
+                f"the key folder {folder} lies inside the store {outside}: whoever copies the store would have its key",
+                code="key-in-store",
+                hint="set LLMSPELL_KEYS to another folder, or give key=",
+            )
+        return folder
+
+    def keep(self, key: MasterKey, *, outside: Path | None = None) -> None:
+        """Put a key that was taken elsewhere in its place. Raises AlreadyExists (``key-exists``), and as ``make``."""
+        folder = self._folder(outside)
+        with mapped(f"make {folder}"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock():
+            if self.path.exists() or self._next.exists():
+                raise AlreadyExists(f"there is a key at {self.path} already", code="key-exists")
+            self._write(key)
+            self._promote()
 
     def open_keyring(self, path: str | os.PathLike[str], *, create: bool = False) -> Keyring:
         """The keyring that this key opens; a rotation that was killed is finished, or undone, first.

@@ -97,7 +97,7 @@ class Steps:
 
     async def checkpoint(self, handle: AsyncSession, label: str) -> int:
         """Write a labelled checkpoint; gives its seq."""
-        check_label(label, "a checkpoint's label")
+        label = check_label(label, "a checkpoint's label")
         context = handle.context()
         await self.point(context, "before_session_checkpoint", "checkpoint", handle.info, label)
         seq = await self._journal.write(lambda writer: units.checkpoint(writer, handle.key, label), context=context)
@@ -128,6 +128,7 @@ class Steps:
 
     async def _restore_point(self, handle: AsyncSession, to: str | int) -> tuple[int, str | None]:
         if isinstance(to, str):
+            to = check_label(to, "a checkpoint's label", empty=True)
             row = await self._journal.database.one(_SQL["checkpoint"], (handle.key, to))
             if row is None:
                 raise NotFound(f"session {handle.id} has no checkpoint {to!r}", code="checkpoint-not-found")

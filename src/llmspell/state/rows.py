@@ -14,6 +14,7 @@ from llmspell.model import limits
 from llmspell.model.clock import to_datetime
 from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
+from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
@@ -104,10 +105,23 @@ def change_of(entry: Entry, shown: Callable[[StateSet], Any]) -> StateChange:
     )
 
 
+def check_after(after: str) -> str:
+    """The key that a page begins beyond; any text will do."""
+    if type(after) is not str:
+        raise InvalidInput(f"after is a key, not {told(after)}", code="invalid-key")
+    try:
+        after.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("after holds a lone surrogate, which no key does", code="invalid-key") from None
+    return after
+
+
 def end_of_prefix(prefix: str) -> str:
     """The first text after all that begin with ``prefix``."""
     if type(prefix) is not str:
         raise InvalidInput(f"prefix is a str, not {type(prefix).__name__}", code="invalid-prefix")
+    if not prefix.isascii() and any("\ud800" <= char <= "\udfff" for char in prefix):
+        raise InvalidInput(f"a prefix holds no lone surrogates: {prefix[:80]!r}", code="invalid-prefix")
     while prefix and prefix[-1] == chr(0x10FFFF):
         prefix = prefix[:-1]
     if not prefix:

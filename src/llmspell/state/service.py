@@ -21,11 +21,13 @@ from llmspell.model.clock import to_datetime
 from llmspell.model.entry import subject_digest
 from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
+from llmspell.model.scope import Scope
+from llmspell.model.telling import told
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
 from llmspell.state.classes import Kept, StateClass, check_class
 from llmspell.state.guarded import Guarded, read_guarded
-from llmspell.state.rows import change_of, end_of_prefix, is_plain, load_page, load_row, matches
+from llmspell.state.rows import change_of, check_after, end_of_prefix, is_plain, load_page, load_row, matches
 from llmspell.state.units import check_version, clear_scope, delete_key, set_key, transfer_scope
 from llmspell.state.values import StateEntry
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal, Writer
     from llmspell.model.context import Context
-    from llmspell.model.scope import Scope
     from llmspell.ports.database import Reading
     from llmspell.state.classes import Protection
     from llmspell.state.ephemeral import Ephemeral
@@ -173,8 +174,8 @@ class AsyncState:
 
     async def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
         """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked."""
-        if before is not None and (type(before) is not int or before < 1):
-            raise InvalidInput(f"before is a seq, not {before!r}", code="invalid-seq")
+        if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
+            raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
         check_limit(limit)
         scope = await self._journal.scope(self._name)
         key = check_key(key)
@@ -196,8 +197,8 @@ class AsyncState:
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Values of those of ``keys`` that have one, read at one moment."""
-        if isinstance(keys, str):
-            raise InvalidInput("keys are a list of str, not one str", code="invalid-key")
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
+            raise InvalidInput(f"keys are a list of str, not {told(keys)}", code="invalid-key")
         wanted = [check_key(key) for key in keys]
         held = {key: one.value for key in wanted if (one := self._held(key)) is not None}
         scope = await self._journal.scope(self._name)
@@ -266,6 +267,8 @@ class AsyncState:
         return await self._transfer(scope, move=True)
 
     async def _transfer(self, scope: Scope, *, move: bool) -> int:
+        if not isinstance(scope, Scope):
+            raise InvalidInput(f"a scope is a Scope, not {told(scope)}", code="invalid-scope", hint="Scope.parse(text)")
         if scope.name == self._name:
             raise InvalidInput(f"{self._name} cannot be copied or moved onto itself", code="same-scope")
         context = self._acting.context()
@@ -365,7 +368,8 @@ class AsyncState:
 
     async def _page(self, prefix: str, after: str, limit: int | None, *, values: bool = True) -> list[StateEntry]:
         if limit is not None and (type(limit) is not int or limit < 1):
-            raise InvalidInput(f"limit is a number from 1, not {limit!r}", code="invalid-limit")
+            raise InvalidInput(f"limit is a number from 1, not {told(limit)}", code="invalid-limit")
+        after = check_after(after)
         scope = await self._journal.scope(self._name)
         now = self._journal.clock.now_ns()
         high = end_of_prefix(prefix)
@@ -392,5 +396,5 @@ class AsyncState:
         if ttl_s is None:
             return None
         if type(ttl_s) not in (int, float) or not 0 < ttl_s < limits.TTL_S_MAX:
-            raise InvalidInput(f"ttl_s is a number of seconds above 0, not {ttl_s!r}", code="invalid-ttl")
+            raise InvalidInput(f"ttl_s is a number of seconds above 0, not {told(ttl_s)}", code="invalid-ttl")
         return self._journal.clock.now_ns() + round(ttl_s * 1e9)

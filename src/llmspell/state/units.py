@@ -7,6 +7,7 @@ import msgspec
 from llmspell.errors import Conflict, Corrupt, InvalidInput
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.state.classes import Kept, Stored
@@ -125,7 +126,7 @@ def list_or_unset(stored: Stored) -> list[dict[str, str]] | msgspec.UnsetType:
 def check_version(if_version: object) -> None:
     """Refuse a version that is none."""
     if if_version is not None and (type(if_version) is not int or if_version < 0):
-        raise InvalidInput(f"if_version is an int of at least 0, not {if_version!r}", code="invalid-version")
+        raise InvalidInput(f"if_version is an int of at least 0, not {told(if_version)}", code="invalid-version")
 
 
 def _require(writer: Writer, key: str, found: tuple[int, int | None, int] | None, wanted: int) -> None:

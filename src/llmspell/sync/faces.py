@@ -664,12 +664,21 @@ class Keys:
         """
         return drive(self._inner.create())
 
-    def export(self, path: str | Path) -> None:
-        """Write the master key, as base64, to a new file that only its owner may read: keep it where the store is not.
+    def export(self, path: str | Path, *, passphrase: str | None = None) -> None:
+        """Write the master key to a new file that only its owner may read: keep it where the store is not.
 
-        Raises NotFound (``key-missing``), AlreadyExists (``file-exists``), StorageFailed.
+        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. Raises NotFound
+        (``key-missing``), AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
         """
-        drive(self._inner.export(path))
+        drive(self._inner.export(path, passphrase=passphrase))
+
+    def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
+        """Put an exported key in the key folder, where the store looks for it.
+
+        Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
+        (``invalid-key``, ``invalid-key-export``), NotFound, StorageFailed.
+        """
+        return drive(self._inner.import_(path, passphrase=passphrase))
 
     def rotate(self, to: str | Path | None = None) -> KeyStatus:
         """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.

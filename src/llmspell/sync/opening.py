@@ -20,7 +20,7 @@ from llmspell.sync.faces import Store
 
 if TYPE_CHECKING:
     from llmspell.security.redaction import Redactor
-    from llmspell.security.sources import KeySource
+    from llmspell.security.sealer import KeySource
     from llmspell.state.classes import SecretsPolicy
 
 

@@ -164,7 +164,11 @@ class BlockingHarness(_OverEngine):
         self.close_files()
 
     def _have_arrived(self, writers: int) -> bool:
-        return len(self.database._queue) + self.database._mutex.locked() == writers  # noqa: SLF001 - nobody else can see who waits
+        database = self.database  # Nobody else can see who waits.
+        free = database._mutex.acquire(blocking=False)  # noqa: SLF001
+        if free:
+            database._mutex.release()  # noqa: SLF001
+        return len(database._queue) + (not free) == writers  # noqa: SLF001
 
     def _start(self, results: list[Any], at: int, step: Step[Any]) -> threading.Thread:
         def body() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from llmspell.adapters.sqlite.errors import map_error
+from llmspell.adapters.sqlite.errors import damaged_text, map_error
 from llmspell.model.entry import Head
 from llmspell.ports.database import Row
 
@@ -90,6 +90,8 @@ class View:
 
 def unit_error(exc: Exception) -> Exception:
     """What a unit raised, in the tree of ``llmspell.errors``."""
+    if isinstance(exc, UnicodeDecodeError):
+        return damaged_text(exc)
     return map_error(exc, "run a unit of work") if isinstance(exc, apsw.Error) else exc
 
 

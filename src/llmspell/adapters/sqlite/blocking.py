@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from llmspell.adapters.sqlite.batch import NOT_NOW, Outcome, View
 from llmspell.adapters.sqlite.engine import Engine
+from llmspell.errors import StorageFailed
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
 
@@ -33,23 +35,28 @@ class BlockingDatabase:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._queue: deque[_Waiting] = deque()
 
     async def write(self, unit: Unit[T], *, strong: bool = False) -> T:
         """Commit a unit and return its result; blocks the thread until then."""
-        if not self._queue and self._mutex.acquire(blocking=False):
-            try:
-                if not strong:
-                    value = self.engine.try_write(unit)
-                    if value is not NOT_NOW:
-                        return value
-                outcome = self.engine.commit((unit,), strong=strong)[0]
-            finally:
-                self._mutex.release()
-        else:
-            self.engine.check_writable()
-            outcome = self._queue_up(_Waiting(unit, strong=strong))
+        try:
+            if not self._queue and self._mutex.acquire(blocking=False):
+                try:
+                    if not strong:
+                        value = self.engine.try_write(unit)
+                        if value is not NOT_NOW:
+                            return value
+                    outcome = self.engine.commit((unit,), strong=strong)[0]
+                finally:
+                    self._mutex.release()
+            else:
+                self.engine.check_writable()
+                outcome = self._queue_up(_Waiting(unit, strong=strong))
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._let_go()
+            raise
         if outcome.error is not None:
             raise outcome.error
         result: T = outcome.value
@@ -78,14 +85,30 @@ class BlockingDatabase:
         return mine.outcome
 
     def _commit_waiting(self) -> None:
-        batch: list[_Waiting] = []
-        while self._queue and len(batch) < limits.UNIT_BATCH_MAX:
-            batch.append(self._queue.popleft())
+        # Units leave the queue only once they have an outcome: a signal may throw an exception between any two lines.
+        while self._queue and self._queue[0].outcome is not None:
+            self._queue.popleft()
+        batch = [one for one in islice(self._queue, limits.UNIT_BATCH_MAX) if one.outcome is None]
         try:
             outcomes = self.engine.commit([one.unit for one in batch], strong=any(one.strong for one in batch))
+            for one, outcome in zip(batch, outcomes, strict=True):
+                one.outcome = outcome
         except BaseException:
-            # Interrupted: those who wait behind us commit for themselves.
-            self._queue.extendleft(reversed(batch))
+            for one in batch:
+                if one.outcome is None:
+                    one.outcome = Outcome(error=_interrupted())
             raise
-        for one, outcome in zip(batch, outcomes, strict=True):
-            one.outcome = outcome
+
+    def _let_go(self) -> None:
+        """After an exception that a signal handler threw in anywhere: nothing of this thread's is held any more."""
+        self.engine.let_go()
+        while self._mutex._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - as threading.Condition asks
+            self._mutex.release()
+
+
+def _interrupted() -> StorageFailed:
+    return StorageFailed(
+        "the thread that committed for this one was interrupted: the change may be stored or not",
+        code="interrupted",
+        hint="read it back before trying again",
+    )

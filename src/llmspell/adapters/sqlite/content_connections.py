@@ -8,11 +8,8 @@ finds nothing.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +19,7 @@ import apsw
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connect
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
+from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
 from llmspell.schema import APPLICATION_ID, script
@@ -36,9 +34,6 @@ _WAL_PAGES_MAX = 4096
 """WAL pages (64 MiB) at which the committing thread checkpoints itself, because the background has not kept up."""
 _PAGES_SCALE = PAGE_BYTES // 4096
 """The checkpointer counts pages of the main file's size."""
-
-_open: weakref.WeakSet[ContentConnections] = weakref.WeakSet()
-_inherited: list[object] = []
 
 
 class ContentConnections:
@@ -64,7 +59,7 @@ class ContentConnections:
         self.forked = False
         """True in a process forked from the one that opened this."""
         self._closed = False
-        _open.add(self)
+        poison_in_children(self)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -273,29 +268,17 @@ class ContentConnections:
         self.forked = True
         if not self._closed:
             self._turn.forget()
-        kept = (self._writer, tuple(self._readers), self._checkpointer)
-        _inherited.append(kept)
-        # The list is emptied when the interpreter ends, which would close the connections; one more reference stays.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+        keep_for_ever(self._writer, tuple(self._readers), self._checkpointer)
 
     def _check_open(self) -> None:
         if self.forked:
             raise StorageFailed(
-                f"{self._path} was opened before a fork; the child must open it again",
+                f"{self._path} was opened before a fork; the child cannot use it",
                 code="forked",
-                hint="open the store after forking",
+                hint="close the store before forking, and open it on both sides",
             )
         if self._closed:
             raise StorageFailed(f"{self._path} is closed", code="closed")
-
-
-def _poison_all() -> None:
-    for connections in list(_open):
-        connections.poison()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_poison_all)
 
 
 def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:

@@ -7,10 +7,8 @@ nothing is acknowledged again by this engine; a forked child never touches the p
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +19,8 @@ import apsw
 from llmspell.adapters.sqlite.batch import NOT_NOW, Batch, NotNow, Outcome, View, drive, unit_error
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability, connect
-from llmspell.adapters.sqlite.errors import map_error
+from llmspell.adapters.sqlite.errors import damaged_text, map_error
+from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
 from llmspell.adapters.sqlite.readers import READERS_MAX, Readers
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, LlmspellError, ReadOnly, StorageFailed
@@ -60,7 +59,7 @@ class Engine:
         self._closed = False
         self._forked = False
         self._readers = Readers(path, durability, read_only=read_only)
-        self._writer_lock = threading.Lock()
+        self._writer_lock = threading.RLock()
         """The writing connection of a file is used by one thread at a time."""
         self._lock = threading.RLock()
         """A store in memory has one connection: whoever reads waits for whoever commits."""
@@ -72,7 +71,7 @@ class Engine:
         if path != MEMORY and not read_only:
             self._checkpointer = Checkpointer(path, turn, after=self._checkpointed, failed=self._checkpoint_failed)
             self.writer.set_wal_hook(self._checkpointer.after_commit)
-        _engines.add(self)
+        poison_in_children(self)
 
     def set_durability(self, durability: Durability) -> None:
         """Settle on a durability, once the store has said whether it is scratch."""
@@ -169,7 +168,7 @@ class Engine:
         except BaseException as exc:
             # Also the head is read anew: an interrupt may have come between COMMIT and the line after it.
             self._roll_back(connection)
-            if isinstance(exc, apsw.Error):
+            if isinstance(exc, apsw.Error | UnicodeDecodeError):
                 raise unit_error(exc) from exc
             raise
         finally:
@@ -276,6 +275,13 @@ class Engine:
             with suppress(apsw.Error):  # The first error is the one to report; SQLite may have rolled back already.
                 connection.execute("ROLLBACK")
 
+    def let_go(self) -> None:
+        """After an exception that a signal handler threw in anywhere: give back what this thread may still hold."""
+        while self._writer_lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - as threading.Condition asks
+            self._roll_back(self.writer)
+            self._writer_lock.release()
+        self.turn.let_go()
+
     def _checkpointed(self) -> None:
         self.after_checkpoint()
 
@@ -320,8 +326,13 @@ class Engine:
                 return next(connection.execute(sql, args), None)
             finally:
                 self._readers.give_back(connection)
+        except UnicodeDecodeError as exc:
+            raise damaged_text(exc) from exc
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
+        except (KeyboardInterrupt, SystemExit):
+            self.let_go()
+            raise
 
     def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
         try:
@@ -336,6 +347,8 @@ class Engine:
                 return query(View(connection))
             finally:
                 connection.execute("ROLLBACK")
+        except UnicodeDecodeError as exc:
+            raise damaged_text(exc) from exc
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
 
@@ -363,14 +376,15 @@ class Engine:
     def poison(self) -> None:
         """In a forked child: refuse every use, and keep the connections from being closed there."""
         self._forked = True
-        _inherited.append((self.writer, self._readers, self._checkpointer))
+        keep_for_ever(self.writer, self._readers, self._checkpointer)
+        self.turn.forget()
 
     def _check_open(self) -> None:
         if self._forked:
             raise StorageFailed(
-                "this store was opened before a fork; the child must open it again",
+                "this store was opened before a fork; the child cannot use it",
                 code="forked",
-                hint="open it after forking",
+                hint="close the store before forking, and open it on both sides",
             )
         if self._closed:
             raise StorageFailed(f"the store {self.path} is closed", code="closed")
@@ -382,17 +396,3 @@ def _nothing() -> None:
 
 def _unheard(_what: str, _error: BaseException) -> None:
     """Nobody asked to be told."""
-
-
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-_inherited: list[Any] = []
-
-
-def _poison_all() -> None:
-    for engine in list(_engines):
-        engine.poison()
-        engine.turn.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_poison_all)

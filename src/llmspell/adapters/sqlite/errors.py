@@ -48,6 +48,15 @@ _DAMAGED: _Row = (
 )
 _OTHER: _Row = (StorageFailed, "storage-failed", "the database engine failed", "see the cause")
 
+
+def damaged_text(exc: UnicodeDecodeError) -> Corrupt:
+    """What a row holds as text is no UTF-8; SQLite does not check."""
+    return Corrupt(
+        f"a text in the file is damaged: {exc.reason}",
+        hint="run `llmspell verify`, then restore from a backup what it names",
+    )
+
+
 _TABLE: tuple[tuple[type[apsw.Error], _Row], ...] = (
     (apsw.FullError, _FULL),
     (apsw.CorruptError, _DAMAGED),

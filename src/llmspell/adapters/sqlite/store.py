@@ -15,6 +15,7 @@ from llmspell.adapters.sqlite.content import SqliteContent
 from llmspell.adapters.sqlite.engine import Engine
 from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
+from llmspell.adapters.sqlite.inherited import check_not_inherited, note_closed, note_open
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import InvalidInput, NeedsMigration, StorageFailed
 from llmspell.model.entry import GENESIS, Head
@@ -45,6 +46,7 @@ class OpenStore:
         self.content.close()
         self.engine.close()
         self.engine.turn.close()
+        note_closed(self.engine)
 
 
 class Rebuild:
@@ -171,6 +173,7 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
     main = generation / "main.db"
     if not main.is_file():
         raise StorageFailed(f"{folder.path} names {generation.name}, which has no main.db", code="store-damaged")
+    check_not_inherited(main)
     _look(main)
     turn = FileTurn(folder.lock) if not read_only else ThreadTurn()
     try:
@@ -178,6 +181,7 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
     except BaseException:
         turn.close()
         raise
+    note_open(engine, main)
     try:
         store_id, timeline, scratch = _identity(engine)
         strength = _strength(durability, scratch)
@@ -191,6 +195,7 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
     except BaseException:
         engine.close()
         turn.close()
+        note_closed(engine)
         raise
     return OpenStore(engine, content, folder.path, store_id, timeline, strength, created)
 
@@ -208,8 +213,11 @@ def _look(main: Path) -> None:
 
 
 def _identity(engine: Engine) -> tuple[str, str, bool]:
-    rows: dict[str, Any] = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
-    return str(rows["store_id"]), str(rows["timeline"]), bool(rows["scratch"])
+    try:
+        rows: dict[str, Any] = dict(engine.read(lambda view: view.all("SELECT name, value FROM meta")))
+        return str(rows["store_id"]), str(rows["timeline"]), bool(rows["scratch"])
+    except (KeyError, UnicodeDecodeError) as exc:
+        raise StorageFailed(f"{engine.path} does not say which store it is: {exc}", code="store-damaged") from exc
 
 
 def _strength(asked: Durability | None, scratch: bool) -> Durability:

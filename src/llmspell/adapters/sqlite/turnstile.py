@@ -34,25 +34,41 @@ class Turn(Protocol):
         """Give the turn back."""
         ...
 
+    def let_go(self) -> None:
+        """After an interrupt: give back what this thread may still hold."""
+        ...
+
+
+def _mine(lock: threading.RLock) -> bool:
+    """Whether this thread holds the lock. The locks of turns know their owner so that an interrupted one can be given
+    back, not so that it can be taken twice.
+    """
+    return lock._is_owned()  # type: ignore[attr-defined, no-any-return]  # noqa: SLF001 - as threading.Condition asks
+
 
 class ThreadTurn:
     """A turn among the threads of this process only, for stores in memory."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def acquire(self, timeout_s: float = limits.BUSY_TIMEOUT_S) -> None:
         """Take the turn, or raise Busy after ``timeout_s``."""
-        if not self._lock.acquire(timeout=timeout_s):
+        if _mine(self._lock) or not self._lock.acquire(timeout=timeout_s):
             raise Busy(f"another thread has been writing for {timeout_s:g} s")
 
     def try_acquire(self) -> bool:
         """Take the turn if nobody has it; never waits."""
-        return self._lock.acquire(blocking=False)
+        return not _mine(self._lock) and self._lock.acquire(blocking=False)
 
     def release(self) -> None:
         """Give the turn back."""
         self._lock.release()
+
+    def let_go(self) -> None:
+        """After an interrupt: give back what this thread may still hold."""
+        while _mine(self._lock):
+            self._lock.release()
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -71,12 +87,12 @@ class FileTurn:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def try_acquire(self) -> bool:
         """Take the turn if nobody has it; never waits."""
-        if not self._mutex.acquire(blocking=False):
+        if _mine(self._mutex) or not self._mutex.acquire(blocking=False):
             return False
         if self._lock():
             return True
@@ -86,7 +102,7 @@ class FileTurn:
     def acquire(self, timeout_s: float = limits.BUSY_TIMEOUT_S) -> None:
         """Take the turn, or raise Busy after ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
-        if not self._mutex.acquire(timeout=timeout_s):
+        if _mine(self._mutex) or not self._mutex.acquire(timeout=timeout_s):
             raise self._busy(timeout_s)
         wait_s = self._WAIT_S_MIN
         while not self._lock():
@@ -100,6 +116,12 @@ class FileTurn:
         """Give the turn back."""
         _unlock(self._descriptor)
         self._mutex.release()
+
+    def let_go(self) -> None:
+        """After an interrupt: give back what this thread may still hold."""
+        while _mine(self._mutex):
+            _unlock(self._descriptor)
+            self._mutex.release()
 
     def close(self) -> None:
         """Close the lock file; the turn must not be held. Idempotent."""
