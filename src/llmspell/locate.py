@@ -15,7 +15,19 @@ MEMORY = ":memory:"
 
 
 def locate(path: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
-    """The store's place and where that was said: ``argument``, ``environment``, ``nearest`` or ``default``."""
+    """The store's place and where that was said: ``argument``, ``environment``, ``nearest`` or ``default``.
+
+    Raises InvalidInput (``invalid-path``, ``unknown-engine``).
+    """
+    place, said = _found(path)
+    try:
+        str(Path(place).absolute()).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the path of a store is UTF-8 text, not {str(place)!r}", code="invalid-path") from None
+    return place, said
+
+
+def _found(path: str | os.PathLike[str] | None) -> tuple[str | Path, str]:
     if path is not None:
         return _checked(path), "argument"
     named = os.environ.get(VARIABLE)
@@ -33,7 +45,7 @@ def _checked(path: str | os.PathLike[str]) -> str | Path:
         text = os.fspath(path)
     except TypeError:
         text = ""
-    if not text or "\0" in text:
+    if type(text) is not str or not text or "\0" in text:
         raise InvalidInput(f"a store is named by a path, not {path!r}", code="invalid-path")
     if text == MEMORY:
         return text
@@ -41,4 +53,9 @@ def _checked(path: str | os.PathLike[str]) -> str | Path:
         raise InvalidInput(
             f"no engine for {text.partition('://')[0]}:// in this version; name a folder", code="unknown-engine"
         )
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InvalidInput(
+            f"{text!r} is in the home of a user that this system does not know", code="invalid-path"
+        ) from None

@@ -13,7 +13,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
-from llmspell.cli import exits
+from llmspell.cli import exits, streams
 from llmspell.cli.flags import HELP, Flags, split, wants_json
 from llmspell.cli.invocation import Invocation, running
 from llmspell.cli.output import Output
@@ -40,6 +40,7 @@ COMMANDS = {
 
 def dispatch(words: Sequence[str]) -> int:
     """Run one line and give its exit status."""
+    streams.complete()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

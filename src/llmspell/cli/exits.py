@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmspell.cli import printable
+from llmspell.cli.streams import discard_output
 from llmspell.errors import LlmspellError, StorageFailed
 
 OK, FAILED, USAGE, FINDINGS, DAMAGED, INTERRUPTED = 0, 1, 2, 3, 16, 130
@@ -42,7 +43,7 @@ def guarded(work: Callable[[], Any], *, json: bool, verbose: bool) -> int:
     except Finished as finished:
         return _flushed(finished.status)
     except BrokenPipeError:
-        return _pipe_closed()
+        discard_output()  # the reader has what it wanted (``| head``)
     except KeyboardInterrupt:
         return INTERRUPTED
     except LlmspellError as exc:
@@ -56,8 +57,7 @@ def report(error: LlmspellError, *, json: bool, verbose: bool) -> int:
     """Tell about an error and give its exit status."""
     if verbose or os.environ.get("LLMSPELL_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
-    if json:
-        _print_json(error)
+    if json and _print_json(error):
         return error.exit_status
     text = f"llmspell: {printable.block(error.message)}"
     script = error.details.get("traceback")
@@ -69,11 +69,19 @@ def report(error: LlmspellError, *, json: bool, verbose: bool) -> int:
     return error.exit_status
 
 
-def _print_json(error: LlmspellError) -> None:
+def _print_json(error: LlmspellError) -> bool:
+    """Whether there is still somebody to read it on stdout."""
     fields = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error.details.get("traceback"), str):
         fields["traceback"] = error.details["traceback"]
-    print(json.dumps({"error": fields}))
+    try:
+        print(json.dumps({"error": fields}), flush=True)
+    except BrokenPipeError:
+        discard_output()
+    except (OSError, ValueError):
+        discard_output()
+        return False
+    return True
 
 
 def _mapped(exc: Exception) -> LlmspellError:
@@ -96,18 +104,8 @@ def _flushed(status: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _pipe_closed()
+        discard_output()
     except (OSError, ValueError):
+        discard_output()
         return status or FAILED
     return status
-
-
-def _pipe_closed() -> int:
-    """The reader has what it wanted (``| head``). Python would complain about it at exit: stdout leads nowhere now."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):  # stdout is no file
-        pass
-    return OK

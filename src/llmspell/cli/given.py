@@ -60,6 +60,8 @@ def value(text: str, *, as_text: bool = False) -> tuple[Any, str | None]:
         return text, None
     try:
         return decode_value(text), None
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{text!r:.80} holds bytes that are no text", code="not-text") from None
     except (msgspec.DecodeError, RecursionError) as exc:
         looks = text.lstrip()[:1] in ("{", "[", '"')
         return text, f"kept as text: it looks like JSON but is not ({exc})" if looks else None

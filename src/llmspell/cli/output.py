@@ -114,7 +114,7 @@ class Output:
     @contextmanager
     def progress(self, doing: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Advance | None]:
         """A function that moves a bar on the terminal; None when nobody watches (no terminal, or --quiet)."""
-        if self.quiet or not _is_terminal(self.stderr):
+        if self.quiet or not is_terminal(self.stderr):
             yield None
             return
         from llmspell.cli.progress import bar
@@ -125,7 +125,7 @@ class Output:
     @property
     def on_terminal(self) -> bool:
         """Whether somebody reads the results on a screen."""
-        return _is_terminal(self.stdout)
+        return is_terminal(self.stdout)
 
     @property
     def colored(self) -> bool:
@@ -138,10 +138,8 @@ class Output:
 
     def _encoded(self, value: Mapping[str, Any]) -> str:
         encoding = (getattr(self.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-        unicode = encoding == "utf8" and not self.on_terminal
-        if not unicode and encoding == "utf8":
-            return printable.json_text(value)
-        return json.dumps(value, ensure_ascii=not unicode)
+        # Escaped where some programs end a line (U+2028) and where a terminal would act on it: the same JSON value.
+        return printable.json_text(value) if encoding == "utf8" else json.dumps(value)
 
     def _table(self, rows: list[list[str]], columns: Sequence[Column]) -> None:
         if self.colored:
@@ -172,7 +170,8 @@ class Output:
         console.print(table)
 
 
-def _is_terminal(stream: IO[str]) -> bool:
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a person reads what is written there."""
     try:
         return stream.isatty()
     except ValueError:  # it is closed

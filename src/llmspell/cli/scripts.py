@@ -11,7 +11,8 @@ from cyclopts import Parameter
 
 from llmspell.cli import given, printable
 from llmspell.cli.invocation import Invocation, running
-from llmspell.errors import InvalidInput, NotFound, ScriptFailed
+from llmspell.cli.output import is_terminal
+from llmspell.errors import InvalidInput, NotFound, ScriptFailed, StorageFailed
 
 if TYPE_CHECKING:
     from llmspell.script.engine import Limits
@@ -98,8 +99,12 @@ def crossing(value: Any) -> Any:
 
 
 def speaker(run: Invocation) -> Any:
-    """Where a script's lines go: stdout; stderr where stdout is one JSON value. Nobody listening is no failure."""
+    """Where a script's lines go: stdout; stderr where stdout is one JSON value. Nobody listening is no failure.
+
+    A person's terminal gets only what it would print. Raises StorageFailed (``system-error``) when the disk is full.
+    """
     stream = run.out.stderr if run.out.json else run.out.stdout
+    shown = printable.block if is_terminal(stream) else str
     closed = False
 
     def say(line: str) -> None:
@@ -107,10 +112,14 @@ def speaker(run: Invocation) -> Any:
         if closed:
             return
         try:
-            stream.write(line + "\n")
+            stream.write(shown(line) + "\n")
             stream.flush()
         except BrokenPipeError:
             closed = True
+        except OSError as exc:
+            raise StorageFailed(
+                f"what the script prints cannot be written: {exc.strerror}", code="system-error"
+            ) from exc
 
     return say
 

@@ -75,11 +75,25 @@ class Record:
     failed: RunFailed | None = None
 
     def drop(self, path: str) -> None:
-        """Forget a step with all below it."""
+        """Forget a step with all below it, but for callbacks that others called meanwhile: what they did is done."""
         below = path + "."
+        foreign = {number: call for number, call in self.calls.get(path, {}).items() if not call.own}
+        kept = tuple(f"{below}{number}" for number in foreign)
         for known in (self.steps, self.calls, self.stops):
             for one in [one for one in known if one == path or one.startswith(below)]:
-                del known[one]
+                if not one.startswith(tuple(f"{call}." for call in kept)) and one not in kept:
+                    del known[one]
+        if foreign:
+            self.calls[path] = foreign
+
+    def handled(self) -> dict[str, int]:
+        """By subscription, the last event among the calls that are still to be given again."""
+        last: dict[str, int] = {}
+        for calls in self.calls.values():
+            for call in calls.values():
+                if call.origin:
+                    last[call.origin] = max(last.get(call.origin, 0), call.args[0]["sequence"])
+        return last
 
     def take(self, entry: Entry, opening: Callable[[str, str], bytes]) -> None:
         """The next entry of the run; ``opening`` opens its sealed items."""

@@ -81,13 +81,23 @@ class Calls:
                 if past.own and past.callback != callback:
                     break
                 step.calls_past.popleft()
-                value = await self._again(step, number, past)
-                if past.own and (step.units or step.answers or past.args == args):
+                anew = past.own and step.undone
+                value = await (
+                    self._anew(strand, step, number, callback, args) if anew else self._again(step, number, past)
+                )
+                if past.own and (anew or step.units or step.answers or past.args == args):
                     await self.replay_foreign(step, locked=True)
                     if isinstance(value, LlmspellError):
                         raise value
                     return value
             return await self._call(strand, step, callback, args, own=True, origin="")
+
+    async def _anew(self, strand: Strand, step: Step, number: int, callback: int, args: list[Any]) -> Any:
+        """A hook of a step that changed nothing yet is asked again; what the hook did by then is not done again."""
+        try:
+            return await self._call(strand, step, callback, args, own=True, origin="", number=number)
+        except LlmspellError as exc:
+            return exc
 
     async def _foreign(self, strand: Strand, callback: int, args: list[Any], origin: str) -> Any:
         run = self._run
@@ -101,10 +111,12 @@ class Calls:
                     return await self._call(strand, step, callback, args, own=False, origin=origin)
             await asyncio.sleep(_BETWEEN_STEPS_S)
 
-    async def _call(self, strand: Strand, step: Step, callback: int, args: list[Any], *, own: bool, origin: str) -> Any:
-        """Live: note it, run it, give its value. The turn of the step's strand is held."""
+    async def _call(
+        self, strand: Strand, step: Step, callback: int, args: list[Any], *, own: bool, origin: str, number: int = 0
+    ) -> Any:
+        """Live: note it, run it, give its value. The turn of the step's strand is held. ``number``: its own again."""
         run = self._run
-        strand.path = step.next_call()
+        strand.path = f"{step.path}.{number}" if number else step.next_call()
         strand.secret = own and step.secret
         run.recorder.note(Called(strand.path, callback, args, own=own, origin=origin), secret=strand.secret)
         return await self._run_strand(strand, callback, args)
@@ -164,7 +176,8 @@ class Calls:
                 return await self.replay_foreign(step, every=every, locked=True)
         while step.calls_past and (every or not step.calls_past[0][1].own):
             number, past = step.calls_past.popleft()
-            await self._again(step, number, past)
+            if not (past.own and step.undone):
+                await self._again(step, number, past)
         return None
 
     async def _again(self, step: Step, number: int, past: Called) -> Any:

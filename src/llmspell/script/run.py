@@ -158,7 +158,7 @@ class Run:
         """From here on steps are done, not answered."""
         if not self.live.is_set():
             self.live.set()
-            self.subscriptions.go_live()
+            self.subscriptions.go_live({} if self._record is None else self._record.handled())
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

@@ -22,13 +22,13 @@ class Step:
     written in its context after that (by a task somebody left behind) is not the step's any more.
 
     ``answers`` are changes that were made before the run was interrupted: they are given again, not made again.
-    ``calls_past`` are callbacks that were called then. ``keep`` goes into the record, ``kept`` came from it.
-    ``secret``: its items in the record are sealed.
+    ``calls_past`` are callbacks that were called then; ``undone``: it had not changed anything itself by then. ``keep``
+    goes into the record, ``kept`` came from it. ``secret``: its items in the record are sealed.
     """
 
     __slots__ = (
         "answers", "args", "begun_s", "calls", "calls_past", "digest", "keep", "kept", "late", "name", "over", "path",
-        "patience_s", "replaying", "secret", "strand", "units",
+        "patience_s", "replaying", "secret", "strand", "undone", "units",
     )  # fmt: skip
 
     def __init__(self, strand: Strand, path: str, name: str, digest: str, args: msgspec.Raw) -> None:
@@ -41,18 +41,21 @@ class Step:
         self.answers: deque[UnitDone] = deque()
         self.calls_past: deque[tuple[int, Called]] = deque()
         self.over = self.late = self.replaying = False
+        self.undone = True
         self.secret = strand.secret
         self.keep: Any = None
         self.kept: Any = None
         self.begun_s = self.patience_s = 0.0
 
-    def take_up(self, past: PastStep, calls: dict[int, Called]) -> None:
-        """This step had begun when its run was interrupted, or is answered from the record."""
-        self.answers.extend(past.units[number] for number in sorted(past.units))
+    def take_up(self, past: PastStep | None, calls: dict[int, Called]) -> None:
+        """What the record has of this step, when its run was interrupted or is to try it anew."""
         self.calls_past.extend(sorted(calls.items()))
         self.calls = max(calls, default=0)
-        if past.done is not None:
-            self.kept = past.done.keep
+        if past is not None:
+            self.undone = False
+            self.answers.extend(past.units[number] for number in sorted(past.units))
+            if past.done is not None:
+                self.kept = past.done.keep
 
     def next_call(self) -> str:
         """The path of the next callback that is called while this step waits."""

@@ -166,11 +166,7 @@ class Strand:
         result: Any = None
         error: Exception | None = None
         try:
-            if past is not None:
-                await run.calls.replay_foreign(step)
-            result = await act()
-            if step.calls_past:
-                await run.calls.replay_foreign(step, every=True)
+            result = await self._among_calls(step, act)
         except asyncio.CancelledError:
             if not step.late or self.stop is not None:
                 raise
@@ -184,10 +180,23 @@ class Strand:
         await self._end(step, result if shorten is None or error is not None else shorten(result), error)
         return result, error
 
+    async def _among_calls(self, step: Step, act: Act) -> Any:
+        """Do it amid the callbacks that were called during it before the run was interrupted, in their order."""
+        calls = self.run.calls
+        await calls.replay_foreign(step)
+        try:
+            result = await act()
+        except Halted:
+            raise
+        except Exception:
+            await calls.replay_foreign(step, every=True)
+            raise
+        await calls.replay_foreign(step, every=True)
+        return result
+
     def _begin(self, step: Step, past: PastStep | None, wait_s: float) -> None:
         run = self.run
-        if past is not None:
-            step.take_up(past, run.calls_past(step.path))
+        step.take_up(past, run.calls_past(step.path))
         step.begun_s = run.monotonic_s()
         step.patience_s = run.patience_s + wait_s
         self.step = step

@@ -50,6 +50,7 @@ class RunSubscriptions:
         self._own: dict[str, Own] = {}
         self._count = 0
         self._ended: dict[str, int] = {"events_processed": 0}
+        self._handled: Mapping[str, int] = {}
 
     def subscribe(self, pattern: str, options: Mapping[str, Any], function: Any | None) -> str:
         """Begin one; on a run that is answered from its record, when it goes on live."""
@@ -61,7 +62,7 @@ class RunSubscriptions:
         one.after = given.pop("from", None)
         step = current.get().step
         if isinstance(step, Step) and step.kept is not None:
-            one.after = step.kept["after"]
+            one.after = max(step.kept["after"], self._handled.get(one.id, 0))
         else:
             self._open(one)
             if isinstance(step, Step) and one.live is not None:
@@ -72,9 +73,12 @@ class RunSubscriptions:
             self._listen(one)
         return one.id
 
-    def go_live(self) -> None:
-        """From here on events come from the store."""
+    def go_live(self, handled: Mapping[str, int]) -> None:
+        """From here on events come from the store, but for those the record will give again: up to ``handled``."""
+        self._handled = handled
         for one in self._own.values():
+            if one.after is not None:
+                one.after = max(one.after, handled.get(one.id, 0))
             self._listen(one)
 
     async def receive(self, subscription: str, timeout_s: float) -> dict[str, Any] | None:

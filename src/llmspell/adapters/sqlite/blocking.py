@@ -86,8 +86,7 @@ class BlockingDatabase:
 
     def _commit_waiting(self) -> None:
         # Units leave the queue only once they have an outcome: a signal may throw an exception between any two lines.
-        while self._queue and self._queue[0].outcome is not None:
-            self._queue.popleft()
+        self._drop_done()
         batch = [one for one in islice(self._queue, limits.UNIT_BATCH_MAX) if one.outcome is None]
         try:
             outcomes = self.engine.commit([one.unit for one in batch], strong=any(one.strong for one in batch))
@@ -98,6 +97,11 @@ class BlockingDatabase:
                 if one.outcome is None:
                     one.outcome = Outcome(error=_interrupted())
             raise
+        self._drop_done()
+
+    def _drop_done(self) -> None:
+        while self._queue and self._queue[0].outcome is not None:
+            self._queue.popleft()
 
     def _let_go(self) -> None:
         """After an exception that a signal handler threw in anywhere: nothing of this thread's is held any more."""
