@@ -84,11 +84,43 @@ def _table(name: str, value: Any) -> None:
         raise InvalidInput(f"{name} is a dict", code="invalid-result", field=name)
 
 
+def _tools(name: str, value: Any) -> None:
+    if type(value) is not list:
+        raise InvalidInput(f"{name} is a list of names", code="invalid-result", field=name)
+    for tool in value:
+        _name(name, tool)
+
+
+def _conversation(name: str, value: Any) -> None:
+    if type(value) is not list:
+        raise InvalidInput(f"{name} is a list of messages", code="invalid-result", field=name)
+    for message in value:
+        _table(name, message)
+        if not {"role", "content"} <= message.keys() <= _MESSAGE:
+            raise InvalidInput(
+                "a message has role, content and, if it likes, metadata", code="invalid-result", field=name
+            )
+        _name("role", message["role"])
+        _table("metadata", message.get("metadata", {}))
+
+
 def _artifact_name(target: str) -> str:
     _name("target", target)
     return target
 
 
+_MESSAGE = frozenset(("role", "content", "metadata", "number", "seq", "time"))
+_AGENT: dict[str, Check] = {
+    "conversation": _conversation,
+    "context_variables": _table,
+    "execution_state": _any,
+    "custom_data": _table,
+    "configuration": _table,
+    "tools": _tools,
+    "permissions": _table,
+    "workflow_progress": _table,
+    "metadata": _table,
+}
 _LABELS: dict[str, Check] = {"name": _name, "tags": _tags, "metadata": _table}
 _GO_ON: Effects = {Continue: "go on", Skipped: "go on; the hook abstains"}
 _JUDGE: Effects = _GO_ON | {Cancel: "refuse: the caller gets Vetoed, nothing is written"}
@@ -147,6 +179,12 @@ _ROWS: dict[str, Rule] = {
     ),
     "before_artifact_get": Rule(effects=_JUDGE, deniable=True),
     "before_artifact_update": _changing({"tags": _tags, "metadata": _table}),
+    "before_agent_save": _changing(_AGENT),
+    "after_agent_save": OBSERVE,
+    "before_agent_append": _changing({"role": _name, "content": _any, "metadata": _table}),
+    "after_agent_append": OBSERVE,
+    "before_agent_delete": _REFUSABLE,
+    "after_agent_delete": OBSERVE,
     "before_event_publish": _changing({"data": _any, "tags": _tags}),
 }
 
