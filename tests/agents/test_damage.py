@@ -100,7 +100,7 @@ def test_the_present_is_found_without_the_past(saved, face, name):
 def test_entries_are_found_by_their_numbers(saved, face):
     from llmspell.agentstate import reading
 
-    for statement in (reading._AMONG, reading._NEWEST, reading._NEXT, reading._SAVE, reading._AT):
+    for statement in (reading._AMONG, reading._NEWEST, reading._NEXT, reading._EARLIER, reading._AT):
         args = ("[1,2]",) if "json_each" in statement else tuple(1 for _ in range(statement.count("?")))
         plan = [row[3] for row in sql(face, saved)(f"EXPLAIN QUERY PLAN {statement}", args)]
         assert [step for step in plan if step.startswith("SEARCH entry")], plan

@@ -89,8 +89,12 @@ class Change:
     @property
     def empty(self) -> bool:
         """Whether the record is as it was."""
-        steps = self.splice
-        return not (self.fields or self.tools or self.messages or steps.dropped or steps.moved)
+        return not self.messages and not self.beyond_messages
+
+    @property
+    def beyond_messages(self) -> bool:
+        """Whether there is more to it than messages that come: then an entry of its own says what."""
+        return bool(self.fields or self.tools or self.splice.dropped or self.splice.moved)
 
     @property
     def names(self) -> list[str]:

@@ -21,7 +21,7 @@ class _OfAgent(msgspec.Struct, omit_defaults=True):
 
 
 class AgentSaved(_OfAgent):
-    """Parts of an agent's record changed; its new messages follow as entries of the same unit.
+    """Parts of an agent's record changed; new messages of the same save follow as entries of their own.
 
     ``fields`` are those with a new value; ``tools`` new totals by tool, null where one was removed. ``dropped`` are
     ranges of messages (first and last number) that left the conversation; ``moved`` ranges whose numbers grew by the

@@ -29,7 +29,7 @@ _AT = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
 _AMONG = f"SELECT {COLUMNS} FROM entry WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
 _NEWEST = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
 _NEXT = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq > ? ORDER BY seq LIMIT 1"
-_SAVE = "SELECT seq FROM entry WHERE subject = ? AND seq <= ? AND kind = 'agent.saved' ORDER BY seq DESC LIMIT 1"
+_EARLIER = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq < ? ORDER BY seq DESC LIMIT 100"
 _saved = msgspec.json.Decoder(AgentSaved).decode
 _appended = msgspec.json.Decoder(AgentMessageAppended).decode
 _tool_used = msgspec.json.Decoder(AgentToolUsed).decode
@@ -127,9 +127,18 @@ def _newest(view: Reading, agent: Agent, seq: int) -> Entry | None:
     newest, after = _own(agent, check_row(stored), subject), _own(agent, check_row(following), subject)
     if _version(newest.payload or b"{}") != _version(after.payload or b"{}"):
         return newest
-    first = view.one(_SAVE, (subject, seq))
-    before = None if first is None else view.one(_NEWEST, (subject, first[0] - 1))
-    return None if before is None else _own(agent, check_row(before), subject)
+    return _before(view, agent, newest)
+
+
+def _before(view: Reading, agent: Agent, entry: Entry) -> Entry | None:
+    """The agent's last entry of an earlier version."""
+    version, seq = _version(entry.payload or b"{}"), entry.seq
+    while rows := view.all(_EARLIER, (agent.subject, seq)):
+        for one in check_rows(rows):
+            if _version(_own(agent, one, agent.subject).payload or b"{}") != version:
+                return one
+            seq = one.seq
+    return None
 
 
 def confirm(view: Reading, agent: Agent | None, base: Base) -> tuple[int, str, int, int] | None:

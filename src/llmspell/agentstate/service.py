@@ -90,8 +90,9 @@ class AsyncAgents:
         """Write what changed in an agent's record and give its new version, which ``state`` has from then on.
 
         The record must still have the version that ``state`` was loaded with (0 for a new one: there must be none), or
-        ``if_version`` when that is given; else Conflict. Writes one ``agent.saved`` entry and one for each message that
-        is new; nothing when nothing changed. Raises InvalidInput, LimitExceeded, Conflict, Vetoed.
+        ``if_version`` when that is given; else Conflict. Writes an ``agent.saved`` entry for what is no new message,
+        and one for each message that is; nothing when nothing changed. Raises InvalidInput, LimitExceeded, Conflict,
+        Vetoed.
         """
         units.check_version(if_version)
         agent_id = _check_state(state)
@@ -127,7 +128,7 @@ class AsyncAgents:
         """An agent's record, None when it has none; with ``at``, as it was right after that entry (a seq). A save
         shows with its last entry, never half.
 
-        Every part is read from its entry, the hash checked: about 10 µs a message. Raises Corrupt.
+        Every part is read from its entry, the hash checked: 15 to 20 µs for a message of 2 KB. Raises Corrupt.
         """
         if at is not None and (type(at) is not int or not 0 < at < _SEQ_MAX):
             raise InvalidInput(f"at is a seq, not {at!r}", code="invalid-seq")

@@ -54,11 +54,13 @@ async def save(
     if scope is None:
         scope = await writer.scope(name)
     version = (0 if head is None else head[0]) + 1
-    saved = AgentSaved(
-        agent_id=agent_id, version=version, created=base.version == 0, fields=change.fields, tools=change.tools,
-        dropped=change.splice.dropped, moved=change.splice.moved,
-    )  # fmt: skip
-    seq = await writer.append(SAVED, saved, scope, SUBJECT)
+    seq = 0 if head is None else head[1]
+    if change.beyond_messages or not base.version:
+        saved = AgentSaved(
+            agent_id=agent_id, version=version, created=base.version == 0, fields=change.fields, tools=change.tools,
+            dropped=change.splice.dropped, moved=change.splice.moved,
+        )  # fmt: skip
+        seq = await writer.append(SAVED, saved, scope, SUBJECT)
     for number, message, inside in change.messages:
         struct = AgentMessagePlaced if inside else AgentMessageAppended
         one = struct(agent_id=agent_id, version=version, number=number, message=message)

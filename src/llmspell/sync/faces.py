@@ -264,8 +264,9 @@ class Agents:
         """Write what changed in an agent's record and give its new version, which ``state`` has from then on.
 
         The record must still have the version that ``state`` was loaded with (0 for a new one: there must be none), or
-        ``if_version`` when that is given; else Conflict. Writes one ``agent.saved`` entry and one for each message that
-        is new; nothing when nothing changed. Raises InvalidInput, LimitExceeded, Conflict, Vetoed.
+        ``if_version`` when that is given; else Conflict. Writes an ``agent.saved`` entry for what is no new message,
+        and one for each message that is; nothing when nothing changed. Raises InvalidInput, LimitExceeded, Conflict,
+        Vetoed.
         """
         return drive(self._inner.save(state, if_version=if_version))
 
@@ -273,7 +274,7 @@ class Agents:
         """An agent's record, None when it has none; with ``at``, as it was right after that entry (a seq). A save
         shows with its last entry, never half.
 
-        Every part is read from its entry, the hash checked: about 10 µs a message. Raises Corrupt.
+        Every part is read from its entry, the hash checked: 15 to 20 µs for a message of 2 KB. Raises Corrupt.
         """
         return drive(self._inner.load(agent_id, at=at))
 
