@@ -26,7 +26,7 @@ DAMAGE = {
     "a field's payload": "UPDATE entry SET payload = replace(payload, '1', '7') WHERE seq = 2",
     "an entry's header": "UPDATE entry SET cause = 1 WHERE seq = 4",
     "a message's number": "UPDATE agent_message SET number = 9 WHERE number = 2",
-    "a message of another agent": "UPDATE agent_message SET entry_seq = 9, since_seq = 9 WHERE number = 2",
+    "a message of another agent": "UPDATE agent_message SET entry_seq = 9, since_seq = 9 WHERE entry_seq = 3",
     "an entry that is no message": "UPDATE agent_message SET entry_seq = 2, since_seq = 2 WHERE number = 2",
     "an entry that is not there": "UPDATE agent_message SET entry_seq = 99, since_seq = 99 WHERE number = 2",
     "a message that is lost": "DELETE FROM agent_message WHERE number = 2",

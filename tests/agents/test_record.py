@@ -1,6 +1,7 @@
 """An agent's record: it reads back as it was saved, whoever opens the store, and nobody's change is lost unseen."""
 
 import json
+import shutil
 from copy import deepcopy
 from datetime import UTC, datetime
 
@@ -245,19 +246,34 @@ def test_a_deletion_can_depend_on_the_version(store):
         store.agents.delete("researcher", if_version=1)
 
 
-def test_a_record_of_another_store_is_not_mistaken_for_this_ones(tmp_path):
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_record_of_another_store_is_not_mistaken_for_this_ones(tmp_path, changed):
     """Same agent, same version, another past: what is saved is what was given, whatever the store held."""
     with llmspell.open(tmp_path / "one") as one, llmspell.open(tmp_path / "two") as two:
         mine = AgentState("a", context_variables={"where": "one"}, conversation=[AgentMessage("user", "in one")])
         one.agents.save(mine)
         two.agents.save(AgentState("a", context_variables={"where": "two"}, conversation=[AgentMessage("user", "2")]))
-        assert two.agents.save(deepcopy(mine)) == 2, "not 'unchanged': this store has something else"
-        assert two.agents.load("a").conversation == mine.conversation
-        mine.metadata["n"] = 1
-        two.agents.delete("a")
-        two.agents.save(AgentState("a"))
-        assert two.agents.save(mine, if_version=4) == 5
+        if changed:
+            mine.metadata["n"] = 1
+        assert two.agents.save(mine) == 2, "not 'unchanged': this store has something else"
         assert two.agents.load("a") == mine
+        mine.conversation.append(AgentMessage("user", "more"))
+        assert two.agents.save(mine) == 3, "from here on it is this store's"
+        assert two.agents.load("a") == mine
+        with pytest.raises(Conflict):
+            one.agents.save(mine)
+
+
+def test_a_copy_of_a_store_that_went_its_own_way_is_another_store(tmp_path):
+    with llmspell.open(tmp_path / "one") as one:
+        one.agents.save(AgentState("a"))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with llmspell.open(tmp_path / "one") as one, llmspell.open(tmp_path / "two") as two:
+        one.agents.append("a", "user", "in one")
+        two.agents.append("a", "user", "in two")
+        mine = one.agents.load("a")
+        assert two.agents.save(mine) == 3
+        assert [message.content for message in two.agents.load("a").conversation] == ["in one"]
 
 
 def test_a_record_that_was_given_another_id_is_another_agents(store):
