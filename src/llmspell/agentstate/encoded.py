@@ -183,7 +183,8 @@ def encode_part(name: str, value: Any, scan: Scan | None) -> bytes:
         encoded = encode_value(value)
         return encoded if scan is None else encode_value(scan(value))
     except (InvalidInput, LimitExceeded) as exc:
-        raise type(exc)(f"{name}: {exc.message}", code=exc.code, hint=exc.hint, field=name, **exc.details) from None
+        details = {**exc.details, "field": name}
+        raise type(exc)(f"{name}: {exc.message}", code=exc.code, hint=exc.hint, **details) from None
 
 
 def encode_message(role: str, content: Any, metadata: Mapping[str, Any] | None, scan: Scan | None) -> bytes:
