@@ -38,6 +38,7 @@ class Face:
 FACES = (
     Face("llmspell.hooks.registry", "Hooks", "StoreHooks", skip=frozenset({"run", "close"})),
     Face("llmspell.state.service", "AsyncState", "State", plain=("scope",)),
+    Face("llmspell.agentstate.service", "AsyncAgents", "Agents"),
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
     Face("llmspell.artifacts.service", "AsyncArtifacts", "Artifacts"),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
@@ -54,7 +55,7 @@ FACES = (
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
-            "hooks": "StoreHooks", "keys": "Keys",
+            "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -69,6 +70,7 @@ PLAIN = {
     "events": "Its events.",
     "sessions": "All sessions.",
     "keys": "The keys that sensitive values are sealed with.",
+    "agents": "The records of all agents.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llmspell.adapters.sqlite.store import OpenStore
+from llmspell.agentstate.projection import KINDS as AGENT_KINDS
+from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.artifacts.units import remove_of_session
@@ -51,14 +53,14 @@ if TYPE_CHECKING:
     from llmspell.hooks.callers import Caller
     from llmspell.verify import Verification
 
-KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS))
+KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS))
 
 
 class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``artifacts``, ``events`` and ``hooks`` are the rooms.
+    ``agents``, ``artifacts``, ``events`` and ``hooks`` are the rooms.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class AsyncStore:
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
         self.keys = AsyncKeys(self._store_sealer, offload)
+        self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:

@@ -27,3 +27,8 @@ UNIT_BATCH_MAX = 512
 CONFLICT_RETRIES_MAX = 8
 BUSY_TIMEOUT_S = 30.0
 TTL_S_MAX = 100 * 365 * 86400
+
+AGENT_MESSAGES_SAVED_MAX = 10_000
+"""Messages that one save of an agent's record may add."""
+AGENT_TOOL_MS_MAX = 1e12
+"""Longest time that one call of a tool may be said to have taken."""

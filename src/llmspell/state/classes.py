@@ -159,6 +159,13 @@ class Protection:
             raise Corrupt(f"the sealed value of state key {payload.key!r} is no text", key=payload.key)
         return decode_value(self.opening(payload.scope)(f"state/{payload.key}", text))
 
+    def scan(self, value: Any) -> Any:
+        """A value from outside with its secrets replaced: what agents say is kept like external values."""
+        clean, found = self._redactor().redact(value)
+        if found:
+            hide()
+        return clean
+
     def sealing(self, scope: str) -> Callable[[str, bytes], str]:
         """Seals texts under a scope: of a path, its bytes."""
         return lambda path, text: b64encode(self.sealer.seal(scope, path, text)).decode()

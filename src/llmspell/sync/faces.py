@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from llmspell.adapters.sqlite.connection import Durability
+    from llmspell.agentstate.service import AsyncAgents
+    from llmspell.agentstate.values import AgentChange, AgentInfo, AgentMessage, AgentState, ToolUsage
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
     from llmspell.artifacts.diff import ArtifactDiff
@@ -265,6 +267,96 @@ class State:
     def move_to(self, scope: Scope) -> int:
         """Like ``copy_to``, and delete them here in the same transaction."""
         return drive(self._inner.move_to(scope))
+
+
+class Agents:
+    """The records of all agents: ``store.agents``. What is written inside a session belongs to it.
+
+    ``scan`` is applied to every field and message after the hooks and before they are encoded: what it gives is what
+    is stored. None: nothing is replaced.
+    """
+
+    def __init__(self, inner: AsyncAgents) -> None:
+        self._inner = inner
+
+    def save(self, state: AgentState, *, if_version: int | None = None) -> int:
+        """Write what changed in an agent's record and give its new version, which ``state`` has from then on.
+
+        The record must still have the version that ``state`` was loaded with (0 for a new one: there must be none), or
+        ``if_version`` when that is given; else Conflict. Writes an ``agent.saved`` entry for what is no new message,
+        and one for each message that is; nothing when nothing changed. Raises InvalidInput, LimitExceeded, Conflict,
+        Vetoed.
+        """
+        return drive(self._inner.save(state, if_version=if_version))
+
+    def load(self, agent_id: str, *, at: int | None = None) -> AgentState | None:
+        """An agent's record, None when it has none; with ``at``, as it was right after that entry (a seq). A save
+        shows with its last entry, never half.
+
+        Every part is read from its entry, the hash checked: 15 to 20 µs for a message of 2 KB. Raises Corrupt.
+        """
+        return drive(self._inner.load(agent_id, at=at))
+
+    def update(
+        self, agent_id: str, fn: Callable[[AgentState], AgentState | None], *, default: AgentState | None = None
+    ) -> AgentState:
+        """Load a record, change it by ``fn`` and save it, again whenever somebody else wrote in between.
+
+        ``fn`` gets the record (a copy of ``default`` when there is none) and changes it in place or returns another of
+        the same agent; it may run several times. Gives the record as saved. Raises NotFound without ``default``.
+        """
+        return drive(self._inner.update(agent_id, fn, default=default))
+
+    def exists(self, agent_id: str) -> bool:
+        """Whether an agent has a record."""
+        return drive(self._inner.exists(agent_id))
+
+    def delete(self, agent_id: str, *, if_version: int | None = None) -> bool:
+        """Delete an agent's record; True if it had one. Its history stays. With ``if_version``: Conflict unless it
+        has that version now.
+        """
+        return drive(self._inner.delete(agent_id, if_version=if_version))
+
+    def history(self, agent_id: str, *, limit: int = 100, before: int | None = None) -> list[AgentChange]:
+        """Changes of an agent's record, newest first, also of one that was deleted; the next page is ``before`` the
+        last one's seq. Hashes are checked.
+        """
+        return drive(self._inner.history(agent_id, limit=limit, before=before))
+
+    def append(
+        self, agent_id: str, role: str, content: Any, *, metadata: Mapping[str, Any] | None = None
+    ) -> AgentMessage:
+        """Add a message to the end of an agent's conversation: one entry, whatever its length. Gives it with its
+        number.
+
+        It never conflicts, and the version grows by one. Raises NotFound (``agent-not-found``), InvalidInput,
+        LimitExceeded, Vetoed.
+        """
+        return drive(self._inner.append(agent_id, role, content, metadata=metadata))
+
+    def messages(
+        self, agent_id: str, *, after: int = 0, before: int | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[AgentMessage]:
+        """Messages of an agent's conversation in their order, with numbers above ``after`` and below ``before``.
+
+        The next page is ``after`` the last one's number (``before``, with ``newest_first``). Numbers have gaps where
+        messages were taken out. Raises NotFound, Corrupt.
+        """
+        return drive(self._inner.messages(agent_id, after=after, before=before, limit=limit, newest_first=newest_first))
+
+    def record_tool(self, agent_id: str, tool: str, ms: float, *, ok: bool = True) -> ToolUsage:
+        """Count a call of ``tool`` that took ``ms`` milliseconds; ``ok`` False if it failed. Gives the tool's totals.
+
+        It never conflicts, and the version grows by one. Raises NotFound (``agent-not-found``), InvalidInput.
+        """
+        return drive(self._inner.record_tool(agent_id, tool, ms, ok=ok))
+
+    def list(self, *, agent_type: str | None = None, limit: int = 100, cursor: str | None = None) -> Page[AgentInfo]:
+        """Agents that have a record, by id, a page at a time; those of one type only, if it is given.
+
+        Which agents are listed is as of the first page; their versions and counts are today's.
+        """
+        return drive(self._inner.list(agent_type=agent_type, limit=limit, cursor=cursor))
 
 
 class Content:
@@ -695,7 +787,7 @@ class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``artifacts``, ``events`` and ``hooks`` are the rooms.
+    ``agents``, ``artifacts``, ``events`` and ``hooks`` are the rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -721,6 +813,11 @@ class Store(StoreByHand):
     def sessions(self) -> Sessions:
         """All sessions."""
         return Sessions(self._inner.sessions)
+
+    @cached_property
+    def agents(self) -> Agents:
+        """The records of all agents."""
+        return Agents(self._inner.agents)
 
     @cached_property
     def hooks(self) -> StoreHooks:
