@@ -24,7 +24,7 @@ FILE_BYTES_MAX = 1 << 20
 PREFIX = "LLMSPELL_"
 COLORS = ("auto", "always", "never")
 DURABILITIES = ("full", "process", "none")
-MEMORY_MB_MAX = 1 << 20
+MEMORY_MB_MAX = 2048
 OTHER_VARIABLES = frozenset({"LLMSPELL_DEBUG", "LLMSPELL_KEY", "LLMSPELL_KEYS"})
 """Variables of ours that are no settings."""
 
@@ -218,8 +218,8 @@ KEYS: dict[str, tuple[Any, Check]] = {
     "store": (None, _text),
     "durability": (None, _choice(*DURABILITIES)),
     "color": ("auto", _choice(*COLORS)),
-    "script.memory_mb": (None, _whole(1, MEMORY_MB_MAX)),
+    "script.memory_mb": (None, _whole(2, MEMORY_MB_MAX)),
     "script.timeout_s": (None, _seconds),
-    "script.instructions": (None, _whole(1000, 1 << 62)),
+    "script.instructions": (None, _whole(1000, 1 << 60)),
 }
 """Every setting with its default (None: what the library does by itself) and its check."""

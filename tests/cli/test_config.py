@@ -16,7 +16,7 @@ def _file(text, name="llmspell.toml"):
 
 def test_later_sources_win_and_each_value_knows_its_own():
     files = [
-        _file('durability = "none"\ncolor = "never"\n[script]\nmemory_mb = 1\ninstructions = 5000', "user.toml"),
+        _file('durability = "none"\ncolor = "never"\n[script]\nmemory_mb = 4\ninstructions = 5000', "user.toml"),
         _file('durability = "process"\nscript.memory_mb = 2'),
     ]
     found = load(files, {"LLMSPELL_SCRIPT_MEMORY_MB": "3"}, {"durability": "full", "store": None})

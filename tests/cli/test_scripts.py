@@ -215,3 +215,19 @@ def test_a_reader_that_goes_away_does_not_end_the_run(ok, script, tmp_path):
     )  # fmt: skip
     assert (len(ran.stdout), ran.stderr) == (101, b"")
     assert json.loads(ok("state", "get", "done").out) is True
+
+
+def test_a_length_is_an_expression_and_a_shebang_line_is_none(ok, script):
+    assert ok("exec", "#'four'").out == "4\n"
+    assert ok("exec", "#!/usr/bin/env llmspell\n1").out == "1\n"
+    assert ok("run", script("# for the shell\nprint(1)")).out == "1\n"
+
+
+@pytest.mark.parametrize("words", [("--memory-mb", "1"), ("--memory-mb", "4000"), ("--instructions", str(1 << 61))])
+@pytest.mark.parametrize("command", [("exec", "1"), ("repl",)])
+def test_limits_that_no_runtime_takes_are_refused_by_their_name_before_there_is_a_session(cli, ok, command, words):
+    ok("state", "set", "k", "1")
+    ran = cli(*command, *words)
+    assert ran.status == 2
+    assert f"script.{words[0][2:].replace('-', '_')}" in ran.err
+    assert _sessions(ok) == {}

@@ -75,3 +75,20 @@ def test_one_short_file_is_enough_even_when_the_kill_comes_too_late(tmp_path):
     assert figures["verified"] is True
     assert figures["versions"] == 1
     assert figures["kinds"]["run.finished"] == 1
+
+
+def test_more_sources_than_a_page_of_a_list_holds_are_all_read(tmp_path):
+    paths = [tmp_path / f"text-{number}.txt" for number in range(130)]
+    for path in paths:
+        path.write_text(f"bees dance in {path.stem}\n", "utf-8")
+    figures = run_demo([str(path) for path in paths], str(tmp_path / "store"), lambda _line: None)
+    assert figures["versions"] == figures["log_lines"] == 130
+    assert len(figures["lineage"]) == 130
+
+
+def test_a_kill_that_came_too_late_is_not_told_as_a_kill(tmp_path, texts):
+    said = []
+    figures = run_demo(texts[:1], str(tmp_path / "store"), said.append)
+    told = [line for line in said if line.startswith("run ")]
+    assert len(told) == 1
+    assert told[0].startswith("run        killed") is ("run.resumed" in figures["kinds"])

@@ -160,3 +160,24 @@ def test_content_written_by_a_script_is_what_python_reads():
         return await (await store.artifacts.get(outcome.value)).read()
 
     assert go(work) == "ü\0".encode()
+
+
+def test_a_list_longer_than_a_page_is_read_to_its_end():
+    script = """
+    for n = 1, 5 do Artifact.store('', 'data', 'a' .. n, 'x') Session.create{name = 's' .. n} end
+    local function count(list, options)
+      local seen, pages, page = {}, 0, {}
+      repeat
+        options.cursor = page.next_cursor
+        page = list(options)
+        pages = pages + 1
+        for _, item in ipairs(page.items) do seen[item.id] = true end
+      until not page.next_cursor
+      local n = 0
+      for _ in pairs(seen) do n = n + 1 end
+      return {n, pages}
+    end
+    return {count(Artifact.list, {paged = true, limit = 2}), count(Session.list, {paged = true, limit = 4}),
+      count(Session.timeline, {paged = true, limit = 3, kinds = 'artifact.stored'}), #Artifact.list{limit = 2}}
+    """
+    assert value(script) == [[5, 3], [6, 2], [5, 2], 2]

@@ -67,7 +67,13 @@ local session = Session.getCurrent()
 local words, phrases, done = {}, {}, array {}
 local total = 0
 
-for _, source in ipairs(Artifact.list()) do
+local sources, page = {}, {}
+repeat
+  page = Artifact.list({ paged = true, cursor = page.next_cursor })
+  table.move(page.items, 1, #page.items, #sources + 1, sources)
+until not page.next_cursor
+
+for _, source in ipairs(sources) do
   if source.artifact_type == "user_input" then
     local text = Artifact.get(session, source.id).content
     local pieces = chunks_of(text)

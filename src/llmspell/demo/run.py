@@ -38,8 +38,9 @@ def run_demo(paths: list[str], folder: str | None, say: Say) -> dict[str, Any]:
         say(f"store      {place}")
         say(f"session    {SESSION} {session.id}: {len(sources)} sources, {size / 1e6:.1f} MB")
     with as_file(files("llmspell.demo").joinpath("research.lua")) as script:
-        figures["killed_after"] = _killed(place, script, len(sources), say)
+        figures["killed_after"] = _killed(place, script, len(sources))
         if _unfinished(place, session.id):
+            say(f"run        killed with SIGKILL after source {figures['killed_after']} of {len(sources)}")
             _resumed(place, session.id, script, say)
         else:
             say("run        had finished before it could be killed: try more or longer files")
@@ -70,7 +71,7 @@ def _command(place: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "llmspell", "--store", str(place), *words]
 
 
-def _killed(place: Path, script: Path, sources: int, say: Say) -> int:
+def _killed(place: Path, script: Path, sources: int) -> int:
     """Start the script in a process of its own, follow its events from here, and kill it when it is half through."""
     enough = max(1, sources // 2)
     with open_store(place, create=False) as store, store.events.subscribe("research.source_done") as events:
@@ -91,7 +92,6 @@ def _killed(place: Path, script: Path, sources: int, say: Say) -> int:
         return sources
     if event is None:
         raise ScriptFailed(f"the script did not start: {errors.decode(errors='replace')[-500:]}")
-    say(f"run        killed with SIGKILL after source {event.data['sources']} of {sources}")
     return int(event.data["sources"])
 
 

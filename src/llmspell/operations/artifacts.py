@@ -9,13 +9,14 @@ from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.model import limits
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Form, Operation
-from llmspell.operations.shapes import artifact_id, artifact_table
+from llmspell.operations.shapes import artifact_id, artifact_table, listed
 from llmspell.operations.types import (
     BOOL,
     CONTENT,
     INT,
     LABEL_OR_NUMBER,
     NAME,
+    PAGING,
     REFERENCE,
     SESSION,
     TABLE,
@@ -189,11 +190,11 @@ async def _restore_content(host: Host, content: str | None, kept: dict[str, Any]
     return await _content_again(host, kept) if content is None else content
 
 
-async def _list(
-    host: Host, session: str | None = None, options: Mapping[str, Any] | None = None
-) -> list[dict[str, Any]]:
+async def _list(host: Host, session: str | None = None, options: Mapping[str, Any] | None = None) -> Any:
+    query = dict(options or {})
+    paged = query.pop("paged", False)
     room = (await host.session(session)).artifacts
-    return [artifact_table(info) for info in await room.list(**(options or {}))]
+    return listed(await room.list(**query), artifact_table, paged=paged)
 
 
 async def _delete(
@@ -281,7 +282,7 @@ _LISTED = Param(
     options(
         Param("all_versions", BOOL, "every version, not only the latest", optional=True),
         Param("limit", INT, "at most so many; 100 by default", optional=True),
-        Param("cursor", NAME, "goes on where a page ended", optional=True),
+        *PAGING,
     ),
     "which",
     optional=True,

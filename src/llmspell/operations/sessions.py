@@ -11,12 +11,13 @@ from llmspell.model.context import current
 from llmspell.model.ids import id_bytes
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Effect, Form, Operation
-from llmspell.operations.shapes import entry_table, session_table
+from llmspell.operations.shapes import entry_table, listed, session_table
 from llmspell.operations.types import (
     BOOL,
     INT,
     LABEL_OR_NUMBER,
     NAME,
+    PAGING,
     SESSION,
     TABLE,
     TEXT,
@@ -56,9 +57,10 @@ async def _get(host: Host, session: str | None = None) -> dict[str, Any]:
     return session_table(await host.store.sessions.get(name))
 
 
-async def _list(host: Host, options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    page = await host.store.sessions.list(**(options or {}))
-    return [session_table(info) for info in page]
+async def _list(host: Host, options: Mapping[str, Any] | None = None) -> Any:
+    query = dict(options or {})
+    paged = query.pop("paged", False)
+    return listed(await host.store.sessions.list(**query), session_table, paged=paged)
 
 
 async def _load(host: Host, session: str) -> str:
@@ -135,12 +137,11 @@ async def _restore(host: Host, to: str | int, session: str | None = None) -> int
     return await (await _fresh(host, session)).restore(to)
 
 
-async def _timeline(
-    host: Host, session: str | None = None, options: Mapping[str, Any] | None = None
-) -> list[dict[str, Any]]:
+async def _timeline(host: Host, session: str | None = None, options: Mapping[str, Any] | None = None) -> Any:
+    query = dict(options or {})
+    paged = query.pop("paged", False)
     handle = await host.session(session)
-    page = await host.store.timeline(session=handle.id, **(options or {}))
-    return [entry_table(entry) for entry in page]
+    return listed(await host.store.timeline(session=handle.id, **query), entry_table, paged=paged)
 
 
 async def _fresh(host: Host, session: str | None) -> AsyncSession:
@@ -168,7 +169,7 @@ _FILTER = options(
     Param("name", NAME, "has exactly this name", optional=True),
     Param("order_by", NAME, "updated_at or created_at, with - newest first", optional=True, aliases=("sort_by",)),
     Param("limit", INT, "at most so many; 50 by default", optional=True),
-    Param("cursor", NAME, "goes on where a page ended", optional=True),
+    *PAGING,
 )
 _FIELDS = options(
     Param("name", NAME, "a new name", optional=True),
@@ -184,7 +185,7 @@ _TIMELINE = Param(
         Param("until", NAME, "RFC 3339 time, inclusive", optional=True),
         Param("limit", INT, "at most so many; 100 by default", optional=True),
         Param("newest_first", BOOL, "turn the order around", optional=True),
-        Param("cursor", NAME, "goes on where a page ended", optional=True),
+        *PAGING,
     ),
     "which entries",
     optional=True,

@@ -5,21 +5,30 @@ A field without a value is left out, so that ``if info.description then`` asks w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.events.event import Event
     from llmspell.hooks.context import HookContext
     from llmspell.model.entry import Entry
+    from llmspell.model.page import Page
     from llmspell.sessions.info import SessionInfo
     from llmspell.state.values import StateChange, StateEntry
+
+T = TypeVar("T")
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def listed(page: Page[T], table: Callable[[T], dict[str, Any]], *, paged: bool) -> Any:
+    """A page as a list of tables; ``paged``: as {items, next_cursor}, which is the only way to learn of a next one."""
+    items = [table(item) for item in page]
+    return present({"items": items, "next_cursor": page.next_cursor}) if paged else items
 
 
 def session_table(info: SessionInfo) -> dict[str, Any]:

@@ -263,6 +263,14 @@ def options(*params: Param) -> Type:
     return Type("options", f"{{ {fields} }}", table.take)
 
 
+PAGING = (
+    Param("cursor", NAME, "goes on where a page ended", optional=True),
+    Param("paged", BOOL, "gives {items, next_cursor} instead of the list; without the cursor it was the last page",
+          optional=True),
+)  # fmt: skip
+"""Fields of the options of every list that comes in pages."""
+
+
 def fields_of(kind: Type) -> tuple[Param, ...]:
     """The fields of an options type; empty for any other."""
     owner = getattr(kind.take, "__self__", None)

@@ -194,7 +194,7 @@ function Session.get(session) end
 Session.info = Session.get
 
 ---Sessions, the last changed first.
----@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, order_by?: string, limit?: integer, cursor?: string } conditions, all together
+---@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions, all together
 ---@return table[] # a list of tables as `get` gives
 function Session.list(options) end
 Session.query = Session.list
@@ -293,9 +293,9 @@ Session.restore_checkpoint = Session.restore
 Session.restoreCheckpoint = Session.restore
 
 ---What happened in a session, in order.
----@overload fun(options?: { kinds?: string|string[], since?: string, until?: string, limit?: integer, newest_first?: boolean, cursor?: string }): table[]
+---@overload fun(options?: { kinds?: string|string[], since?: string, until?: string, limit?: integer, newest_first?: boolean, cursor?: string, paged?: boolean }): table[]
 ---@param session? string? id or unique name; nil or '' is the current one
----@param options? { kinds?: string|string[], since?: string, until?: string, limit?: integer, newest_first?: boolean, cursor?: string } which entries
+---@param options? { kinds?: string|string[], since?: string, until?: string, limit?: integer, newest_first?: boolean, cursor?: string, paged?: boolean } which entries
 ---@return table[] # a list of {seq, kind, time, data, …}
 function Session.timeline(session, options) end
 Session.get_timeline = Session.timeline
@@ -411,9 +411,9 @@ Artifact.load = Artifact.get
 function Artifact.info(session, artifact, options) end
 
 ---The artifacts of a session by name.
----@overload fun(options?: { all_versions?: boolean, limit?: integer, cursor?: string }): table[]
+---@overload fun(options?: { all_versions?: boolean, limit?: integer, cursor?: string, paged?: boolean }): table[]
 ---@param session? string? id or unique name; nil or '' is the current one
----@param options? { all_versions?: boolean, limit?: integer, cursor?: string } which
+---@param options? { all_versions?: boolean, limit?: integer, cursor?: string, paged?: boolean } which
 ---@return table[] # a list of metadata tables, each with the `id` that `get` takes
 function Artifact.list(session, options) end
 
@@ -497,9 +497,9 @@ Session.get_artifact = Session.load_artifact
 Session.getArtifact = Session.load_artifact
 
 ---The artifacts of a session by name.
----@overload fun(options?: { all_versions?: boolean, limit?: integer, cursor?: string }): table[]
+---@overload fun(options?: { all_versions?: boolean, limit?: integer, cursor?: string, paged?: boolean }): table[]
 ---@param session? string? id or unique name; nil or '' is the current one
----@param options? { all_versions?: boolean, limit?: integer, cursor?: string } which
+---@param options? { all_versions?: boolean, limit?: integer, cursor?: string, paged?: boolean } which
 ---@return table[] # a list of metadata tables
 function Session.list_artifacts(session, options) end
 Session.listArtifacts = Session.list_artifacts

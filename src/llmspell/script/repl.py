@@ -21,7 +21,7 @@ from llmspell.script.conduct import end_well
 from llmspell.script.engine import Done, Limits, ScriptError
 from llmspell.script.failures import CODE_CANCELLED, Halted, Stop, script_failed
 from llmspell.script.grants import Grants
-from llmspell.script.host import OnPrint, begin, begin_entry, draw_seeds, held, new_engine
+from llmspell.script.host import OnPrint, begin, begin_entry, closed_on_error, draw_seeds, held, new_engine
 from llmspell.script.run import Run
 from llmspell.script.sessions import Then, session_for
 
@@ -172,8 +172,9 @@ async def open_repl(
     """A prompt in a session, as ``run_script`` chooses it; at the end of the block the session is ended as there."""
     arguments = msgspec.json.decode(encode_value({} if args is None else args))
     limits = limits or Limits()
-    handle, then = await session_for(store, session, NAME, keep_open=keep_open)
     engine = new_engine(arguments, limits, draw_seeds(store), version)
+    with closed_on_error(engine):
+        handle, then = await session_for(store, session, NAME, keep_open=keep_open)
     run = Run(
         store, engine, id_text(store.journal.ids.new()), NAME, handle,
         attempt=1, record=None, config=msgspec.json.decode(encode_value(dict(config or {}))),

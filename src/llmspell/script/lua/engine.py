@@ -67,7 +67,7 @@ class LuaEngine:
     ) -> list[EngineEvent]:
         """Compile and run a chunk; ``args`` are its ``...``. A syntax error comes back as a ``Done``."""
         self._require_open()
-        text, name = _source(source), _chunk_name(chunk_name)
+        text, name = _source(source, expression=expression), _chunk_name(chunk_name)
         packed = conversion.pack_arguments(args) if args else None
         if self._runtime is None:
             return self._dead_run()
@@ -234,7 +234,7 @@ def _require_callback(runtime: LuaRuntime, callback_id: int) -> None:
         raise InvalidInput(f"there is no callback {callback_id} in this engine", code="callback-unknown")
 
 
-def _source(source: str) -> bytes:
+def _source(source: str, *, expression: bool) -> bytes:
     try:
         text = source.encode()
     except UnicodeEncodeError as exc:
@@ -242,7 +242,9 @@ def _source(source: str) -> bytes:
     if len(text) > SOURCE_BYTES_MAX:
         raise LimitExceeded(f"the script has {len(text)} bytes, more than {SOURCE_BYTES_MAX}", code="source-too-large")
     text = text.removeprefix(b"\xef\xbb\xbf")
-    return b"--" + text if text.startswith(b"#") else text  # a "#!" line is for the shell; the lines keep their numbers
+    if text.startswith(b"#!") or (text.startswith(b"#") and not expression):  # `#list` is an expression
+        return b"--" + text  # a "#!" line is for the shell; the lines keep their numbers
+    return text
 
 
 def _chunk_name(name: str) -> bytes:

@@ -11,7 +11,7 @@ local DENIED = {
   load = 'scripts compile no code: use functions', loadstring = 'scripts compile no code: use functions',
   collectgarbage = 'memory is limited by the host and freed by itself',
   ['string.dump'] = 'functions cannot be turned into bytes',
-  ['os.execute'] = 'scripts start no processes; to wait, use Utils.sleep(seconds)',
+  ['os.execute'] = 'scripts start no processes; to wait, use Utils.sleep(milliseconds)',
   ['os.exit'] = 'return from the script, or raise with error()',
   ['os.getenv'] = 'scripts see no environment: pass values as arguments or by Config',
   ['os.remove'] = 'scripts have no files: use Artifact.delete', ['os.rename'] = 'scripts have no files: use Artifact',
