@@ -70,6 +70,7 @@ TRIGGERED = frozenset(
         "session": "create open update suspend resume complete fail archive unarchive save restore checkpoint delete",
         "artifact": "put get update delete",
         "event": "publish",
+        "agent": "save append delete",
     }.items()
     for verb in verbs.split()
 ) | {"state_conflict"}
@@ -255,7 +256,7 @@ def _type(hint: Any) -> str:
     text = hint.__name__ if inspect.isclass(hint) and not hasattr(hint, "__args__") else str(hint)
     text = text.replace("typing.", "").replace("msgspec.", "").replace(" | None", " or null")
     return {"Raw": "any JSON", "Any": "any JSON", "dict[str, Any]": "object", "list[str]": "list of str"}.get(
-        text, text
+        text, text.replace("dict[str, Raw]", "object")
     )
 
 

@@ -38,6 +38,7 @@ class Face:
 FACES = (
     Face("llmspell.hooks.registry", "Hooks", "StoreHooks", skip=frozenset({"run", "close"})),
     Face("llmspell.state.service", "AsyncState", "State", plain=("scope",)),
+    Face("llmspell.agentstate.service", "AsyncAgents", "Agents"),
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
     Face("llmspell.artifacts.service", "AsyncArtifacts", "Artifacts"),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
@@ -49,11 +50,12 @@ FACES = (
         skip=frozenset({"enter", "leave", "context", "state", "artifacts", "events"}),
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
+    Face("llmspell.security.care", "AsyncKeys", "Keys"),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
-            "hooks": "StoreHooks",
+            "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -67,6 +69,8 @@ PLAIN = {
     "artifacts": "Its artifacts.",
     "events": "Its events.",
     "sessions": "All sessions.",
+    "keys": "The keys that sensitive values are sealed with.",
+    "agents": "The records of all agents.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}

@@ -10,6 +10,7 @@ MODULES = (
     "streams",
     "messages",
     "disk",
+    "agents",
     "recovery",
     "hooks",
     "scripts",

@@ -31,6 +31,9 @@ _PLACES = {
     "Checkpoint": "llmspell.sessions.info",
     "StateEntry": "llmspell.state.values",
     "StateChange": "llmspell.state.values",
+    **dict.fromkeys(
+        ("AgentState", "AgentMessage", "ToolUsage", "AgentInfo", "AgentChange"), "llmspell.agentstate.values"
+    ),
     "ArtifactInfo": "llmspell.artifacts.info",
     "ArtifactDiff": "llmspell.artifacts.diff",
     "Event": "llmspell.events.event",
@@ -56,6 +59,11 @@ _PLACES = {
 }  # fmt: skip
 
 if TYPE_CHECKING:
+    from llmspell.agentstate.values import AgentChange as AgentChange
+    from llmspell.agentstate.values import AgentInfo as AgentInfo
+    from llmspell.agentstate.values import AgentMessage as AgentMessage
+    from llmspell.agentstate.values import AgentState as AgentState
+    from llmspell.agentstate.values import ToolUsage as ToolUsage
     from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff
     from llmspell.artifacts.info import ArtifactInfo as ArtifactInfo
     from llmspell.errors import AccessDenied as AccessDenied

@@ -25,7 +25,7 @@ PREFIX = "LLMSPELL_"
 COLORS = ("auto", "always", "never")
 DURABILITIES = ("full", "process", "none")
 MEMORY_MB_MAX = 2048
-OTHER_VARIABLES = frozenset({"LLMSPELL_DEBUG"})
+OTHER_VARIABLES = frozenset({"LLMSPELL_DEBUG", "LLMSPELL_KEY", "LLMSPELL_KEYS"})
 """Variables of ours that are no settings."""
 
 Check = Callable[[Any], Any]

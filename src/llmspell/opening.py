@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from llmspell.adapters.sqlite.connection import Durability
 from llmspell.adapters.sqlite.looped import LoopedDatabase
@@ -12,7 +13,13 @@ from llmspell.locate import locate
 from llmspell.model.clock import Clock, SystemClock
 from llmspell.model.ids import Ids, SystemIds
 from llmspell.offload import Threads
+from llmspell.protecting import protection_of
 from llmspell.store import AsyncStore
+
+if TYPE_CHECKING:
+    from llmspell.security.redaction import Redactor
+    from llmspell.security.sealer import KeySource
+    from llmspell.state.classes import SecretsPolicy
 
 
 async def open_async(
@@ -21,6 +28,9 @@ async def open_async(
     create: bool = True,
     read_only: bool = False,
     durability: Durability | None = None,
+    key: KeySource | None = None,
+    secrets: SecretsPolicy = "off",
+    redactor: Redactor | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
 ) -> AsyncStore:
@@ -30,12 +40,22 @@ async def open_async(
     ``path`` None means ``LLMSPELL_STORE``, else the nearest ``.llmspell`` upwards, else ``./.llmspell``; ``":memory:"``
     is a store that ends with its handle. ``durability`` is ``full`` (the default: acknowledged means on disk),
     ``process`` (survives a kill; a power cut may lose the last moments) or ``none`` (only for a store created so).
+    ``key`` is what opens sensitive values: 32 bytes, the path of a file, or a command as a list of words; without it,
+    ``LLMSPELL_KEY``, else a key made in the user's key folder when it is first needed. ``secrets`` says what becomes of
+    secrets in standard values: ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them.
     ``clock`` and ``ids`` replace the system's, for tests and replays. Raises StoreMissing, InvalidInput
-    (``foreign-store``, ``scratch-store`` …), NeedsMigration (``newer-format``), Busy, StorageFailed.
+    (``foreign-store``, ``scratch-store`` …), NeedsMigration (``newer-format``), WrongKey, Busy, StorageFailed.
     """
     place, _ = locate(path)
     source = ids or SystemIds()
     files = open_store(place, source, create=create, read_only=read_only, durability=durability)
-    store = AsyncStore(files, LoopedDatabase(files.engine), clock or SystemClock(), source, AsyncCaller(), Threads())
+    try:
+        protection = protection_of(files, key, secrets, redactor)
+    except BaseException:
+        files.close()
+        raise
+    store = AsyncStore(
+        files, LoopedDatabase(files.engine), clock or SystemClock(), source, AsyncCaller(), Threads(), protection
+    )
     await store.start()
     return store

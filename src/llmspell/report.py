@@ -22,3 +22,8 @@ def report_callback(failure: Any) -> None:
     """A subscriber's callback raised; its subscription goes on."""
     seq = failure.event.seq if failure.event is not None else "-"
     _log.warning("a callback for %s failed at event %s: %s", failure.pattern, seq, failure.error)
+
+
+def report_secrets(key: str, found: Any) -> None:
+    """A standard value looks as if it held secrets, and the store was opened to warn of it. The secret is not named."""
+    _log.warning("the value of state key %r looks like a secret: %s at %s", key, found[0].kind, found[0].path)

@@ -22,7 +22,8 @@ SELECT
   (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT digest, size FROM artifact WHERE until_seq IS NULL)),
   (SELECT coalesce(sum(stored_size), 0) FROM blob WHERE inline IS NOT NULL),
   (SELECT count(*) FROM state WHERE deleted = 0),
-  (SELECT count(*) FROM scope)
+  (SELECT count(*) FROM scope),
+  (SELECT count(*) FROM agent WHERE until_seq IS NULL)
 """
 
 
@@ -38,7 +39,7 @@ def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[s
         return row, pages[0] * size[0], dict(statuses)
 
     row, main_bytes, statuses = files.engine.read(query)
-    last_seq, sessions, artifacts, logical, blobs, unique, live, inline_stored, keys, scopes = row
+    last_seq, sessions, artifacts, logical, blobs, unique, live, inline_stored, keys, scopes, agents = row
     content = files.content.stats()
     stored = inline_stored + content.stored_size
     return {
@@ -51,6 +52,7 @@ def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[s
         "sessions": sessions,
         "sessions_by_status": statuses,
         "artifacts": artifacts,
+        "agents": agents,
         "state_keys": keys,
         "scopes": scopes,
         "blobs": blobs,

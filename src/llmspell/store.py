@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llmspell.adapters.sqlite.store import OpenStore
+from llmspell.agentstate.projection import KINDS as AGENT_KINDS
+from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.artifacts.units import remove_of_session
@@ -33,11 +35,14 @@ from llmspell.model.scope import GLOBAL, Scope
 from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
+from llmspell.security.care import AsyncKeys
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
+from llmspell.state.classes import Protection, StateClass, check_class
+from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
 from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
@@ -48,22 +53,27 @@ if TYPE_CHECKING:
     from llmspell.hooks.callers import Caller
     from llmspell.verify import Verification
 
-KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS))
+KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS))
 
 
 class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``artifacts``, ``events`` and ``hooks`` are the rooms.
+    ``agents``, ``artifacts``, ``events`` and ``hooks`` are the rooms.
     """
 
-    def __init__(self, files: OpenStore, database: Any, clock: Clock, ids: Ids, caller: Caller, offload: Any) -> None:
+    def __init__(
+        self, files: OpenStore, database: Any, clock: Clock, ids: Ids, caller: Caller, offload: Any,
+        protection: Protection,
+    ) -> None:  # fmt: skip
         self._files = files
         self._database = database
         self._acting = Acting()
         self._offload = offload
         self._validators: dict[str, Any] = {}
+        self._ephemeral = Ephemeral()
+        self.protection = protection
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -75,6 +85,8 @@ class AsyncStore:
         self.state = self.state_of(GLOBAL)
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
+        self.keys = AsyncKeys(self._store_sealer, offload)
+        self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
@@ -111,15 +123,20 @@ class AsyncStore:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._files.durability
 
-    def state_of(self, scope: Scope) -> AsyncState:
-        """The state of a scope, ``Scope.agent("researcher")`` for instance."""
+    def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> AsyncState:
+        """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
+        this handle makes without naming one.
+        """
         if not isinstance(scope, Scope):
             raise InvalidInput(
                 f"state_of takes a Scope, not a {type(scope).__name__}",
                 code="invalid-scope",
                 hint='like Scope.agent("researcher"), or Scope.parse("agent:researcher")',
             )
-        return AsyncState(self.journal, self.hooks, scope, self._acting)
+        return self._state(scope, self._acting, check_class(state_class))
+
+    def _state(self, scope: Scope, acting: Acting, default: str | None = None) -> AsyncState:
+        return AsyncState(self.journal, self.hooks, scope, acting, self.protection, self._ephemeral, default)
 
     def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:
         """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,
@@ -202,6 +219,7 @@ class AsyncStore:
         if self.path is not None and self._maintenance.due():
             await self._offload.run(self._maintenance.run)
         await self._offload.close()
+        self.protection.close()
         self._files.close()
 
     async def __aenter__(self) -> Self:
@@ -219,6 +237,11 @@ class AsyncStore:
         except LlmspellError:
             events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
         self._dispatcher.offer(events)
+
+    def _store_sealer(self) -> Any:
+        if self.path is None:
+            raise InvalidInput("a store in memory has no keys to keep", code="no-folder")
+        return self.protection.sealer.sealer()
 
     def _tasks(self) -> Maintenance:
         journal = self.journal
@@ -238,8 +261,8 @@ class AsyncStore:
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
-        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None) -> None:
-            await set_key(writer, scope, key, raw, None, expires_at)
+        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str) -> None:
+            await set_key(writer, scope, key, raw, None, expires_at, kept)
 
         async def delete_state(writer: Any, scope: str, key: str) -> bool:
             return await delete_key(writer, scope, key, None)
@@ -258,8 +281,7 @@ class _Rooms:
 
     def state(self, session: AsyncSession) -> AsyncState:
         """Its state."""
-        store = self._store
-        return AsyncState(store.journal, store.hooks, Scope.session(session.id), session.acting)
+        return self._store._state(Scope.session(session.id), session.acting)  # noqa: SLF001 - its own wiring
 
     def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
         """Its artifacts."""

@@ -42,6 +42,10 @@ PROJECTIONS = {
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
     "run": ("id",),
+    "agent": ("id", "since_seq"),
+    "agent_head": ("id",),
+    "agent_part": ("id", "until_seq", "part"),
+    "agent_message": ("id", "until_seq", "number"),
 }
 """Tables derived from the journal, with their primary keys."""
 

@@ -9,7 +9,7 @@ from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
-OPERATIONS = ("state", "session", "small", "large", "delete")
+OPERATIONS = ("state", "session", "small", "large", "delete", "agent")
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -78,6 +78,18 @@ def done_deletes(store):
     return sorted({1, 2, 3, 4} - left)
 
 
+def done_turns(store):
+    state = store.agents.load("agent")
+    if state is None:
+        return []
+    done = state.custom_data["done"]
+    assert [message.content for message in state.conversation if message.role == "user"] == done
+    assert state.conversation[0].content == f"turn {done[-1]}"
+    assert [message.number for message in state.conversation] == list(range(1, 2 * len(done) + 2))
+    assert state.version == len(done)
+    return done
+
+
 DONE = {
     "create": done_states,
     "state": done_states,
@@ -85,6 +97,7 @@ DONE = {
     "small": done_versions("small.txt", lambda n: f"small {n}".encode()),
     "large": done_versions("large.bin", worker.content),
     "delete": done_deletes,
+    "agent": done_turns,
 }
 
 

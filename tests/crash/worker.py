@@ -12,6 +12,7 @@ import sys
 import threading
 
 import llmspell
+from llmspell import AgentMessage, AgentState
 
 BIG = bytes(range(256)) * 1200
 """300 KB that go to the content file as chunks."""
@@ -20,6 +21,17 @@ BIG = bytes(range(256)) * 1200
 def content(number):
     """The n-th large artifact: each differs from the others by its first bytes."""
     return b"%d" % number + BIG
+
+
+def turn(number):
+    """A change of an agent's record that writes a field, edits a message and adds two."""
+
+    def change(state):
+        state.custom_data["done"] = [*state.custom_data.get("done", []), number]
+        state.conversation[:1] = [AgentMessage("system", f"turn {number}")]
+        state.conversation += [AgentMessage("user", number), AgentMessage("assistant", "long answer " * 100)]
+
+    return change
 
 
 def say(text):
@@ -45,6 +57,7 @@ class Blocking:
             "small": lambda n: session.artifacts.put("small.txt", f"small {n}"),
             "large": lambda n: session.artifacts.put("large.bin", content(n)),
             "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
+            "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
         }[operation]
         act(1)
         wait_for_start()
@@ -70,6 +83,7 @@ class Looped:
                 "small": lambda n: session.artifacts.put("small.txt", f"small {n}"),
                 "large": lambda n: session.artifacts.put("large.bin", content(n)),
                 "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
+                "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
             }[operation]
             await act(1)
             wait_for_start()

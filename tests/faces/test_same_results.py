@@ -62,6 +62,19 @@ def refused(call):
     return error.value.code, error.value.message, error.value.details
 
 
+def agent(name, number):
+    state = llmspell.AgentState(name, agent_type="t", context_variables={"n": number})
+    state.conversation = [llmspell.AgentMessage("user", n) for n in range(number)]
+    return state
+
+
+def saved(store):
+    state = agent("a", 3)
+    versions = [store.agents.save(state)]
+    state.conversation.insert(1, llmspell.AgentMessage("system", "between"))
+    return [*versions, store.agents.save(state), state, refused(lambda: store.agents.save(agent("a", 1)))]
+
+
 SESSION = lambda store: store.sessions.open("s")
 # In this order; each through its own name.
 OPERATIONS = {
@@ -111,6 +124,20 @@ OPERATIONS = {
     "AsyncEvents.publish": lambda store: store.events.publish("x.y", {"n": 1}, tags=["t"]),
     "AsyncEvents.publish_many": lambda store: store.events.publish_many([{"type": "x.y"}, {"type": "x.z"}]),
     "AsyncEvents.subscribe": subscribed,
+    "AsyncAgents.save": saved,
+    "AsyncAgents.load": lambda store: [
+        store.agents.load("a"),
+        store.agents.load("a", at=store.stats()["last_seq"]),
+        store.agents.load("no"),
+    ],
+    "AsyncAgents.update": lambda store: store.agents.update("b", lambda state: None, default=agent("b", 0)),
+    "AsyncAgents.append": lambda store: store.agents.append("a", "user", "more", metadata={"m": 1}),
+    "AsyncAgents.messages": lambda store: store.agents.messages("a", limit=2, newest_first=True),
+    "AsyncAgents.record_tool": lambda store: store.agents.record_tool("a", "web", 5, ok=False),
+    "AsyncAgents.list": lambda store: store.agents.list(limit=1),
+    "AsyncAgents.exists": lambda store: [store.agents.exists("a"), store.agents.exists("no")],
+    "AsyncAgents.delete": lambda store: [store.agents.delete("a"), store.agents.delete("a")],
+    "AsyncAgents.history": lambda store: store.agents.history("a"),
     "AsyncSession.update": lambda store: SESSION(store).update(description="new"),
     "AsyncSession.checkpoint": lambda store: SESSION(store).checkpoint("c"),
     "AsyncSession.checkpoints": lambda store: SESSION(store).checkpoints(),

@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 
+from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
@@ -12,12 +13,13 @@ from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
 from llmspell.state.service import AsyncState
 from llmspell.store import AsyncStore
-from llmspell.sync.faces import Artifacts, Content, Events, Session, Sessions, State, Store
+from llmspell.sync.faces import Agents, Artifacts, Content, Events, Session, Sessions, State, Store
 from llmspell.sync.opening import open as open_sync
 
 PAIRS = [
     (AsyncStore, Store), (AsyncSessions, Sessions), (AsyncSession, Session), (AsyncState, State),
     (AsyncArtifacts, Artifacts), (AsyncContent, Content), (AsyncEvents, Events),
+    (AsyncAgents, Agents),
 ]  # fmt: skip
 INSIDE = {
     "AsyncStore.start": "called once by whoever opens",

@@ -27,8 +27,18 @@ FIELD_VALUES: dict[str, Any] = {
     "reason": "s",
     "data": [1],
     "name": "n",
+    "role": "user",
+    "content": [1],
+    "conversation": [{"role": "user", "content": 1}],
+    "context_variables": {"a": 1},
+    "execution_state": "busy",
+    "custom_data": {"a": 1},
+    "configuration": {"a": 1},
+    "tools": ["web"],
+    "permissions": {"web": ["read"]},
+    "workflow_progress": {"a": 1},
 }
-OBSERVED_ROOMS = ("after_state_", "after_session_", "after_artifact_")
+OBSERVED_ROOMS = ("after_state_", "after_session_", "after_artifact_", "after_agent_save", "after_agent_append")
 OBSERVED_ONLY = {point for point in POINT_NAMES if point.startswith(OBSERVED_ROOMS)}
 OBSERVED_ONLY -= {"after_state_get"}
 

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import llmspell
+from llmspell import AgentMessage, AgentState
 from llmspell.errors import LlmspellError
 from llmspell.model.clock import ManualClock
 from llmspell.model.ids import SequentialIds
@@ -35,10 +36,16 @@ STEPS = st.lists(
         st.tuples(st.just("describe"), SMALL, SMALL),
         st.tuples(st.just("publish"), SMALL),
         st.tuples(st.just("correlate"), SMALL),
+        st.tuples(st.just("turn"), SMALL, SMALL, SMALL),
+        st.tuples(st.just("append"), SMALL),
+        st.tuples(st.just("tool"), SMALL, SMALL),
+        st.tuples(st.just("retire"), SMALL),
         st.tuples(st.just("wait"), st.sampled_from([1, 10, -4, 100_000])),
     ),
     max_size=40,
 )
+
+OF_AGENT = {"turn", "append", "tool", "retire"}
 
 
 def take(store, clock, step):
@@ -69,7 +76,25 @@ def take(store, clock, step):
     elif what == "session":
         store.sessions.create(f"s{number}", tags=["t"], metadata={"n": number}, state={"k0": 0, "k1": "x" * 2000})
     else:
-        in_session(store, what, given_)
+        (of_agent if what in OF_AGENT else in_session)(store, what, given_)
+
+
+def of_agent(store, what, given_):
+    name = str(given_[0])
+
+    def turn(state):
+        state.agent_type = f"type {given_[1]}"
+        state.conversation[given_[1] : given_[1] + 1] = [AgentMessage("user", n) for n in range(given_[2])]
+        state.tool_usage.pop("t0", None)
+
+    if what == "turn":
+        store.agents.update(name, turn, default=AgentState(name))
+    elif what == "append":
+        store.agents.append(name, "user", "x" * 600)
+    elif what == "tool":
+        store.agents.record_tool(name, f"t{given_[1]}", 1)
+    else:
+        store.agents.delete(name)
 
 
 def in_session(store, what, given_):

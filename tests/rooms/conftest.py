@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, _GeneratorContextManager
 import pytest
 
 import llmspell
+from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
@@ -18,7 +19,10 @@ from llmspell.sessions.session import AsyncSession
 from llmspell.state.service import AsyncState
 from llmspell.store import AsyncStore
 
-DRIVEN = (AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, Subscription)
+DRIVEN = (
+    AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
+    Subscription,
+)  # fmt: skip
 
 
 class Face:

@@ -11,6 +11,10 @@ from typing import Any, assert_type
 
 import llmspell
 from llmspell import (
+    AgentChange,
+    AgentInfo,
+    AgentMessage,
+    AgentState,
     ArtifactInfo,
     AsyncSession,
     AsyncStore,
@@ -28,6 +32,7 @@ from llmspell import (
     StateChange,
     StateEntry,
     Store,
+    ToolUsage,
     Verification,
 )
 
@@ -85,6 +90,24 @@ def artifacts(session: Session, path: Path) -> None:
     assert_type(session.artifacts.versions("report.md"), list[ArtifactInfo])
     assert_type(session.artifacts.list(), Page[ArtifactInfo])
     session.artifacts.put("report.md")  # type: ignore[call-arg]
+
+
+def agents(store: Store) -> None:
+    state = AgentState("researcher", conversation=[AgentMessage("user", "hi", {"n": 1})])
+    assert_type(store.agents.save(state, if_version=0), int)
+    assert_type(store.agents.load("researcher"), AgentState | None)
+    assert_type(store.agents.load("researcher", at=7), AgentState | None)
+    assert_type(store.agents.append("researcher", "user", "hi", metadata={}), AgentMessage)
+    assert_type(store.agents.messages("researcher", limit=5, newest_first=True), list[AgentMessage])
+    assert_type(store.agents.update("researcher", lambda found: None, default=state), AgentState)
+    assert_type(store.agents.record_tool("researcher", "web", 1.5, ok=False), ToolUsage)
+    assert_type(store.agents.list(agent_type="chat"), Page[AgentInfo])
+    assert_type(store.agents.history("researcher"), list[AgentChange])
+    assert_type(store.agents.exists("researcher"), bool)
+    assert_type(store.agents.delete("researcher", if_version=1), bool)
+    AgentState("researcher", version=3)  # type: ignore[call-arg]
+    store.agents.save("researcher")  # type: ignore[arg-type]
+    store.agents.append("researcher", "user")  # type: ignore[call-arg]
 
 
 def events(store: Store) -> None:

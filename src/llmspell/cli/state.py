@@ -14,8 +14,10 @@ from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import NAMES_MAX, open_session, suggesting
 from llmspell.errors import Conflict, InvalidInput, NotFound
+from llmspell.model.entry import REDACTED
 from llmspell.model.page import check_limit
 from llmspell.model.scope import Scope
+from llmspell.state.classes import Written
 
 if TYPE_CHECKING:
     from llmspell.sync.faces import State, Store
@@ -54,15 +56,22 @@ def set_(
     text: Annotated[bool, Parameter(help="Take the value as text, even if it is JSON.")] = False,
     if_version: Annotated[int | None, Parameter(help="Only if the key has this version now; 0: has no value.")] = None,
     ttl: Annotated[float | None, Parameter(help="Seconds after which the value is gone.")] = None,
+    state_class: Annotated[
+        str | None, Parameter(name="--class", help="How it is kept: standard, trusted, sensitive or external.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Give a key a value: JSON, or plain text when it is not JSON; - reads it from stdin."""
     out = running.get().out
     content, remark = given.value(value, as_text=text)
     with running.get().changing(create=session is None) as store, _state(store, scope, session) as state:
-        version = state.set(key, content, if_version=if_version, ttl_s=ttl)
+        version = state.set(key, content, if_version=if_version, ttl_s=ttl, state_class=_kept(state_class))
     if remark is not None:
         out.note(remark)
+    if state_class in ("sensitive", "external"):
+        content = REDACTED  # What is kept may be another value, and is not for the screen.
     told = {"key": key, "scope": str(state.scope), "value": content, "version": version}
+    if isinstance(version, Written):
+        told["redactions"] = list(version.redactions)
     out.done(told, f"{key} = {printable.short(content)}  (version {version} in {state.scope})", bare=version)
 
 
@@ -137,6 +146,12 @@ def history(
     more = str(changes[-1].seq) if len(changes) == limit else None
     items = [change.to_dict() for change in changes]
     running.get().out.items(items, columns, next_cursor=more, nothing="no older changes")
+
+
+def _kept(state_class: str | None) -> str | None:
+    if state_class == "ephemeral":
+        raise InvalidInput("an ephemeral value would be gone when this command ends", code="usage")
+    return state_class
 
 
 @contextmanager

@@ -100,6 +100,8 @@ def summary(kind: str, data: Any, session: str | None = None) -> str:
         return f"{data['type']} {printable.short(data['data'])}"
     if room == "run":
         return _of_run(verb, data)
+    if room == "agent" and "agent_id" in data:
+        return _of_agent(verb, data)
     if "was" in data and "now" in data:
         reason = f": {data['reason']}" if data.get("reason") else ""
         return f"{data['was']} -> {data['now']}{reason}"
@@ -115,6 +117,16 @@ def _of_run(verb: str, data: dict[str, Any]) -> str:
     if verb == "finished" and data.get("value") is not None:
         return printable.short(data["value"]) + attempt
     return str(data.get("reason") or data.get("name") or "") + attempt
+
+
+def _of_agent(verb: str, data: dict[str, Any]) -> str:
+    whose = f"{data['agent_id']} (v{data['version']})"
+    if "message" in data:
+        message = data["message"]
+        return f"{whose} #{data['number']} {message['role']}: {printable.short(message['content'])}"
+    if verb == "tool_used":
+        return f"{whose} {data['tool']} {data['ms']:g} ms{'' if data['ok'] else ', failed'}"
+    return f"{whose} {', '.join(data.get('fields', {}))}".rstrip()
 
 
 def _since(ns: int) -> str:

@@ -77,12 +77,42 @@ def _list_of_tags(value: Any) -> None:
     check_tags(value)
 
 
-_tags, _metadata = _by(_list_of_tags), _by(check_metadata)
+def _table(value: Any) -> None:
+    if type(value) is not dict:
+        raise InvalidInput("it is a dict")
+
+
+def _tools(value: Any) -> None:
+    if type(value) is not list:
+        raise InvalidInput("it is a list of names")
+    for tool in value:
+        check_label(tool, "a tool's name")
+
+
+def _conversation(value: Any) -> None:
+    if type(value) is not list:
+        raise InvalidInput("it is a list of messages")
+    for message in value:
+        _table(message)
+        if not {"role", "content"} <= message.keys() <= _MESSAGE:
+            raise InvalidInput("a message has role, content and, if it likes, metadata")
+        check_label(message["role"], "a role")
+        check_metadata(message.get("metadata", {}))
+
+
+_MESSAGE = frozenset(("role", "content", "metadata", "number", "seq", "time"))
+_tags, _metadata, _dict = _by(_list_of_tags), _by(check_metadata), _by(_table)
+_role = _by(lambda value: check_label(value, "a role"))
 _REASON = {"reason": _by(lambda value: check_text(value, "a reason"))}
 _SESSION: dict[str, Check] = {
     "name": _by(lambda value: check_label(value, "a session's name")), "tags": _tags, "metadata": _metadata,
 }  # fmt: skip
 _ARTIFACT: dict[str, Check] = {"name": _by(check_artifact_name), "tags": _tags, "metadata": _metadata}
+_AGENT: dict[str, Check] = {
+    "conversation": _by(_conversation), "context_variables": _dict, "execution_state": _any, "custom_data": _dict,
+    "configuration": _dict, "tools": _by(_tools), "permissions": _dict, "workflow_progress": _dict,
+    "metadata": _metadata,
+}  # fmt: skip
 _GO_ON: Effects = {Continue: "go on", Skipped: "go on; the hook abstains"}
 _JUDGE: Effects = _GO_ON | {Cancel: "refuse: the caller gets Vetoed, nothing is written"}
 _WRITE: Effects = _JUDGE | {Retry: "run the point's hooks again after the delay, at most so many times"}
@@ -140,6 +170,12 @@ _ROWS: dict[str, Rule] = {
     ),
     "before_artifact_get": Rule(effects=_JUDGE, deniable=True),
     "before_artifact_update": _changing({"tags": _tags, "metadata": _metadata}),
+    "before_agent_save": _changing(_AGENT),
+    "after_agent_save": OBSERVE,
+    "before_agent_append": _changing({"role": _role, "content": _any, "metadata": _metadata}),
+    "after_agent_append": OBSERVE,
+    "before_agent_delete": _REFUSABLE,
+    "after_agent_delete": OBSERVE,
     "before_event_publish": _changing({"data": _any, "tags": _tags}),
 }
 

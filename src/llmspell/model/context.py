@@ -34,6 +34,10 @@ class Recording(Protocol):
         """``journal.write(work)`` with its record in the same unit; on a resumed run, what it gave the first time."""
         ...
 
+    def hide(self) -> None:
+        """What is given to it or comes from it must not be on disk in clear."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -24,6 +24,8 @@ from llmspell.model.values import decode_value
 GENESIS = bytes(32)
 """The previous hash of a store's first entry."""
 
+REDACTED = "[REDACTED]"
+"""What stands in the place of a secret."""
 NO_ID = bytes(16)
 numbers = struct.Struct(">QqqHQ").pack
 """The header's fields of fixed size: seq, at, clock, kind version, cause."""
@@ -81,8 +83,15 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def data(self) -> Any:
-        """The payload as a JSON value; None when erased."""
-        return None if self.payload is None else decode_value(self.payload)
+        """The payload as a JSON value; None when erased. A sealed value shows as ``[REDACTED]``: state's own reads open
+        it.
+        """
+        if self.payload is None:
+            return None
+        data = decode_value(self.payload)
+        if self.kind == "state.set" and data.get("state_class") == "sensitive":
+            data["value"] = REDACTED
+        return data
 
     def to_dict(self) -> dict[str, Any]:
         """The entry in JSON types, ids and digests as text, times as RFC 3339."""

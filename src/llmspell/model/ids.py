@@ -79,3 +79,12 @@ def id_bytes(text: str, what: str = "id") -> bytes:
         return uuid.UUID(text).bytes
     except (ValueError, AttributeError, TypeError):
         raise InvalidInput(f"{what} {text!r} is not a UUID", code="invalid-id") from None
+
+
+def secret_bytes(count: int) -> bytes:
+    """Fresh random bytes for keys and nonces. 0.4 µs for 32.
+
+    Never injected, pooled or recorded: ids that a test or a re-run repeats would repeat nonces under a real key, and a
+    pool would be shared with a forked child. No caller can see which bytes these were.
+    """
+    return os.urandom(count)

@@ -5,6 +5,9 @@ from __future__ import annotations
 KEY_BYTES_MAX = 256
 SCOPE_ID_BYTES_MAX = 512
 VALUE_DEPTH_MAX = 128
+EXTERNAL_BYTES_MAX = 1 << 20
+EXTERNAL_DEPTH_MAX = 32
+EPHEMERAL_KEYS_MAX = 10_000
 VALUE_BYTES_MAX = 16 << 20
 """Largest encoded state value or event payload; larger content belongs in an artifact."""
 STATE_INLINE_BYTES_MAX = 1024
@@ -24,3 +27,8 @@ UNIT_BATCH_MAX = 512
 CONFLICT_RETRIES_MAX = 8
 BUSY_TIMEOUT_S = 30.0
 TTL_S_MAX = 100 * 365 * 86400
+
+AGENT_MESSAGES_SAVED_MAX = 10_000
+"""Messages that one save of an agent's record may add."""
+AGENT_TOOL_MS_MAX = 1e12
+"""Longest time that one call of a tool may be said to have taken."""

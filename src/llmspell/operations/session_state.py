@@ -20,7 +20,7 @@ async def _get(host: Host, key: str, session: str | None = None) -> Any:
 
 
 async def _set(host: Host, key: str, value: Any, session: str | None = None) -> int:
-    return await (await host.session(session)).state.set(key, value)
+    return int(await (await host.session(session)).state.set(key, value))
 
 
 async def _has(host: Host, key: str, session: str | None = None) -> bool:

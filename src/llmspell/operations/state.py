@@ -25,7 +25,7 @@ async def _get(host: Host, key: str, scope: Scope = GLOBAL) -> Any:
 async def _set(
     host: Host, key: str, value: Any, scope: Scope = GLOBAL, options: Mapping[str, Any] | None = None
 ) -> int:
-    return await host.store.state_of(scope).set(key, value, **(options or {}))
+    return int(await host.store.state_of(scope).set(key, value, **(options or {})))
 
 
 async def _delete(host: Host, key: str, scope: Scope = GLOBAL, options: Mapping[str, Any] | None = None) -> bool:
@@ -52,7 +52,8 @@ async def _get_many(host: Host, keys: list[str], scope: Scope = GLOBAL) -> dict[
 async def _set_many(
     host: Host, values: dict[str, Any], scope: Scope = GLOBAL, options: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
-    return await host.store.state_of(scope).set_many(values, **(options or {}))
+    versions = await host.store.state_of(scope).set_many(values, **(options or {}))
+    return {key: int(version) for key, version in versions.items()}
 
 
 async def _clear(host: Host, scope: Scope) -> int:
@@ -79,7 +80,7 @@ async def _agent_get(host: Host, agent: str, key: str) -> Any:
 
 
 async def _agent_set(host: Host, agent: str, key: str, value: Any) -> int:
-    return await host.store.state_of(Scope.agent(agent)).set(key, value)
+    return int(await host.store.state_of(Scope.agent(agent)).set(key, value))
 
 
 async def _tool_get(host: Host, tool: str, key: str) -> Any:
@@ -87,11 +88,15 @@ async def _tool_get(host: Host, tool: str, key: str) -> Any:
 
 
 async def _tool_set(host: Host, tool: str, key: str, value: Any) -> int:
-    return await host.store.state_of(Scope.tool(tool)).set(key, value)
+    return int(await host.store.state_of(Scope.tool(tool)).set(key, value))
 
 
 _VALUE = Param("value", JSON, "any data; nil keeps null")
-_SET_OPTIONS = Param("options", options(_IF_VERSION, _TTL), "conditions of the write", optional=True)
+_CLASS = Param(
+    "state_class", TEXT, "how it is kept: standard, trusted, ephemeral, sensitive or external", optional=True,
+    aliases=("class",),
+)  # fmt: skip
+_SET_OPTIONS = Param("options", options(_IF_VERSION, _TTL, _CLASS), "conditions of the write", optional=True)
 _PAGE = Param(
     "options",
     options(
@@ -138,7 +143,7 @@ OPERATIONS = (
     Operation(
         "State", ("set_many",),
         ((Param("values", TABLE, "values by key"),),
-         (_SCOPE, Param("values", TABLE), Param("options", options(_TTL), optional=True))),
+         (_SCOPE, Param("values", TABLE), Param("options", options(_TTL, _CLASS), optional=True))),
         "a table of new versions", "Set several keys in one transaction: all or none.", _set_many,
         errors=("invalid-key", "too-many-keys", "vetoed"), lua_returns="table<string, integer>",
     ),

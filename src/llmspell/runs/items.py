@@ -8,14 +8,18 @@ number of parts is a step, one with an even number a callback's run.
     unit      a step changed the store (in the transaction that recorded this); what its unit of work gave
     call      a callback was called while a step waited
     stopped   a callback was stopped before its end, at one of its steps or (``at`` 0) before the first
+    sealed    any of these that holds what must not be on disk in clear: its JSON, sealed and in base64
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from blake3 import blake3
+
+from llmspell.errors import Corrupt
 
 ARGS_SHOWN_BYTES_MAX = 1024
 """Arguments up to this size stand in the record, to show a difference; longer ones by their digest alone."""
@@ -66,9 +70,33 @@ class Stopped(msgspec.Struct, tag_field="item", tag="stopped", omit_defaults=Tru
     at: int = 0
 
 
+class Sealed(msgspec.Struct, tag_field="item", tag="sealed"):
+    """Another item: sealed under the run's session, with its path as the key."""
+
+    path: str
+    text: str
+
+
 Item = StepDone | UnitDone | Called | Stopped
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Item).decode
+_decode = msgspec.json.Decoder(Item | Sealed).decode
+
+
+def seal(item: Item, by: Callable[[str, bytes], str]) -> bytes:
+    """JSON of an item whose content is sealed; ``by`` gives the sealed text of a path's bytes."""
+    return encode(Sealed(item.path, by(item.path, encode(item))))
+
+
+def decode(raw: bytes | msgspec.Raw, by: Callable[[str, str], bytes]) -> Item:
+    """An item of a record; ``by`` opens sealed ones. Raises what it raises."""
+    item: Item | Sealed = _decode(raw)
+    if isinstance(item, Sealed):
+        item = _decode(by(item.path, item.text))
+    if isinstance(item, Sealed):
+        raise Corrupt(f"item {item.path} of a run's record is sealed twice")
+    return item
+
+
 _canonical = msgspec.json.Encoder(order="sorted", enc_hook=lambda value: {"callback": value.id}).encode
 _NOT_SHOWN = msgspec.Raw(b"null")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,14 +95,14 @@ class Record:
                     last[call.origin] = max(last.get(call.origin, 0), call.args[0]["sequence"])
         return last
 
-    def take(self, entry: Entry) -> None:
-        """The next entry of the run."""
+    def take(self, entry: Entry, opening: Callable[[str, str], bytes]) -> None:
+        """The next entry of the run; ``opening`` opens its sealed items."""
         if entry.payload is None:
             raise NotFound(f"entry {entry.seq} of run {self.info.id} was erased", code="compacted")
         payload: Any = msgspec.json.decode(entry.payload, type=_PAYLOADS[entry.kind])
         if isinstance(payload, RunRecorded):
             for raw in payload.items:
-                self._take_item(decode(raw))
+                self._take_item(decode(raw, opening))
         elif isinstance(payload, RunResumed):
             for path in payload.dropped:
                 self.drop(path)
@@ -143,8 +144,10 @@ async def runs_of(journal: Journal, session: str, *, limit: int = 50) -> list[Ru
     return [_info(row) for row in rows]
 
 
-async def read_record(journal: Journal, info: RunInfo) -> Record:
-    """The record of a run, hashes checked. Memory grows with it. Raises Corrupt, NotFound (``compacted``)."""
+async def read_record(journal: Journal, info: RunInfo, opening: Callable[[str, str], bytes]) -> Record:
+    """The record of a run, hashes checked; ``opening`` opens the sealed text of a path's item. Memory grows with it.
+    Raises Corrupt, NotFound (``compacted``), WrongKey.
+    """
     scope = await journal.scope(f"session:{info.session}")
     if scope is None:
         raise Corrupt(f"run {info.id} has no entries")
@@ -161,7 +164,7 @@ async def read_record(journal: Journal, info: RunInfo) -> Record:
                 started = msgspec.json.decode(entry.payload, type=RunStarted)
                 record = Record(info, started, started.source)
             else:
-                record.take(entry)
+                record.take(entry, opening)
         if len(page) < _PAGE:
             break
         after = page[-1].seq

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from llmspell.model.ids import id_bytes
-from llmspell.runs.items import Item, UnitDone, encode
+from llmspell.runs.items import Item, UnitDone, encode, seal
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded
 from llmspell.runs.units import demand_attempt, end, record
 
@@ -31,7 +31,12 @@ HELD_BYTES_MAX = 64 << 10
 class Recorder:
     """The open end of one run's record. ``context`` is what entries of its own are written in."""
 
-    def __init__(self, journal: Journal, run: str, attempt: int, scope: str, context: Context) -> None:
+    def __init__(
+        self, journal: Journal, run: str, attempt: int, scope: str, context: Context,
+        sealing: Callable[[str, bytes], str],
+    ) -> None:  # fmt: skip
+        """``sealing`` gives the sealed text of a path's item."""
+        self._sealing = sealing
         self._journal = journal
         self._run = run
         self._key = id_bytes(run)
@@ -47,9 +52,9 @@ class Recorder:
         """Whether so much is held back that it is to be written now."""
         return len(self._held) >= HELD_ITEMS_MAX or self._bytes >= HELD_BYTES_MAX
 
-    def note(self, item: Item) -> None:
-        """Hold an item back until the next write."""
-        raw = encode(item)
+    def note(self, item: Item, *, secret: bool = False) -> None:
+        """Hold an item back until the next write; sealed if it holds what must not be on disk in clear."""
+        raw = seal(item, self._sealing) if secret else encode(item)
         self._bytes += len(raw)
         self._held.append(msgspec.Raw(raw))
 
@@ -82,9 +87,11 @@ class Recorder:
         await self._journal.write(unit, context=self._context)
 
     async def commit(
-        self, work: Callable[[Writer], Awaitable[T]], mark: UnitDone, context: Context, *, strong: bool
+        self, work: Callable[[Writer], Awaitable[T]], mark: UnitDone, context: Context, *, strong: bool, secret: bool
     ) -> T:
-        """Commit ``work`` with its record in one unit. ``mark`` says which unit of which step this is."""
+        """Commit ``work`` with its record in one unit. ``mark`` says which unit of which step this is; ``secret``: it
+        is sealed.
+        """
         held = self._take()
         head = 0
 
@@ -95,7 +102,8 @@ class Recorder:
             value = await work(writer)
             if writer.appended:
                 mark.seqs, mark.value = list(writer.appended), plain(value)
-                head = await record(writer, self._scope, RunRecorded(self._run, [*held, msgspec.Raw(encode(mark))]))
+                raw = seal(mark, self._sealing) if secret else encode(mark)
+                head = await record(writer, self._scope, RunRecorded(self._run, [*held, msgspec.Raw(raw)]))
             return value
 
         try:
@@ -108,7 +116,7 @@ class Recorder:
         else:
             self._give_back(held)
             mark.value = plain(value)
-            self.note(mark)
+            self.note(mark, secret=secret)
         return value
 
     async def _demand_turn(self, writer: Writer) -> None:

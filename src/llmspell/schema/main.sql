@@ -175,3 +175,46 @@ CREATE TABLE checkpoint (
   at         INTEGER NOT NULL,
   PRIMARY KEY (session, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- Projection, temporal: that an agent has a record, and its type. An agent is the id of its scope.
+CREATE TABLE agent (
+  id         INTEGER NOT NULL,
+  since_seq  INTEGER NOT NULL,
+  until_seq  INTEGER,
+  agent_id   TEXT NOT NULL,
+  agent_type TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (id, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX agent_name ON agent (agent_id);
+CREATE INDEX agent_of_type ON agent (agent_type, agent_id);
+
+-- Projection: how an agent's record stands now. A deleted one keeps its row and version, so that versions never repeat.
+CREATE TABLE agent_head (
+  id          INTEGER PRIMARY KEY,
+  version     INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  at          INTEGER NOT NULL,
+  messages    INTEGER NOT NULL,
+  next_number INTEGER NOT NULL,
+  deleted     INTEGER NOT NULL
+) STRICT;
+
+-- Projection, temporal: which entry holds a field of an agent's record, or the totals of a tool.
+CREATE TABLE agent_part (
+  id        INTEGER NOT NULL,
+  until_seq INTEGER NOT NULL,   -- 0: it still holds; so the present lies together, however long the past
+  part      TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,   -- and the entry that holds it
+  PRIMARY KEY (id, until_seq, part)
+) STRICT, WITHOUT ROWID;
+
+-- Projection, temporal: which entry holds a message, in the order of a conversation.
+CREATE TABLE agent_message (
+  id        INTEGER NOT NULL,
+  until_seq INTEGER NOT NULL,   -- 0: it still holds
+  number    INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
+  entry_seq INTEGER NOT NULL,
+  PRIMARY KEY (id, until_seq, number)
+) STRICT, WITHOUT ROWID;

@@ -64,7 +64,7 @@ State.read = State.get
 ---@param scope string `global`, `session:ID`, `agent:NAME` …; any other text is a custom scope
 ---@param key string the key
 ---@param value any any data; nil keeps null
----@param options? { if_version?: integer, ttl_s?: number } conditions of the write
+---@param options? { if_version?: integer, ttl_s?: number, state_class?: string } conditions of the write
 ---@return integer # the key's new version
 function State.set(scope, key, value, options) end
 State.save = State.set
@@ -108,7 +108,7 @@ State.getMany = State.get_many
 ---@overload fun(values: table): table<string, integer>
 ---@param scope string `global`, `session:ID`, `agent:NAME` …; any other text is a custom scope
 ---@param values table
----@param options? { ttl_s?: number }
+---@param options? { ttl_s?: number, state_class?: string }
 ---@return table<string, integer> # a table of new versions
 function State.set_many(scope, values, options) end
 State.setMany = State.set_many

@@ -117,7 +117,8 @@ class Calls:
         """Live: note it, run it, give its value. The turn of the step's strand is held. ``number``: its own again."""
         run = self._run
         strand.path = f"{step.path}.{number}" if number else step.next_call()
-        run.recorder.note(Called(strand.path, callback, args, own=own, origin=origin))
+        strand.secret = own and step.secret
+        run.recorder.note(Called(strand.path, callback, args, own=own, origin=origin), secret=strand.secret)
         return await self._run_strand(strand, callback, args)
 
     async def _run_strand(self, strand: Strand, callback: int, args: list[Any]) -> Any:

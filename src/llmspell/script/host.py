@@ -163,7 +163,7 @@ async def _resume(store: AsyncStore, target: str, given: Given) -> RunResult:
     lease.acquire()
     try:
         _, info = await run_to_resume(store, info.id)
-        record = await read_record(store.journal, info)
+        record = await read_record(store.journal, info, store.protection.opening(f"session:{info.session}"))
         return await _go_on(store, session, record, given)
     finally:
         lease.release()

@@ -113,7 +113,8 @@ class Run:
         return Context(session.key, correlation, outer.correlation, self._cause, f"script:{self.name}", None)
 
     def _recorder(self) -> Recorder:
-        return Recorder(self.store.journal, self.id, self.attempt, self.scope, self._base)
+        sealing = self.store.protection.sealing(self.scope)
+        return Recorder(self.store.journal, self.id, self.attempt, self.scope, self._base, sealing)
 
     # -- the record ----------------------------------------------------------------------------------------------------
 

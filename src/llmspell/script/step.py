@@ -23,12 +23,12 @@ class Step:
 
     ``answers`` are changes that were made before the run was interrupted: they are given again, not made again.
     ``calls_past`` are callbacks that were called then; ``undone``: it had not changed anything itself by then. ``keep``
-    goes into the record, ``kept`` came from it.
+    goes into the record, ``kept`` came from it. ``secret``: its items in the record are sealed.
     """
 
     __slots__ = (
         "answers", "args", "begun_s", "calls", "calls_past", "digest", "keep", "kept", "late", "name", "over", "path",
-        "patience_s", "replaying", "strand", "undone", "units",
+        "patience_s", "replaying", "secret", "strand", "undone", "units",
     )  # fmt: skip
 
     def __init__(self, strand: Strand, path: str, name: str, digest: str, args: msgspec.Raw) -> None:
@@ -42,6 +42,7 @@ class Step:
         self.calls_past: deque[tuple[int, Called]] = deque()
         self.over = self.late = self.replaying = False
         self.undone = True
+        self.secret = strand.secret
         self.keep: Any = None
         self.kept: Any = None
         self.begun_s = self.patience_s = 0.0
@@ -61,6 +62,10 @@ class Step:
         self.calls += 1
         return f"{self.path}.{self.calls}"
 
+    def hide(self) -> None:
+        """What it was given or gives is a secret: its items in the record are sealed."""
+        self.secret = True
+
     async def write(self, journal: Any, work: Any, context: Context, *, strong: bool) -> Any:
         """Write for this step; see ``model.context.Recording``."""
         if self.answers:
@@ -75,7 +80,7 @@ class Step:
         self.units += 1
         mark = UnitDone(self.path, self.name, self.digest, self.units, self.args)
         strand = self.strand
-        return await strand.uninterrupted(strand.recorder.commit(work, mark, plain, strong=strong))
+        return await strand.uninterrupted(strand.recorder.commit(work, mark, plain, strong=strong, secret=self.secret))
 
     def _revive(self, answer: UnitDone) -> Any:
         try:

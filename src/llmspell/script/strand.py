@@ -45,6 +45,7 @@ class Strand:
         self.ordinal = 0
         self.step: Step | None = None
         self.run_id = 0
+        self.secret = False
         self._turn = asyncio.Lock()
         self._callers = 0
         self.task: asyncio.Task[Any] | None = None
@@ -218,7 +219,7 @@ class Strand:
             done.result = result
         else:
             done.error = failure_of(error)
-        self.recorder.note(done)
+        self.recorder.note(done, secret=step.secret)
         if self.recorder.full:
             await self.flush()
         if self.ordinal % TURN_STEPS == 0:

@@ -27,7 +27,7 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
 
 _SQL = queries("llmspell.sessions")
-SetState = Callable[[Writer, str, str, msgspec.Raw, int | None], Awaitable[Any]]
+SetState = Callable[[Writer, str, str, msgspec.Raw, int | None, str], Awaitable[Any]]
 """Sets a key of a scope inside a unit: (writer, scope name, key, JSON, when it expires or None)."""
 DeleteState = Callable[[Writer, str, str], Awaitable[Any]]
 Remove = Callable[[Writer, bytes], Awaitable[Any]]
@@ -49,7 +49,7 @@ async def create(
     seq = await writer.append(CREATED, new, await writer.new_scope(scope_name), "session")
     at = writer.at
     for key, raw in state.items():
-        await set_state(writer, scope_name, key, raw, None)
+        await set_state(writer, scope_name, key, raw, None, "standard")
     return seq, at, len(writer.appended)
 
 
@@ -142,7 +142,7 @@ async def restore(
         if held is not None and (held.expires_at is None or held.expires_at > writer.origin.clock):
             if not deleted and await _held_at(writer, now_seq) == held:
                 continue
-            await set_state(writer, scope_name, key, held.value, held.expires_at)
+            await set_state(writer, scope_name, key, held.value, held.expires_at, held.state_class)
             changed += 1
         elif not deleted:
             changed += bool(await delete_state(writer, scope_name, key))
@@ -154,6 +154,7 @@ async def restore(
 class _Held(msgspec.Struct):
     value: msgspec.Raw
     expires_at: int | None = None
+    state_class: str = "standard"
 
     def __eq__(self, other: object) -> bool:
         return (

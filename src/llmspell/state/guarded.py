@@ -11,17 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.hooks.moment import run_point
 from llmspell.journal.journal import Journal, Writer
 from llmspell.model import limits
+from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
-from llmspell.model.values import encode_value
 from llmspell.schema import queries
-from llmspell.state.rows import load_row
-from llmspell.state.units import clear_scope, delete_key, set_key, transfer_scope
+from llmspell.state.classes import Kept, Protection, Stored, Written, hide
+from llmspell.state.rows import end_of_prefix, load_page, load_row
+from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
@@ -37,48 +36,59 @@ class _Decided:
     value: Any
     old: Any
     seen: int
+    state_class: str
 
 
 class Guarded:
     """The operations of one scope with hooks around them, in one context."""
 
-    def __init__(self, journal: Journal, hooks: Hooks, context: Context, scope_name: str) -> None:
+    def __init__(
+        self, journal: Journal, hooks: Hooks, context: Context, scope_name: str, protection: Protection,
+        default: str | None = None,
+    ) -> None:  # fmt: skip
+        """``default`` is the class of keys that have none yet."""
+        self._protection = protection
+        self._default = default
         self._journal = journal
         self._hooks = hooks
         self._context = context
         self._scope = scope_name
 
-    async def set(self, key: str, value: Any, if_version: int | None, expires_at: int | None) -> int:
+    async def set(
+        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None = None
+    ) -> int:
         """Set one key; see ``AsyncState.set``."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
-            decided = await self._decide(key, value)
-            raw = msgspec.Raw(encode_value(decided.value))
+            decided = await self._decide(key, value, state_class)
+            stored = self._protection.store(self._scope, decided.key, decided.value, decided.state_class)
             required = decided.seen if if_version is None else if_version
             try:
                 version = await self._write(
-                    lambda writer, d=decided, r=raw, v=required: set_key(writer, self._scope, d.key, r, v, expires_at)
+                    lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at)
                 )
             except Conflict:
                 if if_version is not None:
                     raise
                 continue
             await self._after("set", self._data("set", decided.key, decided.value, decided.old, version))
-            return int(version)
+            return Written(version, stored.redacted) if stored.redacted else int(version)
         raise self._moving(key)
 
-    async def set_many(self, values: Mapping[str, Any], expires_at: int | None) -> dict[str, int]:
+    async def set_many(
+        self, values: Mapping[str, Any], expires_at: int | None, state_class: str | None = None
+    ) -> dict[str, int]:
         """Set several keys in one unit, after every before-hook has agreed."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
-            decided = [await self._decide(key, value) for key, value in values.items()]
+            decided = [await self._decide(key, value, state_class) for key, value in values.items()]
             if len({one.key for one in decided}) != len(decided):
                 raise InvalidInput("hooks redirected two of the keys to one", code="duplicate-key")
-            raws = [msgspec.Raw(encode_value(one.value)) for one in decided]
+            stored = [self._protection.store(self._scope, one.key, one.value, one.state_class) for one in decided]
 
             async def unit(
-                writer: Writer, decided: list[_Decided] = decided, raws: list[msgspec.Raw] = raws
+                writer: Writer, decided: list[_Decided] = decided, stored: list[Stored] = stored
             ) -> list[int]:
-                pairs = zip(decided, raws, strict=True)
-                return [await set_key(writer, self._scope, one.key, raw, one.seen, expires_at) for one, raw in pairs]
+                pairs = zip(decided, stored, strict=True)
+                return [await self._set(writer, one, kept, one.seen, expires_at) for one, kept in pairs]
 
             try:
                 versions = await self._write(unit)
@@ -86,7 +96,10 @@ class Guarded:
                 continue
             for one, version in zip(decided, versions, strict=True):
                 await self._after("set", self._data("set", one.key, one.value, one.old, version))
-            return {one.key: version for one, version in zip(decided, versions, strict=True)}
+            return {
+                one.key: Written(version, kept.redacted) if kept.redacted else version
+                for one, kept, version in zip(decided, stored, versions, strict=True)
+            }
         raise self._moving(next(iter(values)))
 
     async def delete(self, key: str, if_version: int | None) -> bool:
@@ -124,30 +137,78 @@ class Guarded:
         data = {"scope": self._scope, "target": target, "operation": verb}
         await run_point(self._hooks, self._context, f"before_state_{verb}", "state", verb, data)
         now = self._journal.clock.now_ns()
-        count = await self._write(lambda writer: transfer_scope(writer, self._scope, target, now, move))
+        try:
+            count = await self._write(lambda writer: transfer_scope(writer, self._scope, target, now, move))
+        except Kept:
+            count = await self._transfer_opened(target, move)
         await self._after(verb, {**data, "count": count})
         return int(count)
 
-    async def _decide(self, key: str, value: Any) -> _Decided:
+    async def _transfer_opened(self, target: str, move: bool) -> int:
+        """Copy or move with sealed values among them: each is opened here, and sealed for its new place."""
+        shown = self._protection.shown
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            scope = await self._journal.scope(self._scope)
+            now = self._journal.clock.now_ns()
+            args = (0 if scope is None else scope[0], "", "", end_of_prefix(""), now, -1)
+            found = await self._journal.database.read(
+                lambda view, args=args, now=now: load_page(view, args, values=True, now=now, shown=shown)  # type: ignore[misc]
+            )
+            stored = [self._protection.store(target, one.key, one.value, one.state_class) for one in found]
+
+            async def unit(writer: Writer, found: list[StateEntry] = found, stored: list[Stored] = stored) -> int:
+                for one, kept in zip(found, stored, strict=True):
+                    await demand_version(writer, self._scope, one.key, one.version)
+                    expires_at = None if one.expires_at is None else to_ns(one.expires_at)
+                    await set_key(
+                        writer, target, one.key, kept.raw, None, expires_at, kept.state_class, list_or_unset(kept)
+                    )
+                    if move:
+                        await delete_key(writer, self._scope, one.key, one.version)
+                return len(found)
+
+            try:
+                return int(await self._write(unit))
+            except Conflict:
+                continue
+        raise self._moving("the scope")
+
+    async def _set(
+        self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None
+    ) -> int:
+        return await set_key(
+            writer, self._scope, decided.key, stored.raw, if_version, expires_at, stored.state_class,
+            list_or_unset(stored),
+        )  # fmt: skip
+
+    async def _decide(self, key: str, value: Any, state_class: str | None) -> _Decided:
         seen: dict[str, int] = {}
+        kept: dict[str, str] = {}
 
         async def about(target: str | None) -> dict[str, Any]:
             name = key if target is None else check_key(target)
             found = await self._current(name)
             seen[name] = 0 if found is None else found.version
+            kept[name] = state_class or (self._default or "standard" if found is None else found.state_class)
+            if kept[name] in ("sensitive", "external"):
+                hide()  # Before hooks of the script are called with it.
             return self._data("set", name, value, None if found is None else found.value, seen[name])
 
         first = await about(None)
+        if kept[key] == "trusted":
+            return _Decided(key, value, first["old_value"], seen[key], "trusted")
         outcome = await run_point(self._hooks, self._context, "before_state_set", "state", "set", first, reload=about)
         data = first if outcome is None else outcome.data
-        return _Decided(data["key"], data["value"], data.get("old_value"), seen[data["key"]])
+        return _Decided(data["key"], data["value"], data.get("old_value"), seen[data["key"]], kept[data["key"]])
 
     async def _current(self, key: str) -> StateEntry | None:
         scope = await self._journal.scope(self._scope)
         if scope is None:
             return None
         now = self._journal.clock.now_ns()
-        return await self._journal.database.read(lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now))
+        return await self._journal.database.read(
+            lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now, self._protection.shown)
+        )
 
     async def _write(self, work: Any) -> Any:
         return await self._journal.write(work, context=self._context)

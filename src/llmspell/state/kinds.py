@@ -15,6 +15,8 @@ class StateSet(msgspec.Struct):
     previous: int
     state_class: str = "standard"
     expires_at: int | None = None
+    redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
+    """What was replaced in an external value, or found in a standard one: ``{"path", "kind"}`` each."""
 
 
 class StateDeleted(msgspec.Struct):

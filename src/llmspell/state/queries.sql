@@ -1,10 +1,10 @@
 -- What the state room asks. A scope is its id; rows of deleted keys stay for their version.
 
 -- name: row
-SELECT version, seq, at, expires_at, deleted, value, check_sum FROM state WHERE scope = ? AND key = ?
+SELECT version, seq, at, expires_at, deleted, value, check_sum, class FROM state WHERE scope = ? AND key = ?
 
 -- name: page
-SELECT key, version, seq, at, expires_at, deleted, value, check_sum FROM state
+SELECT key, version, seq, at, expires_at, deleted, value, check_sum, class FROM state
 WHERE scope = ? AND key > ? AND key >= ? AND key < ? AND deleted = 0 AND (expires_at IS NULL OR expires_at > ?)
 ORDER BY key LIMIT ?
 

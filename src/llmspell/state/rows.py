@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import error
 from typing import Any
+
+import msgspec
 
 from llmspell.errors import Corrupt, InvalidInput
 from llmspell.journal.reading import entry_at
@@ -16,21 +18,25 @@ from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
+from llmspell.state.kinds import StateSet
 from llmspell.state.projection import check_sum
 from llmspell.state.values import StateChange, StateEntry
 
 _PAGE = queries("llmspell.state")["page"]
+_payload = msgspec.json.Decoder(StateSet).decode
 _LAST = chr(0x10FFFF) * (limits.KEY_BYTES_MAX + 1)
 
 
-def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> StateEntry | None:
+def load_row(
+    view: Reading | None, key: str, row: Row | None, now: int, shown: Callable[[StateSet], Any]
+) -> StateEntry | None:
     """The visible entry of a row selected as ``row`` does; None for no row, a deleted key or an expired one.
 
     Raises Corrupt when the row does not match its check sum, or the entry it points to does not match its hash.
     """
     if row is None:
         return None
-    version, seq, at, expires_at, deleted, value, _ = row
+    version, seq, at, expires_at, deleted, value, _, class_ = row
     if not matches(key, row):
         raise Corrupt(
             f"the row of state key {key!r} does not match its check sum",
@@ -49,9 +55,9 @@ def load_row(view: Reading | None, key: str, row: Row | None, now: int) -> State
             raise Corrupt(
                 f"the value of state key {key!r} should stand in entry {seq}, which has none", key=key, seq=seq
             )
-        decoded = entry.data["value"]
+        decoded = shown(_payload(entry.payload))
     return StateEntry(
-        key, decoded, version, seq, to_datetime(at), None if expires_at is None else to_datetime(expires_at)
+        key, decoded, version, seq, to_datetime(at), None if expires_at is None else to_datetime(expires_at), class_
     )
 
 
@@ -62,27 +68,31 @@ def is_plain(row: Row) -> bool:
 
 def matches(key: str, row: Row) -> bool:
     """Whether a row matches its check sum."""
-    version, seq, at, expires_at, deleted, value, sum_ = row
+    version, seq, at, expires_at, deleted, value, sum_, class_ = row
     try:
         raw = None if value is None else value.encode()
-        return bool(check_sum(key, version, seq, at, expires_at, deleted, raw) == sum_)
-    except (TypeError, AttributeError, error):
+        return bool(check_sum(key, version, seq, at, expires_at, deleted, raw, class_) == sum_)
+    except (TypeError, AttributeError, KeyError, error):
         return False  # A field does not even have its type.
 
 
-def load_page(view: Reading, args: Sequence[Any], values: bool, now: int) -> list[StateEntry]:
+def load_page(
+    view: Reading, args: Sequence[Any], values: bool, now: int, shown: Callable[[StateSet], Any]
+) -> list[StateEntry]:
     """Visible entries of one page; with ``values`` False, long values are not fetched."""
     page = []
     for key, *row in view.all(_PAGE, args):
-        found = load_row(view if values else None, key, tuple(row), now)
+        found = load_row(view if values else None, key, tuple(row), now, shown)
         if found is not None:
             page.append(found)
     return page
 
 
-def change_of(entry: Entry) -> StateChange:
+def change_of(entry: Entry, shown: Callable[[StateSet], Any]) -> StateChange:
     """A step of a key's history from its journal entry."""
     data = entry.data or {}
+    if data.get("state_class") == "sensitive" and entry.payload is not None:
+        data["value"] = shown(_payload(entry.payload))
     return StateChange(
         key=data.get("key", ""),
         operation=entry.kind.removeprefix("state."),

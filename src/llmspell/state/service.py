@@ -17,6 +17,7 @@ from llmspell.errors import Conflict, InvalidInput, LimitExceeded
 from llmspell.hooks.moment import run_point
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model import limits
+from llmspell.model.clock import to_datetime
 from llmspell.model.entry import subject_digest
 from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
@@ -24,9 +25,11 @@ from llmspell.model.scope import Scope
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
+from llmspell.state.classes import Kept, StateClass, check_class
 from llmspell.state.guarded import Guarded, read_guarded
 from llmspell.state.rows import change_of, check_after, end_of_prefix, is_plain, load_page, load_row, matches
 from llmspell.state.units import check_version, clear_scope, delete_key, set_key, transfer_scope
+from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
     from llmspell.model.context import Context
     from llmspell.ports.database import Reading
-    from llmspell.state.values import StateChange, StateEntry
+    from llmspell.state.classes import Protection
+    from llmspell.state.ephemeral import Ephemeral
+    from llmspell.state.values import StateChange
 
 _ROW = queries("llmspell.state")["row"]
 _PAGE_ROWS = 1000
@@ -44,8 +49,21 @@ _UPDATE_ATTEMPTS_MAX = 1000
 class AsyncState:
     """The keys of one scope. Get one from ``store.state``, ``store.state_of(scope)`` or ``session.state``."""
 
-    def __init__(self, journal: Journal, hooks: Hooks, scope: Scope, acting: Acting) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        hooks: Hooks,
+        scope: Scope,
+        acting: Acting,
+        protection: Protection,
+        ephemeral: Ephemeral,
+        default: str | None = None,
+    ) -> None:
         self._journal = journal
+        self._protection = protection
+        self._ephemeral = ephemeral
+        self._default = default
+        self._plain = default is None and protection.secrets == "off"
         self._hooks = hooks
         self._armed = hooks.armed
         self._acting = acting
@@ -59,6 +77,8 @@ class AsyncState:
         read.
         """
         key = check_key(key)
+        if self._ephemeral.scopes and (held := self._held(key)) is not None:
+            return held.value
         if "before_state_get" in self._armed or "after_state_get" in self._armed:
             found = await self._visible(key)
             return await read_guarded(self._hooks, self._acting.context(), self._name, key, found, default)
@@ -80,14 +100,27 @@ class AsyncState:
         """Whether ``key`` has a value now."""
         return await self._visible(check_key(key)) is not None
 
-    async def set(self, key: str, value: Any, *, if_version: int | None = None, ttl_s: float | None = None) -> int:
-        """Give ``key`` a value and return its new version (1 for a key never used before).
+    async def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        if_version: int | None = None,
+        ttl_s: float | None = None,
+        state_class: StateClass | str | None = None,
+    ) -> int:
+        """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
-        After ``ttl_s`` seconds the value is gone. Writes one ``state.set`` entry. Raises InvalidInput (``invalid-key``,
-        ``invalid-value``, …), LimitExceeded, Conflict, Vetoed.
+        After ``ttl_s`` seconds the value is gone. ``state_class`` says how it is kept (see ``StateClass``); without one
+        it is kept as the key was before, else as the scope's default says, else standard. What was replaced in an
+        external value is in ``redactions`` of the version returned, a ``Written``. Writes one ``state.set`` entry.
+        Raises InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found`` …), LimitExceeded, Conflict
+        (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
         """
         key = check_key(key)
+        if state_class is not None or not self._plain or self._ephemeral.scopes:
+            return await self._set_as(key, value, if_version, ttl_s, check_class(state_class))
         raw = msgspec.Raw(encode_value(value))
         expires_at = self._expiry(ttl_s)
         check_version(if_version)
@@ -98,6 +131,8 @@ class AsyncState:
             return await self._journal.write(
                 lambda writer: set_key(writer, self._name, key, raw, if_version, expires_at), context=context
             )
+        except Kept as kept:
+            return await self._set_as(key, value, if_version, ttl_s, kept.state_class)
         except Conflict as conflict:
             await self._tell_conflict(context, "set", key, value, if_version, conflict)
             raise
@@ -106,6 +141,8 @@ class AsyncState:
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
         key = check_key(key)
         check_version(if_version)
+        if self._ephemeral.scopes and if_version is None and self._ephemeral.delete(self._name, key):
+            return True
         context = self._acting.context()
         try:
             if "before_state_delete" in self._armed or "after_state_delete" in self._armed:
@@ -126,7 +163,10 @@ class AsyncState:
             found = await self._visible(check_key(key))
             value = fn(deepcopy(default) if found is None else found.value)
             try:
-                await self.set(key, value, if_version=0 if found is None else found.version)
+                if found is not None and found.version == 0:  # ephemeral: nobody else's, so there is no race to lose
+                    await self.set(key, value, state_class=found.state_class)
+                else:
+                    await self.set(key, value, if_version=0 if found is None else found.version)
             except Conflict:
                 continue
             return value
@@ -143,7 +183,7 @@ class AsyncState:
             return []
         query = EntryQuery(subject=subject_digest(scope[1], f"state/{key}"), before=before, newest_first=True)
         entries = await self._journal.database.read(lambda view: read_page(view, query, limit))
-        return [change_of(entry) for entry in entries]
+        return [change_of(entry, self._protection.shown) for entry in entries]
 
     # -- many keys ---------------------------------------------------------------------------------------------------
 
@@ -160,19 +200,25 @@ class AsyncState:
         if isinstance(keys, str) or not isinstance(keys, Iterable):
             raise InvalidInput(f"keys are a list of str, not {told(keys)}", code="invalid-key")
         wanted = [check_key(key) for key in keys]
+        held = {key: one.value for key in wanted if (one := self._held(key)) is not None}
         scope = await self._journal.scope(self._name)
         if scope is None:
-            return {}
+            return held
         now = self._journal.clock.now_ns()
+        shown = self._protection.shown
 
         def query(view: Reading) -> dict[str, Any]:
-            found = {key: load_row(view, key, view.one(_ROW, (scope[0], key)), now) for key in wanted}
-            return {key: entry.value for key, entry in found.items() if entry is not None}
+            found = {key: load_row(view, key, view.one(_ROW, (scope[0], key)), now, shown) for key in wanted}
+            return {key: entry.value for key, entry in found.items() if entry is not None} | held
 
         return await self._journal.database.read(query)
 
-    async def set_many(self, values: Mapping[str, Any], *, ttl_s: float | None = None) -> dict[str, int]:
-        """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys."""
+    async def set_many(
+        self, values: Mapping[str, Any], *, ttl_s: float | None = None, state_class: StateClass | str | None = None
+    ) -> dict[str, int]:
+        """Set several keys in one transaction: all or none. Returns each key's new version. At most 10,000 keys;
+        none of them can be ephemeral.
+        """
         if not isinstance(values, Mapping):
             raise InvalidInput(
                 f"values are keys with their values, not a {type(values).__name__}", code="invalid-value"
@@ -184,6 +230,9 @@ class AsyncState:
         checked = {check_key(key): value for key, value in values.items()}
         if len(checked) != len(values):
             raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
+        named = check_class(state_class)
+        if named is not None or not self._plain or self._ephemeral.scopes:
+            return await self._set_many_as(checked, ttl_s, named)
         raws = {key: msgspec.Raw(encode_value(value)) for key, value in checked.items()}
         expires_at = self._expiry(ttl_s)
         context = self._acting.context()
@@ -193,18 +242,24 @@ class AsyncState:
         async def unit(writer: Writer) -> dict[str, int]:
             return {key: await set_key(writer, self._name, key, raw, None, expires_at) for key, raw in raws.items()}
 
-        return await self._journal.write(unit, context=context)
+        try:
+            return await self._journal.write(unit, context=context)
+        except Kept:
+            return await self._set_many_as(checked, ttl_s, None)
 
     async def clear(self) -> int:
         """Delete every key of the scope in one transaction; returns how many had a value."""
         context = self._acting.context()
-        if "before_state_clear" in self._armed or "after_state_clear" in self._armed:
-            return await self._guard(context).clear()
         now = self._journal.clock.now_ns()
-        return await self._journal.write(lambda writer: clear_scope(writer, self._name, now), context=context)
+        held = self._ephemeral.clear(self._name, now) if self._ephemeral.scopes else 0
+        if "before_state_clear" in self._armed or "after_state_clear" in self._armed:
+            return held + await self._guard(context).clear()
+        return held + await self._journal.write(lambda writer: clear_scope(writer, self._name, now), context=context)
 
     async def copy_to(self, scope: Scope) -> int:
-        """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart."""
+        """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart, and
+        ephemeral keys stay where they are.
+        """
         return await self._transfer(scope, move=False)
 
     async def move_to(self, scope: Scope) -> int:
@@ -221,9 +276,12 @@ class AsyncState:
         verb = "move" if move else "copy"
         if f"before_state_{verb}" in self._armed or f"after_state_{verb}" in self._armed:
             return await self._guard(context).transfer(scope.name, move)
-        return await self._journal.write(
-            lambda writer: transfer_scope(writer, self._name, scope.name, now, move), context=context
-        )
+        try:
+            return await self._journal.write(
+                lambda writer: transfer_scope(writer, self._name, scope.name, now, move), context=context
+            )
+        except Kept:
+            return await self._guard(context).transfer(scope.name, move)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -238,10 +296,64 @@ class AsyncState:
             await run_point(self._hooks, context, "state_conflict", "state", operation, data)
 
     def _guard(self, context: Context) -> Guarded:
-        return Guarded(self._journal, self._hooks, context, self._name)
+        return Guarded(self._journal, self._hooks, context, self._name, self._protection, self._default)
+
+    async def _set_as(
+        self, key: str, value: Any, if_version: int | None, ttl_s: float | None, state_class: str | None
+    ) -> int:
+        expires_at = self._expiry(ttl_s)
+        check_version(if_version)
+        if state_class is None and self._held(key) is not None:
+            state_class = "ephemeral"
+        if state_class is None and self._default == "ephemeral" and await self._visible(key) is None:
+            state_class = "ephemeral"
+        if state_class == "ephemeral":
+            return await self._hold(key, value, if_version, expires_at)
+        context = self._acting.context()
+        try:
+            version = await self._guard(context).set(key, value, if_version, expires_at, state_class)
+        except Conflict as conflict:
+            await self._tell_conflict(context, "set", key, value, if_version, conflict)
+            raise
+        self._ephemeral.delete(self._name, key)
+        return version
+
+    async def _set_many_as(
+        self, values: Mapping[str, Any], ttl_s: float | None, state_class: str | None
+    ) -> dict[str, int]:
+        held = [key for key in values if self._held(key) is not None]
+        if state_class == "ephemeral" or (state_class is None and (held or self._default == "ephemeral")):
+            raise InvalidInput("keys set together are stored; set ephemeral ones one by one", code="ephemeral-batch")
+        versions = await self._guard(self._acting.context()).set_many(values, self._expiry(ttl_s), state_class)
+        for key in held:
+            self._ephemeral.delete(self._name, key)
+        return versions
+
+    async def _hold(self, key: str, value: Any, if_version: int | None, expires_at: int | None) -> int:
+        if if_version is not None:
+            raise InvalidInput("an ephemeral key has no versions to compare", code="no-versions")
+        if self._held(key) is None and await self._visible(key) is not None:
+            raise Conflict(
+                f"{key!r} has a stored value; delete it before it can be ephemeral", code="class-conflict", key=key
+            )
+        self._ephemeral.set(self._name, key, value, self._journal.clock.now_ns(), expires_at)
+        return 0
+
+    def _held(self, key: str) -> StateEntry | None:
+        if not self._ephemeral.scopes:
+            return None
+        found = self._ephemeral.get(self._name, key, self._journal.clock.now_ns())
+        if found is None:
+            return None
+        value, at, expires_at = found
+        until = None if expires_at is None else to_datetime(expires_at)
+        return StateEntry(key, value, 0, 0, to_datetime(at), until, "ephemeral")
 
     async def _visible(self, key: str) -> StateEntry | None:
+        if self._ephemeral.scopes and (held := self._held(key)) is not None:
+            return held
         journal = self._journal
+        shown = self._protection.shown
         scope = journal.scopes.get(self._name) or await journal.scope(self._name)
         if scope is None:
             return None
@@ -249,28 +361,36 @@ class AsyncState:
         if row is not None and row[5] is None and not row[4]:
             # A long value stands in its entry: row and entry are read at one moment.
             now = journal.clock.now_ns()
-            return await journal.database.read(lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now))
-        return load_row(None, key, row, 0 if row is None or row[3] is None else journal.clock.now_ns())
+            return await journal.database.read(
+                lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now, shown)
+            )
+        return load_row(None, key, row, 0 if row is None or row[3] is None else journal.clock.now_ns(), shown)
 
     async def _page(self, prefix: str, after: str, limit: int | None, *, values: bool = True) -> list[StateEntry]:
         if limit is not None and (type(limit) is not int or limit < 1):
             raise InvalidInput(f"limit is a number from 1, not {told(limit)}", code="invalid-limit")
         after = check_after(after)
         scope = await self._journal.scope(self._name)
-        found: list[StateEntry] = []
-        if scope is None:
-            return found
         now = self._journal.clock.now_ns()
         high = end_of_prefix(prefix)
+        held = [
+            one
+            for key in (self._ephemeral.keys(self._name, now) if self._ephemeral.scopes else ())
+            if prefix <= key < high and key > after and (one := self._held(key)) is not None
+        ]
+        found: list[StateEntry] = []
+        if scope is None:
+            return held[:limit]
+        shown = self._protection.shown
         while limit is None or len(found) < limit:
             rows_max = min(_PAGE_ROWS, limit - len(found)) if limit is not None else _PAGE_ROWS
             args = (scope[0], after, prefix, high, now, rows_max)
-            page = await self._journal.database.read(lambda view, args=args: load_page(view, args, values, now))  # type: ignore[misc]
+            page = await self._journal.database.read(lambda view, args=args: load_page(view, args, values, now, shown))  # type: ignore[misc]
             found += page
             if len(page) < rows_max:
                 break
             after = page[-1].key
-        return found
+        return sorted(found + held, key=lambda one: one.key)[:limit] if held else found
 
     def _expiry(self, ttl_s: float | None) -> int | None:
         if ttl_s is None:

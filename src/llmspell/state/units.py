@@ -10,6 +10,7 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
+from llmspell.state.classes import Kept, Stored
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
@@ -20,20 +21,34 @@ EXPIRE_STEP_KEYS = 500
 
 
 async def set_key(
-    writer: Writer, scope_name: str, key: str, raw: msgspec.Raw, if_version: int | None, expires_at: int | None
+    writer: Writer,
+    scope_name: str,
+    key: str,
+    raw: msgspec.Raw,
+    if_version: int | None,
+    expires_at: int | None,
+    state_class: str | None = None,
+    redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET,
 ) -> int:
-    """Set one key if it has the version asked for; returns the new version."""
+    """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
+    Kept when the key is kept in another.
+    """
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     row = await writer.one(_ROW, (scope[0], key))
     if row is None:
         version, previous = 0, 0
     else:
         version, previous = row[0], row[1]
+        if state_class is None and row[7] != "standard" and not row[4]:
+            raise Kept(row[7])
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
     version += 1
     await writer.append(
-        SET, StateSet(scope_name, key, raw, version, previous, expires_at=expires_at), scope, f"state/{key}"
+        SET,
+        StateSet(scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted),
+        scope,
+        f"state/{key}",
     )
     return version
 
@@ -73,7 +88,9 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
         if entry is None or entry.payload is None:
             raise Corrupt(f"state key {key!r} points to entry {seq}, which has no value", key=key, seq=seq)
         held = msgspec.json.decode(entry.payload, type=StateSet)
-        await set_key(writer, target, key, held.value, None, held.expires_at)
+        if held.state_class == "sensitive":
+            raise Kept("sensitive")  # It is sealed for its place, and sealing anew is no unit's work.
+        await set_key(writer, target, key, held.value, None, held.expires_at, held.state_class, held.redacted)
         if move:
             await writer.append(DELETED, StateDeleted(source, key, version + 1, seq), scope, f"state/{key}")
     return len(rows)
@@ -92,6 +109,18 @@ async def expire_keys(writer: Writer, limit: int) -> int:
             EXPIRED, StateExpired(name, key, version + 1, seq), await writer.scope(name), f"state/{key}"
         )
     return len(rows)
+
+
+async def demand_version(writer: Writer, scope_name: str, key: str, version: int) -> None:
+    """Raises Conflict unless the key has this version now."""
+    scope = await writer.existing_scope(scope_name)
+    row = None if scope is None else await writer.one(_ROW, (scope[0], key))
+    _require(writer, key, row and (row[0], row[3], row[4]), version)
+
+
+def list_or_unset(stored: Stored) -> list[dict[str, str]] | msgspec.UnsetType:
+    """What was replaced in a value, as its entry tells it: left out when it is nothing."""
+    return list(stored.redacted) or msgspec.UNSET
 
 
 def check_version(if_version: object) -> None:

@@ -17,6 +17,7 @@ class StateEntry:
     seq: int
     updated_at: datetime
     expires_at: datetime | None
+    state_class: str = "standard"
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
@@ -27,6 +28,7 @@ class StateEntry:
             "seq": self.seq,
             "updated_at": self.updated_at.isoformat(),
             "expires_at": self.expires_at and self.expires_at.isoformat(),
+            "state_class": self.state_class,
         }
 
 

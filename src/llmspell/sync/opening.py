@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from llmspell.adapters.sqlite.blocking import BlockingDatabase
 from llmspell.adapters.sqlite.connection import Durability
@@ -12,9 +13,15 @@ from llmspell.locate import locate
 from llmspell.model.clock import Clock, SystemClock
 from llmspell.model.ids import Ids, SystemIds
 from llmspell.offload import Inline
+from llmspell.protecting import protection_of
 from llmspell.store import AsyncStore
 from llmspell.sync.drive import drive
 from llmspell.sync.faces import Store
+
+if TYPE_CHECKING:
+    from llmspell.security.redaction import Redactor
+    from llmspell.security.sealer import KeySource
+    from llmspell.state.classes import SecretsPolicy
 
 
 def open(
@@ -23,6 +30,9 @@ def open(
     create: bool = True,
     read_only: bool = False,
     durability: Durability | None = None,
+    key: KeySource | None = None,
+    secrets: SecretsPolicy = "off",
+    redactor: Redactor | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
 ) -> Store:
@@ -31,14 +41,22 @@ def open(
     ``path`` None means ``LLMSPELL_STORE``, else the nearest ``.llmspell`` upwards, else ``./.llmspell``; ``":memory:"``
     is a store that ends with its handle. ``durability`` is ``full`` (the default: acknowledged means on disk),
     ``process`` (survives a kill; a power cut may lose the last moments) or ``none`` (only for a store created so).
+    ``key`` is what opens sensitive values: 32 bytes, the path of a file, or a command as a list of words; without it,
+    ``LLMSPELL_KEY``, else a key made in the user's key folder when it is first needed. ``secrets`` says what becomes of
+    secrets in standard values: ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them.
     ``clock`` and ``ids`` replace the system's, for tests and replays. Raises StoreMissing, InvalidInput
-    (``foreign-store``, ``scratch-store`` …), NeedsMigration (``newer-format``), Busy, StorageFailed.
+    (``foreign-store``, ``scratch-store`` …), NeedsMigration (``newer-format``), WrongKey, Busy, StorageFailed.
     """
     place, _ = locate(path)
     source = ids or SystemIds()
     files = open_store(place, source, create=create, read_only=read_only, durability=durability)
+    try:
+        protection = protection_of(files, key, secrets, redactor)
+    except BaseException:
+        files.close()
+        raise
     store = AsyncStore(
-        files, BlockingDatabase(files.engine), clock or SystemClock(), source, BlockingCaller(), Inline()
+        files, BlockingDatabase(files.engine), clock or SystemClock(), source, BlockingCaller(), Inline(), protection
     )
     drive(store.start())
     return Store(store)

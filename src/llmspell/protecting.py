@@ -1,0 +1,69 @@
+"""Wiring of what protects values: the key's source, the keyring of a store, the search for secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmspell.report import report_secrets
+from llmspell.state.classes import Protection, SecretsPolicy
+
+if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.security.redaction import Redactor
+    from llmspell.security.sealer import KeySource
+
+
+def protection_of(
+    files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None
+) -> Protection:
+    """What an open store protects values with. A key that is given is tried at once, if the store has a keyring.
+
+    Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``).
+    """
+
+    def finder() -> Redactor:
+        from llmspell.security.redaction import Redactor as Standard
+
+        return redactor or Standard()
+
+    return Protection(_LazySealer(files, key), finder, secrets, report_secrets)
+
+
+class _LazySealer:
+    """The sealer, imported when it is first used: most stores never need cryptography."""
+
+    def __init__(self, files: OpenStore, key: KeySource | None) -> None:
+        self._files = files
+        self._key = key
+        self._made: Any = None
+        if key is not None:
+            self.sealer(check=True)
+
+    def sealer(self, *, check: bool = False) -> Any:
+        """The sealer itself. ``check`` opens the keyring, if there is one."""
+        if self._made is None:
+            from llmspell.security.sealer import MemorySealer, StoreSealer
+
+            if self._files.path is None:
+                self._made = MemorySealer(self._files.store_id)
+            else:
+                sealer = StoreSealer(self._key, self._files.store_id, self._files.path)
+                if check:
+                    sealer.check()
+                self._made = sealer
+        return self._made
+
+    def seal(self, scope: str, key: str, text: bytes) -> bytes:
+        """See ``Sealer``."""
+        sealed: bytes = self.sealer().seal(scope, key, text)
+        return sealed
+
+    def unseal(self, scope: str, key: str, sealed: bytes) -> bytes:
+        """See ``Sealer``."""
+        text: bytes = self.sealer().unseal(scope, key, sealed)
+        return text
+
+    def close(self) -> None:
+        """See ``Sealer``."""
+        if self._made is not None:
+            self._made.close()

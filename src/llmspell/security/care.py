@@ -1,0 +1,144 @@
+"""The care of a store's keys: what there is, making a master key, taking it elsewhere, changing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
+from llmspell.security.durable import sync_folder, write_new
+from llmspell.security.export import export_key, import_key
+from llmspell.security.keyring import Keyring
+from llmspell.security.sources import KeyFile
+from llmspell.security.user_key import UserKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmspell.offload import Offload
+    from llmspell.security.sealer import StoreSealer
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """What is known of a store's keys; no secret among it. ``keyring`` is None before the first sensitive write.
+
+    ``source`` says where the master key comes from, ``keys`` counts the scopes that have a data key, ``erased`` those
+    whose key was destroyed, ``private`` is whether only the owner may read the files.
+    """
+
+    source: str
+    master: str | None
+    keyring: str | None
+    keys: int = 0
+    erased: int = 0
+    private: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {
+            "source": self.source, "master": self.master, "keyring": self.keyring, "keys": self.keys,
+            "erased": self.erased, "private": self.private,
+        }  # fmt: skip
+
+
+class AsyncKeys:
+    """The keys of a store: ``store.keys``. Master and data keys are outside of the store's folder."""
+
+    def __init__(self, sealer: Callable[[], StoreSealer], offload: Offload) -> None:
+        self._sealer = sealer
+        self._offload = offload
+
+    async def status(self) -> KeyStatus:
+        """What there is. Raises WrongKey when the master key does not open the keyring."""
+        return await self._offload.run(self._status)
+
+    async def create(self) -> KeyStatus:
+        """Make the master key and the keyring now, instead of at the first sensitive write.
+
+        Raises AlreadyExists (``keyring-exists``), StorageFailed, and for a key of the caller's own what reading it
+        raises.
+        """
+        return await self._offload.run(self._create)
+
+    async def export(self, path: str | Path, *, passphrase: str | None = None) -> None:
+        """Write the master key to a new file that only its owner may read: keep it where the store is not.
+
+        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. Raises NotFound
+        (``key-missing``), AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
+        """
+        await self._offload.run(self._export, Path(path), passphrase)
+
+    async def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
+        """Put an exported key in the key folder, where the store looks for it.
+
+        Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
+        (``invalid-key``, ``invalid-key-export``), NotFound, StorageFailed.
+        """
+        return await self._offload.run(self._import, Path(path), passphrase)
+
+    async def rotate(self, to: str | Path | None = None) -> KeyStatus:
+        """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
+
+        Without ``to`` a new key takes the place of the one in the key folder. With it, ``to`` is the file of the new
+        key, 32 bytes, hex or base64; from then on the store is opened with it. Killed at any point, the old key or the
+        new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
+        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
+        """
+        return await self._offload.run(self._rotate, None if to is None else Path(to))
+
+    # -- in a thread ---------------------------------------------------------------------------------------------------
+
+    def _status(self) -> KeyStatus:
+        sealer = self._sealer()
+        source = sealer.told
+        if not sealer.path.exists():
+            return KeyStatus(source, None, None)
+        found = sealer.keyring().status()
+        return KeyStatus(source, found.master_id.hex(), str(found.path), found.keys, found.erased, found.private)
+
+    def _create(self) -> KeyStatus:
+        sealer = self._sealer()
+        if sealer.path.exists():
+            raise AlreadyExists(f"the keyring {sealer.path} is there already", code="keyring-exists")
+        sealer.keyring(create=True)
+        return self._status()
+
+    def _export(self, path: Path, passphrase: str | None) -> None:
+        master = self._sealer().master()
+        text = master.reveal().hex() if passphrase is None else export_key(master, passphrase)
+        try:
+            write_new(path, text.encode() + b"\n")
+            sync_folder(path.parent)
+        except FileExistsError:
+            raise AlreadyExists(f"{path} is there already; a key is never written over", code="file-exists") from None
+        except OSError as exc:
+            raise StorageFailed(f"cannot write {path}: {exc.strerror}", code="cannot-write-key") from exc
+
+    def _import(self, path: Path, passphrase: str | None) -> KeyStatus:
+        sealer = self._sealer()
+        own = sealer.source
+        if not isinstance(own, UserKey):
+            raise InvalidInput(f"the key comes from {sealer.told}, not from the key folder", code="key-not-ours")
+        if own.path.exists():
+            raise AlreadyExists(f"there is a key at {own.path} already", code="key-exists")
+        key = KeyFile(path)() if passphrase is None else import_key(_text(path), passphrase)
+        if sealer.path.exists():
+            Keyring.open(sealer.path, key, sealer.store_id).close()
+        own.keep(key, outside=sealer.outside)
+        return self._status()
+
+    def _rotate(self, to: Path | None) -> KeyStatus:
+        sealer = self._sealer()
+        if not sealer.path.exists():
+            raise NotFound("the store has no keyring yet: nothing sensitive was written", code="keyring-missing")
+        sealer.rotate(to)
+        return self._status()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise NotFound(f"cannot read an exported key from {path}", code="key-missing") from exc

@@ -1,0 +1,153 @@
+"""What secrets look like: by the shape that their issuer gives them, by what stands before them, by their field's name.
+
+Every expression is bounded: no group that repeats without bound repeats itself, so that time grows with the text and
+not faster. ``anchors`` are texts of which one must be there for the rule to match at all; looking for them is what most
+values cost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+_LEFT = r"(?<![A-Za-z0-9_])"
+_RIGHT = r"(?![A-Za-z0-9])"
+
+
+class Rule(NamedTuple):
+    """A kind of secret. The group ``s``, or else the whole match, is what is replaced; ``fits`` judges it further."""
+
+    kind: str
+    expression: re.Pattern[str]
+    anchors: tuple[str, ...]
+    fits: Callable[[str], bool] | None = None
+
+
+def _shape(kind: str, expression: str, *anchors: str, fits: Callable[[str], bool] | None = None) -> Rule:
+    return Rule(kind, re.compile(f"{_LEFT}(?:{expression}){_RIGHT}"), anchors, fits)
+
+
+def _free(kind: str, expression: str, *anchors: str, fits: Callable[[str], bool] | None = None) -> Rule:
+    return Rule(kind, re.compile(expression), anchors, fits)
+
+
+def _card(digits: str) -> bool:
+    """The checksum of payment cards (Luhn), for the ranges that are issued."""
+    number = [int(char) for char in digits if char.isdigit()]
+    text = "".join(map(str, number))
+    if not _ISSUED(text) or len(set(text)) < 2:
+        return False
+    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in number[-2::-2]]
+    return (sum(number[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+_ISSUED = re.compile(
+    r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11})"
+).fullmatch
+_WORDY = re.compile(r"[A-Za-z]{1,40}(?:[_.-][A-Za-z]{1,40}){0,8}").fullmatch
+_HOLLOW = re.compile(
+    r"(?i)(?:x{3,}|\*{3,}|\.{3,}|null|none|nil|true|false|undefined|redacted|changeme|example|placeholder|your[_-].{0,80}"
+    r"|required|optional|string|hidden|masked|secret|password|token|<.{0,80}|\$.{0,80}|%.{0,80}|\{.{0,80}|\[.{0,80}|@.{0,80})"
+).fullmatch
+_CODE = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]").match
+
+
+def chosen(value: str) -> bool:
+    """Whether text behind ``password=`` is a password rather than a word, a place to put one, or program code."""
+    if len(value) < 6 or _HOLLOW(value) or _CODE(value):
+        return False
+    return not _WORDY(value) or (
+        len(value) >= 10 and value.lower() != value and value.upper() != value and mixed(value)
+    )
+
+
+def random_looking(value: str) -> bool:
+    """Whether text behind ``token=`` was drawn rather than written: long, with digits among letters."""
+    if len(value) < 12 or _HOLLOW(value) or _CODE(value):
+        return False
+    drawn = mixed(value) or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
+    return drawn and len(set(value)) >= 7
+
+
+def mixed(value: str) -> bool:
+    """Capitals inside of words, as drawn text has them and camel case hardly does."""
+    return sum(a.islower() != b.islower() for a, b in pairwise(value)) > len(value) // 5
+
+
+_NAME = "(?i:"
+_SIGN = r")[\"'\\]{0,4}\s{0,4}(?:=>|:=|=|:|is\b:?)\s{0,4}[\"'\\]{0,4}"
+_UNTIL = r"[^\s\"'\\,;&<>|)}\]]"
+
+SHAPES: tuple[Rule, ...] = (
+    _shape("aws-access-key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIA", "ASIA", "ABIA", "ACCA"),
+    _shape("gcp-api-key", r"AIza[\w-]{35}", "AIza"),
+    _shape("gcp-oauth-token", r"ya29\.[\w-]{20,400}", "ya29."),
+    _free("azure-storage-key", r"AccountKey=(?P<s>[A-Za-z0-9+/]{86}==)", "AccountKey="),
+    _free("azure-sas", r"[?&]sig=(?P<s>[A-Za-z0-9%+/=]{43,120})", "sig="),
+    _shape("github-token", r"gh[pousr]_[A-Za-z0-9]{36,251}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    _shape("github-fine-grained-token", r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}", "github_pat_"),
+    _shape("gitlab-token", r"gl(?:pat|dt|rt|ptt|cbt|soat|ft|imt|agent)-[\w-]{20,300}", "glpat-", "gldt-", "glrt-", "glptt-",
+           "glcbt-", "glsoat-", "glft-", "glimt-", "glagent-"),
+    _shape("bitbucket-token", r"ATBB[A-Za-z0-9]{32}", "ATBB"),
+    _shape("atlassian-token", r"ATATT3[\w=-]{20,250}", "ATATT3"),
+    _shape("openai-key", r"sk-(?:proj-|svcacct-|admin-)[\w-]{40,200}|sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}"
+           r"|sk-[A-Za-z0-9]{48}", "sk-"),
+    _shape("anthropic-key", r"sk-ant-[a-z0-9]{3,8}-[\w-]{80,120}", "sk-ant-"),
+    _shape("openrouter-key", r"sk-or-v1-[0-9a-f]{64}", "sk-or-"),
+    _shape("huggingface-token", r"hf_[A-Za-z0-9]{30,40}", "hf_", fits=mixed),
+    _shape("groq-key", r"gsk_[A-Za-z0-9]{48,56}", "gsk_"),
+    _shape("xai-key", r"xai-[A-Za-z0-9]{60,90}", "xai-"),
+    _shape("perplexity-key", r"pplx-[A-Za-z0-9]{40,60}", "pplx-"),
+    _shape("replicate-token", r"r8_[A-Za-z0-9]{37,40}", "r8_"),
+    _shape("langsmith-key", r"lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}", "lsv2_"),
+    _shape("tavily-key", r"tvly-(?:dev-|prod-)?[A-Za-z0-9]{28,40}", "tvly-"),
+    _shape("pinecone-key", r"pcsk_[A-Za-z0-9]{5,8}_[A-Za-z0-9]{50,70}", "pcsk_"),
+    _shape("slack-token", r"xox[abeoprs]-[A-Za-z0-9-]{20,200}|xapp-\d-[A-Za-z0-9-]{20,200}", "xox", "xapp-"),
+    _free("slack-webhook", r"hooks\.slack\.com/(?P<s>services/T\w{6,14}/B\w{6,14}/\w{20,30})", "hooks.slack.com/"),
+    _free("discord-webhook", r"discord(?:app)?\.com/api/(?P<s>webhooks/\d{17,20}/[\w-]{60,75})", "/api/webhooks/"),
+    _shape("discord-token", r"[MNO][A-Za-z0-9]{23,27}\.[\w-]{6}\.[\w-]{27,40}", "."),
+    _shape("telegram-token", r"\d{8,10}:AA[\w-]{33}", ":AA"),
+    _shape("stripe-key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{24,120}", "k_live_", "k_test_"),
+    _shape("stripe-webhook-secret", r"whsec_[A-Za-z0-9]{32,64}", "whsec_"),
+    _shape("twilio-key", r"SK[0-9a-f]{32}", "SK"),
+    _shape("sendgrid-key", r"SG\.[\w-]{22}\.[\w-]{43}", "SG."),
+    _shape("mailgun-key", r"key-[0-9a-f]{32}", "key-"),
+    _shape("mailchimp-key", r"[0-9a-f]{32}-us\d{1,2}", "-us"),
+    _shape("npm-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _shape("pypi-token", r"pypi-AgE[\w-]{50,250}", "pypi-AgE"),
+    _shape("docker-token", r"dckr_(?:pat|oat)_[\w-]{27,40}", "dckr_"),
+    _shape("digitalocean-token", r"do[oprt]_v1_[0-9a-f]{64}", "_v1_"),
+    _shape("shopify-token", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
+    _shape("databricks-token", r"dapi[0-9a-f]{32}(?:-\d)?", "dapi"),
+    _shape("vault-token", r"hv[sbr]\.[\w-]{24,150}", "hvs.", "hvb.", "hvr."),
+    _shape("linear-key", r"lin_(?:api|oauth)_[A-Za-z0-9]{32,64}", "lin_"),
+    _shape("notion-token", r"(?:secret|ntn)_[A-Za-z0-9]{43,50}", "secret_", "ntn_"),
+    _shape("grafana-token", r"glsa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}", "glsa_"),
+    _shape("jwt", r"eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{10,2000}", "eyJ"),
+    _free("private-key", r"-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,6000}(?:-(?!----)[^-]{0,6000}){0,6}"
+          r"(?:-----END (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?", "PRIVATE KEY"),
+    _free("connection-string", r"(?i:[a-z][a-z0-9+.-]{1,30})://[^\s:/@\"'<>]{0,100}:(?P<s>[^\s/@\"'<>]{1,200})@[\w.\[-]",
+          "://", fits=lambda value: not _HOLLOW(value)),
+    _free("bearer-token", r"(?i:bearer)\s{1,4}(?P<s>[A-Za-z0-9._~+/-]{16,2000}={0,2})", "earer ", "EARER ",
+          fits=random_looking),
+    _free("basic-auth", r"(?i:basic)\s{1,4}(?P<s>[A-Za-z0-9+/]{12,600}={0,2})(?![A-Za-z0-9])", "asic ", "ASIC ",
+          fits=random_looking),
+    _free("payment-card", r"(?<![A-Za-z0-9._-])\d(?:[ -]?\d){12,18}(?![A-Za-z0-9_]|[.-]\d)", "0", "1", "2", "3", "4", "5", "6", "7", "8",
+          "9", fits=_card),
+)  # fmt: skip
+"""By what stands in the value itself."""
+
+BEHIND_NAMES: tuple[Rule, ...] = (
+    _free("password", _NAME + r"(?:password|passwd|passphrase|pwd|passwort)" + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})",
+          "pass", "Pass", "PASS", "pwd", "Pwd", "PWD", fits=chosen),
+    _free("aws-secret-key", r"(?i:aws.{0,20}?(?:secret|key))[^A-Za-z0-9/+]{1,20}(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
+          "aws", "AWS", "Aws", fits=random_looking),
+    _free("named-secret", _NAME + r"(?:secret|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key"
+          r"|encryption[_-]?key|account[_-]?key|credentials?|client[_-]?secret|(?:auth|access|refresh|session|bearer|id|api"
+          r"|csrf|bot)?[_-]?token)(?:[_-](?:key|id|access[_-]key))?" + _SIGN + rf"(?P<s>{_UNTIL}{{12,400}})",
+          "ecret", "ECRET", "key", "Key", "KEY", "oken", "OKEN", "redential", "REDENTIAL", fits=random_looking),
+)  # fmt: skip
+"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``."""

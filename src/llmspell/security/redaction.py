@@ -1,0 +1,248 @@
+"""Finding secrets in JSON values and replacing them: a help against accidents, never a guarantee.
+
+A value is looked at field by field: a telling name (``password``, ``api_key``) gives its value away; a text is searched
+for what issuers' keys look like, for ``name=value`` in prose, and again in what it holds encoded (escaped, URL-encoded,
+base64; two layers). What is found is replaced, the rest stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from blake3 import blake3
+
+from llmspell.errors import InvalidInput
+from llmspell.model.entry import REDACTED
+from llmspell.security.expressions import check_expression
+from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule, random_looking
+
+_LAYERS = 2
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,200000}={0,2}(?![A-Za-z0-9+/_=-])")
+_QUOTED = re.compile(r"[A-Za-z0-9%._~+*$!-]{0,4000}%[0-9A-Fa-f]{2}[A-Za-z0-9%._~+*$!-]{0,100000}")
+_ESCAPE = re.compile(r'\\(["\\/nrt]|u[0-9A-Fa-f]{4})')
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+").findall
+_CERTAIN = frozenset(
+    ("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "authorization", "cvv")
+)
+_LIKELY = frozenset(("token", "apikey", "key"))
+_KEYS = frozenset(
+    ("api", "access", "secret", "private", "signing", "encryption", "auth", "account", "master", "shared")
+)
+_FIELD_CHARS_MAX = 200
+
+
+class Found(NamedTuple):
+    """A secret: the JSON path of the text it stands in, its kind, and where in that text."""
+
+    path: str
+    kind: str
+    start: int
+    end: int
+
+
+class Redactor:
+    """Finds and replaces. Stateless, so that threads may share one.
+
+    ``patterns`` are further expressions by the name of their kind, ``fields`` further names of fields, whose values are
+    replaced whole. Raises InvalidInput (``invalid-pattern``) for an expression that could take more than linear time.
+    """
+
+    def __init__(self, *, patterns: Mapping[str, str] | None = None, fields: Iterable[str] = ()) -> None:
+        own = [Rule(kind, check_expression(kind, text), ("",)) for kind, text in (patterns or {}).items()]
+        self._rules = (*own, *SHAPES, *BEHIND_NAMES)
+        self._fields = frozenset(_plain_name(name) for name in fields)
+
+    def scan(self, value: Any) -> list[Found]:
+        """The secrets in a JSON value, in its order."""
+        return self.redact(value)[1]
+
+    def redact(self, value: Any, *, digest_key: bytes | None = None) -> tuple[Any, list[Found]]:
+        """The value with its secrets replaced by ``[REDACTED]``, and what was found; the value itself when nothing was.
+
+        With ``digest_key`` (32 bytes) a keyed digest of 8 hex digits stands inside, so that equal secrets can be told
+        to be equal by whoever has the key. About 10 µs for a value of 1 KB.
+        """
+        found: list[Found] = []
+        return self._value(value, "$", found, _replacer(digest_key)), found
+
+    # -- values --------------------------------------------------------------------------------------------------------
+
+    def _value(self, value: Any, path: str, found: list[Found], hide: Callable[[str], str]) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self._text(value, path, found, hide)
+        if kind is dict:
+            return self._dict(value, path, found, hide)
+        if kind is list:
+            before = len(found)
+            items = [self._value(item, f"{path}[{at}]", found, hide) for at, item in enumerate(value)]
+            return items if len(found) > before else value
+        if kind is int and value > 10**12 and self._text(str(value), path, found, hide) != str(value):
+            return REDACTED
+        return value
+
+    def _dict(self, value: dict[str, Any], path: str, found: list[Found], hide: Callable[[str], str]) -> Any:
+        before = len(found)
+        fresh: dict[str, Any] = {}
+        for key, item in value.items():
+            below = f"{path}.{key}"
+            named = self._text(key, f"{path} (a key)", found, hide)
+            if named != key:
+                below = f"{path}.{named}"
+                while named in fresh or named in value:
+                    named += "+"
+            told = self._told_by(key)
+            fresh[named] = (
+                self._value(item, below, found, hide) if told is None else self._field(item, below, told, found, hide)
+            )
+        return fresh if len(found) > before else value
+
+    def _told_by(self, key: str) -> bool | None:
+        """What a field's name says of its value: a secret for sure (True), if it looks so (False), nothing (None)."""
+        if len(key) > _FIELD_CHARS_MAX:
+            return None
+        if self._fields and _plain_name(key) in self._fields:
+            return True
+        words = [word.lower() for word in _WORDS(key)]
+        if not words:
+            return None
+        last = words[-1].removesuffix("s") if words[-1] == "credentials" else words[-1]
+        if last in _CERTAIN or "".join(words) in {"accesskey", "secretkey", "privatekey", "clientsecret", "xapikey"}:
+            return True
+        if last == "key" and len(words) > 1 and words[-2] in _KEYS:
+            return True
+        return False if last in _LIKELY and last != "key" else None
+
+    def _field(self, item: Any, path: str, certain: bool, found: list[Found], hide: Callable[[str], str]) -> Any:
+        """The value of a field whose name gives it away. All texts in a certain one are secrets, also below it."""
+        if type(item) is str:
+            if item and not item.startswith(REDACTED[:-1]) and (certain or random_looking(item)):
+                found.append(Found(path, "named-field", 0, len(item)))
+                return hide(item)
+            return self._text(item, path, found, hide)
+        if certain and type(item) is dict:
+            return {key: self._field(one, f"{path}.{key}", certain, found, hide) for key, one in item.items()}
+        if certain and type(item) is list:
+            return [self._field(one, f"{path}[{at}]", certain, found, hide) for at, one in enumerate(item)]
+        if certain and type(item) is int and abs(item) > 999:
+            found.append(Found(path, "named-field", 0, len(str(item))))
+            return hide(str(item))
+        return self._value(item, path, found, hide)
+
+    # -- texts ---------------------------------------------------------------------------------------------------------
+
+    def _text(self, text: str, path: str, found: list[Found], hide: Callable[[str], str]) -> str:
+        if len(text) < 8:
+            return text
+        spans = self._spans(text, _LAYERS)
+        if not spans:
+            return text
+        parts: list[str] = []
+        at = 0
+        for start, end, kind in spans:
+            found.append(Found(path, kind, start, end))
+            parts += text[at:start], hide(text[start:end])
+            at = end
+        return "".join((*parts, text[at:]))
+
+    def _spans(self, text: str, layers: int) -> list[tuple[int, int, str]]:
+        """Where secrets stand, in order, none inside another."""
+        spans: list[tuple[int, int, str]] = []
+        for kind, expression, anchors, fits in self._rules:
+            for anchor in anchors:
+                if anchor in text:
+                    break
+            else:
+                continue
+            group = "s" if "s" in expression.groupindex else 0
+            spans += [
+                (match.start(group), match.end(group), kind)
+                for match in expression.finditer(text)
+                if match.end(group) > match.start(group) and (fits is None or fits(match.group(group)))
+            ]
+        if layers:
+            spans += self._encoded(text, layers)
+        return _apart(spans) if spans else spans
+
+    def _encoded(self, text: str, layers: int) -> list[tuple[int, int, str]]:
+        spans = []
+        if "\\" in text:
+            plain = _ESCAPE.sub(_unescaped, text)
+            if plain != text:
+                spans += self._unescaped_spans(text, plain, layers)
+        if "%" in text:
+            for match in _QUOTED.finditer(text):
+                inner = self._spans(unquote(match[0], errors="replace"), layers - 1)
+                if inner:
+                    spans.append((match.start(), match.end(), inner[0][2]))
+        for match in _BASE64.finditer(text):
+            decoded = _decoded(match[0])
+            if decoded is not None:
+                inner = self._spans(decoded, layers - 1)
+                if inner:
+                    spans.append((match.start(), match.end(), inner[0][2]))
+        return spans
+
+    def _unescaped_spans(self, text: str, plain: str, layers: int) -> list[tuple[int, int, str]]:
+        """Spans of the text without its escapes, carried back to the text with them."""
+        inner = self._spans(plain, layers - 1)
+        if not inner:
+            return []
+        places = [0]
+        at = 0
+        for match in _ESCAPE.finditer(text):
+            places += range(at + 1, match.start() + 1)
+            at = match.end()
+            places.append(at)
+        places += range(at + 1, len(text) + 1)
+        return [(places[start], places[end], kind) for start, end, kind in inner]
+
+
+def _apart(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Ordered, those that overlap made one; the kind is that of the first rule that found it."""
+    spans.sort(key=lambda span: (span[0], -span[1]))
+    merged: list[tuple[int, int, str]] = []
+    for span in spans:
+        if merged and span[0] < merged[-1][1]:
+            start, end, kind = merged[-1]
+            merged[-1] = start, max(end, span[1]), kind
+        else:
+            merged.append(span)
+    return merged
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1]
+    return chr(int(code[1:], 16)) if code[0] == "u" else _ESCAPES.get(code, code)
+
+
+def _decoded(run: str) -> str | None:
+    """Text that a run of base64 stands for, if it is text."""
+    body = run.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(body) % 4 == 1:
+        return None
+    try:
+        head = b64decode(body[:24])
+        if any(byte < 9 or 13 < byte < 32 for byte in head):
+            return None
+        return b64decode(body + "=" * (-len(body) % 4)).decode()
+    except (Error, ValueError):
+        return None
+
+
+def _replacer(digest_key: bytes | None) -> Callable[[str], str]:
+    if digest_key is None:
+        return lambda _secret: REDACTED
+    if type(digest_key) is not bytes or len(digest_key) != 32:
+        raise InvalidInput("a digest key is 32 bytes", code="invalid-key")
+    return lambda secret: f"[REDACTED:{blake3(secret.encode(errors='surrogatepass'), key=digest_key).hexdigest(4)}]"
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,247 @@
+"""State classes: how a value is kept, and what a read gives. Chosen by whoever writes it, never guessed from a key.
+
+    ephemeral   in this process's memory: no entry, version, event or hook; gone with the handle
+    trusted     in the store with its entry and event; no before-hooks, no schema
+    standard    the same with hooks; scanned for secrets only when the store was opened to do so
+    sensitive   sealed by a key that is not in the store; views, events and exports show ``[REDACTED]``
+    external    checked for size and depth, secrets replaced before anything is written
+
+A key keeps its class: writing it again without naming one keeps it as it was kept.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Literal, Protocol, Self, get_args
+
+import msgspec
+
+from llmspell.errors import Corrupt, InvalidInput, LimitExceeded
+from llmspell.model import limits
+from llmspell.model.context import current
+from llmspell.model.values import decode_value, encode_value
+from llmspell.state.kinds import StateSet
+
+_encode = msgspec.json.Encoder().encode
+
+
+class StateClass(StrEnum):
+    """How a value is kept; the text is what the journal says."""
+
+    EPHEMERAL = "ephemeral"
+    TRUSTED = "trusted"
+    STANDARD = "standard"
+    SENSITIVE = "sensitive"
+    EXTERNAL = "external"
+
+
+SecretsPolicy = Literal["off", "warn", "refuse", "protect"]
+"""What becomes of a secret found in a standard value: nothing is looked for (the default), it is reported, the write is
+refused, or the value is kept as sensitive.
+"""
+
+
+class Finding(Protocol):
+    """A secret that was found: where, by a JSON path, and what kind it is."""
+
+    @property
+    def path(self) -> str:
+        """Where, like ``$.user.token``."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What, like ``aws-access-key``."""
+        ...
+
+
+class Redactor(Protocol):
+    """Finds secrets in JSON values."""
+
+    def redact(self, value: Any) -> tuple[Any, Sequence[Finding]]:
+        """The value with its secrets replaced (itself when there are none), and what was found."""
+        ...
+
+
+class Sealer(Protocol):
+    """Seals values for their place, by keys that are not in the store."""
+
+    def seal(self, scope: str, key: str, text: bytes) -> bytes:
+        """Raises WrongKey, StorageFailed when there is no key to be had."""
+        ...
+
+    def unseal(self, scope: str, key: str, sealed: bytes) -> bytes:
+        """Raises WrongKey, Corrupt, NotFound (``key-shredded``)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of keys."""
+        ...
+
+    def sealer(self) -> Any:
+        """The one behind it, for the care of keys."""
+        ...
+
+
+class Written(int):
+    """The version that a write gave a key. ``redactions`` say what was replaced in an external value."""
+
+    redactions: tuple[dict[str, str], ...]
+
+    def __new__(cls, version: int, redactions: Sequence[dict[str, str]] = ()) -> Self:
+        """A version with what was replaced."""
+        made = super().__new__(cls, version)
+        made.redactions = tuple(redactions)
+        return made
+
+
+class Kept(Exception):
+    """The key is kept in another class than the standard one: the write has to begin again and honour it."""
+
+    def __init__(self, state_class: str) -> None:
+        super().__init__(state_class)
+        self.state_class = state_class
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A value as it goes into its entry: JSON text, its class, and what was replaced in it."""
+
+    raw: msgspec.Raw
+    state_class: str
+    redacted: tuple[dict[str, str], ...] = ()
+
+
+class Protection:
+    """What the classes need beyond the journal: the sealer, and a redactor that is made when it is first needed."""
+
+    def __init__(
+        self,
+        sealer: Sealer,
+        redactor: Callable[[], Redactor],
+        secrets: SecretsPolicy = "off",
+        warn: Callable[[str, Sequence[Finding]], None] | None = None,
+    ) -> None:
+        if secrets not in get_args(SecretsPolicy):
+            raise InvalidInput(
+                f"secrets is one of {', '.join(get_args(SecretsPolicy))}, not {secrets!r}", code="invalid-policy"
+            )
+        self.sealer = sealer
+        self._redactor = redactor
+        self._warn = warn
+        self.secrets = secrets
+
+    def close(self) -> None:
+        """Close the keyring, if it was opened."""
+        self.sealer.close()
+
+    def store(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
+        """``value`` as its class keeps it. Raises InvalidInput, LimitExceeded, and what the sealer raises."""
+        if state_class == "external":
+            return self._external(value)
+        if state_class == "standard" and self.secrets != "off":
+            found = self._redactor().redact(value)[1]
+            if found:
+                return self._found(scope, key, value, found)
+        encoded = encode_value(value)
+        if state_class == "sensitive":
+            return self._sealed(scope, key, encoded)
+        return Stored(msgspec.Raw(encoded), state_class)
+
+    def shown(self, payload: StateSet) -> Any:
+        """The value of an entry for whoever may read it. Raises WrongKey, Corrupt, NotFound."""
+        if payload.state_class != "sensitive":
+            return decode_value(bytes(payload.value))
+        hide()
+        text = decode_value(bytes(payload.value))
+        if type(text) is not str:
+            raise Corrupt(f"the sealed value of state key {payload.key!r} is no text", key=payload.key)
+        return decode_value(self.opening(payload.scope)(f"state/{payload.key}", text))
+
+    def scan(self, value: Any) -> Any:
+        """A value from outside with its secrets replaced: what agents say is kept like external values."""
+        clean, found = self._redactor().redact(value)
+        if found:
+            hide()
+        return clean
+
+    def sealing(self, scope: str) -> Callable[[str, bytes], str]:
+        """Seals texts under a scope: of a path, its bytes."""
+        return lambda path, text: b64encode(self.sealer.seal(scope, path, text)).decode()
+
+    def opening(self, scope: str) -> Callable[[str, str], bytes]:
+        """The inverse of ``sealing``."""
+
+        def opened(path: str, text: str) -> bytes:
+            try:
+                sealed = b64decode(text, validate=True)
+            except ValueError as exc:
+                raise Corrupt(f"the sealed text of {path} is no base64") from exc
+            return self.sealer.unseal(scope, path, sealed)
+
+        return opened
+
+    def _sealed(self, scope: str, key: str, encoded: bytes) -> Stored:
+        text = self.sealing(scope)(f"state/{key}", encoded)
+        return Stored(msgspec.Raw(b'"' + text.encode() + b'"'), "sensitive")
+
+    def _external(self, value: Any) -> Stored:
+        encode_value(value, bytes_max=limits.EXTERNAL_BYTES_MAX)
+        if _deeper(value, limits.EXTERNAL_DEPTH_MAX):
+            raise LimitExceeded(
+                f"an external value is nested at most {limits.EXTERNAL_DEPTH_MAX} deep", code="value-depth"
+            )
+        clean, found = self._redactor().redact(value)
+        return Stored(msgspec.Raw(encode_value(clean)), "external", tuple(_told(one) for one in found))
+
+    def _found(self, scope: str, key: str, value: Any, found: Sequence[Finding]) -> Stored:
+        encoded = encode_value(value)
+        if self.secrets == "protect":
+            return self._sealed(scope, key, encoded)
+        if self.secrets == "refuse":
+            raise InvalidInput(
+                f"the value of {key!r} holds what looks like a secret ({found[0].kind} at {found[0].path})",
+                code="secret-found",
+                hint="set it with the class sensitive, or external to have it replaced",
+                findings=[_told(one) for one in found],
+            )
+        if self._warn is not None:
+            self._warn(key, found)
+        return Stored(msgspec.Raw(encoded), "standard", tuple(_told(one) for one in found))
+
+
+def check_class(state_class: object) -> str | None:
+    """A class by name or member; None for none. Raises InvalidInput (``invalid-class``)."""
+    if state_class is None:
+        return None
+    try:
+        return str(StateClass(state_class))  # type: ignore[arg-type]
+    except ValueError:
+        raise InvalidInput(
+            f"a state class is one of {', '.join(StateClass)}, not {state_class!r}", code="invalid-class"
+        ) from None
+
+
+def hide() -> None:
+    """A step of a script that is under way here handles a secret: its record is sealed."""
+    step = current.get().step
+    if step is not None:
+        step.hide()
+
+
+def _told(found: Finding) -> dict[str, str]:
+    return {"path": found.path, "kind": found.kind}
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [item for one in level if type(one) in (dict, list) for item in _items(one)]
+        if not level:
+            return False
+    return any(type(one) in (dict, list) for one in level)
+
+
+def _items(value: Any) -> Any:
+    return value.values() if type(value) is dict else value

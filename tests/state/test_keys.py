@@ -1,0 +1,132 @@
+"""The care of keys: made, shown, exported and rotated; a rotation that is killed leaves a store that opens."""
+
+import pytest
+
+import llmspell
+from llmspell.errors import AlreadyExists, InvalidInput, NotFound, WrongKey
+from llmspell.security.keyring import Keyring
+from llmspell.security.user_key import UserKey
+
+
+def opened(tmp_path, **options):
+    return llmspell.open(tmp_path / "s", durability="process", **options)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    with opened(tmp_path) as store:
+        store.state.set("p", "x", state_class="sensitive")
+        store.state_of(llmspell.Scope.agent("a")).set("p", "y", state_class="sensitive")
+    return tmp_path
+
+
+def reads(tmp_path, **options):
+    with opened(tmp_path, **options) as store:
+        return store.state.get("p"), store.state_of(llmspell.Scope.agent("a")).get("p")
+
+
+def test_status_tells_what_there_is_and_no_secret(tmp_path, keys):
+    with opened(tmp_path) as store:
+        assert store.keys.status().keyring is None
+        made = store.keys.create()
+        assert (made.keys, made.private) == (0, True)
+        with pytest.raises(AlreadyExists):
+            store.keys.create()
+        store.state.set("p", "x", state_class="sensitive")
+        assert store.keys.status().keys == 1
+    secret = next(keys.glob("*.key")).read_text().strip()
+    assert secret not in str(made.to_dict())
+
+
+def test_an_exported_key_opens_the_store_and_is_never_written_over_a_file(filled, keys):
+    with opened(filled) as store:
+        store.keys.export(filled / "kept")
+        with pytest.raises(AlreadyExists):
+            store.keys.export(filled / "kept")
+    assert (filled / "kept").stat().st_mode & 0o077 == 0
+    next(keys.glob("*.key")).unlink()
+    with pytest.raises(NotFound):
+        reads(filled)
+    assert reads(filled, key=filled / "kept") == ("x", "y")
+
+
+def test_a_key_goes_elsewhere_and_comes_back_by_its_passphrase(filled, keys):
+    with opened(filled) as store:
+        store.keys.export(filled / "kept", passphrase="six random words of my own")
+    file = next(keys.glob("*.key"))
+    secret = file.read_text().strip()
+    assert secret not in (filled / "kept").read_text()
+    file.unlink()
+    with opened(filled) as store:
+        for wrong in ("six random words of yours", None):
+            with pytest.raises((WrongKey, InvalidInput)):
+                store.keys.import_(filled / "kept", passphrase=wrong)
+        assert not file.exists()
+        store.keys.import_(filled / "kept", passphrase="six random words of my own")
+        with pytest.raises(AlreadyExists):
+            store.keys.import_(filled / "kept", passphrase="six random words of my own")
+    assert reads(filled) == ("x", "y")
+
+
+def test_a_key_of_another_store_is_not_imported(filled, keys):
+    with llmspell.open(filled / "other") as store:
+        store.keys.create()
+        store.keys.export(filled / "others")
+    with opened(filled) as store:
+        file = keys / f"{store.id}.key"
+        file.unlink()
+        with pytest.raises(WrongKey):
+            store.keys.import_(filled / "others")
+        assert not file.exists()
+
+
+def test_rotation_makes_another_key_and_the_old_one_opens_nothing(filled, keys):
+    old = next(keys.glob("*.key")).read_bytes()
+    with opened(filled) as store:
+        before = store.keys.status()
+        assert store.keys.rotate().master != before.master
+        assert store.state.get("p") == "x"
+    assert next(keys.glob("*.key")).read_bytes() != old
+    assert reads(filled) == ("x", "y")
+    (filled / "old").write_bytes(old)
+    (filled / "old").chmod(0o600)
+    with pytest.raises(WrongKey):
+        opened(filled, key=filled / "old")
+
+
+def test_rotation_to_a_key_of_the_callers_own(filled):
+    (filled / "new").write_text("7f" * 32)
+    (filled / "new").chmod(0o600)
+    with opened(filled) as store:
+        store.keys.rotate(filled / "new")
+        assert store.state.get("p") == "x"
+    assert reads(filled, key=filled / "new") == ("x", "y")
+    with opened(filled, key=bytes.fromhex("7f" * 32)) as store:
+        with pytest.raises(InvalidInput) as refused:
+            store.keys.rotate()
+        assert refused.value.code == "key-not-ours"
+
+
+class Killed(BaseException):
+    """What stands for the end of the process."""
+
+
+@pytest.mark.parametrize("step", ["wrap", "turn"])
+def test_a_rotation_that_is_killed_leaves_a_store_that_opens(filled, monkeypatch, step):
+    def die(*_args):
+        raise Killed
+
+    with opened(filled) as store, monkeypatch.context() as patch:
+        where = (Keyring, "rotate") if step == "wrap" else (UserKey, "_promote")
+        patch.setattr(*where, die)
+        with pytest.raises(Killed):
+            store.keys.rotate()
+    assert reads(filled) == ("x", "y")
+    with opened(filled) as store:
+        store.keys.rotate()
+    assert reads(filled) == ("x", "y")
+
+
+def test_a_store_in_memory_keeps_no_keys():
+    with llmspell.open(":memory:") as store, pytest.raises(InvalidInput):
+        store.keys.status()
