@@ -101,3 +101,42 @@ def test_one_text_at_a_time_and_none_after_the_end():
         return busy.value.code, closed.value.code
 
     assert go(inside) == ("prompt-busy", "closed")
+
+
+def test_a_cancellation_that_comes_when_the_text_has_ended_leaves_the_next_one_alone():
+    """A busy text keeps the loop to itself, so that Ctrl-C is heard only at its end."""
+
+    async def work(prompt, store):
+        async with asyncio.timeout(20):
+            for text in ("for i = 1, 10 do end", "State.set('k', 1)", "print(1)"):
+                task = asyncio.create_task(prompt.feed(text))
+                start = prompt._run.engine.start
+
+                def busy(*args, task=task, start=start, **more):
+                    task.cancel()
+                    return start(*args, **more)
+
+                prompt._run.engine.start = busy
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                prompt._run.engine.start = start
+                assert (await prompt.feed("1 + 1")).values == (2,), text
+
+    with_prompt(work)
+
+
+def test_a_text_that_is_cancelled_at_once_is_not_run_later():
+    async def work(prompt, store):
+        async with asyncio.timeout(20):
+            for turns in range(6):
+                task = asyncio.create_task(prompt.feed(f"State.set('k{turns}', 1)"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                before = await store.state.keys()
+                assert (await prompt.feed("1 + 1")).values == (2,), turns
+                assert await store.state.keys() == before, turns
+
+    with_prompt(work)

@@ -78,8 +78,9 @@ class Repl:
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            self._run.main.interrupt(Stop(CODE_CANCELLED, "interrupted"))
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._reply.done():  # else the text had ended, and it would be the next one that stops
+                self._run.main.interrupt(Stop(CODE_CANCELLED, "interrupted"))
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             self._reply = None
             raise
         reply, self._reply = self._reply, None
@@ -107,9 +108,18 @@ class Repl:
                 if text:
                     self._answer(await self._evaluate(text))
                     await run.main.flush()
+                else:
+                    self._drop()
             await end_well(run, self._then, None)
         except Halted as exc:
             raise exc.error from exc.error.__cause__
+
+    def _drop(self) -> None:
+        """A text that was cancelled before it began is not run."""
+        if self._reply is not None and not self._reply.done():
+            while not self._texts.empty():
+                self._texts.get_nowait()
+            self._answer(Reply("values"))
 
     async def _read(self) -> str | None:
         """The next text; empty when the wait was interrupted."""
