@@ -11,7 +11,7 @@ import llmspell
 from llmspell.adapters.sqlite import store as store_files
 from llmspell.adapters.sqlite.folder import StoreFolder
 from llmspell.adapters.sqlite.store import open_store
-from llmspell.errors import LlmspellError, NeedsMigration, ReadOnly, StorageFailed, StoreMissing
+from llmspell.errors import Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed, StoreMissing
 from llmspell.model.ids import SystemIds
 from llmspell.schema import APPLICATION_ID
 
@@ -336,3 +336,12 @@ def test_an_identity_survives_opening_again(made):
         first = store.id, store.timeline_id
     with llmspell.open(made) as store:
         assert (store.id, store.timeline_id) == first
+
+
+def test_an_emptied_database_of_ours_is_damage_and_not_somebody_elses(made):
+    main_of(made).write_bytes(b"")
+    for options in ({}, {"read_only": True}):
+        with pytest.raises(Corrupt) as refused:
+            llmspell.open(made, **options)
+        assert (refused.value.code, refused.value.exit_status) == ("store-damaged", 16)
+    assert main_of(made).read_bytes() == b"", "it is left as it was"

@@ -17,7 +17,7 @@ from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
 from llmspell.adapters.sqlite.inherited import check_not_inherited, note_closed, note_open
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
-from llmspell.errors import InvalidInput, NeedsMigration, StorageFailed
+from llmspell.errors import Corrupt, InvalidInput, NeedsMigration, StorageFailed
 from llmspell.model.entry import GENESIS, Head
 from llmspell.model.ids import Ids, id_text
 from llmspell.schema import APPLICATION_ID, FORMAT, script
@@ -93,6 +93,12 @@ def check_format(view: View, path: Path | str) -> None:
     """Refuse a file that is not a store of ours, or of a format this version does not read."""
     (application,) = view.one("PRAGMA application_id") or (0,)
     (version,) = view.one("PRAGMA user_version") or (0,)
+    if application != APPLICATION_ID and view.one("SELECT 1 FROM sqlite_schema") is None:
+        raise Corrupt(
+            f"{path} is named as this store's database and is empty",
+            code="store-damaged",
+            hint="restore it from a backup; what was in it is not there any more",
+        )
     if application != APPLICATION_ID:
         raise InvalidInput(f"{path} is an SQLite file, but not a store of ours", code="foreign-store")
     if version < 1:
