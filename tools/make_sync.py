@@ -50,11 +50,31 @@ FACES = (
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face("llmspell.security.care", "AsyncKeys", "Keys"),
+    Face("llmspell.access.service", "AsyncAccess", "Access"),
+    Face("llmspell.principals.sharing", "AsyncSharing", "Sharing"),
+    Face("llmspell.principals.state", "AsyncPrincipalState", "PrincipalState", plain=("scope",)),
+    Face("llmspell.access.service", "AsyncPrincipalAccess", "PrincipalAccess"),
+    Face(
+        "llmspell.principals.events", "AsyncPrincipalEvents", "PrincipalEvents", base="PrincipalEventsByHand",
+        skip=frozenset({"subscribe", "subscribe_blocking", "may_see"}),
+    ),
+    Face(
+        "llmspell.principals.sharing", "AsyncPrincipalSharing", "PrincipalSharing", base="PrincipalSharingByHand",
+        skip=frozenset({"request", "asking"}),
+    ),
+    Face(
+        "llmspell.principals.handle", "AsyncPrincipal", "Principal",
+        rooms={
+            "own": "PrincipalState", "state": "PrincipalState", "access": "PrincipalAccess",
+            "events": "PrincipalEvents", "sharing": "PrincipalSharing",
+        },
+        plain=("principal",),
+    ),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
-            "hooks": "StoreHooks", "keys": "Keys",
+            "hooks": "StoreHooks", "keys": "Keys", "access": "Access", "sharing": "Sharing",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -69,6 +89,10 @@ PLAIN = {
     "events": "Its events.",
     "sessions": "All sessions.",
     "keys": "The keys that sensitive values are sealed with.",
+    "access": "Who may do what.",
+    "sharing": "Ways to work together.",
+    "own": "The state of its own scope.",
+    "principal": "Who this handle acts as, as text.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}
@@ -138,7 +162,8 @@ def imports(body: str) -> list[str]:
     own = {face.name for face in FACES} | {face.source for face in FACES}
     lines = ["from functools import cached_property", "from typing import TYPE_CHECKING"]
     lines.append("from llmspell.sync.drive import drive, iterate")
-    lines.append("from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand")
+    lines.append("from llmspell.sync.by_hand import EventsByHand, PrincipalEventsByHand, PrincipalSharingByHand")
+    lines.append("from llmspell.sync.by_hand import SessionByHand, StoreByHand")
     runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
     lines.append("if TYPE_CHECKING:")
@@ -181,6 +206,7 @@ class ClassWriter:
         fixed = {
             "hooks": "Hooks",
             "id": "str",
+            "principal": "str",
             "info": "SessionInfo" if self.face.name == "Session" else "ArtifactInfo",
         }
         return fixed.get(name, "Scope" if name == "scope" else "Any")

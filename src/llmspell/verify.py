@@ -42,6 +42,10 @@ PROJECTIONS = {
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
     "run": ("id",),
+    "access_grant": ("principal", "scope", "bit", "granted_by", "since_seq"),
+    "access_boundary": ("scope", "since_seq"),
+    "access_cut_off": ("principal", "since_seq"),
+    "access_record": ("seq",),
 }
 """Tables derived from the journal, with their primary keys."""
 
@@ -174,7 +178,7 @@ class _Rebuilt:
                 return
             applied = Applied(
                 entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation,
-                self._scope_id(getattr(payload, "scope", None), view), payload,
+                self._scope_id(getattr(payload, "scope", None) if kind.scoped else None, view), payload,
             )  # fmt: skip
             _finish(kind.apply(self.tables.batch, applied))
         except Exception as exc:  # noqa: BLE001 - whatever a forged entry makes its apply do is a finding

@@ -27,3 +27,8 @@ UNIT_BATCH_MAX = 512
 CONFLICT_RETRIES_MAX = 8
 BUSY_TIMEOUT_S = 30.0
 TTL_S_MAX = 100 * 365 * 86400
+
+ACCESS_GRANTS_MAX = 10_000
+"""Rights that one principal may have passed on at a time; each right of each grant counts."""
+ACCESS_RECORDS_PER_SECOND_MAX = 64
+"""Kinds of access of one principal that are told apart in the audit within a second; the others share a record."""
