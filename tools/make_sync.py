@@ -130,7 +130,7 @@ def generate() -> str:
 
 def formatted(text: str) -> str:
     """As the project's formatter wants it."""
-    tidy = _ruff(["check", "--select", "I", "--fix-only", "--quiet"], text)
+    tidy = _ruff(["check", "--select", "I,F401", "--fix-only", "--quiet"], text)
     return _ruff(["format"], tidy)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmspell.access.rights import ALL, BITS, rights_of
+from llmspell.access.rights import BITS, rights_of
 from llmspell.errors import AccessDenied, InvalidInput
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.scope import Scope
@@ -25,7 +25,7 @@ class Demand:
     boundary gives everybody, what was granted there, and what was granted with ``children`` in the scope above.
     """
 
-    __slots__ = ("_place", "above", "mask", "own", "principal", "scope", "sql", "width")
+    __slots__ = ("_place", "above", "mask", "own", "principal", "scope", "sql")
 
     def __init__(self, principal: Scope, scope: Scope, mask: int) -> None:
         self.principal = principal
@@ -35,11 +35,11 @@ class Demand:
         self.above: Any = None
         session = session_id(scope)
         if self.own:
-            self.sql, self.width = _CUT, 1
+            self.sql = _CUT
         elif session is not None:
-            self.sql, self.width, self.above = _HELD_IN_SESSION, 4, session
+            self.sql, self.above = _HELD_IN_SESSION, session
         else:
-            self.sql, self.width = _HELD, 4
+            self.sql = _HELD
             self.above = scope.parent.name if scope.parent is not None else ""
 
     def args(self, now: int) -> tuple[Any, ...]:
@@ -51,9 +51,11 @@ class Demand:
 
     def refusal(self, row: Row | None) -> AccessDenied | None:
         """The error to raise, or None: go on. Costs 0.2 µs."""
-        if row is None or row[0]:
+        if row is not None and row[0]:
             return self.denied("principal-cut-off", self.mask)
-        held = ALL if self.own else (row[1] or 0) | (row[2] or 0) | (row[3] or 0)
+        if self.own:
+            return None
+        held = 0 if row is None else (row[1] or 0) | (row[2] or 0) | (row[3] or 0)
         missing = self.mask & ~held
         return self.denied("access-denied", missing) if missing else None
 

@@ -34,10 +34,6 @@ class CheckedJournal:
         self._uses = tuple(
             Access(one.principal.name, one.scope.name, one.mask, "") for one in demands if not one.own and one.mask
         )
-        first = demands[0]
-        # Joined to a statement of one row, the check and the read are one statement, which is consistent by itself.
-        self._joined = f"SELECT * FROM ({first.sql}) LEFT JOIN ({{}}) ON true" if len(demands) == 1 else None
-        self._statements: dict[str, str] = {}
         self.database = self
         self.scopes = journal.scopes
         self.clock = journal.clock
@@ -53,19 +49,8 @@ class CheckedJournal:
             await self._ledger.note(access)
 
     async def one(self, sql: str, args: Any = ()) -> Row | None:
-        """The first row of a single statement."""
-        first = self._demands[0]
-        if self._joined is None:
-            return await self.read(lambda view: view.one(sql, args))
-        statement = self._statements.get(sql)
-        if statement is None:
-            statement = self._statements[sql] = self._joined.format(sql)
-        row = await self._journal.database.one(statement, (*first.args(self.clock.now_ns()), *args))
-        refusal = first.refusal(row)
-        if refusal is not None or row is None:
-            raise await self._noted(first, refusal)
-        found = row[first.width :]
-        return found if any(value is not None for value in found) else None
+        """The first row of a single statement. 2.5 µs more than without a check: joined to it, SQLite takes 10."""
+        return await self.read(lambda view: view.one(sql, args))
 
     async def read(self, query: Callable[[Reading], T]) -> T:
         """Run a query function over one consistent state."""
@@ -121,9 +106,7 @@ class CheckedJournal:
             found = row[0], row[1]
         return found
 
-    async def _noted(self, demand: Demand, refusal: AccessDenied | None) -> AccessDenied:
-        """The refusal, once the ledger has it."""
-        refusal = refusal or demand.denied("access-denied", demand.mask)
+    async def _noted(self, demand: Demand, refusal: AccessDenied) -> None:
+        """Tell the ledger."""
         missing = mask_of(refusal.details["rights"], empty=True)
         await self._ledger.note(Access(demand.principal.name, demand.scope.name, missing, refusal.code))
-        return refusal

@@ -57,7 +57,7 @@ async def demand_held(writer: Writer, by: Scope, gift: Gift) -> None:
     passed on more than enough.
     """
     demand = Demand(by, gift.scope, gift.mask)
-    (cut,) = await writer.one(_CUT, (by.name,)) or (1,)
+    (cut,) = await writer.one(_CUT, (by.name,)) or (0,)
     if cut:
         raise demand.denied("principal-cut-off", gift.mask)
     if not demand.own or gift.children:

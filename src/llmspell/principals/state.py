@@ -43,7 +43,7 @@ class AsyncPrincipalState:
         self.scope = scope
 
     async def get(self, key: str, default: Any = None) -> Any:
-        """The value of ``key``, or ``default`` when there is none. Needs read; check and read are one statement."""
+        """The value of ``key``, or ``default`` when there is none. Needs read."""
         return await self._run(_READ, lambda state: state.get(key, default))
 
     async def entry(self, key: str) -> StateEntry | None:

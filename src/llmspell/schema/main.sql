@@ -188,8 +188,8 @@ CREATE TABLE access_grant (
   expires_at INTEGER,
   PRIMARY KEY (principal, scope, bit, granted_by, since_seq)
 ) STRICT, WITHOUT ROWID;
--- All that a check asks: it never looks at the table itself, however many grants have ended.
-CREATE INDEX access_grant_open ON access_grant (principal, scope, expires_at, children) WHERE until_seq IS NULL;
+-- What a check asks: only open rows are in it, however many grants have ended.
+CREATE INDEX access_grant_open ON access_grant (principal, scope) WHERE until_seq IS NULL;
 CREATE INDEX access_grant_by ON access_grant (granted_by) WHERE until_seq IS NULL;
 CREATE INDEX access_grant_scope ON access_grant (scope) WHERE until_seq IS NULL;
 CREATE INDEX access_grant_since ON access_grant (since_seq) WHERE until_seq IS NULL;

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from llmspell.access.records import AccessRecord, Grant
     from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess, Rights
-    from llmspell.access.units import grant, revoke, set_boundary
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
@@ -822,7 +821,7 @@ class PrincipalState:
         return self._inner.scope
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of ``key``, or ``default`` when there is none. Needs read; check and read are one statement."""
+        """The value of ``key``, or ``default`` when there is none. Needs read."""
         return drive(self._inner.get(key, default))
 
     def entry(self, key: str) -> StateEntry | None:
