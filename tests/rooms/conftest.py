@@ -8,17 +8,26 @@ from contextlib import AbstractAsyncContextManager, _GeneratorContextManager
 import pytest
 
 import llmspell
+from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
 from llmspell.model.clock import ManualClock
+from llmspell.principals.events import AsyncPrincipalEvents
+from llmspell.principals.handle import AsyncPrincipal
+from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing
+from llmspell.principals.state import AsyncPrincipalState
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
 from llmspell.state.service import AsyncState
 from llmspell.store import AsyncStore
 
-DRIVEN = (AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, Subscription)
+DRIVEN = (
+    AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, Subscription,
+    AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
+    AsyncPrincipalSharing,
+)  # fmt: skip
 
 
 class Face:
