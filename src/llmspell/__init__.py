@@ -39,6 +39,12 @@ _PLACES = {
     "Event": "llmspell.events.event",
     "Position": "llmspell.events.event",
     "Overflow": "llmspell.events.buffer",
+    "Right": "llmspell.access.rights",
+    "Grant": "llmspell.access.records",
+    "AccessRecord": "llmspell.access.records",
+    "Principal": "llmspell.sync.faces",
+    "AsyncPrincipal": "llmspell.principals.handle",
+    "Pipeline": "llmspell.principals.sharing",
     "Entry": "llmspell.model.entry",
     "Page": "llmspell.model.page",
     "Verification": "llmspell.verify",
@@ -59,6 +65,9 @@ _PLACES = {
 }  # fmt: skip
 
 if TYPE_CHECKING:
+    from llmspell.access.records import AccessRecord as AccessRecord
+    from llmspell.access.records import Grant as Grant
+    from llmspell.access.rights import Right as Right
     from llmspell.agentstate.values import AgentChange as AgentChange
     from llmspell.agentstate.values import AgentInfo as AgentInfo
     from llmspell.agentstate.values import AgentMessage as AgentMessage
@@ -104,6 +113,8 @@ if TYPE_CHECKING:
     from llmspell.model.scope import Scope as Scope
     from llmspell.model.session import SessionStatus as SessionStatus
     from llmspell.opening import open_async as open_async
+    from llmspell.principals.handle import AsyncPrincipal as AsyncPrincipal
+    from llmspell.principals.sharing import Pipeline as Pipeline
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
     from llmspell.sessions.session import AsyncSession as AsyncSession
@@ -111,6 +122,7 @@ if TYPE_CHECKING:
     from llmspell.state.values import StateChange as StateChange
     from llmspell.state.values import StateEntry as StateEntry
     from llmspell.store import AsyncStore as AsyncStore
+    from llmspell.sync.faces import Principal as Principal
     from llmspell.sync.faces import Session as Session
     from llmspell.sync.faces import Store as Store
     from llmspell.sync.opening import open as open  # noqa: A004 - the name of the face

@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from llmspell.access.ledger import Ledger
+from llmspell.access.projection import KINDS as ACCESS_KINDS
+from llmspell.access.service import AsyncAccess
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
@@ -32,6 +35,9 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page
 from llmspell.model.scope import GLOBAL, Scope
+from llmspell.principals.handle import AsyncPrincipal
+from llmspell.principals.parts import Parts
+from llmspell.principals.sharing import AsyncSharing
 from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
@@ -53,14 +59,16 @@ if TYPE_CHECKING:
     from llmspell.hooks.callers import Caller
     from llmspell.verify import Verification
 
-KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS))
+KINDS = Kinds(
+    (*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS, *ACCESS_KINDS)
+)
 
 
 class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events`` and ``hooks`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access`` and ``sharing`` are the rooms.
     """
 
     def __init__(
@@ -87,6 +95,9 @@ class AsyncStore:
         self.artifacts = self.artifacts_of(self._acting)
         self.keys = AsyncKeys(self._store_sealer, offload)
         self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
+        self.access = AsyncAccess(self.journal, self._acting)
+        self.sharing = AsyncSharing(self.journal, self._acting)
+        self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
@@ -138,6 +149,20 @@ class AsyncStore:
     def _state(self, scope: Scope, acting: Acting, default: str | None = None) -> AsyncState:
         return AsyncState(self.journal, self.hooks, scope, acting, self.protection, self._ephemeral, default)
 
+    def acting_as(self, principal: str | Scope) -> AsyncPrincipal:
+        """A handle that sees and does only what ``principal`` may: all in the scope of its own name, and what grants
+        and boundaries open (``store.access``). ``principal`` is a text like ``agent:researcher``; text of no known kind
+        is a custom one. Raises InvalidInput (``invalid-principal``). This handle here is the owner's and is not
+        checked.
+        """
+        return AsyncPrincipal(
+            Parts(
+                self.journal, self.hooks, self.protection, self._ephemeral, self._dispatcher, self._ledger,
+                self._files.engine.read,
+            ),
+            principal,
+        )  # fmt: skip
+
     def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:
         """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,
         completed when it ends, failed with the error that went through it. Everything done inside belongs to it.
@@ -188,12 +213,14 @@ class AsyncStore:
     ) -> Page[Entry]:
         """What happened, in order: the journal's entries that fit all conditions, hashes checked, a page at a time.
 
-        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds or their aliases; ``since`` and ``until`` are
+        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``; ``since`` and ``until`` are
         datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what happened since.
         """
         key = None if session is None else id_bytes(session, "session")
         thread = None if correlation is None else id_bytes(correlation, "correlation")
-        return await read_timeline(self._database, key, thread, kinds, since, until, limit, cursor, newest_first)
+        return await read_timeline(
+            self._database, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first
+        )
 
     async def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
@@ -214,6 +241,7 @@ class AsyncStore:
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
         self._dispatcher.close()
+        await self._ledger.flush()
         await self._database.close()
         self.hooks.close()
         if self.path is not None and self._maintenance.due():

@@ -46,6 +46,10 @@ PROJECTIONS = {
     "agent_head": ("id",),
     "agent_part": ("id", "until_seq", "part"),
     "agent_message": ("id", "until_seq", "number"),
+    "access_grant": ("principal", "scope", "bit", "granted_by", "since_seq"),
+    "access_boundary": ("scope", "since_seq"),
+    "access_cut_off": ("principal", "since_seq"),
+    "access_record": ("seq",),
 }
 """Tables derived from the journal, with their primary keys."""
 
@@ -178,7 +182,7 @@ class _Rebuilt:
                 return
             applied = Applied(
                 entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation,
-                self._scope_id(getattr(payload, "scope", None), view), payload,
+                self._scope_id(getattr(payload, "scope", None) if kind.scoped else None, view), payload,
             )  # fmt: skip
             _finish(kind.apply(self.tables.batch, applied))
         except Exception as exc:  # noqa: BLE001 - whatever a forged entry makes its apply do is a finding

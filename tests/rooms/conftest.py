@@ -8,12 +8,17 @@ from contextlib import AbstractAsyncContextManager, _GeneratorContextManager
 import pytest
 
 import llmspell
+from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess
 from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
 from llmspell.model.clock import ManualClock
+from llmspell.principals.events import AsyncPrincipalEvents
+from llmspell.principals.handle import AsyncPrincipal
+from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing
+from llmspell.principals.state import AsyncPrincipalState
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
 from llmspell.state.service import AsyncState
@@ -22,6 +27,8 @@ from llmspell.store import AsyncStore
 DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
     Subscription,
+    AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
+    AsyncPrincipalSharing,
 )  # fmt: skip
 
 

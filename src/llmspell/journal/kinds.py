@@ -35,12 +35,17 @@ Apply = Callable[[Transaction, Applied], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of entry. ``payload`` is a msgspec Struct; ``apply`` None for kinds that change no projection."""
+    """A kind of entry. ``payload`` is a msgspec Struct; ``apply`` None for kinds that change no projection.
+
+    ``scoped``: a payload's ``scope`` is the scope that the entry belongs to. Otherwise it only speaks of one, which
+    may never have been used.
+    """
 
     name: str
     payload: type[msgspec.Struct]
     apply: Apply | None = None
     version: int = 1
+    scoped: bool = True
 
 
 class Kinds:
