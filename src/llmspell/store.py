@@ -213,8 +213,9 @@ class AsyncStore:
     ) -> Page[Entry]:
         """What happened, in order: the journal's entries that fit all conditions, hashes checked, a page at a time.
 
-        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like
-        ``state.*``; ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what happened since.
+        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
+        ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
+        happened since.
         """
         key = None if session is None else id_bytes(session, "session")
         thread = None if correlation is None else id_bytes(correlation, "correlation")

@@ -1234,8 +1234,9 @@ class Store(StoreByHand):
     ) -> Page[Entry]:
         """What happened, in order: the journal's entries that fit all conditions, hashes checked, a page at a time.
 
-        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like
-        ``state.*``; ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what happened since.
+        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
+        ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
+        happened since.
         """
         return drive(
             self._inner.timeline(
