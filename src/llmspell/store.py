@@ -49,6 +49,7 @@ from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
+from llmspell.state.guarded import Guarded
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
 from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
@@ -290,8 +291,13 @@ class AsyncStore:
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
-        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str) -> None:
-            await set_key(writer, scope, key, raw, None, expires_at, kept)
+        async def set_state(
+            writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
+        ) -> None:
+            await set_key(writer, scope, key, raw, None, expires_at, kept, redacted)
+
+        async def initial_state(context: Any, scope: str, values: Any) -> Any:
+            return await Guarded(self.journal, self.hooks, context, scope, self.protection).initial(values)
 
         async def delete_state(writer: Any, scope: str, key: str) -> bool:
             return await delete_key(writer, scope, key, None)
@@ -299,7 +305,7 @@ class AsyncStore:
         async def remove_state(writer: Any, session: bytes) -> None:
             await clear_scope(writer, scope_of(session), 0)
 
-        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
+        return Neighbours(set_state, initial_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
 
 
 class _Rooms:

@@ -149,6 +149,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("agent.message_placed", "a message was put inside an agent's conversation, or in another's place"),
     Kind("agent.tool_used", "a call of a tool was counted"),
     Kind("agent.deleted", "an agent's record was deleted", ("agent.delete",)),
+    Kind("access.granted", "a principal was given rights in a scope"),
+    Kind("access.revoked", "rights of a principal ended"),
+    Kind("access.boundary_set", "what everybody may do in a scope changed"),
+    Kind("access.cut_off", "a principal may do nothing any more"),
+    Kind("access.restored", "a principal that was cut off may do again what it was granted"),
+    Kind("access.used", "a principal did something in a scope that is not its own"),
+    Kind("access.denied", "a principal was refused"),
     Kind("run.started", "a script's run began"),
     Kind("run.recorded", "steps of a script's run were recorded"),
     Kind("run.resumed", "a script's run goes on after it was interrupted or failed"),
@@ -171,7 +178,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 ROOMS = frozenset(
     (
-        *("state", "session", "artifact", "event", "hook", "run", "agent", "tool", "workflow"),
+        *("state", "session", "artifact", "event", "hook", "run", "agent", "access", "tool", "workflow"),
         *("backup", "migration", "schema", "system", "store", "journal", "performance", "correlation", "clock"),
     )
 )

@@ -7,7 +7,7 @@ most. A change of several keys runs all before-hooks first: one veto stops all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,31 @@ class Guarded:
                 for one, kept, version in zip(decided, stored, versions, strict=True)
             }
         raise self._moving(next(iter(values)))
+
+    async def initial(
+        self, values: Mapping[str, Any]
+    ) -> tuple[Callable[[Writer], Awaitable[None]], Callable[[], Awaitable[None]]]:
+        """Ask about the values that a new scope begins with. Gives what sets them, in the unit that makes the scope,
+        and what is to be called after that.
+        """
+        if "before_state_set" in self._hooks.armed:
+            decided = [await self._decide(key, value, None) for key, value in values.items()]
+        else:
+            decided = [_Decided(key, value, None, 0, "standard") for key, value in values.items()]
+        if len({one.key for one in decided}) != len(decided):
+            raise InvalidInput("hooks redirected two of the keys to one", code="duplicate-key")
+        stored = [self._protection.store(self._scope, one.key, one.value, one.state_class) for one in decided]
+        versions: list[int] = []
+
+        async def unit(writer: Writer) -> None:
+            pairs = zip(decided, stored, strict=True)
+            versions[:] = [await self._set(writer, one, kept, 0, None) for one, kept in pairs]
+
+        async def after() -> None:
+            for one, version in zip(decided, versions, strict=True):
+                await self._after("set", self._data("set", one.key, one.value, None, version))
+
+        return unit, after
 
     async def delete(self, key: str, if_version: int | None) -> bool:
         """Delete one key; see ``AsyncState.delete``."""
