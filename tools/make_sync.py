@@ -71,6 +71,8 @@ FACES = (
         },
         plain=("principal",),
     ),
+    Face("llmspell.state.past", "AsyncPastState", "PastState", plain=("scope",)),
+    Face("llmspell.views", "AsyncView", "View", rooms={"state": "PastState"}, plain=("seq", "time")),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
@@ -94,6 +96,8 @@ PLAIN = {
     "access": "Who may do what.",
     "sharing": "Ways to work together.",
     "own": "The state of its own scope.",
+    "seq": "The last entry that it shows.",
+    "time": "Its moment, aware UTC.",
     "principal": "Who this handle acts as, as text.",
 }
 """What the plain attributes of the handles are."""

@@ -31,6 +31,7 @@ _PLACES = {
     "Checkpoint": "llmspell.sessions.info",
     "StateEntry": "llmspell.state.values",
     "StateChange": "llmspell.state.values",
+    "StateDifference": "llmspell.state.values",
     **dict.fromkeys(
         ("AgentState", "AgentMessage", "ToolUsage", "AgentInfo", "AgentChange"), "llmspell.agentstate.values"
     ),
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange
+    from llmspell.state.values import StateDifference as StateDifference
     from llmspell.state.values import StateEntry as StateEntry
     from llmspell.store import AsyncStore as AsyncStore
     from llmspell.sync.faces import Principal as Principal

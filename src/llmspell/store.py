@@ -33,7 +33,7 @@ from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
 from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
-from llmspell.model.page import Page
+from llmspell.model.page import Page, check_limit
 from llmspell.model.scope import GLOBAL, Scope
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
@@ -50,14 +50,17 @@ from llmspell.sessions.units import scope_of
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.guarded import Guarded
+from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
 from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
 from llmspell.timeline import read_timeline
+from llmspell.views import AsyncView, When, check_scope, moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.hooks.callers import Caller
+    from llmspell.state.values import StateDifference
     from llmspell.verify import Verification
 
 KINDS = Kinds(
@@ -224,6 +227,25 @@ class AsyncStore:
             self._database, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first
         )
 
+    def at(self, when: When) -> AsyncView:
+        """The store as it was: after an entry (a seq), at a time (a datetime, or RFC 3339 text), some time ago
+        (``"-5m"``; s, m, h, d or w), or at the newest checkpoint of a label (``"checkpoint:before-deploy"``).
+
+        Raises InvalidInput (``invalid-moment``), NotFound (``entry-not-found``, ``checkpoint-not-found``).
+        """
+        return AsyncView(self.journal, self._moment(when))
+
+    async def diff(
+        self, a: When, b: When, *, scope: Scope | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[StateDifference]:
+        """What state differs between two moments (as ``at`` takes them), in one scope or in all, a page at a time.
+
+        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are.
+        """
+        comparison = Comparison(self._moment(a), self._moment(b), None if scope is None else check_scope(scope).name)
+        wanted = check_limit(limit)
+        return await self._database.read(lambda view: comparison.page(view, wanted, cursor))  # type: ignore[no-any-return]
+
     async def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
 
@@ -257,6 +279,9 @@ class AsyncStore:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    def _moment(self, when: When) -> Moment:
+        return self._files.engine.read(lambda view: moment_of(view, when, self.journal.clock.now_ns()))
 
     # -- wiring --------------------------------------------------------------------------------------------------------
 

@@ -57,3 +57,26 @@ class StateChange:
             "session": self.session,
             "correlation_id": self.correlation_id,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class StateDifference:
+    """A key that two moments differ in. ``change`` is ``added``, ``removed`` or ``changed``; ``before`` and ``after``
+    are what it held, None where it had no value. ``scope`` is the scope's name.
+    """
+
+    scope: str
+    key: str
+    change: str
+    before: StateEntry | None
+    after: StateEntry | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {
+            "scope": self.scope,
+            "key": self.key,
+            "change": self.change,
+            "before": self.before and self.before.to_dict(),
+            "after": self.after and self.after.to_dict(),
+        }

@@ -59,10 +59,12 @@ if TYPE_CHECKING:
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.classes import StateClass
+    from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
-    from llmspell.state.values import StateChange, StateEntry
+    from llmspell.state.values import StateChange, StateDifference, StateEntry
     from llmspell.store import AsyncStore
     from llmspell.verify import Verification
+    from llmspell.views import AsyncView, When
 
 
 class StoreHooks:
@@ -1123,6 +1125,71 @@ class Principal:
         return PrincipalState(self._inner.state_of(scope, state_class=state_class))
 
 
+class PastState:
+    """The keys of one scope as they were. Get it from ``store.at(when)``: ``state`` or ``state_of(scope)``."""
+
+    def __init__(self, inner: AsyncPastState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value that ``key`` had, or ``default``. About 10 µs, however long ago and however often it changed."""
+        return drive(self._inner.get(key, default))
+
+    def entry(self, key: str) -> StateEntry | None:
+        """The value with its version, seq and times; None when there was none."""
+        return drive(self._inner.entry(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` had a value."""
+        return drive(self._inner.exists(key))
+
+    def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        """Keys that had a value, in code point order; those beginning with ``prefix``, beyond ``after``."""
+        return drive(self._inner.keys(prefix=prefix, after=after, limit=limit))
+
+    def items(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[tuple[str, Any]]:
+        """Keys and values, as ``keys`` orders them."""
+        return drive(self._inner.items(prefix=prefix, after=after, limit=limit))
+
+    def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes that ``key`` had seen, newest first; the next page is ``before`` the last one's seq."""
+        return drive(self._inner.history(key, limit=limit, before=before))
+
+
+class View:
+    """A store as it was. Get it from ``store.at(when)``; it stays the same whatever is written, and needs no closing.
+
+    ``seq`` is the last entry it shows, ``time`` its moment; ``state`` is that of the global scope.
+    """
+
+    def __init__(self, inner: AsyncView) -> None:
+        self._inner = inner
+
+    @cached_property
+    def state(self) -> PastState:
+        """The keys of its scope."""
+        return PastState(self._inner.state)
+
+    @property
+    def seq(self) -> Any:
+        """The last entry that it shows."""
+        return self._inner.seq
+
+    @property
+    def time(self) -> Any:
+        """Its moment, aware UTC."""
+        return self._inner.time
+
+    def state_of(self, scope: Scope) -> PastState:
+        """The state of any scope as it was."""
+        return PastState(self._inner.state_of(scope))
+
+
 class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
@@ -1250,6 +1317,23 @@ class Store(StoreByHand):
                 newest_first=newest_first,
             )
         )
+
+    def at(self, when: When) -> View:
+        """The store as it was: after an entry (a seq), at a time (a datetime, or RFC 3339 text), some time ago
+        (``"-5m"``; s, m, h, d or w), or at the newest checkpoint of a label (``"checkpoint:before-deploy"``).
+
+        Raises InvalidInput (``invalid-moment``), NotFound (``entry-not-found``, ``checkpoint-not-found``).
+        """
+        return View(self._inner.at(when))
+
+    def diff(
+        self, a: When, b: When, *, scope: Scope | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[StateDifference]:
+        """What state differs between two moments (as ``at`` takes them), in one scope or in all, a page at a time.
+
+        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are.
+        """
+        return drive(self._inner.diff(a, b, scope=scope, limit=limit, cursor=cursor))
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
