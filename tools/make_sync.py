@@ -71,6 +71,7 @@ FACES = (
         },
         plain=("principal",),
     ),
+    Face("llmspell.registry.service", "AsyncSchemas", "Schemas"),
     Face("llmspell.state.past", "AsyncPastState", "PastState", plain=("scope",)),
     Face("llmspell.views", "AsyncView", "View", rooms={"state": "PastState"}, plain=("seq", "time")),
     Face(
@@ -78,6 +79,7 @@ FACES = (
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
             "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys", "access": "Access", "sharing": "Sharing",
+            "schemas": "Schemas",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -94,6 +96,7 @@ PLAIN = {
     "keys": "The keys that sensitive values are sealed with.",
     "agents": "The records of all agents.",
     "access": "Who may do what.",
+    "schemas": "Schemas of values.",
     "sharing": "Ways to work together.",
     "own": "The state of its own scope.",
     "seq": "The last entry that it shows.",

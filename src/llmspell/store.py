@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -38,6 +39,8 @@ from llmspell.model.scope import GLOBAL, Scope
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
+from llmspell.registry.projection import KINDS as SCHEMA_KINDS
+from llmspell.registry.service import AsyncSchemas
 from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
@@ -50,10 +53,11 @@ from llmspell.sessions.units import scope_of
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.guarded import Guarded
+from llmspell.state.kinds import StateSet
 from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.service import AsyncState
-from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
+from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
 from llmspell.timeline import read_timeline
 from llmspell.views import AsyncView, When, check_scope, moment_of
 
@@ -63,16 +67,15 @@ if TYPE_CHECKING:
     from llmspell.state.values import StateDifference
     from llmspell.verify import Verification
 
-KINDS = Kinds(
-    (*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS, *ACCESS_KINDS)
-)
+_ROOMS = STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS
+KINDS = Kinds((*OWN, *chain.from_iterable(_ROOMS)))
 
 
 class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access`` and ``sharing`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class AsyncStore:
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
         self.journal = Journal(database, KINDS, clock, ids, watched=lambda: self._dispatcher.active)
+        bindings: Any = protection.schemas
+        bindings.of(self.journal)
         files.engine.listeners.append(self._offer)
         files.engine.report = report_maintenance
         self._maintenance = self._tasks()
@@ -101,6 +106,7 @@ class AsyncStore:
         self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
+        self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
@@ -319,7 +325,8 @@ class AsyncStore:
         async def set_state(
             writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
         ) -> None:
-            await set_key(writer, scope, key, raw, None, expires_at, kept, redacted)
+            stored = StateSet(scope, key, raw, 0, 0, kept, expires_at, redacted)
+            await put_back(writer, stored, self.protection)
 
         async def initial_state(context: Any, scope: str, values: Any) -> Any:
             return await Guarded(self.journal, self.hooks, context, scope, self.protection).initial(values)

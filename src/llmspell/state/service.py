@@ -50,20 +50,15 @@ class AsyncState:
     """The keys of one scope. Get one from ``store.state``, ``store.state_of(scope)`` or ``session.state``."""
 
     def __init__(
-        self,
-        journal: Journal,
-        hooks: Hooks,
-        scope: Scope,
-        acting: Acting,
-        protection: Protection,
-        ephemeral: Ephemeral,
-        default: str | None = None,
-    ) -> None:
+        self, journal: Journal, hooks: Hooks, scope: Scope, acting: Acting, protection: Protection,
+        ephemeral: Ephemeral, default: str | None = None,
+    ) -> None:  # fmt: skip
         self._journal = journal
         self._protection = protection
         self._ephemeral = ephemeral
         self._default = default
         self._plain = default is None and protection.secrets == "off"
+        self._schemas = protection.schemas
         self._hooks = hooks
         self._armed = hooks.armed
         self._acting = acting
@@ -119,7 +114,7 @@ class AsyncState:
         (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
         """
         key = check_key(key)
-        if state_class is not None or not self._plain or self._ephemeral.scopes:
+        if state_class is not None or not self._plain or self._ephemeral.scopes or self._schemas.active:
             return await self._set_as(key, value, if_version, ttl_s, check_class(state_class))
         raw = msgspec.Raw(encode_value(value))
         expires_at = self._expiry(ttl_s)
@@ -231,7 +226,7 @@ class AsyncState:
         if len(checked) != len(values):
             raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
         named = check_class(state_class)
-        if named is not None or not self._plain or self._ephemeral.scopes:
+        if named is not None or not self._plain or self._ephemeral.scopes or self._schemas.active:
             return await self._set_many_as(checked, ttl_s, named)
         raws = {key: msgspec.Raw(encode_value(value)) for key, value in checked.items()}
         expires_at = self._expiry(ttl_s)
@@ -303,9 +298,9 @@ class AsyncState:
     ) -> int:
         expires_at = self._expiry(ttl_s)
         check_version(if_version)
-        if state_class is None and self._held(key) is not None:
-            state_class = "ephemeral"
-        if state_class is None and self._default == "ephemeral" and await self._visible(key) is None:
+        if state_class is None and (
+            self._held(key) is not None or (self._default == "ephemeral" and await self._visible(key) is None)
+        ):
             state_class = "ephemeral"
         if state_class == "ephemeral":
             return await self._hold(key, value, if_version, expires_at)

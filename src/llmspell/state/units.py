@@ -10,7 +10,7 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, Stored
+from llmspell.state.classes import Kept, Protection, Stored
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
@@ -31,8 +31,11 @@ async def set_key(
     redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET,
 ) -> int:
     """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
-    Kept when the key is kept in another.
+    Kept when the key is kept in another, and when the schemas that its value was held against are no longer those.
     """
+    guard = writer.guard
+    if guard is not None and guard.generation != writer.generation and not await guard.confirm(writer):
+        raise Kept(None)
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     row = await writer.one(_ROW, (scope[0], key))
     if row is None:
@@ -51,6 +54,31 @@ async def set_key(
         f"state/{key}",
     )
     return version
+
+
+async def put_back(writer: Writer, held: StateSet, protection: Protection) -> None:
+    """Set a key to what an entry of it holds, as it is, inside a unit of another room.
+
+    Raises InvalidInput (``schema-mismatch``) when its schema refuses that by now, Conflict when what its key is held
+    against changed at this very moment.
+    """
+    schemas = protection.schemas
+    try:
+        if schemas.active and held.state_class != "trusted":
+            schemas.check(held.scope, held.key, protection.shown(held))
+    except InvalidInput:
+        if writer.guard is not None and not await writer.guard.confirm(writer):
+            raise moved_schemas() from None
+        raise
+    try:
+        await set_key(writer, held.scope, held.key, held.value, None, held.expires_at, held.state_class, held.redacted)
+    except Kept:
+        raise moved_schemas() from None
+
+
+def moved_schemas() -> Conflict:
+    """The error for a change whose values were held against schemas that are no longer bound."""
+    return Conflict("schemas were bound while this was on its way", code="schemas-moved", hint="do it again")
 
 
 async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int | None) -> bool:
@@ -81,6 +109,9 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
     scope = await writer.existing_scope(source)
     if scope is None:
         return 0
+    guard = writer.guard
+    if guard is not None and (not await guard.confirm(writer) or guard.binds(target)):
+        raise Kept(None)  # Each value is opened and held against its schema, which is no unit's work.
     rows = await writer.all(_LIVE, (scope[0], now))
     for key, version, seq in rows:
         stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))

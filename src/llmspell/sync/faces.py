@@ -54,6 +54,11 @@ if TYPE_CHECKING:
     from llmspell.principals.handle import AsyncPrincipal
     from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing, Pipeline
     from llmspell.principals.state import AsyncPrincipalState
+    from llmspell.registry.bindings import Binding
+    from llmspell.registry.service import AsyncSchemas
+    from llmspell.schemas.checking import Problem
+    from llmspell.schemas.compatibility import Compatibility
+    from llmspell.schemas.schema import Schema
     from llmspell.security.care import AsyncKeys, KeyStatus
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.service import AsyncSessions
@@ -1125,6 +1130,86 @@ class Principal:
         return PrincipalState(self._inner.state_of(scope, state_class=state_class))
 
 
+class Schemas:
+    """Schemas of state values: ``store.schemas``. What is registered and bound survives restarts and holds in every
+    process from its next write on.
+    """
+
+    def __init__(self, inner: AsyncSchemas) -> None:
+        self._inner = inner
+
+    def register(self, schema: Schema | dict[str, Any]) -> Schema:
+        """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
+        there with the same content is nothing new, and writes nothing.
+
+        Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
+        with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
+        """
+        return drive(self._inner.register(schema))
+
+    def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+        """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
+        return drive(self._inner.register_all(schemas))
+
+    def load_folder(self, path: str | Path) -> list[Schema]:
+        """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
+        schema, or a list of them (in TOML under ``schemas``).
+
+        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        """
+        return drive(self._inner.load_folder(path))
+
+    def get(self, name: str, version: str | None = None) -> Schema:
+        """A version of a schema, the latest unless one is named. Raises NotFound (``schema-not-found``)."""
+        return drive(self._inner.get(name, version))
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a schema, the latest last; empty when there is none of that name."""
+        return drive(self._inner.versions(name))
+
+    def compare(self, name: str, old: str, new: str) -> Compatibility:
+        """What changed between two versions, for whom it breaks, and why. Some milliseconds: it also tries generated
+        values.
+        """
+        return drive(self._inner.compare(name, old, new))
+
+    def check(self, value: Any, name: str, version: str | None = None) -> list[Problem]:
+        """What is wrong with a value; nothing when it meets the schema. Messages never show the value."""
+        return drive(self._inner.check(value, name, version))
+
+    def validator(self, name: str, function: Callable[[Any], Any]) -> None:
+        """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
+        good, False or a text that says why not otherwise.
+        """
+        self._inner.validator(name, function)
+
+    def bind(self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = "") -> Binding:
+        """Hold values of keys against a version of a schema (the latest by now, unless one is named): of the keys that
+        begin with ``prefix``, in one scope or in all. Returns what holds; the same again writes nothing.
+
+        From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
+        schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
+        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``.
+        """
+        return drive(self._inner.bind(name, version, scope=scope, prefix=prefix))
+
+    def unbind(self, *, scope: Scope | None = None, prefix: str = "") -> bool:
+        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``."""
+        return drive(self._inner.unbind(scope=scope, prefix=prefix))
+
+    def bindings(self) -> list[Binding]:
+        """What is bound now, by scope and prefix."""
+        return drive(self._inner.bindings())
+
+    def bound(self, key: str, *, scope: Scope | None = None, seq: int | None = None) -> Binding | None:
+        """What a key is held against (``scope`` None: the global one), now or when entry ``seq`` was written."""
+        return drive(self._inner.bound(key, scope=scope, seq=seq))
+
+    def list(self) -> list[Schema]:
+        """All schemas, by name and then from the oldest version to the latest."""
+        return drive(self._inner.list())
+
+
 class PastState:
     """The keys of one scope as they were. Get it from ``store.at(when)``: ``state`` or ``state_of(scope)``."""
 
@@ -1194,7 +1279,7 @@ class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access`` and ``sharing`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -1245,6 +1330,11 @@ class Store(StoreByHand):
     def sharing(self) -> Sharing:
         """Ways to work together."""
         return Sharing(self._inner.sharing)
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """Schemas of values."""
+        return Schemas(self._inner.schemas)
 
     @property
     def path(self) -> Path | None:
