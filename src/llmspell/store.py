@@ -34,7 +34,7 @@ from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
 from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
-from llmspell.model.page import Page, check_limit
+from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
@@ -56,6 +56,7 @@ from llmspell.state.guarded import Guarded
 from llmspell.state.kinds import StateSet
 from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
+from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
 from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
 from llmspell.timeline import read_timeline
@@ -64,7 +65,7 @@ from llmspell.views import AsyncView, When, check_scope, moment_of
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.hooks.callers import Caller
-    from llmspell.state.values import StateDifference
+    from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
 
 _ROOMS = STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS
@@ -285,6 +286,13 @@ class AsyncStore:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    async def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of state that named an artifact, newest first; the next page is ``before`` the last one's seq."""
+        artifact, wanted = id_bytes(artifact_id, "artifact"), check_limit(limit)
+        bound = (1 << 63) - 1 if before is None else cursor_seq(before)
+        shown = self.protection.shown
+        return await self._database.read(lambda view: read_changes_of(view, artifact, bound, wanted, shown))  # type: ignore[no-any-return]
 
     def _moment(self, when: When) -> Moment:
         return self._files.engine.read(lambda view: moment_of(view, when, self.journal.clock.now_ns()))

@@ -231,6 +231,10 @@ OPERATIONS = {
     ),
     "AsyncPrincipalSharing.respond": answered,
     "AsyncAccess.audit": lambda store: store.access.audit(limit=1000),
+    "AsyncStore.changes_of": lambda store: [
+        store.state.set("made", 1, artifacts=[SESSION(store).artifacts.info("large.bin").id]),
+        store.changes_of(SESSION(store).artifacts.info("large.bin").id),
+    ],
     "AsyncStore.at": lambda store: store.at(5).seq,
     "AsyncStore.diff": lambda store: store.diff(5, 20),
     "AsyncView.state_of": lambda store: store.at(20).state_of(Scope.agent("a")).get("k"),

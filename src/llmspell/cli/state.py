@@ -85,12 +85,15 @@ def set_(
     state_class: Annotated[
         str | None, Parameter(name="--class", help="How it is kept: standard, trusted, sensitive or external.")
     ] = None,
+    artifact: Annotated[list[str] | None, Parameter(help="Id of an artifact that this has to do with.")] = None,
 ) -> None:  # fmt: skip
     """Give a key a value: JSON, or plain text when it is not JSON; - reads it from stdin."""
     out = running.get().out
     content, remark = given.value(value, as_text=text)
     with running.get().changing(create=session is None) as store, _state(store, scope, session) as state:
-        version = state.set(key, content, if_version=if_version, ttl_s=ttl, state_class=_kept(state_class))
+        version = state.set(
+            key, content, if_version=if_version, ttl_s=ttl, state_class=_kept(state_class), artifacts=artifact or ()
+        )
     if remark is not None:
         out.note(remark)
     if state_class in ("sensitive", "external"):

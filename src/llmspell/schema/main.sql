@@ -69,6 +69,13 @@ CREATE TABLE state (
 
 CREATE INDEX state_expires ON state (expires_at) WHERE expires_at IS NOT NULL;
 
+-- Projection: which changes of state name an artifact.
+CREATE TABLE state_artifact (
+  artifact BLOB NOT NULL,
+  seq      INTEGER NOT NULL,
+  PRIMARY KEY (artifact, seq)
+) STRICT, WITHOUT ROWID;
+
 -- Projection, temporal: a session as it was from one entry until another.
 CREATE TABLE session (
   id          BLOB NOT NULL,

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET, UnsetType
+
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.hooks.moment import run_point
 from llmspell.journal.journal import Journal, Writer
@@ -63,8 +65,9 @@ class Guarded:
         self._scope = scope_name
 
     async def set(
-        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None = None
-    ) -> int:
+        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None = None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
         """Set one key; see ``AsyncState.set``."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             decided = await self._decide(key, value, state_class)
@@ -72,7 +75,7 @@ class Guarded:
             required = decided.seen if if_version is None else if_version
             try:
                 version = await self._write(
-                    lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at)
+                    lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at, artifacts)
                 )
             except Kept:
                 continue
@@ -223,11 +226,12 @@ class Guarded:
         return [store(scope, one.key, one.value, one.state_class) for one in given]
 
     async def _set(
-        self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None
-    ) -> int:
+        self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
         return await set_key(
             writer, self._scope, decided.key, stored.raw, if_version, expires_at, stored.state_class,
-            list_or_unset(stored),
+            list_or_unset(stored), artifacts,
         )  # fmt: skip
 
     async def _decide(self, key: str, value: Any, state_class: str | None) -> _Decided:

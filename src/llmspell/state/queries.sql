@@ -3,6 +3,13 @@
 -- name: row
 SELECT version, seq, at, expires_at, deleted, value, check_sum, class FROM state WHERE scope = ? AND key = ?
 
+-- name: artifact
+SELECT 1 FROM artifact WHERE id = ? AND until_seq IS NULL
+
+-- name: of_artifact
+-- Changes that name an artifact, newest first.
+SELECT seq FROM state_artifact WHERE artifact = ? AND seq < ? ORDER BY seq DESC LIMIT ?
+
 -- name: page
 SELECT key, version, seq, at, expires_at, deleted, value, check_sum, class FROM state
 WHERE scope = ? AND key > ? AND key >= ? AND key < ? AND deleted = 0 AND (expires_at IS NULL OR expires_at > ?)

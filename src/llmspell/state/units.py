@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 import msgspec
 
-from llmspell.errors import Conflict, Corrupt, InvalidInput
+from llmspell.errors import Conflict, Corrupt, InvalidInput, LimitExceeded, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model import limits
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
@@ -15,7 +20,7 @@ from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
 _SQL = queries("llmspell.state")
-_ROW, _LIVE, _EXPIRED = _SQL["row"], _SQL["live_keys"], _SQL["expired"]
+_ROW, _LIVE, _EXPIRED, _ARTIFACT = _SQL["row"], _SQL["live_keys"], _SQL["expired"], _SQL["artifact"]
 EXPIRE_STEP_KEYS = 500
 """Keys that one step of maintenance removes."""
 
@@ -29,6 +34,7 @@ async def set_key(
     expires_at: int | None,
     state_class: str | None = None,
     redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET,
+    artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET,
 ) -> int:
     """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
     Kept when the key is kept in another, and when the schemas that its value was held against are no longer those.
@@ -46,14 +52,22 @@ async def set_key(
             raise Kept(row[7])
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
+    if artifacts is not msgspec.UNSET:
+        await _demand_artifacts(writer, artifacts)
     version += 1
     await writer.append(
         SET,
-        StateSet(scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted),
+        StateSet(scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted, artifacts),
         scope,
         f"state/{key}",
     )
     return version
+
+
+async def _demand_artifacts(writer: Writer, ids: list[str]) -> None:
+    for one in ids:
+        if await writer.one(_ARTIFACT, (id_bytes(one, "artifact"),)) is None:
+            raise NotFound(f"there is no artifact {one}", code="artifact-not-found", id=one)
 
 
 async def put_back(writer: Writer, held: StateSet, protection: Protection) -> None:
@@ -152,6 +166,16 @@ async def demand_version(writer: Writer, scope_name: str, key: str, version: int
 def list_or_unset(stored: Stored) -> list[dict[str, str]] | msgspec.UnsetType:
     """What was replaced in a value, as its entry tells it: left out when it is nothing."""
     return list(stored.redacted) or msgspec.UNSET
+
+
+def check_artifacts(artifacts: object) -> list[str] | msgspec.UnsetType:
+    """Ids of artifacts that a change names. Raises InvalidInput (``invalid-id``), LimitExceeded."""
+    if isinstance(artifacts, str) or not isinstance(artifacts, Iterable):
+        raise InvalidInput(f"artifacts are a list of ids, not {told(artifacts)}", code="invalid-id")
+    ids = list(dict.fromkeys(id_text(id_bytes(one, "artifact")) for one in islice(artifacts, limits.TAGS_MAX + 1)))
+    if len(ids) > limits.TAGS_MAX:
+        raise LimitExceeded(f"a change names at most {limits.TAGS_MAX} artifacts", code="too-many-artifacts")
+    return ids or msgspec.UNSET
 
 
 def check_version(if_version: object) -> None:

@@ -227,17 +227,23 @@ class State:
         if_version: int | None = None,
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
+        artifacts: Iterable[str] = (),
     ) -> int:
         """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
         After ``ttl_s`` seconds the value is gone. ``state_class`` says how it is kept (see ``StateClass``); without one
         it is kept as the key was before, else as the scope's default says, else standard. What was replaced in an
-        external value is in ``redactions`` of the version returned, a ``Written``. Writes one ``state.set`` entry.
-        Raises InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found`` …), LimitExceeded, Conflict
-        (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
+        external value is in ``redactions`` of the version returned, a ``Written``. ``artifacts`` are ids of those that
+        the change has to do with (``store.changes_of`` finds it by them). Writes one ``state.set`` entry. Raises
+        InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found``, ``schema-mismatch`` …), LimitExceeded,
+        Conflict (``class-conflict``: ephemeral over a stored value), NotFound (an artifact), Vetoed, WrongKey.
         """
-        return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
+        return drive(
+            self._inner.set(
+                key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class, artifacts=artifacts
+            )
+        )
 
     def delete(self, key: str, *, if_version: int | None = None) -> bool:
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
@@ -1440,3 +1446,7 @@ class Store(StoreByHand):
     def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
         drive(self._inner.close())
+
+    def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of state that named an artifact, newest first; the next page is ``before`` the last one's seq."""
+        return drive(self._inner.changes_of(artifact_id, limit=limit, before=before))
