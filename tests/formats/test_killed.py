@@ -1,4 +1,4 @@
-"""kill -9 at every write-side system call of a migration: the store has the old format or the newest, and all its data."""
+"""kill -9 at every write-side call of a migration: the store has the old format or the newest, and all its data."""
 
 import shutil
 import subprocess

@@ -274,14 +274,14 @@ def test_an_older_version_is_refused_by_name_afterwards(folder):
 
 def test_a_process_that_had_it_open_is_refused_at_its_next_write(folder):
     with llmspell.open(folder) as old:
-        old.state.set("before", 1)
+        old.sessions.open("work").artifacts.put("before.bin", BIG + b"before")
         with opened(folder, CHAIN) as store:
             head = store.stats()["last_seq"]
             for _ in range(2):
                 with pytest.raises(NeedsMigration, match="format 4") as refused:
                     old.state.set("late", 1)
                 assert refused.value.code == "newer-format"
-            with pytest.raises(NeedsMigration):
+            with pytest.raises(NeedsMigration, match="content format 3"):
                 old.sessions.open("work").artifacts.put("late.bin", BIG + b"late")
             assert store.stats()["last_seq"] == head
             assert store.state.get("late") is None
