@@ -11,11 +11,13 @@ from pathlib import Path
 import apsw
 
 from llmspell.adapters.sqlite.blocking import BlockingDatabase
+from llmspell.adapters.sqlite.looped import LoopedDatabase
 from llmspell.adapters.sqlite.store import open_store
+from llmspell.hooks.async_caller import AsyncCaller
 from llmspell.hooks.callers import BlockingCaller
 from llmspell.model.clock import SystemClock
 from llmspell.model.ids import SystemIds
-from llmspell.offload import Inline
+from llmspell.offload import Inline, Threads
 from llmspell.protecting import protection_of
 from llmspell.schema.migrations import Migration
 from llmspell.store import AsyncStore
@@ -39,6 +41,16 @@ def opened(folder, migrations, *, read_only=False, clock=None):
     store = AsyncStore(files, database, clock or SystemClock(), ids, BlockingCaller(), Inline(), protection)
     drive(store.start())
     return Store(store)
+
+
+async def opened_async(folder, migrations):
+    """The same on the running event loop, as ``llmspell.open_async`` makes one."""
+    ids = SystemIds()
+    files = open_store(folder, ids, create=False, migrations=migrations)
+    protection = protection_of(files, None, "off", None)
+    store = AsyncStore(files, LoopedDatabase(files.engine), SystemClock(), ids, AsyncCaller(), Threads(), protection)
+    await store.start()
+    return store
 
 
 def rows(folder, sql, name="main.db"):

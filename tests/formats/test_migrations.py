@@ -1,5 +1,6 @@
 """Migrations of the store's own tables: whole or not at all, once, told by the journal; what cannot be is refused."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from llmspell.schema import FORMAT
 from llmspell.schema.migrations import MIGRATIONS, Migration, newest, newest_content
 from tests.formats import migrated
 from tests.formats.conftest import BIG
-from tests.formats.migrated import CHAIN, CONTENT, NOTE, REBUILD, number, opened, rows, told
+from tests.formats.migrated import CHAIN, CONTENT, NOTE, REBUILD, number, opened, opened_async, rows, told
 
 DEADLINE_S = 60
 
@@ -119,6 +120,28 @@ def test_statements_after_one_that_gives_rows_run_too(folder):
         folder, (Migration(2, ("SELECT name FROM meta; INSERT INTO meta (name, value) VALUES ('ran', 1);",)),)
     ).close()
     assert rows(folder, "SELECT value FROM meta WHERE name = 'ran'") == [(1,)]
+
+
+def test_on_an_event_loop_it_migrates_beside_the_loop_and_a_failure_leaves_what_there_was(folder):
+    turned = []
+
+    async def wait_for_the_loop(tx):
+        loop.call_soon_threadsafe(turned.append, True)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(DEADLINE_S)
+        await tx.run("UPDATE state SET deleted = 1")
+
+    async def main():
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        with pytest.raises(RuntimeError):
+            await opened_async(folder, (Migration(2, (wait_for_the_loop, _fail)),))
+        assert turned == [True]
+        async with await opened_async(folder, (Migration(2, (wait_for_the_loop,), rebuild=True),)) as store:
+            assert await store.state.get("a") == {"n": 1}
+            assert (await store.verify()).findings == []
+
+    loop = None
+    asyncio.run(main())
 
 
 def test_a_store_whose_creation_was_cut_short_begins_with_its_first_entry(tmp_path):

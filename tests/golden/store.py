@@ -173,4 +173,4 @@ async def _session(store, info):
 def _agent(state):
     return {"agent": state.agent_id, "type": state.agent_type, "version": state.version, "custom": state.custom_data,
             "conversation": [[one.number, one.role, one.content] for one in state.conversation],
-            "tools": {name: [one.calls, one.failures, one.total_ms] for name, one in state.tool_usage.items()}}  # fmt: skip
+            "tools": {name: [one.calls, one.failures] for name, one in state.tool_usage.items()}}  # fmt: skip
