@@ -71,11 +71,15 @@ FACES = (
         },
         plain=("principal",),
     ),
+    Face("llmspell.registry.service", "AsyncSchemas", "Schemas"),
+    Face("llmspell.state.past", "AsyncPastState", "PastState", plain=("scope",)),
+    Face("llmspell.views", "AsyncView", "View", rooms={"state": "PastState"}, plain=("seq", "time")),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
             "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys", "access": "Access", "sharing": "Sharing",
+            "schemas": "Schemas",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -92,8 +96,11 @@ PLAIN = {
     "keys": "The keys that sensitive values are sealed with.",
     "agents": "The records of all agents.",
     "access": "Who may do what.",
+    "schemas": "Schemas of values.",
     "sharing": "Ways to work together.",
     "own": "The state of its own scope.",
+    "seq": "The last entry that it shows.",
+    "time": "Its moment, aware UTC.",
     "principal": "Who this handle acts as, as text.",
 }
 """What the plain attributes of the handles are."""

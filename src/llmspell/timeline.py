@@ -9,7 +9,7 @@ from itertools import islice
 from llmspell.errors import InvalidInput
 from llmspell.events.patterns import compile_pattern
 from llmspell.journal.reading import EntryQuery, read_page
-from llmspell.model.clock import to_ns
+from llmspell.model.clock import DATETIME_NS, to_ns
 from llmspell.model.entry import Entry
 from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
@@ -47,7 +47,7 @@ async def read_timeline(
         correlation=correlation,
         kinds=wanted_kinds,
         since=None if since is None else _ns(since),
-        until=None if until is None else _ns(until),
+        until=None if until is None else _ns(until) + DATETIME_NS - 1,
         after=0 if newest_first or edge is None else edge,
         before=edge if newest_first else None,
         newest_first=newest_first,

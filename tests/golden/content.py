@@ -46,6 +46,7 @@ async def fill(store, clock):
     await _artifacts(store)
     await _agents(store)
     await _events(store)
+    await _schemas(store)
     await _access(store, clock)
     await _runs(store)
     clock.jump(-7200)  # The wall clock falls back by two hours: an entry says so, and times do not decrease.
@@ -134,6 +135,7 @@ async def _artifacts(store):
     await work.artifacts.put("packed.bin", packed(), compression="none")
     await work.artifacts.put("gone.txt", "deleted whole")
     await work.artifacts.delete("gone.txt")
+    await work.state.set("about it", 1, artifacts=[first.id])
 
 
 async def _agents(store):
@@ -159,6 +161,19 @@ async def _events(store):
     with store.correlate("outer"), store.correlate("inner"):
         await store.events.publish("news.correlated", 1)
         await store.state.set("correlated", 1)
+
+
+async def _schemas(store):
+    fields = {"topic": {"type": "string", "length_min": 1}, "turns": {"type": "integer", "min": 0, "default": 0}}
+    for version in ("1.0.0", "1.1.0"):
+        value = {"type": "object", "fields": {**fields, "tags": {"type": "list", "items": "string", "required": False}}}
+        await store.schemas.register({"name": "talk", "version": version, "value": value})
+        fields["closed"] = {"type": "boolean", "default": False}
+    await store.schemas.bind("talk", prefix="talks/")
+    await store.schemas.bind("talk", "1.0.0", scope=Scope.user("u"))
+    await store.schemas.bind("talk", prefix="not any more/")
+    await store.schemas.unbind(prefix="not any more/")
+    await store.state.set("talks/bees", {"topic": "bees", "tags": ["nature"]})
 
 
 async def _access(store, clock):

@@ -130,6 +130,7 @@ async def look(store):
         "sessions": [await _session(store, info) for info in (await store.sessions.list(limit=1000)).items],
         "agents": [_agent(await store.agents.load(info.agent_id)) for info in (await store.agents.list()).items],
         "grants": [_grant(one) for one in (await store.access.grants()).items],
+        "bindings": [one.to_dict() for one in await store.schemas.bindings()],
         "boundaries": {scope: list(rights) for scope, rights in (await store.access.boundaries()).items()},
         "cut_offs": await store.access.cut_offs(),
     }

@@ -19,16 +19,19 @@ from llmspell.principals.events import AsyncPrincipalEvents
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing
 from llmspell.principals.state import AsyncPrincipalState
+from llmspell.registry.service import AsyncSchemas
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
+from llmspell.state.past import AsyncPastState
 from llmspell.state.service import AsyncState
 from llmspell.store import AsyncStore
+from llmspell.views import AsyncView
 
 DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
     Subscription,
     AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
-    AsyncPrincipalSharing,
+    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas,
 )  # fmt: skip
 
 

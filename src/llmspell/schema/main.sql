@@ -69,6 +69,13 @@ CREATE TABLE state (
 
 CREATE INDEX state_expires ON state (expires_at) WHERE expires_at IS NOT NULL;
 
+-- Projection: which changes of state name an artifact.
+CREATE TABLE state_artifact (
+  artifact BLOB NOT NULL,
+  seq      INTEGER NOT NULL,
+  PRIMARY KEY (artifact, seq)
+) STRICT, WITHOUT ROWID;
+
 -- Projection, temporal: a session as it was from one entry until another.
 CREATE TABLE session (
   id          BLOB NOT NULL,
@@ -218,6 +225,34 @@ CREATE TABLE agent_message (
   entry_seq INTEGER NOT NULL,
   PRIMARY KEY (id, until_seq, number)
 ) STRICT, WITHOUT ROWID;
+-- Projection: the versions of schemas that are registered; the schema itself is in the entry.
+CREATE TABLE schema_version (
+  name    TEXT NOT NULL,
+  version TEXT NOT NULL,
+  hash    TEXT NOT NULL,
+  seq     INTEGER NOT NULL,
+  PRIMARY KEY (name, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schema_version_seq ON schema_version (seq);
+
+-- Projection, temporal: keys whose values are held against a version of a schema. Scope '' is every scope.
+CREATE TABLE schema_binding (
+  scope     TEXT NOT NULL,
+  prefix    TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  name      TEXT NOT NULL,
+  version   TEXT NOT NULL,
+  PRIMARY KEY (scope, prefix, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schema_binding_open ON schema_binding (scope, prefix) WHERE until_seq IS NULL;
+
+-- Projection: the newest entry about schemas, and about bindings: whoever knows those by heart asks here.
+CREATE TABLE schema_newest (
+  what TEXT PRIMARY KEY,
+  seq  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Projection, temporal: one right that a principal was granted in a scope. Bits: 1 read, 2 write, 4 delete, 8 list.
 CREATE TABLE access_grant (
   principal  TEXT NOT NULL,

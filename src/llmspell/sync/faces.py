@@ -54,15 +54,22 @@ if TYPE_CHECKING:
     from llmspell.principals.handle import AsyncPrincipal
     from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing, Pipeline
     from llmspell.principals.state import AsyncPrincipalState
+    from llmspell.registry.bindings import Binding
+    from llmspell.registry.service import AsyncSchemas
+    from llmspell.schemas.checking import Problem
+    from llmspell.schemas.compatibility import Compatibility
+    from llmspell.schemas.schema import Schema
     from llmspell.security.care import AsyncKeys, KeyStatus
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.classes import StateClass
+    from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
-    from llmspell.state.values import StateChange, StateEntry
+    from llmspell.state.values import StateChange, StateDifference, StateEntry
     from llmspell.store import AsyncStore
     from llmspell.verify import Verification
+    from llmspell.views import AsyncView, When
 
 
 class StoreHooks:
@@ -220,17 +227,23 @@ class State:
         if_version: int | None = None,
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
+        artifacts: Iterable[str] = (),
     ) -> int:
         """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
         After ``ttl_s`` seconds the value is gone. ``state_class`` says how it is kept (see ``StateClass``); without one
         it is kept as the key was before, else as the scope's default says, else standard. What was replaced in an
-        external value is in ``redactions`` of the version returned, a ``Written``. Writes one ``state.set`` entry.
-        Raises InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found`` …), LimitExceeded, Conflict
-        (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
+        external value is in ``redactions`` of the version returned, a ``Written``. ``artifacts`` are ids of those that
+        the change has to do with (``store.changes_of`` finds it by them). Writes one ``state.set`` entry. Raises
+        InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found``, ``schema-mismatch`` …), LimitExceeded,
+        Conflict (``class-conflict``: ephemeral over a stored value), NotFound (an artifact), Vetoed, WrongKey.
         """
-        return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
+        return drive(
+            self._inner.set(
+                key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class, artifacts=artifacts
+            )
+        )
 
     def delete(self, key: str, *, if_version: int | None = None) -> bool:
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
@@ -1123,11 +1136,156 @@ class Principal:
         return PrincipalState(self._inner.state_of(scope, state_class=state_class))
 
 
+class Schemas:
+    """Schemas of state values: ``store.schemas``. What is registered and bound survives restarts and holds in every
+    process from its next write on.
+    """
+
+    def __init__(self, inner: AsyncSchemas) -> None:
+        self._inner = inner
+
+    def register(self, schema: Schema | dict[str, Any]) -> Schema:
+        """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
+        there with the same content is nothing new, and writes nothing.
+
+        Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
+        with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
+        """
+        return drive(self._inner.register(schema))
+
+    def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+        """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
+        return drive(self._inner.register_all(schemas))
+
+    def load_folder(self, path: str | Path) -> list[Schema]:
+        """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
+        schema, or a list of them (in TOML under ``schemas``).
+
+        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        """
+        return drive(self._inner.load_folder(path))
+
+    def get(self, name: str, version: str | None = None) -> Schema:
+        """A version of a schema, the latest unless one is named. Raises NotFound (``schema-not-found``)."""
+        return drive(self._inner.get(name, version))
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a schema, the latest last; empty when there is none of that name."""
+        return drive(self._inner.versions(name))
+
+    def compare(self, name: str, old: str, new: str) -> Compatibility:
+        """What changed between two versions, for whom it breaks, and why. Some milliseconds: it also tries generated
+        values.
+        """
+        return drive(self._inner.compare(name, old, new))
+
+    def check(self, value: Any, name: str, version: str | None = None) -> list[Problem]:
+        """What is wrong with a value; nothing when it meets the schema. Messages never show the value."""
+        return drive(self._inner.check(value, name, version))
+
+    def validator(self, name: str, function: Callable[[Any], Any]) -> None:
+        """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
+        good, False or a text that says why not otherwise.
+        """
+        self._inner.validator(name, function)
+
+    def bind(self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = "") -> Binding:
+        """Hold values of keys against a version of a schema (the latest by now, unless one is named): of the keys that
+        begin with ``prefix``, in one scope or in all. Returns what holds; the same again writes nothing.
+
+        From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
+        schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
+        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``.
+        """
+        return drive(self._inner.bind(name, version, scope=scope, prefix=prefix))
+
+    def unbind(self, *, scope: Scope | None = None, prefix: str = "") -> bool:
+        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``."""
+        return drive(self._inner.unbind(scope=scope, prefix=prefix))
+
+    def bindings(self) -> list[Binding]:
+        """What is bound now, by scope and prefix."""
+        return drive(self._inner.bindings())
+
+    def bound(self, key: str, *, scope: Scope | None = None, seq: int | None = None) -> Binding | None:
+        """What a key is held against (``scope`` None: the global one), now or when entry ``seq`` was written."""
+        return drive(self._inner.bound(key, scope=scope, seq=seq))
+
+    def list(self) -> list[Schema]:
+        """All schemas, by name and then from the oldest version to the latest."""
+        return drive(self._inner.list())
+
+
+class PastState:
+    """The keys of one scope as they were. Get it from ``store.at(when)``: ``state`` or ``state_of(scope)``."""
+
+    def __init__(self, inner: AsyncPastState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value that ``key`` had, or ``default``. About 10 µs, however long ago and however often it changed."""
+        return drive(self._inner.get(key, default))
+
+    def entry(self, key: str) -> StateEntry | None:
+        """The value with its version, seq and times; None when there was none."""
+        return drive(self._inner.entry(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` had a value."""
+        return drive(self._inner.exists(key))
+
+    def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        """Keys that had a value, in code point order; those beginning with ``prefix``, beyond ``after``."""
+        return drive(self._inner.keys(prefix=prefix, after=after, limit=limit))
+
+    def items(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[tuple[str, Any]]:
+        """Keys and values, as ``keys`` orders them."""
+        return drive(self._inner.items(prefix=prefix, after=after, limit=limit))
+
+    def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes that ``key`` had seen, newest first; the next page is ``before`` the last one's seq."""
+        return drive(self._inner.history(key, limit=limit, before=before))
+
+
+class View:
+    """A store as it was. Get it from ``store.at(when)``; it stays the same whatever is written, and needs no closing.
+
+    ``seq`` is the last entry it shows, ``time`` its moment; ``state`` is that of the global scope.
+    """
+
+    def __init__(self, inner: AsyncView) -> None:
+        self._inner = inner
+
+    @cached_property
+    def state(self) -> PastState:
+        """The keys of its scope."""
+        return PastState(self._inner.state)
+
+    @property
+    def seq(self) -> Any:
+        """The last entry that it shows."""
+        return self._inner.seq
+
+    @property
+    def time(self) -> Any:
+        """Its moment, aware UTC."""
+        return self._inner.time
+
+    def state_of(self, scope: Scope) -> PastState:
+        """The state of any scope as it was."""
+        return PastState(self._inner.state_of(scope))
+
+
 class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access`` and ``sharing`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -1178,6 +1336,11 @@ class Store(StoreByHand):
     def sharing(self) -> Sharing:
         """Ways to work together."""
         return Sharing(self._inner.sharing)
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """Schemas of values."""
+        return Schemas(self._inner.schemas)
 
     @property
     def path(self) -> Path | None:
@@ -1251,6 +1414,23 @@ class Store(StoreByHand):
             )
         )
 
+    def at(self, when: When) -> View:
+        """The store as it was: after an entry (a seq), at a time (a datetime, or RFC 3339 text), some time ago
+        (``"-5m"``; s, m, h, d or w), or at the newest checkpoint of a label (``"checkpoint:before-deploy"``).
+
+        Raises InvalidInput (``invalid-moment``), NotFound (``entry-not-found``, ``checkpoint-not-found``).
+        """
+        return View(self._inner.at(when))
+
+    def diff(
+        self, a: When, b: When, *, scope: Scope | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[StateDifference]:
+        """What state differs between two moments (as ``at`` takes them), in one scope or in all, a page at a time.
+
+        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are.
+        """
+        return drive(self._inner.diff(a, b, scope=scope, limit=limit, cursor=cursor))
+
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
 
@@ -1266,3 +1446,7 @@ class Store(StoreByHand):
     def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
         drive(self._inner.close())
+
+    def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of state that named an artifact, newest first; the next page is ``before`` the last one's seq."""
+        return drive(self._inner.changes_of(artifact_id, limit=limit, before=before))

@@ -56,6 +56,7 @@ class Engine:
         self._failed: BaseException | None = None
         self._head: Head | None = None
         self._head_version = 0
+        self._generation = 0
         self._closed = False
         self._forked = False
         self._readers = Readers(path, durability, read_only=read_only)
@@ -259,7 +260,8 @@ class Engine:
         # Inside the write lock SQLite's data version tells for certain whether anybody committed since our last commit.
         if self._head is None or connection.data_version() != self._head_version:
             self._head = read_head(connection, self.path, self.format)
-        return Batch(execute, self._head)
+            self._generation += 1
+        return Batch(execute, self._head, self._generation)
 
     def _roll_back(self, connection: apsw.Connection) -> None:
         self._head = None

@@ -73,7 +73,7 @@ class Rebuild:
     def __init__(self) -> None:
         self._connection = apsw.Connection(MEMORY)
         self._connection.execute(script("main.sql"))
-        self.batch = Batch(self._connection.execute, Head(0, GENESIS, 0))
+        self.batch = Batch(self._connection.execute, Head(0, GENESIS, 0), 0)
 
     def together(self) -> Any:
         """A context in which changes are one transaction."""
