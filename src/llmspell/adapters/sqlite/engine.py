@@ -324,7 +324,7 @@ class Engine:
             raise damaged_text(exc) from exc
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
-        except (KeyboardInterrupt, SystemExit):
+        except BaseException:  # Whatever a signal handler threw in; it may have come before the lock was guarded.
             self.let_go()
             raise
 
