@@ -45,7 +45,7 @@ class Checkpointer:
         self._pages = 0
         self._done_pages = 0
         # Commits come here, and a signal handler may throw an exception between any two lines of one. So nothing is
-        # used that keeps state in Python: ``threading.Event`` and ``Thread.start`` would be left locked or half started.
+        # used that keeps state in Python: ``threading.Event`` and ``Thread.start`` would stay locked or half started.
         self._due: SimpleQueue[None] = SimpleQueue()
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._claim = threading.Lock()
