@@ -138,6 +138,11 @@ class AsyncStore:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._files.durability
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._files.cipher is not None
+
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> AsyncState:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
         this handle makes without naming one.

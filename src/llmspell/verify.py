@@ -117,6 +117,10 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     for damage in index_damage(engine.read):
         report.add(*damage)
     engine.read(lambda view: _check_file(view, report))
+    try:
+        files.check_mark()
+    except Corrupt as exc:
+        report.add(exc.message, "meta")
     _check_content(files, report)
     return report
 

@@ -1266,6 +1266,11 @@ class Store(StoreByHand):
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._inner.durability
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._inner.encrypted
+
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> State:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
         this handle makes without naming one.

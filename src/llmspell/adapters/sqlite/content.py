@@ -19,6 +19,7 @@ from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.model import limits
 from llmspell.model.ids import SystemIds
 from llmspell.ports.content import ChunkInfo, ContentStats
+from llmspell.ports.sealing import StoreCipher
 
 PACK_FOLDER = "packs"
 """Name of the folder beside the content file that holds its packs."""
@@ -50,6 +51,7 @@ class SqliteContent:
     ``turn``        the turn of the writers of this file among processes. It is held for one slice at a time; the caller
                     must not hold it when it calls a method of this class, and leaves it to ``close`` to close it
     ``pack_name``   gives names never given before; injected for tests
+    ``cipher``      seals the pieces of packs; the file itself is then one that was given to ``seal_file``
     """
 
     def __init__(
@@ -61,10 +63,11 @@ class SqliteContent:
         read_only: bool = False,
         busy_s: float = limits.BUSY_TIMEOUT_S,
         pack_name: Callable[[], str] = _pack_name,
+        cipher: StoreCipher | None = None,
     ) -> None:
         self._sync = durability != "none"
         self._pack_name = pack_name
-        self._packs = None if path == MEMORY else PackFiles(Path(path).parent / PACK_FOLDER)
+        self._packs = None if path == MEMORY else PackFiles(Path(path).parent / PACK_FOLDER, cipher)
         self._connections = ContentConnections(
             path, durability=durability, turn=turn or ThreadTurn(), read_only=read_only, busy_s=busy_s
         )
@@ -104,7 +107,7 @@ class SqliteContent:
             if pack is None:
                 if data is not None:
                     found[number] = data
-            elif pack.isalnum() and _is_within(position, length, pack_size):
+            elif pack.isalnum() and self._packs is not None and _is_within(position, length, pack_size):
                 by_pack.setdefault(pack, []).append((number, position, length))
         for pack, places in by_pack.items():
             found.update(self._read_pack(pack, places))
