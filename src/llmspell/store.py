@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from llmspell.access.ledger import Ledger
 from llmspell.access.projection import KINDS as ACCESS_KINDS
 from llmspell.access.service import AsyncAccess
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
@@ -47,6 +48,8 @@ from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
+from llmspell.shredding.projection import KINDS as SHREDDING_KINDS
+from llmspell.shredding.service import Shredder
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.guarded import Guarded
@@ -64,7 +67,17 @@ if TYPE_CHECKING:
     from llmspell.verify import Verification
 
 KINDS = Kinds(
-    (*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS, *ACCESS_KINDS)
+    (
+        *OWN,
+        *STATE_KINDS,
+        *SESSION_KINDS,
+        *ARTIFACT_KINDS,
+        *EVENT_KINDS,
+        *RUN_KINDS,
+        *AGENT_KINDS,
+        *ACCESS_KINDS,
+        *SHREDDING_KINDS,
+    )
 )
 
 
@@ -321,6 +334,12 @@ class AsyncStore:
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
+        def keyring() -> Any | None:
+            sealer = None if self.path is None else self.protection.sealer.sealer()
+            return sealer.keyring() if sealer is not None and sealer.path.exists() else None
+
+        shredder = Shredder(self.journal, self._files, self._offload, keyring, rewrite)
+
         async def set_state(
             writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
         ) -> None:
@@ -335,7 +354,9 @@ class AsyncStore:
         async def remove_state(writer: Any, session: bytes) -> None:
             await clear_scope(writer, scope_of(session), 0)
 
-        return Neighbours(set_state, initial_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
+        return Neighbours(
+            set_state, initial_state, delete_state, (remove_state, remove_of_session), _Rooms(self), shredder
+        )
 
 
 class _Rooms:

@@ -20,6 +20,7 @@ from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connect
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
 from llmspell.schema import APPLICATION_ID, script
@@ -185,6 +186,13 @@ class ContentConnections:
                 self._run_checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
             except apsw.Error as exc:
                 raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
+
+    def rewrite(self) -> None:
+        """Write the file anew without what was deleted, and empty the WAL. Raises Busy, StorageFailed."""
+        if self._path == MEMORY or not Path(self._path).exists():
+            return
+        with self._turn_taken():
+            rewrite(Path(self._path), self._busy_s, page_bytes=PAGE_BYTES)
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from llmspell.adapters.sqlite.errors import map_os_error
 from llmspell.adapters.sqlite.folder import sync_folder
+from llmspell.ports.content import Place
 from llmspell.ports.sealing import StoreCipher
 
 Buffer = bytes | memoryview
@@ -103,10 +104,32 @@ class PackFiles:
         except OSError as exc:
             raise map_os_error(exc, f"read {path}") from exc
 
+    def span(self, length: int) -> int:
+        """How many bytes a piece takes whose row says ``length``."""
+        return length if self._cipher is None else self._cipher.piece_bytes(length)
+
+    def overwrite(self, places: Iterable[Place]) -> None:
+        """Write zeros over places that no row names any more, durably; a pack that is gone is fine."""
+        by_pack: dict[str, list[Place]] = {}
+        for place in places:
+            by_pack.setdefault(place.pack, []).append(place)
+        for name, ones in by_pack.items():
+            path = self._folder / (name + self._SUFFIX)
+            try:
+                with path.open("r+b", buffering=0) as file:
+                    for place in ones:
+                        file.seek(place.position)
+                        _write_each(file, [bytes(place.length)], skip=0)
+                    _sync_file(file.fileno())
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                raise map_os_error(exc, f"overwrite parts of {path}") from exc
+
     def _read(self, file: io.FileIO, name: str, position: int, length: int) -> bytes:
         if self._cipher is None:
             return _read_span(file, position, length)
-        piece = self._cipher.open_piece(name, position, _read_span(file, position, self._cipher.piece_bytes(length)))
+        piece = self._cipher.open_piece(name, position, _read_span(file, position, self.span(length)))
         return piece or b""  # What does not open is as good as gone; the reader finds it missing.
 
 
