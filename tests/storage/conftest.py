@@ -31,7 +31,8 @@ PLACES = {
         folder / "store", SystemIds(), durability="process", encrypt=True, vault=OneKey()
     ),
 }
-FILES = ["process", "full", "sealed"]
+PLAIN = ["process", "full"]
+FILES = [*PLAIN, "sealed"]
 
 
 def named(faces, places):

@@ -35,6 +35,8 @@ def connect(
     connection = apsw.Connection(
         str(path), flags=flags, vfs=None if sealed is None else sealed.name, statementcachesize=_STATEMENT_CACHE
     )
+    if role != "checkpointer":  # At once: a connection that fails below is closed as any other.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     # Another process may just be taking up the WAL. A writer does not wait later on: the turnstile is where it queues.
     connection.set_busy_timeout(_BUSY_MS)
     run = connection.execute
@@ -51,8 +53,6 @@ def connect(
     run("PRAGMA cache_size=-16384")
     run("PRAGMA trusted_schema=OFF")
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    if role != "checkpointer":
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     if role == "writer":
         connection.set_busy_timeout(0)
     if role == "reader" and path != MEMORY:
