@@ -20,7 +20,7 @@ PLACES = (
 )  # fmt: skip
 ELSEWHERE = ("global", "agent", "message")
 """What the session writes about things that are not its own."""
-BIG = random.Random(7).randbytes(12 << 20)
+BIG = random.Random(7).randbytes(24 << 20)
 """Content that goes on in a pack; pieces of it are looked for."""
 PIECES = [BIG[at : at + 24] for at in range(0, len(BIG), 1 << 20)]
 

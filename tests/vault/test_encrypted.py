@@ -82,7 +82,7 @@ def test_lengths_in_a_pack_are_those_of_size_classes(tmp_path):
     sizes = set()
     for extra in (0, 1, 57):
         with opened(tmp_path / f"s{extra}", encrypt=True) as store, store.session("s") as session:
-            session.artifacts.put("a", BIG[: (12 << 20) - 64 + extra], compression="none")
+            session.artifacts.put("a", BIG[: (24 << 20) - 64 + extra], compression="none")
         sizes.add(sum(path.stat().st_size for path in (tmp_path / f"s{extra}").rglob("*.pack")))
     assert len(sizes) == 1
 

@@ -4,17 +4,23 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
 import llmspell
 from llmspell import Scope
 from llmspell.errors import Busy, Conflict, NotFound, Vetoed
+from llmspell.model import limits
 from llmspell.security.keyring import Keyring
 from llmspell.shredding import service
 from tests.vault.canaries import ELSEWHERE, PIECES, PLACES, filled, found, word
 
 ENCRYPTED = pytest.mark.parametrize("encrypt", [False, True], ids=["plain", "encrypted"])
+
+
+def noise(size, seed):
+    return Random(seed).randbytes(size)
 
 
 def opened(folder, **options):
@@ -26,6 +32,7 @@ def test_the_search_finds_every_word_of_a_plain_store(tmp_path):
     words, pieces = found(tmp_path)
     assert words == {*PLACES, *ELSEWHERE} - {"sensitive"}
     assert pieces == len(PIECES)
+    assert sum(path.stat().st_size for path in (tmp_path / "s").rglob("*.pack")) > 1 << 20
 
 
 @ENCRYPTED
@@ -122,24 +129,18 @@ def test_content_that_another_session_has_stays_and_the_report_says_so(tmp_path)
         one, two = store.sessions.create("one"), store.sessions.create("two")
         for session in (one, two):
             session.artifacts.put(f"{session.info.name}.bin", content)
-        base = llmspell_random(3 << 20, 1)
-        one.artifacts.put("mine", base + llmspell_random(2 << 20, 2))
-        two.artifacts.put("theirs", base + llmspell_random(2 << 20, 3))
+        base = noise(3 << 20, 1)
+        one.artifacts.put("mine", base + noise(2 << 20, 2))
+        two.artifacts.put("theirs", base + noise(2 << 20, 3))
         one.complete()
         done = store.sessions.shred(one.id)
         assert done.shared == ["one.bin"]
         assert done.shared_chunks > 100
         assert done.chunks > 100
         assert two.artifacts.get("two.bin").read() == content
-        assert two.artifacts.get("theirs").read() == base + llmspell_random(2 << 20, 3)
+        assert two.artifacts.get("theirs").read() == base + noise(2 << 20, 3)
         assert store.verify().ok
-    assert not any(llmspell_random(2 << 20, 2)[:64] in path.read_bytes() for path in (tmp_path / "s").rglob("*.db"))
-
-
-def llmspell_random(size, seed):
-    import random
-
-    return random.Random(seed).randbytes(size)
+    assert not any(noise(2 << 20, 2)[:64] in path.read_bytes() for path in (tmp_path / "s").rglob("*.db"))
 
 
 def test_an_active_session_is_refused(tmp_path):
@@ -306,7 +307,7 @@ sys.stdin.readline()
 
 def test_a_reader_that_does_not_end_makes_it_busy_and_it_goes_on_later(tmp_path, monkeypatch):
     session = filled(tmp_path / "s")
-    monkeypatch.setattr(service.limits, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "BUSY_TIMEOUT_S", 0.2)
     main = next(Path(tmp_path / "s").rglob("main.db"))
     with subprocess.Popen(
         [sys.executable, "-c", READER, str(main)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -327,7 +328,7 @@ def test_artifacts_put_meanwhile_are_whole_afterwards(tmp_path):
     async def work():
         async with await llmspell.open_async(tmp_path / "s", durability="process") as store:
             doomed, other = await store.sessions.create("doomed"), await store.sessions.create("other")
-            contents = [llmspell_random(400_000, seed) for seed in range(8)]
+            contents = [noise(400_000, seed) for seed in range(8)]
             for number, content in enumerate(contents):
                 await doomed.artifacts.put(f"a{number}", content)
             await doomed.complete()
