@@ -122,6 +122,13 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     for damage in index_damage(engine.read):
         report.add(*damage)
     engine.read(lambda view: _check_file(view, rebuilt.format, report))
+    for (name,) in engine.read(lambda view: view.all("SELECT name FROM meta WHERE name LIKE 'shredding:%' LIMIT 20")):
+        session = name.removeprefix("shredding:")
+        report.add(f"the shredding of session {session} was begun and not finished: shred it again", "meta")
+    try:
+        files.check_mark()
+    except Corrupt as exc:
+        report.add(exc.message, "meta")
     _check_content(files, report)
     return report
 

@@ -172,6 +172,7 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSessions.shred": lambda store: store.sessions.shred("s", dry_run=True).to_dict(),
     "AsyncSchemas.register": lambda store: store.schemas.register(NOTE).to_dict(),
     "AsyncSchemas.register_all": lambda store: [
         one.hash for one in store.schemas.register_all([{**NOTE, "version": "1.0.1"}, {**NOTE, "version": "1.0.2"}])

@@ -18,7 +18,7 @@ from llmspell.hooks.callers import BlockingCaller
 from llmspell.model.clock import SystemClock
 from llmspell.model.ids import SystemIds
 from llmspell.offload import Inline, Threads
-from llmspell.protecting import protection_of
+from llmspell.protecting import LazyVault, protection_of
 from llmspell.schema.migrations import Migration
 from llmspell.store import AsyncStore
 from llmspell.sync.drive import drive
@@ -36,7 +36,7 @@ def opened(folder, migrations, *, read_only=False, clock=None):
     """A store handle of a version with these migrations, as ``llmspell.open`` makes one."""
     ids = SystemIds()
     files = open_store(folder, ids, create=False, read_only=read_only, migrations=migrations)
-    protection = protection_of(files, None, "off", None)
+    protection = protection_of(files, None, "off", None, LazyVault(None))
     database = BlockingDatabase(files.engine)
     store = AsyncStore(files, database, clock or SystemClock(), ids, BlockingCaller(), Inline(), protection)
     drive(store.start())
@@ -47,7 +47,7 @@ async def opened_async(folder, migrations):
     """The same on the running event loop, as ``llmspell.open_async`` makes one."""
     ids = SystemIds()
     files = open_store(folder, ids, create=False, migrations=migrations)
-    protection = protection_of(files, None, "off", None)
+    protection = protection_of(files, None, "off", None, LazyVault(None))
     store = AsyncStore(files, LoopedDatabase(files.engine), SystemClock(), ids, AsyncCaller(), Threads(), protection)
     await store.start()
     return store

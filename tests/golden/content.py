@@ -113,6 +113,9 @@ async def _sessions(store, clock):
     doomed = await sessions.create("deleted", state={"k": 1})
     await doomed.artifacts.put("gone.txt", "gone with its session")
     await sessions.delete(doomed.id)
+    shredded = await sessions.create("shredded", state={"k": 1})
+    await shredded.complete()
+    await sessions.shred(shredded.id)
 
 
 async def _artifacts(store):

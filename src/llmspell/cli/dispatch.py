@@ -20,11 +20,12 @@ from llmspell.cli.output import Output
 from llmspell.errors import InvalidInput, LlmspellError
 
 COMMANDS = {
+    "init": ("init:init", "Make a store, encrypted if you say so; other commands make one as they go."),
     "demo": ("demo:demo", "See it work: a research script over real text, killed half way, resumed, and looked at."),
     "run": ("scripts:run", "Run a script in a session of its own."),
     "exec": ("scripts:exec_code", "Run one line of Lua."),
     "repl": ("repl:repl", "A prompt for Lua, with the store at hand."),
-    "session": ("session:app", "Sessions: list, show, create, suspend, resume, complete, delete."),
+    "session": ("session:app", "Sessions: list, show, create, suspend, resume, complete, delete, shred."),
     "state": ("state:app", "State: get, set, list, delete, history."),
     "artifact": ("artifact:app", "Artifacts: list, show, put, get, versions, delete."),
     "timeline": ("timeline:timeline", "What happened, in order."),

@@ -195,7 +195,9 @@ class Writer:
 
 
 class Scopes:
-    """Ids and salts of committed scopes. They never change, so the cache cannot be stale; it is bounded by count."""
+    """Ids and salts of committed scopes. They never change while anything is there, so the cache cannot be stale; it is
+    bounded by count.
+    """
 
     ENTRIES_MAX = 50_000
 
@@ -211,6 +213,10 @@ class Scopes:
         if len(self._known) >= self.ENTRIES_MAX:
             self._known.clear()
         self._known[name] = (scope_id, salt)
+
+    def forget(self, name: str) -> None:
+        """A scope got another salt, which only its shredding gives it."""
+        self._known.pop(name, None)
 
     def __len__(self) -> int:
         return len(self._known)

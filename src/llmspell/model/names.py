@@ -152,6 +152,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("schema.registered", "a version of a schema is known", ("schema.register",)),
     Kind("schema.bound", "values of keys are held against a schema"),
     Kind("schema.unbound", "values of keys are held against nothing any more"),
+    Kind("session.shredded", "a session was destroyed to the last byte", ("session.shred",)),
+    Kind("payload.erased", "an entry without its payload, which was destroyed"),
     Kind("access.granted", "a principal was given rights in a scope"),
     Kind("access.revoked", "rights of a principal ended"),
     Kind("access.boundary_set", "what everybody may do in a scope changed"),

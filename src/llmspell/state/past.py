@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SQL = queries("llmspell.state")
 _ROW, _ALL, _CHANGED, _CHANGED_OF = _SQL["row"], _SQL["all_keys"], _SQL["changed"], _SQL["changed_of"]
 _THEN = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+_FIRST = "SELECT kind FROM entry WHERE subject = ? ORDER BY seq LIMIT 1"
 _payload = msgspec.json.Decoder(StateSet).decode
 _PAGE_ROWS = 1000
 _AT_ONCE = 500
@@ -73,7 +74,10 @@ class AsyncPastState:
         if row is not None and row[1] > moment.seq:  # What an entry says stays so: no need to read both at one moment.
             subject = subject_digest(scope[1], f"state/{key}")
             return _then(await database.one(_THEN, (subject, moment.seq)), key, moment)
-        return await database.read(lambda view: at_moment(view, scope, key, view.one(_ROW, (scope[0], key)), moment))
+        found: StateEntry | None = await self._read(
+            lambda view, scope: at_moment(view, scope, key, view.one(_ROW, (scope[0], key)), moment)
+        )
+        return found
 
     async def exists(self, key: str) -> bool:
         """Whether ``key`` had a value."""
@@ -101,7 +105,17 @@ class AsyncPastState:
 
     async def _read(self, query: Callable[[Reading, _ScopeRow], Any]) -> Any:
         scope = await self._journal.scope(self.scope.name)
-        return None if scope is None else await self._journal.database.read(lambda view: query(view, scope))
+        if scope is None:
+            return None
+        return await self._journal.database.read(lambda view: query(view, self._demand_whole(view, scope)))
+
+    def _demand_whole(self, view: Reading, scope: _ScopeRow) -> _ScopeRow:
+        """Nothing of a shredded session is found any more, which is not that there was nothing."""
+        if self.scope.name.startswith("session:"):
+            first = view.one(_FIRST, (subject_digest(scope[1], "session"),))
+            if first is not None and first[0] == "payload.erased":  # Its scope got another salt with these entries.
+                raise NotFound(f"the session of scope {self.scope.name} was shredded", code="erased")
+        return scope
 
     async def _page(self, prefix: str, after: str, limit: int | None) -> list[tuple[str, Any]]:
         if limit is not None and (type(limit) is not int or limit < 1):

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
+    from llmspell.sessions.shredded import Shredded
     from llmspell.state.classes import StateClass
     from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
@@ -763,6 +764,18 @@ class Sessions:
         """
         drive(self._inner.delete(session_id))
 
+    def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
+        """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
+
+        The journal keeps that there was something, and when; what was written in the session about other things (global
+        state, an agent's record) stays and is counted in ``kept``. ``dry_run`` only looks. Nothing else may depend on
+        the session, unless ``detach``. Killed at any point, it is finished by shredding again, and so is one that
+        raised Busy. Both files are written anew, so it takes as long as copying them; writers wait meanwhile. Runs the
+        hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
+        ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
+        """
+        return drive(self._inner.shred(session_id, detach=detach, dry_run=dry_run))
+
 
 class Keys:
     """The keys of a store: ``store.keys``. Master and data keys are outside of the store's folder."""
@@ -1361,6 +1374,11 @@ class Store(StoreByHand):
     def durability(self) -> Durability:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._inner.durability
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._inner.encrypted
 
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> State:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that

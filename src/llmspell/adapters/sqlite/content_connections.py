@@ -20,6 +20,7 @@ from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connect
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
 from llmspell.schema import APPLICATION_ID, script
@@ -196,6 +197,13 @@ class ContentConnections:
             except apsw.Error as exc:
                 raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
 
+    def rewrite(self) -> None:
+        """Write the file anew without what was deleted, and empty the WAL. Raises Busy, StorageFailed."""
+        if self._path == MEMORY or not Path(self._path).exists():
+            return
+        with self._turn_taken():
+            rewrite(Path(self._path), self._busy_s, page_bytes=PAGE_BYTES)
+
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
         self.check_writable()
@@ -293,9 +301,12 @@ class ContentConnections:
 
 def _is_ours(connection: apsw.Connection, path: Path | str, wanted: int) -> bool:
     """True when the file has our tables, False when it is empty. Raises for anything else."""
-    mark = connection.pragma("application_id")
-    found = connection.pragma("user_version")
-    if (mark, found) == (0, 0) and connection.pragma("schema_version") == 0:
+    connection.execute("BEGIN")  # All three as of one moment: another process may just be making the file.
+    try:
+        mark, found, tables = map(connection.pragma, ("application_id", "user_version", "schema_version"))
+    finally:
+        connection.execute("ROLLBACK")
+    if (mark, found, tables) == (0, 0, 0):
         return False
     if mark != APPLICATION_ID:
         raise Corrupt(f"{path} is not the content file of a store", code="not-a-database")

@@ -51,6 +51,8 @@ class Engine:
         self.busy_timeout_s = limits.BUSY_TIMEOUT_S
         self.after_checkpoint: Callable[[], None] = _nothing
         """Runs in the checkpointing thread after each checkpoint."""
+        self.before_commit: Callable[[Callable[..., Any], Head], None] | None = None
+        """Adds to a transaction that moved the head."""
         self.report: Callable[[str, BaseException], None] = _unheard
         """Is told of failures that no caller waits for."""
         self._failed: BaseException | None = None
@@ -157,9 +159,7 @@ class Engine:
         try:
             batch = self._begin(connection)
             value: T = drive(unit(batch))
-            connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
-            self._head = batch.head
-            self._head_version = connection.data_version()
+            self._end(connection, batch)
         except apsw.BusyError:
             self._roll_back(connection)
             return NOT_NOW
@@ -227,10 +227,9 @@ class Engine:
         return outcomes, batch
 
     def _end(self, connection: apsw.Connection, batch: Batch) -> None:
-        if batch.dirty:
-            connection.execute("COMMIT")
-        else:
-            connection.execute("ROLLBACK")
+        if self.before_commit is not None and batch.head is not self._head:
+            self.before_commit(connection.execute, batch.head)
+        connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
         self._head = batch.head
         self._head_version = connection.data_version()
 

@@ -12,20 +12,26 @@ import apsw
 from llmspell.adapters.sqlite.batch import Batch, View
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
 from llmspell.adapters.sqlite.content import SqliteContent
+from llmspell.adapters.sqlite.content_connections import PAGE_BYTES as CONTENT_PAGE_BYTES
 from llmspell.adapters.sqlite.engine import Engine
 from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
 from llmspell.adapters.sqlite.formats import CONTENT, Finish, check_format, is_outdated, migrate
+from llmspell.adapters.sqlite.head_mark import check_mark, marking
 from llmspell.adapters.sqlite.inherited import check_not_inherited, note_closed, note_open
+from llmspell.adapters.sqlite.sealed_files import seal_file, unseal_file
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
-from llmspell.errors import InvalidInput, StorageFailed
+from llmspell.errors import InvalidInput, StorageFailed, WrongKey
 from llmspell.model.entry import GENESIS, Head
 from llmspell.model.ids import Ids, id_text
+from llmspell.ports.sealing import StoreCipher, Vault
 from llmspell.schema import APPLICATION_ID, FORMAT, script
 from llmspell.schema.migrations import MIGRATIONS, Migration, newest, newest_content
 
 CONTENT_LOCK = "content.lock"
 """The lock file at which writers of the content file queue."""
+MAIN_FILE = "main.db"
+MAIN_PAGE_BYTES = 4096
 _DURABILITIES = ("full", "process", "none")
 
 
@@ -43,6 +49,13 @@ class OpenStore:
     migrations: tuple[Migration, ...] = MIGRATIONS
     outdated: bool = False
     """The files are of an older format, and ``migrate`` has not run."""
+    cipher: StoreCipher | None = None
+    """What seals the files of an encrypted store."""
+
+    def check_mark(self) -> None:
+        """Raises Corrupt (``head-mark``) when the head of an encrypted store was not written by a holder of its key."""
+        if self.cipher is not None:
+            check_mark(self.engine, self.cipher, self.timeline)
 
     def migrate(self, finish: Finish) -> None:
         """Bring the files to the newest format; see ``formats.migrate``. Before it nothing else may write here."""
@@ -63,6 +76,8 @@ class OpenStore:
         self.engine.close()
         self.engine.turn.close()
         note_closed(self.engine)
+        if self.cipher is not None and isinstance(self.engine.path, Path):
+            unseal(self.engine.path.parent)
 
 
 class Rebuild:
@@ -92,13 +107,13 @@ def check_durability(durability: str | None) -> None:
         )
 
 
-def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool) -> None:
+def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool, store_id: str | None = None) -> None:
     """The tables and the identity of a new store, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(script("main.sql"))
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={FORMAT}")
-    store_id, timeline = id_text(ids.new()), id_text(ids.new())
+    store_id, timeline = store_id or id_text(ids.new()), id_text(ids.new())
     for name, value in (("store_id", store_id), ("timeline", timeline), ("scratch", int(scratch))):
         connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, value))
     connection.execute("INSERT INTO scope (id, name, salt) VALUES (1, 'global', ?)", (ids.salt(),))
@@ -106,22 +121,21 @@ def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool) -> No
 
 
 def open_store(
-    path: Path | str,
-    ids: Ids,
-    *,
-    create: bool = True,
-    read_only: bool = False,
-    durability: Durability | None = None,
-    migrations: tuple[Migration, ...] = MIGRATIONS,
-) -> OpenStore:
-    """Open (or create) a store's files. Raises StoreMissing, InvalidInput (``foreign-store``), NeedsMigration, Busy.
+    path: Path | str, ids: Ids, *, create: bool = True, read_only: bool = False, durability: Durability | None = None,
+    migrations: tuple[Migration, ...] = MIGRATIONS, encrypt: bool = False, vault: Vault | None = None,
+) -> OpenStore:  # fmt: skip
+    """Open (or create) a store's files. Raises StoreMissing, InvalidInput (``foreign-store``), NeedsMigration, Busy,
+    WrongKey.
 
     A store created with durability ``none`` is scratch for ever: nothing stronger can be promised for its files, and
-    nothing weaker than ``process`` for any other. Files of an older format are opened as they are: the caller has them
+    nothing weaker than ``process`` for any other. One made with ``encrypt`` is sealed for ever, by a key from
+    ``vault``; one that was not is refused. Files of an older format are opened as they are: the caller has them
     migrated, by ``migrate``, before anything else is done with them.
     """
     check_durability(durability)
     if str(path) == MEMORY:
+        if encrypt:
+            raise InvalidInput("a store in memory has no files to encrypt", code="no-folder")
         return _open_memory(ids, read_only=read_only, durability=durability)
     folder = StoreFolder(Path(path).absolute())
     created = False
@@ -129,8 +143,18 @@ def open_store(
         folder.check_free()
         if not create or read_only:
             folder.generation()
-        created = _create(folder, ids, scratch=durability == "none")
-    return _open_folder(folder, read_only=read_only, durability=durability, created=created, migrations=migrations)
+        created = _create(folder, ids, scratch=durability == "none", vault=vault if encrypt else None)
+    generation = folder.generation()
+    cipher = _unlocked(folder, generation, vault, encrypt=encrypt)
+    try:
+        return _open_folder(
+            folder, generation, read_only=read_only, durability=durability, created=created, cipher=cipher,
+            migrations=migrations,
+        )  # fmt: skip
+    except BaseException:
+        if cipher is not None:
+            unseal(generation)
+        raise
 
 
 def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) -> OpenStore:
@@ -147,7 +171,37 @@ def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) ->
     return OpenStore(engine, content, None, store_id, timeline, "none", True)
 
 
-def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
+def _unlocked(folder: StoreFolder, generation: Path, vault: Vault | None, *, encrypt: bool) -> StoreCipher | None:
+    """What opens an encrypted store; its files are sealed ones from here on. None for a plain store."""
+    store_id = folder.sealed_as(generation)
+    if store_id is None:
+        if encrypt:
+            raise InvalidInput(
+                f"the store at {folder.path} was not made encrypted, and cannot become so",
+                code="not-encrypted",
+                hint="make another store with encrypt=True, and copy what you need",
+            )
+        return None
+    if vault is None:
+        raise WrongKey(f"the store at {folder.path} is encrypted, and no key was given", code="key-needed")
+    cipher = vault.unlock(store_id, folder.path)
+    seal(generation, cipher)
+    return cipher
+
+
+def seal(generation: Path, cipher: StoreCipher) -> None:
+    """Have the databases of a generation opened as sealed files."""
+    seal_file(generation / MAIN_FILE, MAIN_PAGE_BYTES, cipher)
+    seal_file(generation / CONTENT, CONTENT_PAGE_BYTES, cipher)
+
+
+def unseal(generation: Path) -> None:
+    """The counterpart of ``seal``."""
+    unseal_file(generation / MAIN_FILE)
+    unseal_file(generation / CONTENT)
+
+
+def _create(folder: StoreFolder, ids: Ids, *, scratch: bool, vault: Vault | None) -> bool:
     """Make a store, unless another process was quicker; everything is on disk before its name is."""
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -159,11 +213,17 @@ def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
         if folder.exists:
             return False
         generation = folder.first_generation()
-        connection = connect(generation / "main.db", "checkpointer", "full")
-        try:
-            create_tables(connection, ids, scratch=scratch)
-        finally:
-            connection.close()
+        store_id = id_text(ids.new())
+        if vault is None:
+            _create_main(generation, ids, store_id, scratch=scratch)
+        else:
+            cipher = vault.make(store_id, folder.path)
+            folder.note_sealed(generation, store_id)
+            seal(generation, cipher)
+            try:
+                _create_main(generation, ids, store_id, scratch=scratch)
+            finally:
+                unseal(generation)
         folder.publish(generation)
     except apsw.Error as exc:
         raise map_error(exc, f"create a store at {folder.path}") from exc
@@ -175,16 +235,19 @@ def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
     return True
 
 
+def _create_main(generation: Path, ids: Ids, store_id: str, *, scratch: bool) -> None:
+    connection = connect(generation / MAIN_FILE, "checkpointer", "full")
+    try:
+        create_tables(connection, ids, scratch=scratch, store_id=store_id)
+    finally:
+        connection.close()
+
+
 def _open_folder(
-    folder: StoreFolder,
-    *,
-    read_only: bool,
-    durability: Durability | None,
-    created: bool,
-    migrations: tuple[Migration, ...],
-) -> OpenStore:
-    generation = folder.generation()
-    main = generation / "main.db"
+    folder: StoreFolder, generation: Path, *, read_only: bool, durability: Durability | None, created: bool,
+    cipher: StoreCipher | None, migrations: tuple[Migration, ...],
+) -> OpenStore:  # fmt: skip
+    main = generation / MAIN_FILE
     if not main.is_file():
         raise StorageFailed(f"{folder.path} names {generation.name}, which has no main.db", code="store-damaged")
     check_not_inherited(main)
@@ -206,18 +269,18 @@ def _open_folder(
         # Content is synced even under ``process``: an entry that a later sync makes durable must find its content.
         content_strength: Durability = "none" if strength == "none" else "full"
         content = SqliteContent(
-            generation / CONTENT,
-            durability=content_strength,
-            turn=content_turn,
-            read_only=read_only,
-            format_number=newest_content(migrations),
-        )
+            generation / CONTENT, durability=content_strength, turn=content_turn, read_only=read_only,
+            format_number=newest_content(migrations), cipher=cipher,
+        )  # fmt: skip
+        if cipher is not None:
+            check_mark(engine, cipher, timeline)
+            engine.before_commit = marking(cipher, timeline)
     except BaseException:
         engine.close()
         turn.close()
         note_closed(engine)
         raise
-    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created, migrations, outdated)
+    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created, migrations, outdated, cipher)
 
 
 def _look(main: Path, migrations: tuple[Migration, ...], *, read_only: bool) -> bool:
