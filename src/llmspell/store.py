@@ -112,9 +112,11 @@ class AsyncStore:
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
-        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the
-        next.
+        """Bring files of an older format to this version's, and write the first entry of a new store. Called once by
+        whoever opens; a crash before it is made good by the next.
         """
+        if self._files.outdated:
+            await self._migrate()
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -124,6 +126,17 @@ class AsyncStore:
                 await writer.append(STORE_CREATED, payload, await writer.scope("global"), "store")
 
         await self.journal.write(unit, context=ROOT)
+
+    async def _migrate(self) -> None:
+        from llmspell.formats import bring_up_to_date
+
+        try:
+            await self._offload.run(bring_up_to_date, self._files, self.journal)
+        except BaseException:
+            await self._offload.close()  # When only the waiting was cancelled, the work still goes on.
+            self._files.close()  # First of all: what closing a store still writes would go to tables it does not know.
+            await self.close()
+            raise
 
     @property
     def path(self) -> Path | None:

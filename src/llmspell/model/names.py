@@ -166,6 +166,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("run.failed", "a script's run ended with an error"),
     Kind("correlation.opened", "a named thread of work began"),
     Kind("store.created", "the store was made"),
+    Kind("store.migrated", "the store's tables were brought to a newer format"),
     Kind("clock.jumped", "the wall clock moved by more than an hour against the monotonic one"),
 )
 

@@ -77,6 +77,29 @@ class Guarded:
             return Written(version, stored.redacted) if stored.redacted else int(version)
         raise self._moving(key)
 
+    async def set_unwatched(
+        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
+        """The same where no hook has a say, so that nothing has to be read before. Without a class, one key's own."""
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            if state_class in ("sensitive", "external"):
+                hide()
+            decided = _Decided(key, value, None, 0, state_class or "standard")
+            (stored,) = await self._kept(self._scope, [decided])
+            class_ = None if state_class is None else stored.state_class
+            try:
+                version = await self._write(
+                    lambda writer, s=stored, c=class_: set_key(
+                        writer, self._scope, key, s.raw, if_version, expires_at, c, list_or_unset(s), artifacts, s.held
+                    )
+                )
+            except Kept as kept:
+                state_class = kept.state_class or state_class
+                continue
+            return Written(version, stored.redacted) if stored.redacted else int(version)
+        raise self._moving(key)
+
     async def set_many(
         self, values: Mapping[str, Any], expires_at: int | None, state_class: str | None = None
     ) -> dict[str, int]:
