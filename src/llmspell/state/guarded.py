@@ -22,15 +22,7 @@ from llmspell.model.keys import check_key
 from llmspell.schema import queries
 from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
 from llmspell.state.rows import end_of_prefix, load_page, load_row
-from llmspell.state.units import (
-    clear_scope,
-    delete_key,
-    demand_version,
-    list_or_unset,
-    moved_schemas,
-    set_key,
-    transfer_scope,
-)
+from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
@@ -77,8 +69,6 @@ class Guarded:
                 version = await self._write(
                     lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at, artifacts)
                 )
-            except Kept:
-                continue
             except Conflict:
                 if if_version is not None:
                     raise
@@ -101,7 +91,7 @@ class Guarded:
             try:
                 version = await self._write(
                     lambda writer, s=stored, c=class_: set_key(
-                        writer, self._scope, key, s.raw, if_version, expires_at, c, list_or_unset(s), artifacts
+                        writer, self._scope, key, s.raw, if_version, expires_at, c, list_or_unset(s), artifacts, s.held
                     )
                 )
             except Kept as kept:
@@ -128,7 +118,7 @@ class Guarded:
 
             try:
                 versions = await self._write(unit)
-            except (Conflict, Kept):
+            except Conflict:
                 continue
             for one, version in zip(decided, versions, strict=True):
                 await self._after("set", self._data("set", one.key, one.value, one.old, version))
@@ -155,10 +145,7 @@ class Guarded:
 
         async def unit(writer: Writer) -> None:
             pairs = zip(decided, stored, strict=True)
-            try:
-                versions[:] = [await self._set(writer, one, kept, 0, None) for one, kept in pairs]
-            except Kept:
-                raise moved_schemas() from None
+            versions[:] = [await self._set(writer, one, kept, 0, None) for one, kept in pairs]
 
         async def after() -> None:
             for one, version in zip(decided, versions, strict=True):
@@ -225,15 +212,16 @@ class Guarded:
                     await demand_version(writer, self._scope, one.key, one.version)
                     expires_at = None if one.expires_at is None else to_ns(one.expires_at)
                     await set_key(
-                        writer, target, one.key, kept.raw, None, expires_at, kept.state_class, list_or_unset(kept)
-                    )
+                        writer, target, one.key, kept.raw, None, expires_at, kept.state_class, list_or_unset(kept),
+                        held=kept.held,
+                    )  # fmt: skip
                     if move:
                         await delete_key(writer, self._scope, one.key, one.version)
                 return len(found)
 
             try:
                 return int(await self._write(unit))
-            except (Conflict, Kept):
+            except Conflict:
                 continue
         raise self._moving("the scope")
 
@@ -254,7 +242,7 @@ class Guarded:
     ) -> int:  # fmt: skip
         return await set_key(
             writer, self._scope, decided.key, stored.raw, if_version, expires_at, stored.state_class,
-            list_or_unset(stored), artifacts,
+            list_or_unset(stored), artifacts, stored.held,
         )  # fmt: skip
 
     async def _decide(self, key: str, value: Any, state_class: str | None) -> _Decided:

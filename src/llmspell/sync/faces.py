@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from llmspell.principals.state import AsyncPrincipalState
     from llmspell.registry.bindings import Binding
     from llmspell.registry.service import AsyncSchemas
-    from llmspell.schemas.checking import Problem
+    from llmspell.schemas.checking import Problem, Validators
     from llmspell.schemas.compatibility import Compatibility
     from llmspell.schemas.schema import Schema
     from llmspell.security.care import AsyncKeys, KeyStatus
@@ -1157,24 +1157,27 @@ class Schemas:
     def __init__(self, inner: AsyncSchemas) -> None:
         self._inner = inner
 
-    def register(self, schema: Schema | dict[str, Any]) -> Schema:
+    def register(self, schema: Schema | dict[str, Any], *, validators: Validators | None = None) -> Schema:
         """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
-        there with the same content is nothing new, and writes nothing.
+        there with the same content is nothing new, and writes nothing. ``validators``: functions by name, that also
+        judge the values which try what the version promises; without them only rules do where a validator is named.
 
         Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
         with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
         """
-        return drive(self._inner.register(schema))
+        return drive(self._inner.register(schema, validators=validators))
 
-    def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+    def register_all(
+        self, schemas: Iterable[Schema | dict[str, Any]], *, validators: Validators | None = None
+    ) -> list[Schema]:
         """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
-        return drive(self._inner.register_all(schemas))
+        return drive(self._inner.register_all(schemas, validators=validators))
 
     def load_folder(self, path: str | Path) -> list[Schema]:
         """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
         schema, or a list of them (in TOML under ``schemas``).
 
-        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        Raises NotFound (``folder-not-found``), and what ``register`` raises, with the name of the file.
         """
         return drive(self._inner.load_folder(path))
 

@@ -218,7 +218,7 @@ class Engine:
                 raise
             except Exception as exc:
                 if batch.written:
-                    connection.execute("ROLLBACK")
+                    self._roll_back(connection)
                     return self._attempt_each(connection, units)
                 batch.head = marks[0]
                 del batch.announced[marks[1] :]
