@@ -51,11 +51,13 @@ FACES = (
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face("llmspell.security.care", "AsyncKeys", "Keys"),
+    Face("llmspell.migration.service", "AsyncMigrations", "Migrations"),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
             "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys",
+            "migrations": "Migrations",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -71,6 +73,7 @@ PLAIN = {
     "sessions": "All sessions.",
     "keys": "The keys that sensitive values are sealed with.",
     "agents": "The records of all agents.",
+    "migrations": "Migrations of stored values.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}

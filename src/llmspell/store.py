@@ -25,6 +25,8 @@ from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.journal.maintenance import Maintenance, Task, indexing
+from llmspell.migration.projection import KINDS as MIGRATION_KINDS
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
 from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
@@ -53,14 +55,16 @@ if TYPE_CHECKING:
     from llmspell.hooks.callers import Caller
     from llmspell.verify import Verification
 
-KINDS = Kinds((*OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS))
+KINDS = Kinds((
+    *OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS, *MIGRATION_KINDS,
+))  # fmt: skip
 
 
 class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events`` and ``hooks`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks`` and ``migrations`` are the rooms.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class AsyncStore:
         self.artifacts = self.artifacts_of(self._acting)
         self.keys = AsyncKeys(self._store_sealer, offload)
         self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
+        self.migrations = self._migrations()
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
@@ -251,6 +256,10 @@ class AsyncStore:
 
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
         return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
+
+    def _migrations(self) -> AsyncMigrations:
+        scan, place = self.protection.scan, (self.id, self.path)
+        return AsyncMigrations(self.journal, self.hooks, self._acting, self.protection, scan, self._offload, place)
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""
