@@ -13,6 +13,7 @@ from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import ManualClock
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
@@ -21,7 +22,7 @@ from llmspell.store import AsyncStore
 
 DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
-    Subscription,
+    AsyncMigrations, Subscription,
 )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from blake3 import blake3
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.migration.migration import Migration
 from llmspell.migration.transform import Functions
-from llmspell.model.ids import id_bytes
 from llmspell.schemas.checking import Validators
 from llmspell.schemas.risk import Risk
 from llmspell.schemas.schema import Schema
@@ -214,18 +213,6 @@ def _rehearsed(plan: Plan, functions: Functions, validators: Validators | None) 
 def with_warnings(plan: Plan, more: Iterable[str] = ()) -> Plan:
     """The plan with its warnings."""
     return replace(plan, warnings=(*more, *warnings_of(plan)))
-
-
-def same_place(one: Target, other: Target) -> bool:
-    """Whether two targets can have a value in common."""
-    if one.kind != other.kind or (None not in {one.scope, other.scope} and one.scope != other.scope):
-        return False
-    return one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
-
-
-def check_id(text: str) -> bytes:
-    """The id of a migration from its text. Raises InvalidInput (``invalid-id``)."""
-    return id_bytes(text, "migration")
 
 
 def _leading_to(edges: dict[Version, list[Migration]], end: Version) -> set[Version]:

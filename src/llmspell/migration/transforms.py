@@ -24,7 +24,8 @@ def transform_of(given: Any) -> Transform:
         return given
     if not isinstance(given, Mapping):
         raise refuse_transform(f"a transform is an object with its op, not {type(given).__name__}")
-    kind = OPS.get(given.get("op", ""))
+    op = given.get("op")
+    kind = OPS.get(op) if type(op) is str else None
     if kind is None:
         raise refuse_transform(f"there is no transform {str(given.get('op'))[:40]!r}; there are {', '.join(OPS)}")
     known = {one.name: one for one in fields(kind) if one.init}
