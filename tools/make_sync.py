@@ -52,12 +52,35 @@ FACES = (
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face("llmspell.security.care", "AsyncKeys", "Keys"),
     Face("llmspell.migration.service", "AsyncMigrations", "Migrations"),
+    Face("llmspell.access.service", "AsyncAccess", "Access"),
+    Face("llmspell.principals.sharing", "AsyncSharing", "Sharing"),
+    Face("llmspell.principals.state", "AsyncPrincipalState", "PrincipalState", plain=("scope",)),
+    Face("llmspell.access.service", "AsyncPrincipalAccess", "PrincipalAccess"),
+    Face(
+        "llmspell.principals.events", "AsyncPrincipalEvents", "PrincipalEvents", base="PrincipalEventsByHand",
+        skip=frozenset({"subscribe", "subscribe_blocking", "may_see"}),
+    ),
+    Face(
+        "llmspell.principals.sharing", "AsyncPrincipalSharing", "PrincipalSharing", base="PrincipalSharingByHand",
+        skip=frozenset({"request", "asking"}),
+    ),
+    Face(
+        "llmspell.principals.handle", "AsyncPrincipal", "Principal",
+        rooms={
+            "own": "PrincipalState", "state": "PrincipalState", "access": "PrincipalAccess",
+            "events": "PrincipalEvents", "sharing": "PrincipalSharing",
+        },
+        plain=("principal",),
+    ),
+    Face("llmspell.registry.service", "AsyncSchemas", "Schemas"),
+    Face("llmspell.state.past", "AsyncPastState", "PastState", plain=("scope",)),
+    Face("llmspell.views", "AsyncView", "View", rooms={"state": "PastState"}, plain=("seq", "time")),
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
-            "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys",
-            "migrations": "Migrations",
+            "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys", "access": "Access", "sharing": "Sharing",
+            "schemas": "Schemas", "migrations": "Migrations",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -74,6 +97,13 @@ PLAIN = {
     "keys": "The keys that sensitive values are sealed with.",
     "agents": "The records of all agents.",
     "migrations": "Migrations of stored values.",
+    "access": "Who may do what.",
+    "schemas": "Schemas of values.",
+    "sharing": "Ways to work together.",
+    "own": "The state of its own scope.",
+    "seq": "The last entry that it shows.",
+    "time": "Its moment, aware UTC.",
+    "principal": "Who this handle acts as, as text.",
 }
 """What the plain attributes of the handles are."""
 NAMES = {face.source: face.name for face in FACES} | {"AsyncIterator": "Iterator"}
@@ -111,7 +141,7 @@ def generate() -> str:
 
 def formatted(text: str) -> str:
     """As the project's formatter wants it."""
-    tidy = _ruff(["check", "--select", "I", "--fix-only", "--quiet"], text)
+    tidy = _ruff(["check", "--select", "I,F401", "--fix-only", "--quiet"], text)
     return _ruff(["format"], tidy)
 
 
@@ -143,7 +173,8 @@ def imports(body: str) -> list[str]:
     own = {face.name for face in FACES} | {face.source for face in FACES}
     lines = ["from functools import cached_property", "from typing import TYPE_CHECKING"]
     lines.append("from llmspell.sync.drive import drive, iterate")
-    lines.append("from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand")
+    lines.append("from llmspell.sync.by_hand import EventsByHand, PrincipalEventsByHand, PrincipalSharingByHand")
+    lines.append("from llmspell.sync.by_hand import SessionByHand, StoreByHand")
     runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
     lines.append("if TYPE_CHECKING:")
@@ -186,6 +217,7 @@ class ClassWriter:
         fixed = {
             "hooks": "Hooks",
             "id": "str",
+            "principal": "str",
             "info": "SessionInfo" if self.face.name == "Session" else "ArtifactInfo",
         }
         return fixed.get(name, "Scope" if name == "scope" else "Any")

@@ -11,6 +11,7 @@ MODULES = (
     "messages",
     "disk",
     "agents",
+    "guarded",
     "recovery",
     "hooks",
     "scripts",

@@ -29,8 +29,13 @@ _PLACES = {
     "SessionInfo": "llmspell.sessions.info",
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
+    "Schema": "llmspell.schemas.schema",
+    "Field": "llmspell.schemas.field",
+    "View": "llmspell.sync.faces",
+    "AsyncView": "llmspell.views",
     "StateEntry": "llmspell.state.values",
     "StateChange": "llmspell.state.values",
+    "StateDifference": "llmspell.state.values",
     **dict.fromkeys(
         ("AgentState", "AgentMessage", "ToolUsage", "AgentInfo", "AgentChange"), "llmspell.agentstate.values"
     ),
@@ -39,6 +44,12 @@ _PLACES = {
     "Event": "llmspell.events.event",
     "Position": "llmspell.events.event",
     "Overflow": "llmspell.events.buffer",
+    "Right": "llmspell.access.rights",
+    "Grant": "llmspell.access.records",
+    "AccessRecord": "llmspell.access.records",
+    "Principal": "llmspell.sync.faces",
+    "AsyncPrincipal": "llmspell.principals.handle",
+    "Pipeline": "llmspell.principals.sharing",
     "Entry": "llmspell.model.entry",
     "Page": "llmspell.model.page",
     "Verification": "llmspell.verify",
@@ -59,6 +70,9 @@ _PLACES = {
 }  # fmt: skip
 
 if TYPE_CHECKING:
+    from llmspell.access.records import AccessRecord as AccessRecord
+    from llmspell.access.records import Grant as Grant
+    from llmspell.access.rights import Right as Right
     from llmspell.agentstate.values import AgentChange as AgentChange
     from llmspell.agentstate.values import AgentInfo as AgentInfo
     from llmspell.agentstate.values import AgentMessage as AgentMessage
@@ -104,17 +118,25 @@ if TYPE_CHECKING:
     from llmspell.model.scope import Scope as Scope
     from llmspell.model.session import SessionStatus as SessionStatus
     from llmspell.opening import open_async as open_async
+    from llmspell.principals.handle import AsyncPrincipal as AsyncPrincipal
+    from llmspell.principals.sharing import Pipeline as Pipeline
+    from llmspell.schemas.field import Field as Field
+    from llmspell.schemas.schema import Schema as Schema
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange
+    from llmspell.state.values import StateDifference as StateDifference
     from llmspell.state.values import StateEntry as StateEntry
     from llmspell.store import AsyncStore as AsyncStore
+    from llmspell.sync.faces import Principal as Principal
     from llmspell.sync.faces import Session as Session
     from llmspell.sync.faces import Store as Store
+    from llmspell.sync.faces import View as View
     from llmspell.sync.opening import open as open  # noqa: A004 - the name of the face
     from llmspell.verify import Verification as Verification
+    from llmspell.views import AsyncView as AsyncView
 
 __all__ = ["__version__", *_PLACES]  # noqa: PLE0604 - the names of the table above
 

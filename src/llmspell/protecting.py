@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
 from llmspell.state.classes import Protection, SecretsPolicy
 
@@ -26,7 +27,7 @@ def protection_of(
 
         return redactor or Standard()
 
-    return Protection(_LazySealer(files, key), finder, secrets, report_secrets)
+    return Protection(_LazySealer(files, key), Bindings(), finder, secrets, report_secrets)
 
 
 class _LazySealer:

@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from llmspell.access.ledger import Ledger
+from llmspell.access.projection import KINDS as ACCESS_KINDS
+from llmspell.access.service import AsyncAccess
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
@@ -32,8 +36,13 @@ from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
 from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
-from llmspell.model.page import Page
+from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
+from llmspell.principals.handle import AsyncPrincipal
+from llmspell.principals.parts import Parts
+from llmspell.principals.sharing import AsyncSharing
+from llmspell.registry.projection import KINDS as SCHEMA_KINDS
+from llmspell.registry.service import AsyncSchemas
 from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
@@ -45,26 +54,32 @@ from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
+from llmspell.state.guarded import Guarded
+from llmspell.state.kinds import StateSet
+from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
+from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
-from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, set_key
+from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
 from llmspell.timeline import read_timeline
+from llmspell.views import AsyncView, When, check_scope, moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.hooks.callers import Caller
+    from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
 
-KINDS = Kinds((
-    *OWN, *STATE_KINDS, *SESSION_KINDS, *ARTIFACT_KINDS, *EVENT_KINDS, *RUN_KINDS, *AGENT_KINDS, *MIGRATION_KINDS,
-))  # fmt: skip
+_ROOMS = STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS
+KINDS = Kinds((*OWN, *chain.from_iterable(_ROOMS), *MIGRATION_KINDS))
 
 
 class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks`` and ``migrations`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(
@@ -82,6 +97,8 @@ class AsyncStore:
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
         self.journal = Journal(database, KINDS, clock, ids, watched=lambda: self._dispatcher.active)
+        bindings: Any = protection.schemas
+        bindings.of(self.journal)
         files.engine.listeners.append(self._offer)
         files.engine.report = report_maintenance
         self._maintenance = self._tasks()
@@ -91,13 +108,19 @@ class AsyncStore:
         self.artifacts = self.artifacts_of(self._acting)
         self.keys = AsyncKeys(self._store_sealer, offload)
         self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
+        self.access = AsyncAccess(self.journal, self._acting)
+        self.sharing = AsyncSharing(self.journal, self._acting)
+        self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self.migrations = self._migrations()
+        self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
-        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the
-        next.
+        """Bring files of an older format to this version's, and write the first entry of a new store. Called once by
+        whoever opens; a crash before it is made good by the next.
         """
+        if self._files.outdated:
+            await self._migrate()
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -107,6 +130,17 @@ class AsyncStore:
                 await writer.append(STORE_CREATED, payload, await writer.scope("global"), "store")
 
         await self.journal.write(unit, context=ROOT)
+
+    async def _migrate(self) -> None:
+        from llmspell.formats import bring_up_to_date
+
+        try:
+            await self._offload.run(bring_up_to_date, self._files, self.journal)
+        except BaseException:
+            await self._offload.close()  # When only the waiting was cancelled, the work still goes on.
+            self._files.close()  # First of all: what closing a store still writes would go to tables it does not know.
+            await self.close()
+            raise
 
     @property
     def path(self) -> Path | None:
@@ -142,6 +176,20 @@ class AsyncStore:
 
     def _state(self, scope: Scope, acting: Acting, default: str | None = None) -> AsyncState:
         return AsyncState(self.journal, self.hooks, scope, acting, self.protection, self._ephemeral, default)
+
+    def acting_as(self, principal: str | Scope) -> AsyncPrincipal:
+        """A handle that sees and does only what ``principal`` may: all in the scope of its own name, and what grants
+        and boundaries open (``store.access``). ``principal`` is a text like ``agent:researcher``; text of no known kind
+        is a custom one. Raises InvalidInput (``invalid-principal``). This handle here is the owner's and is not
+        checked.
+        """
+        return AsyncPrincipal(
+            Parts(
+                self.journal, self.hooks, self.protection, self._ephemeral, self._dispatcher, self._ledger,
+                self._files.engine.read,
+            ),
+            principal,
+        )  # fmt: skip
 
     def session(self, name: str, **fields: Any) -> AbstractAsyncContextManager[AsyncSession]:
         """A block that is a session: created (with ``fields`` as ``sessions.create`` takes them) when it is entered,
@@ -193,12 +241,34 @@ class AsyncStore:
     ) -> Page[Entry]:
         """What happened, in order: the journal's entries that fit all conditions, hashes checked, a page at a time.
 
-        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds or their aliases; ``since`` and ``until`` are
-        datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what happened since.
+        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
+        ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
+        happened since.
         """
         key = None if session is None else id_bytes(session, "session")
         thread = None if correlation is None else id_bytes(correlation, "correlation")
-        return await read_timeline(self._database, key, thread, kinds, since, until, limit, cursor, newest_first)
+        return await read_timeline(
+            self._database, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first
+        )
+
+    def at(self, when: When) -> AsyncView:
+        """The store as it was: after an entry (a seq), at a time (a datetime, or RFC 3339 text), some time ago
+        (``"-5m"``; s, m, h, d or w), or at the newest checkpoint of a label (``"checkpoint:before-deploy"``).
+
+        Raises InvalidInput (``invalid-moment``), NotFound (``entry-not-found``, ``checkpoint-not-found``).
+        """
+        return AsyncView(self.journal, self._moment(when))
+
+    async def diff(
+        self, a: When, b: When, *, scope: Scope | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[StateDifference]:
+        """What state differs between two moments (as ``at`` takes them), in one scope or in all, a page at a time.
+
+        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are.
+        """
+        comparison = Comparison(self._moment(a), self._moment(b), None if scope is None else check_scope(scope).name)
+        wanted = check_limit(limit)
+        return await self._database.read(lambda view: comparison.page(view, wanted, cursor))  # type: ignore[no-any-return]
 
     async def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
@@ -219,6 +289,7 @@ class AsyncStore:
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
         self._dispatcher.close()
+        await self._ledger.flush()
         await self._database.close()
         self.hooks.close()
         if self.path is not None and self._maintenance.due():
@@ -232,6 +303,16 @@ class AsyncStore:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    async def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of state that named an artifact, newest first; the next page is ``before`` the last one's seq."""
+        artifact, wanted = id_bytes(artifact_id, "artifact"), check_limit(limit)
+        bound = (1 << 63) - 1 if before is None else cursor_seq(before)
+        shown = self.protection.shown
+        return await self._database.read(lambda view: read_changes_of(view, artifact, bound, wanted, shown))  # type: ignore[no-any-return]
+
+    def _moment(self, when: When) -> Moment:
+        return self._files.engine.read(lambda view: moment_of(view, when, self.journal.clock.now_ns()))
 
     # -- wiring --------------------------------------------------------------------------------------------------------
 
@@ -270,8 +351,14 @@ class AsyncStore:
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
 
     def _neighbours(self) -> Neighbours:
-        async def set_state(writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str) -> None:
-            await set_key(writer, scope, key, raw, None, expires_at, kept)
+        async def set_state(
+            writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
+        ) -> None:
+            stored = StateSet(scope, key, raw, 0, 0, kept, expires_at, redacted)
+            await put_back(writer, stored, self.protection)
+
+        async def initial_state(context: Any, scope: str, values: Any) -> Any:
+            return await Guarded(self.journal, self.hooks, context, scope, self.protection).initial(values)
 
         async def delete_state(writer: Any, scope: str, key: str) -> bool:
             return await delete_key(writer, scope, key, None)
@@ -279,7 +366,7 @@ class AsyncStore:
         async def remove_state(writer: Any, session: bytes) -> None:
             await clear_scope(writer, scope_of(session), 0)
 
-        return Neighbours(set_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
+        return Neighbours(set_state, initial_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
 
 
 class _Rooms:

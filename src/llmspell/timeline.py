@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 
 from llmspell.errors import InvalidInput
+from llmspell.events.patterns import compile_pattern
 from llmspell.journal.reading import EntryQuery, read_page
-from llmspell.model.clock import to_ns
+from llmspell.model.clock import DATETIME_NS, to_ns
 from llmspell.model.entry import Entry
 from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
+from llmspell.model.telling import told
 from llmspell.ports.database import Database
 
 _KINDS_MAX = 1000
-"""Kinds that one question names; the engine takes no question of any length."""
+"""Names of kinds in one question."""
 
 
 async def read_timeline(
     database: Database,
     session: bytes | None,
     correlation: bytes | None,
+    known: list[str],
     kinds: Iterable[str],
     since: datetime | str | None,
     until: datetime | str | None,
@@ -31,9 +35,10 @@ async def read_timeline(
     """One page of entries; see ``AsyncStore.timeline``."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable):
         raise InvalidInput(f"kinds are a list of names, not one {type(kinds).__name__}", code="invalid-kinds")
-    wanted_kinds = tuple(dict.fromkeys(kind for name in kinds for kind in canonical_event_types(name)))
-    if len(wanted_kinds) > _KINDS_MAX:
-        raise InvalidInput(f"{len(wanted_kinds):,} kinds at once; at most {_KINDS_MAX:,}", code="invalid-kinds")
+    named = list(islice(kinds, _KINDS_MAX + 1))
+    if len(named) > _KINDS_MAX:
+        raise InvalidInput(f"a timeline is of at most {_KINDS_MAX:,} kinds at once", code="invalid-kinds")
+    wanted_kinds = tuple(dict.fromkeys(kind for name in named for kind in _kinds(name, known)))
     edge = read_cursor(cursor, "timeline", 2)[1] if cursor is not None else None
     if edge is not None:
         edge = cursor_seq(edge)
@@ -42,7 +47,7 @@ async def read_timeline(
         correlation=correlation,
         kinds=wanted_kinds,
         since=None if since is None else _ns(since),
-        until=None if until is None else _ns(until),
+        until=None if until is None else _ns(until) + DATETIME_NS - 1,
         after=0 if newest_first or edge is None else edge,
         before=edge if newest_first else None,
         newest_first=newest_first,
@@ -50,6 +55,22 @@ async def read_timeline(
     wanted = check_limit(limit)
     entries = await database.read(lambda view: read_page(view, query, wanted))
     return Page(entries, write_cursor("timeline", entries[-1].seq) if len(entries) == wanted else None)
+
+
+def _kinds(name: str, known: list[str]) -> list[str]:
+    """The kinds that a name, an alias or a pattern means."""
+    named = canonical_event_types(name)
+    if all(kind in known for kind in named):
+        return list(named)
+    matches = compile_pattern(name).matches
+    found = [kind for kind in known if matches(kind)]
+    if not found:
+        raise InvalidInput(
+            f"no kind of entry is named {told(name)}",
+            code="unknown-kind",
+            hint=f"there are {', '.join(known)}; events of your own are of the kind event.published",
+        )
+    return found
 
 
 def _ns(moment: datetime | str) -> int:

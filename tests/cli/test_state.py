@@ -191,3 +191,20 @@ def test_the_store_is_one_that_the_library_reads(ok, tmp_path):
     ok("state", "set", "k", '{"a": 1}')
     with llmspell.open(tmp_path / ".llmspell", create=False) as store:
         assert store.state.get("k") == {"a": 1}
+
+
+def test_values_are_shown_as_they_were_and_differences_between_moments(ok, cli):
+    ok("state", "set", "k", "1")
+    then = ok("stats", "--json").json["last_seq"]
+    ok("state", "set", "k", "2")
+    ok("state", "set", "j", "true", "--scope", "agent:a")
+    assert ok("state", "get", "k", "--at", str(then)).out == "1\n"
+    assert ok("state", "list", "--at", str(then), "--values", "--json").json["items"] == [{"key": "k", "value": 1}]
+    assert cli("state", "get", "k", "--at", "1").status == 13
+    assert cli("state", "get", "k", "--at", "some day").status == 2
+    told = ok("state", "diff", str(then), "--json").json["items"]
+    assert [(one["scope"], one["key"], one["change"]) for one in told] == [
+        ("global", "k", "changed"), ("agent:a", "j", "added"),
+    ]  # fmt: skip
+    assert len(ok("state", "diff", str(then), "--scope", "agent:a", "--json").json["items"]) == 1
+    assert ok("state", "diff", "-0s", "-0s", "--json").json["items"] == []

@@ -75,6 +75,24 @@ def saved(store):
     return [*versions, store.agents.save(state), state, refused(lambda: store.agents.save(agent("a", 1)))]
 
 
+def received(store):
+    with store.acting_as("agent:q").events.subscribe("told") as seen:
+        store.acting_as("agent:p").sharing.broadcast("told", {"n": 1}, ["agent:q"])
+        event = seen.receive(timeout_s=WAIT_S)
+    return event.type, event.data, event.source, event.target
+
+
+def answered(store):
+    q = store.acting_as("agent:q")
+    with q.events.subscribe("ask", from_position="start") as questions:
+        return q.sharing.respond(questions.receive(timeout_s=WAIT_S), "an answer")
+
+
+def P(store, name):  # noqa: N802 - a principal
+    return refused(lambda: store.acting_as(name).state_of(Scope.agent("a")).get("k"))
+
+
+NOTE = {"name": "note", "version": "1.0.0", "value": {"type": "object", "fields": {"text": "string"}}}
 SESSION = lambda store: store.sessions.open("s")
 # In this order; each through its own name.
 OPERATIONS = {
@@ -154,6 +172,78 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSchemas.register": lambda store: store.schemas.register(NOTE).to_dict(),
+    "AsyncSchemas.register_all": lambda store: [
+        one.hash for one in store.schemas.register_all([{**NOTE, "version": "1.0.1"}, {**NOTE, "version": "1.0.2"}])
+    ],
+    "AsyncSchemas.load_folder": lambda store: refused(lambda: store.schemas.load_folder("/nowhere/at/all")),
+    "AsyncSchemas.get": lambda store: store.schemas.get("note", "1.0.0").hash,
+    "AsyncSchemas.versions": lambda store: store.schemas.versions("note"),
+    "AsyncSchemas.list": lambda store: [one.hash for one in store.schemas.list()],
+    "AsyncSchemas.compare": lambda store: store.schemas.compare("note", "1.0.0", "1.0.1"),
+    "AsyncSchemas.validator": lambda store: store.schemas.validator("even", lambda value: value % 2 == 0),
+    "AsyncSchemas.check": lambda store: [str(one) for one in store.schemas.check(5, "note")],
+    "AsyncSchemas.bind": lambda store: [
+        store.schemas.bind("note", "1.0.0", prefix="n"),
+        refused(lambda: store.state.set("n", 5)),
+    ],
+    "AsyncSchemas.bindings": lambda store: store.schemas.bindings(),
+    "AsyncSchemas.bound": lambda store: store.schemas.bound("n/1"),
+    "AsyncSchemas.unbind": lambda store: [store.schemas.unbind(prefix="n"), store.schemas.unbind()],
+    "AsyncAccess.grant": lambda store: store.access.grant("agent:p", "agent:q", {"read", "write"}, expires_in_s=60),
+    "AsyncAccess.grants": lambda store: store.access.grants(),
+    "AsyncAccess.revoke": lambda store: store.access.revoke("agent:p", "agent:q", {"write"}),
+    "AsyncAccess.set_boundary": lambda store: store.access.set_boundary("tool:open", {"read"}),
+    "AsyncAccess.boundaries": lambda store: store.access.boundaries(),
+    "AsyncAccess.cut_off": lambda store: [store.access.cut_off("agent:r"), P(store, "agent:r")],
+    "AsyncAccess.cut_offs": lambda store: store.access.cut_offs(),
+    "AsyncAccess.restore": lambda store: store.access.restore("agent:r"),
+    "AsyncSharing.collaborate": lambda store: str(store.sharing.collaborate("board", ["agent:p", "agent:q"])),
+    "AsyncSharing.pipeline": lambda store: store.sharing.pipeline("line", ["agent:p", "agent:q"]).stages,
+    "AsyncStore.acting_as": lambda store: store.acting_as("agent:p").principal,
+    "AsyncPrincipal.state_of": lambda store: store.acting_as("agent:p").state_of(Scope.agent("q")).get("k"),
+    "AsyncPrincipalState.set": lambda store: store.acting_as("agent:p").own.set("k", 1),
+    "AsyncPrincipalState.set_many": lambda store: store.acting_as("agent:p").own.set_many({"a": 1, "b": 2}),
+    "AsyncPrincipalState.get": lambda store: [store.acting_as("agent:p").own.get("k"), P(store, "agent:q")],
+    "AsyncPrincipalState.get_many": lambda store: store.acting_as("agent:p").own.get_many(["a", "b"]),
+    "AsyncPrincipalState.entry": lambda store: store.acting_as("agent:p").own.entry("k"),
+    "AsyncPrincipalState.exists": lambda store: store.acting_as("agent:p").own.exists("k"),
+    "AsyncPrincipalState.keys": lambda store: store.acting_as("agent:p").own.keys(),
+    "AsyncPrincipalState.items": lambda store: store.acting_as("agent:p").own.items(),
+    "AsyncPrincipalState.update": lambda store: store.acting_as("agent:p").own.update("k", lambda value: value + 1),
+    "AsyncPrincipalState.history": lambda store: store.acting_as("agent:p").own.history("k"),
+    "AsyncPrincipalState.copy_to": lambda store: store.acting_as("agent:p").own.copy_to(Scope.shared("board")),
+    "AsyncPrincipalState.move_to": lambda store: store.acting_as("agent:p").own.move_to(Scope.shared("board")),
+    "AsyncPrincipalState.delete": lambda store: store.acting_as("agent:p").own.delete("k"),
+    "AsyncPrincipalState.clear": lambda store: store.acting_as("agent:p").state_of(Scope.shared("board")).clear(),
+    "AsyncPrincipalAccess.grant": lambda store: store.acting_as("agent:p").access.grant("tool:t", "agent:p", {"read"}),
+    "AsyncPrincipalAccess.grants": lambda store: store.acting_as("agent:p").access.grants(),
+    "AsyncPrincipalAccess.revoke": lambda store: store.acting_as("agent:p").access.revoke("tool:t", "agent:p"),
+    "AsyncPrincipalAccess.audit": lambda store: store.acting_as("agent:p").access.audit(),
+    "AsyncPrincipalEvents.publish": lambda store: store.acting_as("agent:p").events.publish("x.y", 1),
+    "AsyncPrincipalEvents.publish_many": lambda store: store.acting_as("agent:p").events.publish_many(
+        [{"type": "x.y"}]
+    ),
+    "AsyncPrincipalEvents.subscribe": received,
+    "AsyncPrincipalSharing.broadcast": lambda store: store.acting_as("agent:p").sharing.broadcast("n", 1, ["tool:t"]),
+    "AsyncPrincipalSharing.request": lambda store: refused(
+        lambda: store.acting_as("agent:p").sharing.request("ask", 1, "agent:q", timeout_s=0.001)
+    ),
+    "AsyncPrincipalSharing.respond": answered,
+    "AsyncAccess.audit": lambda store: store.access.audit(limit=1000),
+    "AsyncStore.changes_of": lambda store: [
+        store.state.set("made", 1, artifacts=[SESSION(store).artifacts.info("large.bin").id]),
+        store.changes_of(SESSION(store).artifacts.info("large.bin").id),
+    ],
+    "AsyncStore.at": lambda store: store.at(5).seq,
+    "AsyncStore.diff": lambda store: store.diff(5, 20),
+    "AsyncView.state_of": lambda store: store.at(20).state_of(Scope.agent("a")).get("k"),
+    "AsyncPastState.get": lambda store: [store.at(seq).state.get("k") for seq in range(15)],
+    "AsyncPastState.entry": lambda store: store.at("-0s").state.entry("x"),
+    "AsyncPastState.exists": lambda store: store.at(0).state.exists("x"),
+    "AsyncPastState.keys": lambda store: store.at(15).state.keys(),
+    "AsyncPastState.items": lambda store: store.at(15).state.items(),
+    "AsyncPastState.history": lambda store: store.at(15).state.history("k"),
     "AsyncStore.timeline": lambda store: store.timeline(limit=1000),
     "AsyncSessions.delete": lambda store: store.sessions.delete("block"),
     "AsyncStore.stats": lambda store: {k: v for k, v in store.stats().items() if k not in {"path", "bytes"}},

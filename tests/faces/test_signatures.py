@@ -4,22 +4,52 @@ import inspect
 
 import pytest
 
+from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess
 from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.opening import open_async
+from llmspell.principals.events import AsyncPrincipalEvents
+from llmspell.principals.handle import AsyncPrincipal
+from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing
+from llmspell.principals.state import AsyncPrincipalState
+from llmspell.registry.service import AsyncSchemas
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
+from llmspell.state.past import AsyncPastState
 from llmspell.state.service import AsyncState
 from llmspell.store import AsyncStore
-from llmspell.sync.faces import Agents, Artifacts, Content, Events, Session, Sessions, State, Store
+from llmspell.sync.faces import (
+    Access,
+    Agents,
+    Artifacts,
+    Content,
+    Events,
+    PastState,
+    Principal,
+    PrincipalAccess,
+    PrincipalEvents,
+    PrincipalSharing,
+    PrincipalState,
+    Schemas,
+    Session,
+    Sessions,
+    Sharing,
+    State,
+    Store,
+    View,
+)  # fmt: skip
 from llmspell.sync.opening import open as open_sync
+from llmspell.views import AsyncView
 
 PAIRS = [
     (AsyncStore, Store), (AsyncSessions, Sessions), (AsyncSession, Session), (AsyncState, State),
     (AsyncArtifacts, Artifacts), (AsyncContent, Content), (AsyncEvents, Events),
-    (AsyncAgents, Agents),
+    (AsyncAgents, Agents), (AsyncSchemas, Schemas), (AsyncAccess, Access), (AsyncSharing, Sharing),
+    (AsyncPrincipal, Principal), (AsyncPrincipalState, PrincipalState), (AsyncPrincipalAccess, PrincipalAccess),
+    (AsyncPrincipalEvents, PrincipalEvents), (AsyncPrincipalSharing, PrincipalSharing),
+    (AsyncView, View), (AsyncPastState, PastState),
 ]  # fmt: skip
 INSIDE = {
     "AsyncStore.start": "called once by whoever opens",
@@ -29,6 +59,9 @@ INSIDE = {
     "AsyncSession.enter": "what `with session:` calls",
     "AsyncSession.leave": "what `with session:` calls",
     "AsyncEvents.subscribe_blocking": "what `subscribe` is there",
+    "AsyncPrincipalEvents.subscribe_blocking": "what `subscribe` is there",
+    "AsyncPrincipalEvents.may_see": "for the rooms' own use",
+    "AsyncPrincipalSharing.asking": "what `request` of both faces is put together from",
 }
 
 

@@ -32,7 +32,7 @@ def test_the_index_catches_up_after_a_checkpoint_while_the_store_stays_open(tmp_
         publish(store, MANY)
         store.state.set("one", "more")
         until(lambda: engine_of(store).read(watermark_of) >= MANY, "the index reaches the newest entries")
-        assert len(store.timeline(kinds=["load.item", "event.published"], limit=10_000)) == MANY
+        assert len(store.timeline(kinds=["event.published"], limit=10_000)) == MANY
 
 
 def test_a_long_tail_is_indexed_before_the_store_closes(tmp_path):

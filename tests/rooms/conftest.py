@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, _GeneratorContextManager
 import pytest
 
 import llmspell
+from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess
 from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
@@ -15,14 +16,23 @@ from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
 from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import ManualClock
+from llmspell.principals.events import AsyncPrincipalEvents
+from llmspell.principals.handle import AsyncPrincipal
+from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing
+from llmspell.principals.state import AsyncPrincipalState
+from llmspell.registry.service import AsyncSchemas
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
+from llmspell.state.past import AsyncPastState
 from llmspell.state.service import AsyncState
 from llmspell.store import AsyncStore
+from llmspell.views import AsyncView
 
 DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
     AsyncMigrations, Subscription,
+    AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
+    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas,
 )  # fmt: skip
 
 

@@ -372,6 +372,20 @@ def test_a_redirect_stores_an_artifact_under_another_name(store):
     assert (info.name, info.version) == ("target.txt", 2)
 
 
+def test_the_state_a_session_begins_with_is_asked_about_key_by_key_and_one_veto_stops_all(store):
+    seen = []
+    store.hooks.register("after_state_set", lambda context: seen.append((context.data["key"], context.data["version"])))
+    store.hooks.register("before_state_set", lambda context: Modified({"value": context.data["value"] * 2}))
+    session = store.sessions.create("s", state={"a": 1, "b": 2})
+    assert session.state.items() == [("a", 2), ("b", 4)]
+    assert seen == [("a", 1), ("b", 1)]
+    store.hooks.register("before_state_set", lambda context: Cancel("no") if context.data["key"] == "b" else None)
+    before = store.stats()["last_seq"]
+    with pytest.raises(Vetoed):
+        store.sessions.create("t", state={"a": 1, "b": 2})
+    assert store.stats()["last_seq"] == before
+
+
 def test_a_retry_asks_the_hooks_again(store):
     asked = []
 

@@ -237,6 +237,26 @@ def test_secrets_in_standard_values_are_dealt_with_as_the_store_was_opened_to(tm
     assert (CANARY.encode() in bytes_of(tmp_path / "s")) is (policy == "warn")
 
 
+@pytest.mark.parametrize("policy", ["refuse", "protect"])
+def test_the_state_a_session_begins_with_is_dealt_with_in_the_same_way(tmp_path, policy):
+    with opened(tmp_path, secrets=policy) as store:
+        if policy == "refuse":
+            with pytest.raises(InvalidInput) as refused:
+                store.sessions.create("s", state={"k": {"password": CANARY}})
+            assert refused.value.code == "secret-found"
+            assert store.sessions.list().items == []
+        else:
+            session = store.sessions.create("s", state={"k": {"password": CANARY}})
+            assert session.state.entry("k").state_class == "sensitive"
+            session.checkpoint("c")
+            session.state.set("k", {"password": "another"})
+            session.restore("c")
+            assert session.state.get("k") == {"password": CANARY}
+            assert session.state.entry("k").state_class == "sensitive"
+        assert store.verify().ok
+    assert CANARY.encode() not in bytes_of(tmp_path / "s")
+
+
 def test_a_handle_may_have_a_class_of_its_own_for_new_keys():
     with llmspell.open(":memory:") as store:
         store.state.set("old", 1)

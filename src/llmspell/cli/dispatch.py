@@ -29,6 +29,8 @@ COMMANDS = {
     "artifact": ("artifact:app", "Artifacts: list, show, put, get, versions, delete."),
     "timeline": ("timeline:timeline", "What happened, in order."),
     "event": ("event:app", "Events: publish, tail."),
+    "access": ("access:app", "Access: grant, revoke, list, audit, cut-off, restore, boundary."),
+    "schema": ("schema:app", "Schemas: list, show, register, load, compare, bind, unbind, bindings, check."),
     "key": ("key:app", "The key of sensitive values: status, create, export, import, rotate."),
     "verify": ("care:verify", "Check every entry, every derived row and all content."),
     "stats": ("care:stats", "What the store holds, in numbers."),

@@ -26,16 +26,20 @@ app = App(name="state", help="Keys and values, with their versions and history, 
 
 ScopeOption = Annotated[str | None, Parameter(help="Whose: global, user:ID, agent:ID, tool:ID, step:WORKFLOW:STEP, …")]
 SessionOption = Annotated[str | None, Parameter(help="The session whose state it is, by name or id.")]
+AtOption = Annotated[
+    given.Word | None, Parameter(help="As it was: an entry's number, a time, -5m, or checkpoint:LABEL.")
+]
 
 
 @app.command(name="get")
 def get(
-    key: str, /, *, scope: ScopeOption = None, session: SessionOption = None,
+    key: str, /, *, scope: ScopeOption = None, session: SessionOption = None, at: AtOption = None,
     text: Annotated[bool, Parameter(help="Print a text value bare, without JSON quotes.")] = False,
 ) -> None:  # fmt: skip
     """Print a key's value as JSON. Exit status 13 when it has none."""
     out = running.get().out
-    with running.get().reading() as store, _state(store, scope, session) as state:
+    with running.get().reading() as store, _state(store, scope, session) as now:
+        state = now if at is None else store.at(at).state_of(now.scope)
         entry = state.entry(key)
         if entry is None:
             with suggesting(key, lambda: state.keys(limit=NAMES_MAX), "`llmspell state list` shows the keys"):
@@ -50,6 +54,28 @@ def get(
         out.write(printable.json_text(entry.value, indent=2 if out.on_terminal else None))
 
 
+@app.command(name="diff")
+def diff(
+    a: given.Word, b: given.Word = "-0s", /, *, scope: ScopeOption = None, session: SessionOption = None,
+    limit: Annotated[int, Parameter(help="Keys of one page.")] = 1000,
+    cursor: Annotated[str | None, Parameter(help="Go on after the page that gave this.")] = None,
+) -> None:  # fmt: skip
+    """List what differs between two moments: an entry's number, a time, -5m, or checkpoint:LABEL. B is now."""
+    check_limit(limit)
+    with running.get().reading() as store, _state(store, scope, session) as state:
+        chosen = None if scope is None and session is None else state.scope
+        page = store.diff(a, b, scope=chosen, limit=limit, cursor=cursor)
+    columns = (
+        Column("change", lambda item: item["change"]),
+        Column("scope", lambda item: item["scope"]),
+        Column("key", lambda item: item["key"]),
+        Column("before", lambda item: printable.short(item["before"]["value"]) if item["before"] else ""),
+        Column("after", lambda item: printable.short(item["after"]["value"]) if item["after"] else ""),
+    )
+    items = [one.to_dict() for one in page]
+    running.get().out.items(items, columns, next_cursor=page.next_cursor, nothing="nothing differs")
+
+
 @app.command(name="set")
 def set_(
     key: str, value: given.Word, /, *, scope: ScopeOption = None, session: SessionOption = None,
@@ -59,12 +85,15 @@ def set_(
     state_class: Annotated[
         str | None, Parameter(name="--class", help="How it is kept: standard, trusted, sensitive or external.")
     ] = None,
+    artifact: Annotated[list[str] | None, Parameter(help="Id of an artifact that this has to do with.")] = None,
 ) -> None:  # fmt: skip
     """Give a key a value: JSON, or plain text when it is not JSON; - reads it from stdin."""
     out = running.get().out
     content, remark = given.value(value, as_text=text)
     with running.get().changing(create=session is None) as store, _state(store, scope, session) as state:
-        version = state.set(key, content, if_version=if_version, ttl_s=ttl, state_class=_kept(state_class))
+        version = state.set(
+            key, content, if_version=if_version, ttl_s=ttl, state_class=_kept(state_class), artifacts=artifact or ()
+        )
     if remark is not None:
         out.note(remark)
     if state_class in ("sensitive", "external"):
@@ -77,7 +106,7 @@ def set_(
 
 @app.command(name="list")
 def list_(
-    *, scope: ScopeOption = None, session: SessionOption = None,
+    *, scope: ScopeOption = None, session: SessionOption = None, at: AtOption = None,
     prefix: Annotated[str, Parameter(help="Only keys that begin so.")] = "",
     values: Annotated[bool, Parameter(help="With their values.")] = False,
     limit: Annotated[int, Parameter(help="Keys of one page.")] = 1000,
@@ -86,7 +115,8 @@ def list_(
     """List the keys that have a value, in the order of their characters."""
     check_limit(limit)
     items: list[dict[str, Any]]
-    with running.get().reading() as store, _state(store, scope, session) as state:
+    with running.get().reading() as store, _state(store, scope, session) as now:
+        state = now if at is None else store.at(at).state_of(now.scope)
         if values:
             pairs = state.items(prefix=prefix, after=cursor, limit=limit + 1)
             items = [{"key": key, "value": value} for key, value in pairs]

@@ -112,6 +112,7 @@ class Dispatcher:
         buffer: int = BUFFER_EVENTS_DEFAULT,
         callback: Callable[[Event], Any] | None = None,
         where: Callable[[Event], bool] | None = None,
+        admit: Callable[[], None] | None = None,
     ) -> Subscription:
         """A subscription for coroutines to the events whose type ``pattern`` means (``llmspell.events.patterns``).
 
@@ -123,14 +124,15 @@ class Dispatcher:
         With ``callback`` each event is handed to it, one at a time and in order: a plain function on a thread of this
         subscription, a coroutine function on the running loop. It goes on until closed, held or not; without a
         callback, a subscription nobody holds any more ends. ``where`` is a further condition; it runs on the delivery
-        thread for each event the pattern means, and must be quick; what it raises ends the subscription.
+        thread for each event the pattern means, and must be quick; what it raises ends the subscription. ``admit`` is
+        asked before and after each wait for an event; AccessDenied from it ends the subscription and is raised.
 
         Raises InvalidInput: ``invalid-pattern``, ``invalid-overflow``, ``invalid-buffer``, ``invalid-position``,
         ``other-timeline`` for a position that is none of this store's history, ``position-ahead`` for a seq above the
         head, ``invalid-callback``, ``no-loop``; Conflict (``closed``) once the store is closed. Reads one or two rows.
         """
         inbox = self._open(pattern, from_position, Buffer(buffer, overflow), callback, where)
-        return Subscription(inbox, callback=callback)
+        return Subscription(inbox, callback=callback, admit=admit)
 
     def subscribe_sync(
         self,
@@ -141,10 +143,11 @@ class Dispatcher:
         buffer: int = BUFFER_EVENTS_DEFAULT,
         callback: Callable[[Event], Any] | None = None,
         where: Callable[[Event], bool] | None = None,
+        admit: Callable[[], None] | None = None,
     ) -> SyncSubscription:
         """``subscribe`` for threads."""
         inbox = self._open(pattern, from_position, Buffer(buffer, overflow), callback, where)
-        return SyncSubscription(inbox, callback=callback)
+        return SyncSubscription(inbox, callback=callback, admit=admit)
 
     def subscriptions(self) -> tuple[SubscriptionStats, ...]:
         """The counters of every open subscription, oldest first."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from llmspell.errors import Conflict, InvalidInput
+from llmspell.errors import AccessDenied, Conflict, InvalidInput
 from llmspell.events.event import Event, Position
 from llmspell.events.inbox import Inbox, SubscriptionStats
 
@@ -33,9 +33,12 @@ TAKEN_IN_A_ROW_MAX = 64
 class _Face:
     """What both kinds have in common. Does no I/O."""
 
-    def __init__(self, inbox: Inbox, *, callback: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self, inbox: Inbox, *, callback: Callable[..., Any] | None = None, admit: Callable[[], None] | None = None
+    ) -> None:
         self._inbox = inbox
         self._callback = callback
+        self._admit = admit
         self._pid = os.getpid()
 
     @property
@@ -69,6 +72,15 @@ class _Face:
     def close(self) -> None:
         """End it: what is buffered is discarded, whoever waits is woken. Never waits; a callback that runs finishes."""
         self._inbox.close()
+
+    def _check_admitted(self) -> None:
+        """Ask whether whoever receives still may; if not, this ends."""
+        if self._admit is not None:
+            try:
+                self._admit()
+            except AccessDenied:
+                self.close()
+                raise
 
     def _check_pull(self) -> None:
         if self._callback is not None:
@@ -116,8 +128,11 @@ class Subscription(_Face):
         """
         self._check_pull()
         timeout_s = check_timeout(timeout_s)
+        self._check_admitted()
         await self._let_others_run()
-        return await next_event(self._inbox, timeout_s, self._check_process)
+        event = await next_event(self._inbox, timeout_s, self._check_process)
+        self._check_admitted()
+        return event
 
     async def _let_others_run(self) -> None:
         self._in_a_row += 1
@@ -163,7 +178,10 @@ class SyncSubscription(_Face):
         (Ctrl-C) loses no event.
         """
         self._check_pull()
-        return next_event_blocking(self._inbox, check_timeout(timeout_s), self._check_process)
+        self._check_admitted()
+        event = next_event_blocking(self._inbox, check_timeout(timeout_s), self._check_process)
+        self._check_admitted()
+        return event
 
     def __iter__(self) -> Self:
         self._check_pull()

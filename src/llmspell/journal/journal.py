@@ -8,7 +8,7 @@ batch may run again with the same result.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from blake3 import blake3
@@ -51,10 +51,27 @@ class Origin:
         self.jumped_s = jumped_s
 
 
+class Guard(Protocol):
+    """What writers of values rely on, although another process may change it: which keys are held against a schema."""
+
+    generation: int
+    """The generation of the transaction that it was last confirmed in."""
+
+    async def confirm(self, writer: Writer) -> bool:
+        """Whether it still holds in this transaction; if not, it has to be loaded, and the unit to begin again."""
+        ...
+
+    def binds(self, scope: str) -> bool:
+        """Whether values of a scope are held against anything."""
+        ...
+
+
 class Writer:
     """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order."""
 
-    __slots__ = ("_journal", "_tx", "_used", "all", "appended", "at", "learned", "one", "origin", "run")
+    __slots__ = (
+        "_journal", "_tx", "_used", "all", "appended", "at", "generation", "guard", "learned", "one", "origin", "run",
+    )  # fmt: skip
 
     def __init__(self, journal: Journal, tx: Transaction, origin: Origin) -> None:
         self._journal = journal
@@ -65,6 +82,8 @@ class Writer:
         self.one = tx.one
         self.all = tx.all
         self.run = tx.run
+        self.generation = tx.generation
+        self.guard = journal.guard
         self.at = 0
         self.learned: dict[str, tuple[int, bytes]] | None = None
 
@@ -210,6 +229,7 @@ class Journal:
         self.scopes = Scopes()
         self.announced: set[bytes] = set()
         self.watched = watched
+        self.guard: Guard | None = None
         self._last = (clock.now_ns(), clock.monotonic_ns())
         self._jumped_s = 0.0
 

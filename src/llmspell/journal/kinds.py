@@ -35,12 +35,17 @@ Apply = Callable[[Transaction, Applied], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of entry. ``payload`` is a msgspec Struct; ``apply`` None for kinds that change no projection."""
+    """A kind of entry. ``payload`` is a msgspec Struct; ``apply`` None for kinds that change no projection.
+
+    ``scoped``: a payload's ``scope`` is the scope that the entry belongs to. Otherwise it only speaks of one, which
+    may never have been used.
+    """
 
     name: str
     payload: type[msgspec.Struct]
     apply: Apply | None = None
     version: int = 1
+    scoped: bool = True
 
 
 class Kinds:
@@ -79,6 +84,13 @@ class StoreCreated(msgspec.Struct):
     format: int
 
 
+class StoreMigrated(msgspec.Struct):
+    """The store's tables were brought to a newer format."""
+
+    from_format: int
+    to_format: int
+
+
 class CorrelationOpened(msgspec.Struct):
     """A named correlation was used for the first time."""
 
@@ -102,6 +114,7 @@ async def _apply_correlation(tx: Transaction, entry: Applied) -> None:
 
 
 STORE_CREATED = Kind("store.created", StoreCreated)
+STORE_MIGRATED = Kind("store.migrated", StoreMigrated)
 CORRELATION_OPENED = Kind("correlation.opened", CorrelationOpened, _apply_correlation)
 CLOCK_JUMPED = Kind("clock.jumped", ClockJumped)
-OWN = (STORE_CREATED, CORRELATION_OPENED, CLOCK_JUMPED)
+OWN = (STORE_CREATED, STORE_MIGRATED, CORRELATION_OPENED, CLOCK_JUMPED)

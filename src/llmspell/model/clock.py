@@ -64,6 +64,10 @@ def to_datetime(ns: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
 
 
+DATETIME_NS = 1000
+"""What a datetime cannot tell apart. As an upper bound it means the last of these: an entry's own time includes it."""
+
+
 def to_ns(moment: datetime) -> int:
     """Nanoseconds of a datetime; a naive one is taken as local time, as ``datetime`` itself does."""
     whole = moment.astimezone(UTC)

@@ -32,3 +32,7 @@ AGENT_MESSAGES_SAVED_MAX = 10_000
 """Messages that one save of an agent's record may add."""
 AGENT_TOOL_MS_MAX = 1e12
 """Longest time that one call of a tool may be said to have taken."""
+ACCESS_GRANTS_MAX = 10_000
+"""Rights that one principal may have passed on at a time; each right of each grant counts."""
+ACCESS_RECORDS_PER_SECOND_MAX = 64
+"""Kinds of access of one principal that are told apart in the audit within a second; the others share a record."""

@@ -113,7 +113,7 @@ POINTS: tuple[Point, ...] = (
         ("after_migration", "after_state_migrate", "AfterStateMigrate", "StateMigration"),
     ),
     *_pair("migration", "batch", "migrate one batch of values"),
-    Point("after_schema_register", "a schema was registered"),
+    *_pair("schema", "register", "register a version of a schema"),
     Point("system_startup", "the store was opened"),
     Point("system_shutdown", "the store is being closed"),
     Point("configuration_change", "the configuration changed"),
@@ -154,6 +154,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("agent.message_placed", "a message was put inside an agent's conversation, or in another's place"),
     Kind("agent.tool_used", "a call of a tool was counted"),
     Kind("agent.deleted", "an agent's record was deleted", ("agent.delete",)),
+    Kind("schema.registered", "a version of a schema is known", ("schema.register",)),
+    Kind("schema.bound", "values of keys are held against a schema"),
+    Kind("schema.unbound", "values of keys are held against nothing any more"),
+    Kind("access.granted", "a principal was given rights in a scope"),
+    Kind("access.revoked", "rights of a principal ended"),
+    Kind("access.boundary_set", "what everybody may do in a scope changed"),
+    Kind("access.cut_off", "a principal may do nothing any more"),
+    Kind("access.restored", "a principal that was cut off may do again what it was granted"),
+    Kind("access.used", "a principal did something in a scope that is not its own"),
+    Kind("access.denied", "a principal was refused"),
     Kind("run.started", "a script's run began"),
     Kind("run.recorded", "steps of a script's run were recorded"),
     Kind("run.resumed", "a script's run goes on after it was interrupted or failed"),
@@ -170,6 +180,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("migration.rolled_back", "what a migration changed is as it was before", ("migration.rollback",)),
     Kind("correlation.opened", "a named thread of work began"),
     Kind("store.created", "the store was made"),
+    Kind("store.migrated", "the store's tables were brought to a newer format"),
     Kind("clock.jumped", "the wall clock moved by more than an hour against the monotonic one"),
 )
 
@@ -185,7 +196,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 ROOMS = frozenset(
     (
-        *("state", "session", "artifact", "event", "hook", "run", "agent", "tool", "workflow"),
+        *("state", "session", "artifact", "event", "hook", "run", "agent", "access", "tool", "workflow"),
         *("backup", "migration", "schema", "system", "store", "journal", "performance", "correlation", "clock"),
     )
 )

@@ -1,6 +1,7 @@
 """Scope: who owns a piece of state. A scope is a kind and its ids; the ids may contain any character, ``:`` included.
 
-The tree: global > user > session; workflow > step. Agent, tool, hook and custom scopes hang below global.
+The tree: global > user > session; workflow > step. Agent, tool, hook and custom scopes hang below global; a shared
+scope is its members' and hangs nowhere.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from llmspell.model import limits
 
 _ARITY = {
     "global": 0, "user": 1, "session": 1, "agent": 1, "tool": 1, "workflow": 1, "step": 2, "hook": 1, "custom": 1,
+    "shared": 1,
 }  # fmt: skip
 _ESCAPED = re.compile(r"[%:\x00-\x1f\x7f]")
 
@@ -72,6 +74,11 @@ class Scope:
         return _scope("custom", (name,))
 
     @staticmethod
+    def shared(name: str) -> Scope:
+        """A scope that belongs to nobody; its members are those who were granted rights in it."""
+        return _scope("shared", (name,))
+
+    @staticmethod
     def parse(text: str) -> Scope:
         """The scope a person means by ``global``, ``agent:researcher`` or ``step:WORKFLOW:STEP``.
 
@@ -96,10 +103,18 @@ class Scope:
 
     @property
     def parent(self) -> Scope | None:
-        """The scope above by kind alone: workflow for a step, global for the rest, None for global."""
-        if self.kind == "global":
+        """The scope above by kind alone: workflow for a step, global for the rest, None for global and shared ones."""
+        if self.kind in ("global", "shared"):
             return None
         return Scope.workflow(self.ids[0]) if self.kind == "step" else GLOBAL
+
+    @property
+    def text(self) -> str:
+        """The scope as a person types it, which ``parse`` reads back; ``name`` where nothing typed means it (a step of
+        a workflow whose id holds a colon).
+        """
+        plain = ":".join((self.kind, *self.ids))
+        return plain if Scope.parse(plain) == self else self.name
 
     def __str__(self) -> str:
         return self.name

@@ -67,6 +67,12 @@ async def _history(
     return [change_table(change) for change in changes]
 
 
+async def _schema_versions(host: Host, name: str | None = None) -> list[str]:
+    if name is not None:
+        return await host.store.schemas.versions(name)
+    return [str(version) for version in sorted({one.version for one in await host.store.schemas.list()})]
+
+
 async def _step_list(host: Host, workflow: str) -> list[str]:
     return await host.store.state_of(Scope.workflow(workflow)).keys()
 
@@ -162,6 +168,11 @@ OPERATIONS = (
              Param("limit", INT, "at most so many", optional=True),
              Param("before", INT, "only changes before this seq", optional=True)), optional=True))),
         "a list of changes, newest first", "What happened to a key.", _history, lua_returns="table[]",
+    ),
+    Operation(
+        "State", ("list_schema_versions", "get_schema_versions", "schema_versions"),
+        ((Param("name", NAME, "of one schema; nil: of all", optional=True),),), "a list of versions, the latest last",
+        "The versions of schemas that are registered.", _schema_versions, lua_returns="string[]",
     ),
     Operation(
         "State", ("workflow_get",), ((_WORKFLOW, Param("key", NAME, "a key, or a step's name")),), "the value or nil",

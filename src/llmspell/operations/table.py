@@ -19,8 +19,8 @@ BY_NAME = MappingProxyType({
 
 _ABSENT = {
     "State": (
-        "migrate_to_version migrate get_migration_status migration_status list_schema_versions get_schema_versions"
-        " schema_versions create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups"
+        "migrate_to_version migrate get_migration_status migration_status create_backup list_backups restore_backup"
+        " validate_backup get_storage_usage cleanup_backups"
         " query all"
     ),
     "Session": (

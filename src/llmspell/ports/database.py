@@ -47,6 +47,8 @@ class Transaction(Protocol):
     """What a unit may use."""
 
     head: Head
+    generation: int
+    """Another number whenever somebody else may have committed since this process last did."""
 
     async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         """The first row, or None; sees this batch's writes."""

@@ -69,6 +69,13 @@ CREATE TABLE state (
 
 CREATE INDEX state_expires ON state (expires_at) WHERE expires_at IS NOT NULL;
 
+-- Projection: which changes of state name an artifact.
+CREATE TABLE state_artifact (
+  artifact BLOB NOT NULL,
+  seq      INTEGER NOT NULL,
+  PRIMARY KEY (artifact, seq)
+) STRICT, WITHOUT ROWID;
+
 -- Projection, temporal: a session as it was from one entry until another.
 CREATE TABLE session (
   id          BLOB NOT NULL,
@@ -256,3 +263,77 @@ CREATE TABLE migration_run (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX migration_run_open ON migration_run (id) WHERE ended_at IS NULL;
 CREATE INDEX migration_run_started ON migration_run (started_seq);
+
+-- Projection: the versions of schemas that are registered; the schema itself is in the entry.
+CREATE TABLE schema_version (
+  name    TEXT NOT NULL,
+  version TEXT NOT NULL,
+  hash    TEXT NOT NULL,
+  seq     INTEGER NOT NULL,
+  PRIMARY KEY (name, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schema_version_seq ON schema_version (seq);
+
+-- Projection, temporal: keys whose values are held against a version of a schema. Scope '' is every scope.
+CREATE TABLE schema_binding (
+  scope     TEXT NOT NULL,
+  prefix    TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  name      TEXT NOT NULL,
+  version   TEXT NOT NULL,
+  PRIMARY KEY (scope, prefix, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schema_binding_open ON schema_binding (scope, prefix) WHERE until_seq IS NULL;
+
+-- Projection: the newest entry about schemas, and about bindings: whoever knows those by heart asks here.
+CREATE TABLE schema_newest (
+  what TEXT PRIMARY KEY,
+  seq  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Projection, temporal: one right that a principal was granted in a scope. Bits: 1 read, 2 write, 4 delete, 8 list.
+CREATE TABLE access_grant (
+  principal  TEXT NOT NULL,
+  scope      TEXT NOT NULL,
+  bit        INTEGER NOT NULL,
+  granted_by TEXT NOT NULL,
+  since_seq  INTEGER NOT NULL,
+  until_seq  INTEGER,
+  children   INTEGER NOT NULL,         -- 1: in the scopes directly below, too
+  expires_at INTEGER,
+  PRIMARY KEY (principal, scope, bit, granted_by, since_seq)
+) STRICT, WITHOUT ROWID;
+-- What a check asks: only open rows are in it, however many grants have ended.
+CREATE INDEX access_grant_open ON access_grant (principal, scope) WHERE until_seq IS NULL;
+CREATE INDEX access_grant_by ON access_grant (granted_by) WHERE until_seq IS NULL;
+CREATE INDEX access_grant_scope ON access_grant (scope) WHERE until_seq IS NULL;
+CREATE INDEX access_grant_since ON access_grant (since_seq) WHERE until_seq IS NULL;
+
+-- Projection, temporal: what everybody may do in a scope; no open row means nothing.
+CREATE TABLE access_boundary (
+  scope     TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  rights    INTEGER NOT NULL,
+  PRIMARY KEY (scope, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_boundary_open ON access_boundary (scope, rights) WHERE until_seq IS NULL;
+
+-- Projection, temporal: principals that may do nothing at all.
+CREATE TABLE access_cut_off (
+  principal TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  PRIMARY KEY (principal, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_cut_off_open ON access_cut_off (principal) WHERE until_seq IS NULL;
+
+-- Projection: which entries are about access, and whose: the audit's way into the journal.
+CREATE TABLE access_record (
+  seq       INTEGER PRIMARY KEY,
+  principal TEXT NOT NULL,
+  scope     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_record_principal ON access_record (principal);
+CREATE INDEX access_record_scope ON access_record (scope);

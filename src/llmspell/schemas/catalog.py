@@ -28,6 +28,14 @@ class Catalog:
     def __init__(self) -> None:
         self._schemas: dict[str, _Versions] = {}
 
+    @classmethod
+    def of(cls, schemas: Iterable[Schema]) -> Catalog:
+        """A catalog of schemas that were added one by one before: nothing is checked again."""
+        made = cls()
+        for schema in schemas:
+            made._schemas.setdefault(schema.name, {})[schema.version] = schema
+        return made
+
     def __len__(self) -> int:
         return sum(map(len, self._schemas.values()))
 

@@ -138,6 +138,16 @@ function State.history(scope, key, options) end
 State.get_history = State.history
 State.getHistory = State.history
 
+---The versions of schemas that are registered.
+---@param name? string of one schema; nil: of all
+---@return string[] # a list of versions, the latest last
+function State.list_schema_versions(name) end
+State.listSchemaVersions = State.list_schema_versions
+State.get_schema_versions = State.list_schema_versions
+State.getSchemaVersions = State.list_schema_versions
+State.schema_versions = State.list_schema_versions
+State.schemaVersions = State.list_schema_versions
+
 ---A value of a workflow's own scope.
 ---@param workflow string
 ---@param key string a key, or a step's name

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model.ids import id_bytes, id_text
@@ -72,7 +70,7 @@ class AsyncSessions:
         settings = check_metadata({} if config is None else config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
-        raws = _initial({} if state is None else state)
+        values = _initial({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
@@ -84,11 +82,16 @@ class AsyncSessions:
             above, id_text(correlation),
         )  # fmt: skip
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
+        set_initial = told = None
+        if values:
+            set_initial, told = await self._neighbours.initial_state(inside, f"session:{new.id}", values)
         seq, at, entries = await self._journal.write(
-            lambda writer: units.create(writer, new, raws, self._neighbours.set_state), context=inside
+            lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
         handle = AsyncSession(self._steps, self._neighbours.rooms, info, InSession(session, correlation, seq))
+        if told is not None:
+            await told()
         if "after_session_create" in self._hooks.armed:
             await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
         return handle
@@ -172,10 +175,12 @@ class AsyncSessions:
         return rows[0][0]  # type: ignore[no-any-return]
 
 
-def _initial(state: Mapping[str, Any]) -> dict[str, msgspec.Raw]:
+def _initial(state: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(state, Mapping):
         raise InvalidInput(f"state is a dict, not {type(state).__name__}", code="invalid-state")
-    raws = {check_key(key): msgspec.Raw(encode_value(value)) for key, value in state.items()}
-    if len(raws) != len(state):
+    values = {check_key(key): value for key, value in state.items()}
+    if len(values) != len(state):
         raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
-    return raws
+    for value in values.values():
+        encode_value(value)  # Before anything is asked of hooks.
+    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput, NotFound
@@ -29,17 +29,27 @@ _STEPS = {
 }
 
 
+InitialState = Callable[
+    ["Context", str, Mapping[str, Any]], Awaitable[tuple[units.SetInitial, Callable[[], Awaitable[None]]]]
+]
+"""Asks whoever has a say in values that a new scope begins with. Gives what sets them in a unit, and what to call when
+that is committed.
+"""
+
+
 class Neighbours:
     """What the sessions room needs of other rooms, handed over by the wiring."""
 
     def __init__(
         self,
         set_state: units.SetState,
+        initial_state: InitialState,
         delete_state: units.DeleteState,
         removers: tuple[units.Remove, ...],
         rooms: SessionRooms,
     ) -> None:
         self.set_state = set_state
+        self.initial_state = initial_state
         self.delete_state = delete_state
         self.removers = removers
         self.rooms = rooms

@@ -27,8 +27,11 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
 
 _SQL = queries("llmspell.sessions")
-SetState = Callable[[Writer, str, str, msgspec.Raw, int | None, str], Awaitable[Any]]
-"""Sets a key of a scope inside a unit: (writer, scope name, key, JSON, when it expires or None)."""
+Redacted = list[dict[str, str]] | msgspec.UnsetType
+SetState = Callable[[Writer, str, str, msgspec.Raw, int | None, str, Redacted], Awaitable[Any]]
+"""Sets a key of a scope inside a unit: (writer, scope name, key, JSON, when it expires, class, what was replaced)."""
+SetInitial = Callable[[Writer], Awaitable[Any]]
+"""Sets the state that a session begins with, inside the unit that creates it."""
 DeleteState = Callable[[Writer, str, str], Awaitable[Any]]
 Remove = Callable[[Writer, bytes], Awaitable[Any]]
 """Removes what belongs to a session inside a unit."""
@@ -39,17 +42,14 @@ def scope_of(session: bytes) -> str:
     return f"session:{id_text(session)}"
 
 
-async def create(
-    writer: Writer, new: SessionCreated, state: dict[str, msgspec.Raw], set_state: SetState
-) -> tuple[int, int, int]:
+async def create(writer: Writer, new: SessionCreated, set_initial: SetInitial | None) -> tuple[int, int, int]:
     """The session's first entry, and its initial state. Returns the entry's seq and time, and how many there were."""
     if new.parent is not None:
         await require(writer, id_bytes(new.parent), "the parent session")
-    scope_name = f"session:{new.id}"
-    seq = await writer.append(CREATED, new, await writer.new_scope(scope_name), "session")
+    seq = await writer.append(CREATED, new, await writer.new_scope(f"session:{new.id}"), "session")
     at = writer.at
-    for key, raw in state.items():
-        await set_state(writer, scope_name, key, raw, None, "standard")
+    if set_initial is not None:
+        await set_initial(writer)
     return seq, at, len(writer.appended)
 
 
@@ -142,7 +142,7 @@ async def restore(
         if held is not None and (held.expires_at is None or held.expires_at > writer.origin.clock):
             if not deleted and await _held_at(writer, now_seq) == held:
                 continue
-            await set_state(writer, scope_name, key, held.value, held.expires_at, held.state_class)
+            await set_state(writer, scope_name, key, held.value, held.expires_at, held.state_class, held.redacted)
             changed += 1
         elif not deleted:
             changed += bool(await delete_state(writer, scope_name, key))
@@ -155,6 +155,7 @@ class _Held(msgspec.Struct):
     value: msgspec.Raw
     expires_at: int | None = None
     state_class: str = "standard"
+    redacted: Redacted = msgspec.UNSET
 
     def __eq__(self, other: object) -> bool:
         return (

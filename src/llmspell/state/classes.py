@@ -97,10 +97,34 @@ class Written(int):
         return made
 
 
-class Kept(Exception):
-    """The key is kept in another class than the standard one: the write has to begin again and honour it."""
+MISMATCH = "schema-mismatch"
+"""The code of a refusal by a schema."""
 
-    def __init__(self, state_class: str) -> None:
+
+class Schemas(Protocol):
+    """Which keys are held against a schema; ``active`` when any is."""
+
+    active: bool
+
+    async def load(self) -> None:
+        """Load what is bound now."""
+        ...
+
+    def binds(self, scope: str) -> bool:
+        """Whether any key of a scope is held against anything."""
+        ...
+
+    def check(self, scope: str, key: str, value: Any) -> None:
+        """Raises InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``)."""
+        ...
+
+
+class Kept(Exception):
+    """The write has to begin again: the key is kept in another class than the standard one, or (None) values of its
+    scope are held against other schemas than was known.
+    """
+
+    def __init__(self, state_class: str | None) -> None:
         super().__init__(state_class)
         self.state_class = state_class
 
@@ -119,6 +143,7 @@ class Protection:
     def __init__(
         self,
         sealer: Sealer,
+        schemas: Schemas,
         redactor: Callable[[], Redactor],
         secrets: SecretsPolicy = "off",
         warn: Callable[[str, Sequence[Finding]], None] | None = None,
@@ -128,6 +153,7 @@ class Protection:
                 f"secrets is one of {', '.join(get_args(SecretsPolicy))}, not {secrets!r}", code="invalid-policy"
             )
         self.sealer = sealer
+        self.schemas = schemas
         self._redactor = redactor
         self._warn = warn
         self.secrets = secrets
@@ -138,6 +164,9 @@ class Protection:
 
     def store(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
         """``value`` as its class keeps it. Raises InvalidInput, LimitExceeded, and what the sealer raises."""
+        if self.schemas.active and state_class != "trusted":
+            encode_value(value)  # A value that is none is refused as such.
+            self.schemas.check(scope, key, value)
         if state_class == "external":
             return self._external(value)
         if state_class == "standard" and self.secrets != "off":

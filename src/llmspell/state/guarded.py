@@ -7,9 +7,11 @@ most. A change of several keys runs all before-hooks first: one veto stops all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, UnsetType
 
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.hooks.moment import run_point
@@ -18,9 +20,17 @@ from llmspell.model import limits
 from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, Protection, Stored, Written, hide
+from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
 from llmspell.state.rows import end_of_prefix, load_page, load_row
-from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
+from llmspell.state.units import (
+    clear_scope,
+    delete_key,
+    demand_version,
+    list_or_unset,
+    moved_schemas,
+    set_key,
+    transfer_scope,
+)
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
@@ -55,22 +65,48 @@ class Guarded:
         self._scope = scope_name
 
     async def set(
-        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None = None
-    ) -> int:
+        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None = None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
         """Set one key; see ``AsyncState.set``."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             decided = await self._decide(key, value, state_class)
-            stored = self._protection.store(self._scope, decided.key, decided.value, decided.state_class)
+            (stored,) = await self._kept(self._scope, [decided])
             required = decided.seen if if_version is None else if_version
             try:
                 version = await self._write(
-                    lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at)
+                    lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at, artifacts)
                 )
+            except Kept:
+                continue
             except Conflict:
                 if if_version is not None:
                     raise
                 continue
             await self._after("set", self._data("set", decided.key, decided.value, decided.old, version))
+            return Written(version, stored.redacted) if stored.redacted else int(version)
+        raise self._moving(key)
+
+    async def set_unwatched(
+        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
+        """The same where no hook has a say, so that nothing has to be read before. Without a class, one key's own."""
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            if state_class in ("sensitive", "external"):
+                hide()
+            decided = _Decided(key, value, None, 0, state_class or "standard")
+            (stored,) = await self._kept(self._scope, [decided])
+            class_ = None if state_class is None else stored.state_class
+            try:
+                version = await self._write(
+                    lambda writer, s=stored, c=class_: set_key(
+                        writer, self._scope, key, s.raw, if_version, expires_at, c, list_or_unset(s), artifacts
+                    )
+                )
+            except Kept as kept:
+                state_class = kept.state_class or state_class
+                continue
             return Written(version, stored.redacted) if stored.redacted else int(version)
         raise self._moving(key)
 
@@ -82,7 +118,7 @@ class Guarded:
             decided = [await self._decide(key, value, state_class) for key, value in values.items()]
             if len({one.key for one in decided}) != len(decided):
                 raise InvalidInput("hooks redirected two of the keys to one", code="duplicate-key")
-            stored = [self._protection.store(self._scope, one.key, one.value, one.state_class) for one in decided]
+            stored = await self._kept(self._scope, decided)
 
             async def unit(
                 writer: Writer, decided: list[_Decided] = decided, stored: list[Stored] = stored
@@ -92,7 +128,7 @@ class Guarded:
 
             try:
                 versions = await self._write(unit)
-            except Conflict:
+            except (Conflict, Kept):
                 continue
             for one, version in zip(decided, versions, strict=True):
                 await self._after("set", self._data("set", one.key, one.value, one.old, version))
@@ -101,6 +137,34 @@ class Guarded:
                 for one, kept, version in zip(decided, stored, versions, strict=True)
             }
         raise self._moving(next(iter(values)))
+
+    async def initial(
+        self, values: Mapping[str, Any]
+    ) -> tuple[Callable[[Writer], Awaitable[None]], Callable[[], Awaitable[None]]]:
+        """Ask about the values that a new scope begins with. Gives what sets them, in the unit that makes the scope,
+        and what is to be called after that.
+        """
+        if "before_state_set" in self._hooks.armed:
+            decided = [await self._decide(key, value, None) for key, value in values.items()]
+        else:
+            decided = [_Decided(key, value, None, 0, "standard") for key, value in values.items()]
+        if len({one.key for one in decided}) != len(decided):
+            raise InvalidInput("hooks redirected two of the keys to one", code="duplicate-key")
+        stored = await self._kept(self._scope, decided)
+        versions: list[int] = []
+
+        async def unit(writer: Writer) -> None:
+            pairs = zip(decided, stored, strict=True)
+            try:
+                versions[:] = [await self._set(writer, one, kept, 0, None) for one, kept in pairs]
+            except Kept:
+                raise moved_schemas() from None
+
+        async def after() -> None:
+            for one, version in zip(decided, versions, strict=True):
+                await self._after("set", self._data("set", one.key, one.value, None, version))
+
+        return unit, after
 
     async def delete(self, key: str, if_version: int | None) -> bool:
         """Delete one key; see ``AsyncState.delete``."""
@@ -154,7 +218,7 @@ class Guarded:
             found = await self._journal.database.read(
                 lambda view, args=args, now=now: load_page(view, args, values=True, now=now, shown=shown)  # type: ignore[misc]
             )
-            stored = [self._protection.store(target, one.key, one.value, one.state_class) for one in found]
+            stored = await self._kept(target, found)
 
             async def unit(writer: Writer, found: list[StateEntry] = found, stored: list[Stored] = stored) -> int:
                 for one, kept in zip(found, stored, strict=True):
@@ -169,16 +233,28 @@ class Guarded:
 
             try:
                 return int(await self._write(unit))
-            except Conflict:
+            except (Conflict, Kept):
                 continue
         raise self._moving("the scope")
 
+    async def _kept(self, scope: str, given: Sequence[_Decided | StateEntry]) -> list[Stored]:
+        """Values as their classes keep them, held against what is bound now."""
+        store = self._protection.store
+        try:
+            return [store(scope, one.key, one.value, one.state_class) for one in given]
+        except InvalidInput as exc:
+            if exc.code != MISMATCH:
+                raise
+        await self._protection.schemas.load()  # A refusal is by what is bound now, too.
+        return [store(scope, one.key, one.value, one.state_class) for one in given]
+
     async def _set(
-        self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None
-    ) -> int:
+        self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
         return await set_key(
             writer, self._scope, decided.key, stored.raw, if_version, expires_at, stored.state_class,
-            list_or_unset(stored),
+            list_or_unset(stored), artifacts,
         )  # fmt: skip
 
     async def _decide(self, key: str, value: Any, state_class: str | None) -> _Decided:

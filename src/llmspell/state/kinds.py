@@ -17,6 +17,8 @@ class StateSet(msgspec.Struct):
     expires_at: int | None = None
     redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
     """What was replaced in an external value, or found in a standard one: ``{"path", "kind"}`` each."""
+    artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Ids of the artifacts that this change has to do with."""
 
 
 class StateDeleted(msgspec.Struct):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from struct import Struct
 from zlib import crc32
 
+from msgspec import UNSET
+
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model import limits
+from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 
@@ -43,6 +46,11 @@ async def apply_set(tx: Transaction, entry: Applied) -> None:
         (entry.scope_id, payload.key, payload.version, entry.seq, entry.at, class_, payload.expires_at, 0,
          value, sum_),
     )  # fmt: skip
+    if payload.artifacts is not UNSET:
+        for artifact in payload.artifacts:
+            await tx.run(
+                "INSERT INTO state_artifact (artifact, seq) VALUES (?, ?)", (id_bytes(artifact, "artifact"), entry.seq)
+            )
 
 
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from llmspell.errors import Corrupt, InvalidInput
-from llmspell.journal.reading import entry_at
+from llmspell.journal.reading import COLUMNS, check_rows, entry_at
 from llmspell.model import limits
 from llmspell.model.clock import to_datetime
 from llmspell.model.entry import Entry
@@ -22,7 +22,8 @@ from llmspell.state.kinds import StateSet
 from llmspell.state.projection import check_sum
 from llmspell.state.values import StateChange, StateEntry
 
-_PAGE = queries("llmspell.state")["page"]
+_SQL = queries("llmspell.state")
+_PAGE, _OF_ARTIFACT = _SQL["page"], _SQL["of_artifact"]
 _payload = msgspec.json.Decoder(StateSet).decode
 _LAST = chr(0x10FFFF) * (limits.KEY_BYTES_MAX + 1)
 
@@ -102,7 +103,19 @@ def change_of(entry: Entry, shown: Callable[[StateSet], Any]) -> StateChange:
         time=to_datetime(entry.at),
         session=id_text(entry.session) if entry.session else None,
         correlation_id=id_text(entry.correlation),
+        scope=data.get("scope", ""),
+        artifacts=tuple(data.get("artifacts", ())),
     )
+
+
+def read_changes_of(
+    view: Reading, artifact: bytes, before: int, limit: int, shown: Callable[[StateSet], Any]
+) -> list[StateChange]:
+    """Changes that name an artifact, newest first, hashes checked."""
+    seqs = [row[0] for row in view.all(_OF_ARTIFACT, (artifact, before, limit))]
+    marks = ",".join("?" * len(seqs))
+    rows = view.all(f"SELECT {COLUMNS} FROM entry WHERE seq IN ({marks}) ORDER BY seq DESC", seqs)
+    return [change_of(entry, shown) for entry in check_rows(rows)]
 
 
 def check_after(after: str) -> str:

@@ -27,8 +27,9 @@ from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
 from llmspell.state.classes import Kept, StateClass, check_class
 from llmspell.state.guarded import Guarded, read_guarded
-from llmspell.state.rows import change_of, check_after, end_of_prefix, is_plain, load_page, load_row, matches
-from llmspell.state.units import check_version, clear_scope, delete_key, set_key, transfer_scope
+from llmspell.state.paging import read_keys
+from llmspell.state.rows import change_of, is_plain, load_row, matches
+from llmspell.state.units import check_artifacts, check_version, clear_scope, delete_key, set_key, transfer_scope
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from llmspell.state.values import StateChange
 
 _ROW = queries("llmspell.state")["row"]
-_PAGE_ROWS = 1000
 _UPDATE_ATTEMPTS_MAX = 1000
 
 
@@ -50,20 +50,15 @@ class AsyncState:
     """The keys of one scope. Get one from ``store.state``, ``store.state_of(scope)`` or ``session.state``."""
 
     def __init__(
-        self,
-        journal: Journal,
-        hooks: Hooks,
-        scope: Scope,
-        acting: Acting,
-        protection: Protection,
-        ephemeral: Ephemeral,
-        default: str | None = None,
-    ) -> None:
+        self, journal: Journal, hooks: Hooks, scope: Scope, acting: Acting, protection: Protection,
+        ephemeral: Ephemeral, default: str | None = None,
+    ) -> None:  # fmt: skip
         self._journal = journal
         self._protection = protection
         self._ephemeral = ephemeral
         self._default = default
         self._plain = default is None and protection.secrets == "off"
+        self._schemas = protection.schemas
         self._hooks = hooks
         self._armed = hooks.armed
         self._acting = acting
@@ -108,19 +103,23 @@ class AsyncState:
         if_version: int | None = None,
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
+        artifacts: Iterable[str] = (),
     ) -> int:
         """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
         After ``ttl_s`` seconds the value is gone. ``state_class`` says how it is kept (see ``StateClass``); without one
         it is kept as the key was before, else as the scope's default says, else standard. What was replaced in an
-        external value is in ``redactions`` of the version returned, a ``Written``. Writes one ``state.set`` entry.
-        Raises InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found`` …), LimitExceeded, Conflict
-        (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
+        external value is in ``redactions`` of the version returned, a ``Written``. ``artifacts`` are ids of those that
+        the change has to do with (``store.changes_of`` finds it by them). Writes one ``state.set`` entry. Raises
+        InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found``, ``schema-mismatch`` …), LimitExceeded,
+        Conflict (``class-conflict``: ephemeral over a stored value), NotFound (an artifact), Vetoed, WrongKey.
         """
         key = check_key(key)
-        if state_class is not None or not self._plain or self._ephemeral.scopes:
-            return await self._set_as(key, value, if_version, ttl_s, check_class(state_class))
+        if state_class is not None or not self._plain or self._ephemeral.scopes or self._schemas.active or artifacts:
+            return await self._set_as(
+                key, value, if_version, ttl_s, check_class(state_class), check_artifacts(artifacts)
+            )
         raw = msgspec.Raw(encode_value(value))
         expires_at = self._expiry(ttl_s)
         check_version(if_version)
@@ -231,7 +230,7 @@ class AsyncState:
         if len(checked) != len(values):
             raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
         named = check_class(state_class)
-        if named is not None or not self._plain or self._ephemeral.scopes:
+        if named is not None or not self._plain or self._ephemeral.scopes or self._schemas.active:
             return await self._set_many_as(checked, ttl_s, named)
         raws = {key: msgspec.Raw(encode_value(value)) for key, value in checked.items()}
         expires_at = self._expiry(ttl_s)
@@ -299,19 +298,26 @@ class AsyncState:
         return Guarded(self._journal, self._hooks, context, self._name, self._protection, self._default)
 
     async def _set_as(
-        self, key: str, value: Any, if_version: int | None, ttl_s: float | None, state_class: str | None
-    ) -> int:
+        self, key: str, value: Any, if_version: int | None, ttl_s: float | None, state_class: str | None,
+        artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET,
+    ) -> int:  # fmt: skip
         expires_at = self._expiry(ttl_s)
         check_version(if_version)
-        if state_class is None and self._held(key) is not None:
-            state_class = "ephemeral"
-        if state_class is None and self._default == "ephemeral" and await self._visible(key) is None:
+        if state_class is None and (
+            self._held(key) is not None or (self._default == "ephemeral" and await self._visible(key) is None)
+        ):
             state_class = "ephemeral"
         if state_class == "ephemeral":
+            if artifacts is not msgspec.UNSET:
+                raise InvalidInput("an ephemeral change is in no entry that could name artifacts", code="no-entry")
             return await self._hold(key, value, if_version, expires_at)
         context = self._acting.context()
+        guard = self._guard(context)
+        watched = "before_state_set" in self._armed or "after_state_set" in self._armed
+        plain = self._default is None and self._protection.secrets == "off"
+        write = guard.set_unwatched if not watched and (plain or state_class is not None) else guard.set
         try:
-            version = await self._guard(context).set(key, value, if_version, expires_at, state_class)
+            version = await write(key, value, if_version, expires_at, state_class, artifacts)
         except Conflict as conflict:
             await self._tell_conflict(context, "set", key, value, if_version, conflict)
             raise
@@ -367,30 +373,13 @@ class AsyncState:
         return load_row(None, key, row, 0 if row is None or row[3] is None else journal.clock.now_ns(), shown)
 
     async def _page(self, prefix: str, after: str, limit: int | None, *, values: bool = True) -> list[StateEntry]:
-        if limit is not None and (type(limit) is not int or limit < 1):
-            raise InvalidInput(f"limit is a number from 1, not {told(limit)}", code="invalid-limit")
-        after = check_after(after)
-        scope = await self._journal.scope(self._name)
+        held = self._held_keys if self._ephemeral.scopes else None
+        return await read_keys(self._journal, self._name, prefix, after, limit, values, self._protection.shown, held)
+
+    def _held_keys(self, low: str, after: str, high: str) -> list[StateEntry]:
         now = self._journal.clock.now_ns()
-        high = end_of_prefix(prefix)
-        held = [
-            one
-            for key in (self._ephemeral.keys(self._name, now) if self._ephemeral.scopes else ())
-            if prefix <= key < high and key > after and (one := self._held(key)) is not None
-        ]
-        found: list[StateEntry] = []
-        if scope is None:
-            return held[:limit]
-        shown = self._protection.shown
-        while limit is None or len(found) < limit:
-            rows_max = min(_PAGE_ROWS, limit - len(found)) if limit is not None else _PAGE_ROWS
-            args = (scope[0], after, prefix, high, now, rows_max)
-            page = await self._journal.database.read(lambda view, args=args: load_page(view, args, values, now, shown))  # type: ignore[misc]
-            found += page
-            if len(page) < rows_max:
-                break
-            after = page[-1].key
-        return sorted(found + held, key=lambda one: one.key)[:limit] if held else found
+        names = [key for key in self._ephemeral.keys(self._name, now) if low <= key < high and key > after]
+        return [one for key in names if (one := self._held(key)) is not None]
 
     def _expiry(self, ttl_s: float | None) -> int | None:
         if ttl_s is None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 import msgspec
 
-from llmspell.errors import Conflict, Corrupt, InvalidInput
+from llmspell.errors import Conflict, Corrupt, InvalidInput, LimitExceeded, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model import limits
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, Stored
+from llmspell.state.classes import Kept, Protection, Stored
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
 _SQL = queries("llmspell.state")
-_ROW, _LIVE, _EXPIRED = _SQL["row"], _SQL["live_keys"], _SQL["expired"]
+_ROW, _LIVE, _EXPIRED, _ARTIFACT = _SQL["row"], _SQL["live_keys"], _SQL["expired"], _SQL["artifact"]
 EXPIRE_STEP_KEYS = 500
 """Keys that one step of maintenance removes."""
 
@@ -29,10 +34,14 @@ async def set_key(
     expires_at: int | None,
     state_class: str | None = None,
     redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET,
+    artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET,
 ) -> int:
     """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
-    Kept when the key is kept in another.
+    Kept when the key is kept in another, and when the schemas that its value was held against are no longer those.
     """
+    guard = writer.guard
+    if guard is not None and guard.generation != writer.generation and not await guard.confirm(writer):
+        raise Kept(None)
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     row = await writer.one(_ROW, (scope[0], key))
     if row is None:
@@ -43,14 +52,47 @@ async def set_key(
             raise Kept(row[7])
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
+    if artifacts is not msgspec.UNSET:
+        await _demand_artifacts(writer, artifacts)
     version += 1
     await writer.append(
         SET,
-        StateSet(scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted),
+        StateSet(scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted, artifacts),
         scope,
         f"state/{key}",
     )
     return version
+
+
+async def _demand_artifacts(writer: Writer, ids: list[str]) -> None:
+    for one in ids:
+        if await writer.one(_ARTIFACT, (id_bytes(one, "artifact"),)) is None:
+            raise NotFound(f"there is no artifact {one}", code="artifact-not-found", id=one)
+
+
+async def put_back(writer: Writer, held: StateSet, protection: Protection) -> None:
+    """Set a key to what an entry of it holds, as it is, inside a unit of another room.
+
+    Raises InvalidInput (``schema-mismatch``) when its schema refuses that by now, Conflict when what its key is held
+    against changed at this very moment.
+    """
+    schemas = protection.schemas
+    try:
+        if schemas.active and held.state_class != "trusted":
+            schemas.check(held.scope, held.key, protection.shown(held))
+    except InvalidInput:
+        if writer.guard is not None and not await writer.guard.confirm(writer):
+            raise moved_schemas() from None
+        raise
+    try:
+        await set_key(writer, held.scope, held.key, held.value, None, held.expires_at, held.state_class, held.redacted)
+    except Kept:
+        raise moved_schemas() from None
+
+
+def moved_schemas() -> Conflict:
+    """The error for a change whose values were held against schemas that are no longer bound."""
+    return Conflict("schemas were bound while this was on its way", code="schemas-moved", hint="do it again")
 
 
 async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int | None) -> bool:
@@ -81,6 +123,9 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
     scope = await writer.existing_scope(source)
     if scope is None:
         return 0
+    guard = writer.guard
+    if guard is not None and (not await guard.confirm(writer) or guard.binds(target)):
+        raise Kept(None)  # Each value is opened and held against its schema, which is no unit's work.
     rows = await writer.all(_LIVE, (scope[0], now))
     for key, version, seq in rows:
         stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
@@ -121,6 +166,16 @@ async def demand_version(writer: Writer, scope_name: str, key: str, version: int
 def list_or_unset(stored: Stored) -> list[dict[str, str]] | msgspec.UnsetType:
     """What was replaced in a value, as its entry tells it: left out when it is nothing."""
     return list(stored.redacted) or msgspec.UNSET
+
+
+def check_artifacts(artifacts: object) -> list[str] | msgspec.UnsetType:
+    """Ids of artifacts that a change names. Raises InvalidInput (``invalid-id``), LimitExceeded."""
+    if isinstance(artifacts, str) or not isinstance(artifacts, Iterable):
+        raise InvalidInput(f"artifacts are a list of ids, not {told(artifacts)}", code="invalid-id")
+    ids = list(dict.fromkeys(id_text(id_bytes(one, "artifact")) for one in islice(artifacts, limits.TAGS_MAX + 1)))
+    if len(ids) > limits.TAGS_MAX:
+        raise LimitExceeded(f"a change names at most {limits.TAGS_MAX} artifacts", code="too-many-artifacts")
+    return ids or msgspec.UNSET
 
 
 def check_version(if_version: object) -> None:

@@ -34,7 +34,9 @@ class StateEntry:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """One step in a key's history. ``operation`` is ``set``, ``deleted`` or ``expired``; ``value`` None unless set."""
+    """One step in a key's history. ``operation`` is ``set``, ``deleted`` or ``expired``; ``value`` None unless set.
+    ``scope`` is the scope's name; ``artifacts`` the ids of those that the change named.
+    """
 
     key: str
     operation: str
@@ -44,6 +46,8 @@ class StateChange:
     time: datetime
     session: str | None
     correlation_id: str
+    scope: str
+    artifacts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
@@ -56,4 +60,29 @@ class StateChange:
             "time": self.time.isoformat(),
             "session": self.session,
             "correlation_id": self.correlation_id,
+            "scope": self.scope,
+            "artifacts": list(self.artifacts),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StateDifference:
+    """A key that two moments differ in. ``change`` is ``added``, ``removed`` or ``changed``; ``before`` and ``after``
+    are what it held, None where it had no value. ``scope`` is the scope's name.
+    """
+
+    scope: str
+    key: str
+    change: str
+    before: StateEntry | None
+    after: StateEntry | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {
+            "scope": self.scope,
+            "key": self.key,
+            "change": self.change,
+            "before": self.before and self.before.to_dict(),
+            "after": self.after and self.after.to_dict(),
         }

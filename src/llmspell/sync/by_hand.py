@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from llmspell.events.event import Event
     from llmspell.events.service import AsyncEvents
     from llmspell.events.subscription import SyncSubscription
+    from llmspell.model.scope import Scope
+    from llmspell.principals.events import AsyncPrincipalEvents
+    from llmspell.principals.sharing import AsyncPrincipalSharing
     from llmspell.sessions.session import AsyncSession
     from llmspell.store import AsyncStore
     from llmspell.sync.faces import Session
@@ -41,6 +44,47 @@ class EventsByHand:
         return self._events.subscribe_blocking(
             pattern, callback, from_position=from_position, overflow=overflow, buffer=buffer
         )
+
+
+class PrincipalEventsByHand:
+    """Subscribing, for a principal."""
+
+    def __init__(self, inner: AsyncPrincipalEvents) -> None:
+        self._events = inner
+
+    def subscribe(
+        self,
+        pattern: str,
+        callback: Callable[[Event], Any] | None = None,
+        *,
+        from_position: FromPosition = None,
+        overflow: Overflow | str = Overflow.DROP_OLDEST,
+        buffer: int = BUFFER_EVENTS_DEFAULT,
+    ) -> SyncSubscription:
+        """Receive the events that this principal may see and whose type ``pattern`` means, in the order of the journal;
+        see ``Events.subscribe``.
+        """
+        return self._events.subscribe_blocking(
+            pattern, callback, from_position=from_position, overflow=overflow, buffer=buffer
+        )
+
+
+class PrincipalSharingByHand:
+    """Waiting for an answer, in a thread."""
+
+    def __init__(self, inner: AsyncPrincipalSharing) -> None:
+        self._sharing = inner
+
+    def request(self, type: str, data: Any, to: str | Scope, *, timeout_s: float = 30.0) -> Any:
+        """Ask one principal and return the data of its answer. It sees an event of this type and answers it by
+        ``respond``; an answer of anybody else is passed over.
+
+        Raises LimitExceeded (``no-answer``) when none came within ``timeout_s`` seconds.
+        """
+        asked = self._sharing.asking(type, to)
+        with asked.subscribe_blocking() as answers:
+            drive(asked.publish(data))
+            return asked.answer(answers.receive(timeout_s=timeout_s), timeout_s)
 
 
 class SessionByHand:

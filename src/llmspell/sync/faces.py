@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from llmspell.artifacts.content_handle import PIECE_BYTES
 from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
-from llmspell.sync.by_hand import EventsByHand, SessionByHand, StoreByHand
+from llmspell.sync.by_hand import (
+    EventsByHand,
+    PrincipalEventsByHand,
+    PrincipalSharingByHand,
+    SessionByHand,
+    StoreByHand,
+)
 from llmspell.sync.drive import drive, iterate
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from llmspell.access.records import AccessRecord, Grant
+    from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess, Rights
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.agentstate.service import AsyncAgents
     from llmspell.agentstate.values import AgentChange, AgentInfo, AgentMessage, AgentState, ToolUsage
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from llmspell.artifacts.intake import Progress, Source
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
+    from llmspell.events.event import Event
     from llmspell.events.service import AsyncEvents
     from llmspell.hooks.breaker import BreakerConfig
     from llmspell.hooks.chain import Mode
@@ -48,8 +57,15 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
+    from llmspell.principals.events import AsyncPrincipalEvents
+    from llmspell.principals.handle import AsyncPrincipal
+    from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing, Pipeline
+    from llmspell.principals.state import AsyncPrincipalState
+    from llmspell.registry.bindings import Binding
+    from llmspell.registry.service import AsyncSchemas
     from llmspell.schemas.catalog import Catalog
-    from llmspell.schemas.checking import Validators
+    from llmspell.schemas.checking import Problem, Validators
+    from llmspell.schemas.compatibility import Compatibility
     from llmspell.schemas.schema import Schema
     from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
@@ -57,10 +73,12 @@ if TYPE_CHECKING:
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.classes import StateClass
+    from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
-    from llmspell.state.values import StateChange, StateEntry
+    from llmspell.state.values import StateChange, StateDifference, StateEntry
     from llmspell.store import AsyncStore
     from llmspell.verify import Verification
+    from llmspell.views import AsyncView, When
 
 
 class StoreHooks:
@@ -218,17 +236,23 @@ class State:
         if_version: int | None = None,
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
+        artifacts: Iterable[str] = (),
     ) -> int:
         """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
         After ``ttl_s`` seconds the value is gone. ``state_class`` says how it is kept (see ``StateClass``); without one
         it is kept as the key was before, else as the scope's default says, else standard. What was replaced in an
-        external value is in ``redactions`` of the version returned, a ``Written``. Writes one ``state.set`` entry.
-        Raises InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found`` …), LimitExceeded, Conflict
-        (``class-conflict``: ephemeral over a stored value), Vetoed, WrongKey.
+        external value is in ``redactions`` of the version returned, a ``Written``. ``artifacts`` are ids of those that
+        the change has to do with (``store.changes_of`` finds it by them). Writes one ``state.set`` entry. Raises
+        InvalidInput (``invalid-key``, ``invalid-value``, ``secret-found``, ``schema-mismatch`` …), LimitExceeded,
+        Conflict (``class-conflict``: ephemeral over a stored value), NotFound (an artifact), Vetoed, WrongKey.
         """
-        return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
+        return drive(
+            self._inner.set(
+                key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class, artifacts=artifacts
+            )
+        )
 
     def delete(self, key: str, *, if_version: int | None = None) -> bool:
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
@@ -956,11 +980,484 @@ class Migrations:
         )
 
 
+class Access:
+    """Who may do what. Get it from ``store.access``. What changes here holds at once, in every process."""
+
+    def __init__(self, inner: AsyncAccess) -> None:
+        self._inner = inner
+
+    def grant(
+        self,
+        principal: str | Scope,
+        scope: str | Scope,
+        rights: Rights,
+        *,
+        expires_in_s: float | None = None,
+        children: bool = False,
+    ) -> int:
+        """Let ``principal`` do what ``rights`` name (``read``, ``write``, ``delete``, ``list``) in ``scope``; returns
+        the seq of the entry.
+
+        It holds until it is revoked, or for ``expires_in_s`` seconds. ``children`` opens the scopes directly below as
+        well: a workflow's steps, the sessions created by a user. For each right this replaces what the owner granted
+        there before. Raises InvalidInput (``invalid-principal``, ``invalid-scope``, ``invalid-right``, ``own-scope``).
+        """
+        return drive(self._inner.grant(principal, scope, rights, expires_in_s=expires_in_s, children=children))
+
+    def revoke(self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None) -> int:
+        """End rights of ``principal`` in ``scope``, whoever granted them; without ``rights`` all of them. Returns how
+        many ended: with those that it had passed on, and that nothing else holds up, in the same transaction.
+        """
+        return drive(self._inner.revoke(principal, scope, rights))
+
+    def set_boundary(self, scope: str | Scope, boundary: str | Rights) -> bool:
+        """Say what every principal may do in a scope: ``"strict"`` nothing (as it is by default), ``"read-only"`` read
+        and list, or a set of rights. False when it was so already.
+        """
+        return drive(self._inner.set_boundary(scope, boundary))
+
+    def cut_off(self, principal: str | Scope, *, passed_on: bool = False) -> bool:
+        """Refuse everything that a principal does from now on, in its own scope too; False when it was cut off already.
+        What it was granted stays, for ``restore``. ``passed_on`` ends all that it has granted to others, for good.
+        """
+        return drive(self._inner.cut_off(principal, passed_on=passed_on))
+
+    def restore(self, principal: str | Scope) -> bool:
+        """Let a principal that was cut off do again what it was granted; False when it was not cut off."""
+        return drive(self._inner.restore(principal))
+
+    def grants(
+        self,
+        *,
+        principal: str | Scope | None = None,
+        scope: str | Scope | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Grant]:
+        """Grants that hold now, newest first; those of a principal, those in a scope."""
+        return drive(self._inner.grants(principal=principal, scope=scope, limit=limit, cursor=cursor))
+
+    def boundaries(self) -> dict[str, tuple[str, ...]]:
+        """The scopes that are not strict, with what everybody may do there; 10,000 at most."""
+        return drive(self._inner.boundaries())
+
+    def cut_offs(self) -> list[str]:
+        """The principals that are cut off now; 10,000 at most."""
+        return drive(self._inner.cut_offs())
+
+    def audit(
+        self,
+        *,
+        principal: str | Scope | None = None,
+        scope: str | Scope | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[AccessRecord]:
+        """Every change of who may do what, every access to a scope of another, every refusal; newest first, read from
+        the journal with its hashes checked. What repeats within a second is one record with a count.
+        """
+        return drive(self._inner.audit(principal=principal, scope=scope, limit=limit, cursor=cursor))
+
+
+class Sharing:
+    """Sets up shared scopes for principals: ``store.sharing``. The scopes are ``shared:NAME``."""
+
+    def __init__(self, inner: AsyncSharing) -> None:
+        self._inner = inner
+
+    def collaborate(self, name: str, members: Iterable[str | Scope], rights: Rights | None = None) -> Scope:
+        """Make ``members`` members of the shared scope ``name``, all or none, and return the scope. Without ``rights``
+        they hold all of them there.
+
+        Members change it by ``acting_as(member).state_of(scope).update(key, fn)``, which loses no change of others.
+        """
+        return drive(self._inner.collaborate(name, members, rights))
+
+    def pipeline(self, name: str, stages: Iterable[str | Scope]) -> Pipeline:
+        """Let each of ``stages`` (at least two principals, in order) write a shared scope of its own, and the next one
+        read it, all or none.
+        """
+        return drive(self._inner.pipeline(name, stages))
+
+
+class PrincipalState:
+    """The keys of one scope, for one principal. Get it from ``store.acting_as(principal)``: ``own``, ``state`` or
+    ``state_of(scope)``.
+
+    Every method raises AccessDenied (``access-denied``, ``principal-cut-off``) without the rights it names, before any
+    hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``State``'s.
+    """
+
+    def __init__(self, inner: AsyncPrincipalState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key``, or ``default`` when there is none. Needs read."""
+        return drive(self._inner.get(key, default))
+
+    def entry(self, key: str) -> StateEntry | None:
+        """The value with its version, seq and times; None when there is none. Needs read."""
+        return drive(self._inner.entry(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` has a value now. Needs read."""
+        return drive(self._inner.exists(key))
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        if_version: int | None = None,
+        ttl_s: float | None = None,
+        state_class: StateClass | str | None = None,
+    ) -> int:
+        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values."""
+        return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
+
+    def delete(self, key: str, *, if_version: int | None = None) -> bool:
+        """Delete ``key``; True if it had a value. Needs delete."""
+        return drive(self._inner.delete(key, if_version=if_version))
+
+    def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Read, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns the new value.
+        Needs read and write.
+        """
+        return drive(self._inner.update(key, fn, default=default))
+
+    def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of ``key``, newest first, those from before the right was granted too. Needs read."""
+        return drive(self._inner.history(key, limit=limit, before=before))
+
+    def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        """Keys with a value, in code point order. Needs list."""
+        return drive(self._inner.keys(prefix=prefix, after=after, limit=limit))
+
+    def items(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[tuple[str, Any]]:
+        """Keys and values, as ``keys`` orders them. Needs read and list."""
+        return drive(self._inner.items(prefix=prefix, after=after, limit=limit))
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Values of those of ``keys`` that have one, read at one moment. Needs read."""
+        return drive(self._inner.get_many(keys))
+
+    def set_many(
+        self, values: Mapping[str, Any], *, ttl_s: float | None = None, state_class: StateClass | str | None = None
+    ) -> dict[str, int]:
+        """Set several keys in one transaction: all or none. Needs write."""
+        return drive(self._inner.set_many(values, ttl_s=ttl_s, state_class=state_class))
+
+    def clear(self) -> int:
+        """Delete every key of the scope in one transaction; returns how many had a value. Needs delete."""
+        return drive(self._inner.clear())
+
+    def copy_to(self, scope: Scope) -> int:
+        """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Needs read and list here,
+        write there.
+        """
+        return drive(self._inner.copy_to(scope))
+
+    def move_to(self, scope: Scope) -> int:
+        """Like ``copy_to``, and delete them here in the same transaction. Needs read, list and delete here, write
+        there.
+        """
+        return drive(self._inner.move_to(scope))
+
+
+class PrincipalAccess:
+    """What a principal may do about access: ``store.acting_as(principal).access``."""
+
+    def __init__(self, inner: AsyncPrincipalAccess) -> None:
+        self._inner = inner
+
+    def grant(
+        self,
+        principal: str | Scope,
+        scope: str | Scope,
+        rights: Rights,
+        *,
+        expires_in_s: float | None = None,
+        children: bool = False,
+    ) -> int:
+        """Pass on rights to another principal; see ``Access.grant``. Of its own scope a principal may give any;
+        of others what was granted to it, no longer than it holds that itself. What everybody may do there is not its
+        to give.
+
+        Raises AccessDenied (``grant-exceeds``, ``principal-cut-off``), LimitExceeded (``too-many-grants``).
+        """
+        return drive(self._inner.grant(principal, scope, rights, expires_in_s=expires_in_s, children=children))
+
+    def revoke(self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None) -> int:
+        """Take back rights that this principal granted, and what was passed on with them; returns how many ended."""
+        return drive(self._inner.revoke(principal, scope, rights))
+
+    def grants(self, *, limit: int = 100, cursor: str | None = None) -> Page[Grant]:
+        """Grants to this principal, by it, and in its own scope, newest first."""
+        return drive(self._inner.grants(limit=limit, cursor=cursor))
+
+    def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[AccessRecord]:
+        """What was granted to this principal, what it did in scopes of others, where it was refused, and what others
+        did in its own scope; newest first.
+        """
+        return drive(self._inner.audit(limit=limit, cursor=cursor))
+
+
+class PrincipalEvents(PrincipalEventsByHand):
+    """The events of one principal: ``store.acting_as(principal).events``.
+
+    It is given users' events without a target, and those whose target is this principal; never what the store itself
+    tells, which speaks of scopes that it may not read. Once it is cut off, publishing and receiving are AccessDenied
+    (``principal-cut-off``).
+    """
+
+    def __init__(self, inner: AsyncPrincipalEvents) -> None:
+        super().__init__(inner)
+        self._inner = inner
+
+    def publish(
+        self,
+        type: str,
+        data: Any = None,
+        *,
+        tags: Iterable[str] = (),
+        target: str | None = None,
+        priority: int = 0,
+        ttl_s: float | None = None,
+    ) -> int:
+        """Publish an event whose source is this principal, and return its seq; see ``Events.publish``."""
+        return drive(self._inner.publish(type, data, tags=tags, target=target, priority=priority, ttl_s=ttl_s))
+
+    def publish_many(self, events: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Publish several in one transaction: all or none. Each is a mapping of ``publish``'s arguments."""
+        return drive(self._inner.publish_many(events))
+
+
+class PrincipalSharing(PrincipalSharingByHand):
+    """What one principal says to others: ``store.acting_as(principal).sharing``."""
+
+    def __init__(self, inner: AsyncPrincipalSharing) -> None:
+        super().__init__(inner)
+        self._inner = inner
+
+    def broadcast(self, type: str, data: Any, to: Iterable[str | Scope]) -> list[int]:
+        """Publish ``data`` to each of ``to``, in one transaction; returns the seqs in their order. Nobody else sees it.
+
+        Whoever was not there receives it later, by subscribing with ``from_position``.
+        """
+        return drive(self._inner.broadcast(type, data, to))
+
+    def respond(self, event: Event, data: Any) -> int:
+        """Answer a request that was received; returns the seq of the answer, which only the asker sees.
+
+        Raises InvalidInput (``not-a-request``) for any other event.
+        """
+        return drive(self._inner.respond(event, data))
+
+
+class Principal:
+    """What one principal may see and do of a store. Get it from ``store.acting_as("agent:researcher")``.
+
+    ``principal`` is its text, ``own`` the state of its own scope, ``state`` that of the global one; ``access``,
+    ``events`` and ``sharing`` are its rooms. What is not here yet (sessions, artifacts, timeline, hooks) it cannot use.
+    Entries that it writes have it as their actor. It lives as long as the store it came from, and needs no closing.
+    """
+
+    def __init__(self, inner: AsyncPrincipal) -> None:
+        self._inner = inner
+
+    @cached_property
+    def own(self) -> PrincipalState:
+        """The state of its own scope."""
+        return PrincipalState(self._inner.own)
+
+    @cached_property
+    def state(self) -> PrincipalState:
+        """The keys of its scope."""
+        return PrincipalState(self._inner.state)
+
+    @cached_property
+    def access(self) -> PrincipalAccess:
+        """Who may do what."""
+        return PrincipalAccess(self._inner.access)
+
+    @cached_property
+    def events(self) -> PrincipalEvents:
+        """Its events."""
+        return PrincipalEvents(self._inner.events)
+
+    @cached_property
+    def sharing(self) -> PrincipalSharing:
+        """Ways to work together."""
+        return PrincipalSharing(self._inner.sharing)
+
+    @property
+    def principal(self) -> str:
+        """Who this handle acts as, as text."""
+        return self._inner.principal
+
+    def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> PrincipalState:
+        """The state of any scope; each operation on it is refused without the rights that it needs. ``state_class`` is
+        the class of keys that this handle makes without naming one.
+        """
+        return PrincipalState(self._inner.state_of(scope, state_class=state_class))
+
+
+class Schemas:
+    """Schemas of state values: ``store.schemas``. What is registered and bound survives restarts and holds in every
+    process from its next write on.
+    """
+
+    def __init__(self, inner: AsyncSchemas) -> None:
+        self._inner = inner
+
+    def register(self, schema: Schema | dict[str, Any]) -> Schema:
+        """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
+        there with the same content is nothing new, and writes nothing.
+
+        Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
+        with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
+        """
+        return drive(self._inner.register(schema))
+
+    def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+        """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
+        return drive(self._inner.register_all(schemas))
+
+    def load_folder(self, path: str | Path) -> list[Schema]:
+        """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
+        schema, or a list of them (in TOML under ``schemas``).
+
+        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        """
+        return drive(self._inner.load_folder(path))
+
+    def get(self, name: str, version: str | None = None) -> Schema:
+        """A version of a schema, the latest unless one is named. Raises NotFound (``schema-not-found``)."""
+        return drive(self._inner.get(name, version))
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a schema, the latest last; empty when there is none of that name."""
+        return drive(self._inner.versions(name))
+
+    def compare(self, name: str, old: str, new: str) -> Compatibility:
+        """What changed between two versions, for whom it breaks, and why. Some milliseconds: it also tries generated
+        values.
+        """
+        return drive(self._inner.compare(name, old, new))
+
+    def check(self, value: Any, name: str, version: str | None = None) -> list[Problem]:
+        """What is wrong with a value; nothing when it meets the schema. Messages never show the value."""
+        return drive(self._inner.check(value, name, version))
+
+    def validator(self, name: str, function: Callable[[Any], Any]) -> None:
+        """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
+        good, False or a text that says why not otherwise.
+        """
+        self._inner.validator(name, function)
+
+    def bind(self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = "") -> Binding:
+        """Hold values of keys against a version of a schema (the latest by now, unless one is named): of the keys that
+        begin with ``prefix``, in one scope or in all. Returns what holds; the same again writes nothing.
+
+        From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
+        schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
+        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``.
+        """
+        return drive(self._inner.bind(name, version, scope=scope, prefix=prefix))
+
+    def unbind(self, *, scope: Scope | None = None, prefix: str = "") -> bool:
+        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``."""
+        return drive(self._inner.unbind(scope=scope, prefix=prefix))
+
+    def bindings(self) -> list[Binding]:
+        """What is bound now, by scope and prefix."""
+        return drive(self._inner.bindings())
+
+    def bound(self, key: str, *, scope: Scope | None = None, seq: int | None = None) -> Binding | None:
+        """What a key is held against (``scope`` None: the global one), now or when entry ``seq`` was written."""
+        return drive(self._inner.bound(key, scope=scope, seq=seq))
+
+    def list(self) -> list[Schema]:
+        """All schemas, by name and then from the oldest version to the latest."""
+        return drive(self._inner.list())
+
+
+class PastState:
+    """The keys of one scope as they were. Get it from ``store.at(when)``: ``state`` or ``state_of(scope)``."""
+
+    def __init__(self, inner: AsyncPastState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value that ``key`` had, or ``default``. About 10 µs, however long ago and however often it changed."""
+        return drive(self._inner.get(key, default))
+
+    def entry(self, key: str) -> StateEntry | None:
+        """The value with its version, seq and times; None when there was none."""
+        return drive(self._inner.entry(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` had a value."""
+        return drive(self._inner.exists(key))
+
+    def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
+        """Keys that had a value, in code point order; those beginning with ``prefix``, beyond ``after``."""
+        return drive(self._inner.keys(prefix=prefix, after=after, limit=limit))
+
+    def items(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[tuple[str, Any]]:
+        """Keys and values, as ``keys`` orders them."""
+        return drive(self._inner.items(prefix=prefix, after=after, limit=limit))
+
+    def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes that ``key`` had seen, newest first; the next page is ``before`` the last one's seq."""
+        return drive(self._inner.history(key, limit=limit, before=before))
+
+
+class View:
+    """A store as it was. Get it from ``store.at(when)``; it stays the same whatever is written, and needs no closing.
+
+    ``seq`` is the last entry it shows, ``time`` its moment; ``state`` is that of the global scope.
+    """
+
+    def __init__(self, inner: AsyncView) -> None:
+        self._inner = inner
+
+    @cached_property
+    def state(self) -> PastState:
+        """The keys of its scope."""
+        return PastState(self._inner.state)
+
+    @property
+    def seq(self) -> Any:
+        """The last entry that it shows."""
+        return self._inner.seq
+
+    @property
+    def time(self) -> Any:
+        """Its moment, aware UTC."""
+        return self._inner.time
+
+    def state_of(self, scope: Scope) -> PastState:
+        """The state of any scope as it was."""
+        return PastState(self._inner.state_of(scope))
+
+
 class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks`` and ``migrations`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -1003,6 +1500,21 @@ class Store(StoreByHand):
         return Keys(self._inner.keys)
 
     @cached_property
+    def access(self) -> Access:
+        """Who may do what."""
+        return Access(self._inner.access)
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        """Ways to work together."""
+        return Sharing(self._inner.sharing)
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """Schemas of values."""
+        return Schemas(self._inner.schemas)
+
+    @cached_property
     def migrations(self) -> Migrations:
         """Migrations of stored values."""
         return Migrations(self._inner.migrations)
@@ -1033,6 +1545,14 @@ class Store(StoreByHand):
         """
         return State(self._inner.state_of(scope, state_class=state_class))
 
+    def acting_as(self, principal: str | Scope) -> Principal:
+        """A handle that sees and does only what ``principal`` may: all in the scope of its own name, and what grants
+        and boundaries open (``store.access``). ``principal`` is a text like ``agent:researcher``; text of no known kind
+        is a custom one. Raises InvalidInput (``invalid-principal``). This handle here is the owner's and is not
+        checked.
+        """
+        return Principal(self._inner.acting_as(principal))
+
     def correlate(self, name: str) -> AbstractContextManager[str]:
         """Give everything done inside a correlation of its own; gives its id. Nests: the inner one knows the outer.
 
@@ -1054,8 +1574,9 @@ class Store(StoreByHand):
     ) -> Page[Entry]:
         """What happened, in order: the journal's entries that fit all conditions, hashes checked, a page at a time.
 
-        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds or their aliases; ``since`` and ``until`` are
-        datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what happened since.
+        ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
+        ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
+        happened since.
         """
         return drive(
             self._inner.timeline(
@@ -1069,6 +1590,23 @@ class Store(StoreByHand):
                 newest_first=newest_first,
             )
         )
+
+    def at(self, when: When) -> View:
+        """The store as it was: after an entry (a seq), at a time (a datetime, or RFC 3339 text), some time ago
+        (``"-5m"``; s, m, h, d or w), or at the newest checkpoint of a label (``"checkpoint:before-deploy"``).
+
+        Raises InvalidInput (``invalid-moment``), NotFound (``entry-not-found``, ``checkpoint-not-found``).
+        """
+        return View(self._inner.at(when))
+
+    def diff(
+        self, a: When, b: When, *, scope: Scope | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[StateDifference]:
+        """What state differs between two moments (as ``at`` takes them), in one scope or in all, a page at a time.
+
+        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are.
+        """
+        return drive(self._inner.diff(a, b, scope=scope, limit=limit, cursor=cursor))
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
@@ -1085,3 +1623,7 @@ class Store(StoreByHand):
     def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
         drive(self._inner.close())
+
+    def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
+        """Changes of state that named an artifact, newest first; the next page is ``before`` the last one's seq."""
+        return drive(self._inner.changes_of(artifact_id, limit=limit, before=before))

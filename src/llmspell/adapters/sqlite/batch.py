@@ -35,9 +35,10 @@ NOT_NOW = NotNow.NOT_NOW
 class Batch:
     """The transaction that the units of one commit share. See ``ports.database.Transaction``."""
 
-    __slots__ = ("_execute", "announced", "dirty", "head", "written")
+    __slots__ = ("_execute", "announced", "dirty", "generation", "head", "written")
 
-    def __init__(self, execute: Callable[..., apsw.Cursor], head: Head) -> None:
+    def __init__(self, execute: Callable[..., apsw.Cursor], head: Head, generation: int) -> None:
+        self.generation = generation
         self._execute = execute
         self.head = head
         self.announced: list[Any] = []

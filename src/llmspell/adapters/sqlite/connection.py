@@ -43,6 +43,8 @@ def connect(
     run("PRAGMA cache_size=-16384")
     run("PRAGMA trusted_schema=OFF")
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    # Otherwise a statement with a range is compiled again whenever other values are bound: 15 µs instead of 3.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     if role != "checkpointer":
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     if role == "writer":

@@ -13,7 +13,7 @@ from typing import Any
 
 from llmspell.adapters.sqlite.connection import MEMORY, Durability
 from llmspell.adapters.sqlite.content_appender import SqliteAppender
-from llmspell.adapters.sqlite.content_connections import ContentConnections
+from llmspell.adapters.sqlite.content_connections import CONTENT_FORMAT, ContentConnections
 from llmspell.adapters.sqlite.packs import PackFiles
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.model import limits
@@ -50,6 +50,7 @@ class SqliteContent:
     ``turn``        the turn of the writers of this file among processes. It is held for one slice at a time; the caller
                     must not hold it when it calls a method of this class, and leaves it to ``close`` to close it
     ``pack_name``   gives names never given before; injected for tests
+    ``format_number``  of the file; any other is refused
     """
 
     def __init__(
@@ -61,12 +62,18 @@ class SqliteContent:
         read_only: bool = False,
         busy_s: float = limits.BUSY_TIMEOUT_S,
         pack_name: Callable[[], str] = _pack_name,
+        format_number: int = CONTENT_FORMAT,
     ) -> None:
         self._sync = durability != "none"
         self._pack_name = pack_name
         self._packs = None if path == MEMORY else PackFiles(Path(path).parent / PACK_FOLDER)
         self._connections = ContentConnections(
-            path, durability=durability, turn=turn or ThreadTurn(), read_only=read_only, busy_s=busy_s
+            path,
+            durability=durability,
+            turn=turn or ThreadTurn(),
+            read_only=read_only,
+            busy_s=busy_s,
+            format_number=format_number,
         )
 
     def append(self) -> SqliteAppender:

@@ -43,11 +43,19 @@ class ContentConnections:
     """
 
     def __init__(
-        self, path: Path | str, *, durability: Durability, turn: FileTurn | ThreadTurn, read_only: bool, busy_s: float
+        self,
+        path: Path | str,
+        *,
+        durability: Durability,
+        turn: FileTurn | ThreadTurn,
+        read_only: bool,
+        busy_s: float,
+        format_number: int = CONTENT_FORMAT,
     ) -> None:
         self._path = path
         self._durability: Durability = durability
         self._turn = turn
+        self._format = format_number
         self._read_only = read_only
         self._busy_s = busy_s
         self._lock = threading.RLock()
@@ -128,7 +136,7 @@ class ContentConnections:
             connection.set_busy_timeout(int(self._busy_s * 1000))
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             connection.execute("PRAGMA cell_size_check=ON")
-            return connection, _is_ours(connection, self._path)
+            return connection, _is_ours(connection, self._path, self._format)
         except BaseException:
             connection.close()
             raise
@@ -146,6 +154,8 @@ class ContentConnections:
                 connection = self._open_writer()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
+                    # A newer version may have migrated the file since it was opened here.
+                    _check_format(self._path, connection.pragma("user_version"), self._format)
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
@@ -209,7 +219,7 @@ class ContentConnections:
         connection, is_ours = self._open("writer")
         if not is_ours:
             try:
-                _create_tables(connection)
+                _create_tables(connection, self._format)
             except BaseException:
                 connection.close()
                 raise
@@ -281,7 +291,7 @@ class ContentConnections:
             raise StorageFailed(f"{self._path} is closed", code="closed")
 
 
-def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
+def _is_ours(connection: apsw.Connection, path: Path | str, wanted: int) -> bool:
     """True when the file has our tables, False when it is empty. Raises for anything else."""
     mark = connection.pragma("application_id")
     found = connection.pragma("user_version")
@@ -289,18 +299,22 @@ def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
         return False
     if mark != APPLICATION_ID:
         raise Corrupt(f"{path} is not the content file of a store", code="not-a-database")
-    if found != CONTENT_FORMAT:
-        raise NeedsMigration(f"{path} has content format {found}; this version reads {CONTENT_FORMAT}")
+    _check_format(path, found, wanted)
     return True
 
 
-def _create_tables(connection: apsw.Connection) -> None:
+def _check_format(path: Path | str, found: int, wanted: int) -> None:
+    if found != wanted:
+        raise NeedsMigration(f"{path} has content format {found}; this version reads {wanted}")
+
+
+def _create_tables(connection: apsw.Connection, number: int) -> None:
     """Make the tables in one transaction; the caller holds the turn, so nobody else is at it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(script("content.sql"))
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", CONTENT_FORMAT)
+        connection.pragma("user_version", number)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

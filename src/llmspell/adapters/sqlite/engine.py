@@ -20,19 +20,17 @@ from llmspell.adapters.sqlite.batch import NOT_NOW, Batch, NotNow, Outcome, View
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability, connect
 from llmspell.adapters.sqlite.errors import damaged_text, map_error
+from llmspell.adapters.sqlite.head import read_head
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
 from llmspell.adapters.sqlite.readers import READERS_MAX, Readers
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, LlmspellError, ReadOnly, StorageFailed
 from llmspell.model import limits
-from llmspell.model.entry import GENESIS, Head
+from llmspell.model.entry import Head
 from llmspell.ports.database import Row, Unit
 
 T = TypeVar("T")
-_HEAD = "SELECT seq, hash, at, kind FROM entry ORDER BY seq DESC LIMIT 1"
 _FOREIGN_WAIT_S = 0.002
-RETIRED = "store.retired"
-"""The kind of the last entry of a generation that a restore has replaced; nothing is written after it."""
 _FATAL = (apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError, apsw.NoMemError)
 """Failures of the file, not of a unit: the batch is over."""
 
@@ -47,6 +45,8 @@ class Engine:
         self.turn = turn
         self.durability = durability
         self.read_only = read_only
+        self.format: int | None = None
+        """The format that writers rely on, once the files have it."""
         self.listeners: list[Callable[[list[Any]], None]] = []
         self.busy_timeout_s = limits.BUSY_TIMEOUT_S
         self.after_checkpoint: Callable[[], None] = _nothing
@@ -56,6 +56,7 @@ class Engine:
         self._failed: BaseException | None = None
         self._head: Head | None = None
         self._head_version = 0
+        self._generation = 0
         self._closed = False
         self._forked = False
         self._readers = Readers(path, durability, read_only=read_only)
@@ -258,16 +259,9 @@ class Engine:
         execute("BEGIN IMMEDIATE")
         # Inside the write lock SQLite's data version tells for certain whether anybody committed since our last commit.
         if self._head is None or connection.data_version() != self._head_version:
-            self._head = self._read_head(connection)
-        return Batch(execute, self._head)
-
-    def _read_head(self, connection: apsw.Connection) -> Head:
-        row = next(connection.execute(_HEAD), None)
-        if row is None:
-            return Head(0, GENESIS, 0)
-        if row[3] == RETIRED:
-            raise StorageFailed(f"{self.path} was replaced by a restore; open the store again", code="retired")
-        return Head(row[0], row[1], row[2])
+            self._head = read_head(connection, self.path, self.format)
+            self._generation += 1
+        return Batch(execute, self._head, self._generation)
 
     def _roll_back(self, connection: apsw.Connection) -> None:
         self._head = None

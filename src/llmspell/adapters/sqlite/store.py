@@ -15,13 +15,17 @@ from llmspell.adapters.sqlite.content import SqliteContent
 from llmspell.adapters.sqlite.engine import Engine
 from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
+from llmspell.adapters.sqlite.formats import CONTENT, Finish, check_format, is_outdated, migrate
 from llmspell.adapters.sqlite.inherited import check_not_inherited, note_closed, note_open
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
-from llmspell.errors import Corrupt, InvalidInput, NeedsMigration, StorageFailed
+from llmspell.errors import InvalidInput, StorageFailed
 from llmspell.model.entry import GENESIS, Head
 from llmspell.model.ids import Ids, id_text
 from llmspell.schema import APPLICATION_ID, FORMAT, script
+from llmspell.schema.migrations import MIGRATIONS, Migration, newest, newest_content
 
+CONTENT_LOCK = "content.lock"
+"""The lock file at which writers of the content file queue."""
 _DURABILITIES = ("full", "process", "none")
 
 
@@ -36,6 +40,18 @@ class OpenStore:
     timeline: str
     durability: Durability
     created: bool
+    migrations: tuple[Migration, ...] = MIGRATIONS
+    outdated: bool = False
+    """The files are of an older format, and ``migrate`` has not run."""
+
+    def migrate(self, finish: Finish) -> None:
+        """Bring the files to the newest format; see ``formats.migrate``. Before it nothing else may write here."""
+        if self.path is not None:
+            turn = FileTurn(self.path / CONTENT_LOCK)
+            try:
+                migrate(self.engine, turn, self.migrations, finish)
+            finally:
+                turn.close()
 
     def rebuild(self) -> Rebuild:
         """Tables to rebuild the projections in."""
@@ -57,7 +73,7 @@ class Rebuild:
     def __init__(self) -> None:
         self._connection = apsw.Connection(MEMORY)
         self._connection.execute(script("main.sql"))
-        self.batch = Batch(self._connection.execute, Head(0, GENESIS, 0))
+        self.batch = Batch(self._connection.execute, Head(0, GENESIS, 0), 0)
 
     def together(self) -> Any:
         """A context in which changes are one transaction."""
@@ -89,35 +105,20 @@ def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool) -> No
     connection.execute("COMMIT")
 
 
-def check_format(view: View, path: Path | str) -> None:
-    """Refuse a file that is not a store of ours, or of a format this version does not read."""
-    (application,) = view.one("PRAGMA application_id") or (0,)
-    (version,) = view.one("PRAGMA user_version") or (0,)
-    if application != APPLICATION_ID and view.one("SELECT 1 FROM sqlite_schema") is None:
-        raise Corrupt(
-            f"{path} is named as this store's database and is empty",
-            code="store-damaged",
-            hint="restore it from a backup; what was in it is not there any more",
-        )
-    if application != APPLICATION_ID:
-        raise InvalidInput(f"{path} is an SQLite file, but not a store of ours", code="foreign-store")
-    if version < 1:
-        raise StorageFailed(f"{path} says it has format {version}, which no llmspell wrote", code="store-damaged")
-    if version > FORMAT:
-        raise NeedsMigration(
-            f"{path} has format {version}; this llmspell reads up to {FORMAT}",
-            code="newer-format",
-            hint="upgrade llmspell",
-        )
-
-
 def open_store(
-    path: Path | str, ids: Ids, *, create: bool = True, read_only: bool = False, durability: Durability | None = None
+    path: Path | str,
+    ids: Ids,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    durability: Durability | None = None,
+    migrations: tuple[Migration, ...] = MIGRATIONS,
 ) -> OpenStore:
     """Open (or create) a store's files. Raises StoreMissing, InvalidInput (``foreign-store``), NeedsMigration, Busy.
 
     A store created with durability ``none`` is scratch for ever: nothing stronger can be promised for its files, and
-    nothing weaker than ``process`` for any other.
+    nothing weaker than ``process`` for any other. Files of an older format are opened as they are: the caller has them
+    migrated, by ``migrate``, before anything else is done with them.
     """
     check_durability(durability)
     if str(path) == MEMORY:
@@ -129,7 +130,7 @@ def open_store(
         if not create or read_only:
             folder.generation()
         created = _create(folder, ids, scratch=durability == "none")
-    return _open_folder(folder, read_only=read_only, durability=durability, created=created)
+    return _open_folder(folder, read_only=read_only, durability=durability, created=created, migrations=migrations)
 
 
 def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) -> OpenStore:
@@ -174,13 +175,20 @@ def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
     return True
 
 
-def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability | None, created: bool) -> OpenStore:
+def _open_folder(
+    folder: StoreFolder,
+    *,
+    read_only: bool,
+    durability: Durability | None,
+    created: bool,
+    migrations: tuple[Migration, ...],
+) -> OpenStore:
     generation = folder.generation()
     main = generation / "main.db"
     if not main.is_file():
         raise StorageFailed(f"{folder.path} names {generation.name}, which has no main.db", code="store-damaged")
     check_not_inherited(main)
-    _look(main)
+    outdated = _look(main, migrations, read_only=read_only)
     turn = FileTurn(folder.lock) if not read_only else ThreadTurn()
     try:
         engine = Engine(main, turn, durability or "full", read_only=read_only)
@@ -188,32 +196,39 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
         turn.close()
         raise
     note_open(engine, main)
+    if not outdated:
+        engine.format = newest(migrations)
     try:
         store_id, timeline, scratch = _identity(engine)
         strength = _strength(durability, scratch)
         engine.set_durability(strength)
-        content_turn = FileTurn(folder.path / "content.lock") if not read_only else ThreadTurn()
+        content_turn = FileTurn(folder.path / CONTENT_LOCK) if not read_only else ThreadTurn()
         # Content is synced even under ``process``: an entry that a later sync makes durable must find its content.
         content_strength: Durability = "none" if strength == "none" else "full"
         content = SqliteContent(
-            generation / "content.db", durability=content_strength, turn=content_turn, read_only=read_only
+            generation / CONTENT,
+            durability=content_strength,
+            turn=content_turn,
+            read_only=read_only,
+            format_number=newest_content(migrations),
         )
     except BaseException:
         engine.close()
         turn.close()
         note_closed(engine)
         raise
-    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created)
+    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created, migrations, outdated)
 
 
-def _look(main: Path) -> None:
-    """Refuse a foreign or newer file before anything of ours could change it."""
+def _look(main: Path, migrations: tuple[Migration, ...], *, read_only: bool) -> bool:
+    """Refuse a foreign or newer file before anything of ours could change it; gives whether it is an older one."""
     try:
         connection = connect(main, "reader", "full", read_only=True)
         try:
-            check_format(View(connection), main)
+            found = check_format(View(connection), main, newest(migrations))
         finally:
             connection.close()
+        return is_outdated(main.parent, found, migrations, read_only=read_only)
     except apsw.Error as exc:
         raise map_error(exc, f"open {main}") from exc
 
