@@ -111,7 +111,7 @@ class AsyncStore:
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
-        self.migrations = self._migrations()
+        self.migrations = self._migrations(bindings.validators)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
@@ -338,9 +338,11 @@ class AsyncStore:
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
         return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
 
-    def _migrations(self) -> AsyncMigrations:
-        scan, place = self.protection.scan, (self.id, self.path)
-        return AsyncMigrations(self.journal, self.hooks, self._acting, self.protection, scan, self._offload, place)
+    def _migrations(self, validators: Any) -> AsyncMigrations:
+        return AsyncMigrations(
+            self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
+            (self.id, self.path), self.schemas, validators,
+        )  # fmt: skip
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""

@@ -9,7 +9,7 @@ from llmspell.migration.migration import Migration
 from llmspell.model.scope import Scope
 from llmspell.schemas.catalog import Catalog
 from llmspell.schemas.schema import Schema
-from tests.migration.people import CATALOG, TO_2, V2, new, old, planned
+from tests.migration.people import CATALOG, TO_2, V1, V2, new, old, planned
 
 
 def values(store):
@@ -286,7 +286,7 @@ def test_registering_again_is_known_and_another_one_is_refused_unless_it_replace
 
 @pytest.mark.parametrize(("options", "code"), [
     ({"from_version": None}, "version-unknown"), ({"from_version": "0.9.0"}, "schema-not-found"),
-    ({"catalog": None}, "no-schemas"), ({"scope": ""}, "invalid-scope"), ({"prefix": 5}, "invalid-prefix"),
+    ({"catalog": None}, "schema-not-found"), ({"scope": ""}, "invalid-scope"), ({"prefix": 5}, "invalid-prefix"),
     ({"agents": True}, "invalid-scope"), ({"scope": 5}, "invalid-scope"), ({"from_version": "one"}, "invalid-version"),
 ])  # fmt: skip
 def test_a_plan_that_makes_no_sense_is_refused(users, options, code):
@@ -321,3 +321,37 @@ def test_values_are_validated_by_a_schema_too(users):
     found = users.migrations.validate(V2, prefix="user:")
     assert (found.checked, found.failing) == (20, 20)
     assert "name 1" not in str(found.to_dict())
+
+
+def test_keys_that_are_bound_are_held_against_the_new_version_when_it_is_done(face, users):
+    for one in (V1, V2):
+        users.schemas.register(one)
+    users.schemas.bind("user", "1.0.0", scope=Scope.parse("global"), prefix="user:")
+    users.migrations.register(TO_2)
+    users.state.set("user:t", {"anything": 1}, state_class="trusted")
+    plan = users.migrations.plan("user", "2.0.0")
+    assert (str(plan.target), plan.from_version, plan.count) == ("keys user:* of global", "1.0.0", 21)
+    report = users.migrations.apply(plan)
+    for store in face.both(users):
+        assert store.schemas.bound("user:1").version == "2.0.0"
+        with pytest.raises(InvalidInput) as caught:
+            store.state.set("user:0001", old(1))
+        assert caught.value.code == "schema-mismatch"
+        store.state.set("user:0001", new(1))
+    assert store.migrations.validate("user").ok
+    store.migrations.rollback(report.id)
+    assert store.schemas.bound("user:1").version == "1.0.0"
+    store.state.set("user:0002", old(2))
+    assert store.verify().ok
+
+
+def test_a_schema_bound_in_several_places_asks_which(users):
+    users.schemas.register(V1)
+    users.schemas.register(V2)
+    users.migrations.register(TO_2)
+    for prefix in ("a", "b"):
+        users.schemas.bind("user", "1.0.0", prefix=prefix)
+    with pytest.raises(InvalidInput) as caught:
+        users.migrations.plan("user", "2.0.0")
+    assert caught.value.code == "several-bindings"
+    assert users.migrations.plan("user", "2.0.0", prefix="a").from_version == "1.0.0"

@@ -17,7 +17,7 @@ from llmspell.agentstate.units import save_fields
 from llmspell.errors import Corrupt, InvalidInput
 from llmspell.journal.journal import Writer
 from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of
-from llmspell.migration.plan import Target
+from llmspell.migration.plan import Plan, Target
 from llmspell.model.entry import Entry
 from llmspell.model.values import decode_value, encode_value
 from llmspell.ports.database import Reading
@@ -80,7 +80,7 @@ class AgentValues:
         """Whether the record says so."""
         return bool(held.value[VERSION] == from_version)
 
-    def stored(self, held: Held, made: Any, to_version: str) -> Fields | None:
+    def stored(self, held: Held, made: Any, plan: Plan, /) -> Fields | None:
         """See ``Values``. The record says its new version, unless a transform made it say something else."""
         if type(made) is not dict or set(made) != set(FIELDS):
             strange = sorted(set(made) ^ set(FIELDS)) if type(made) is dict else []
@@ -91,7 +91,7 @@ class AgentValues:
             )
         before = decode_value(held.raw)
         if made[VERSION] == before[VERSION]:
-            made = {**made, VERSION: to_version}
+            made = {**made, VERSION: plan.to_version}
         encoded = encode_fields(made, self._scan)
         fields = {name: msgspec.Raw(text) for name, text in encoded.items() if text != encode_value(before[name])}
         return fields or None

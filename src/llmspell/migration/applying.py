@@ -208,7 +208,9 @@ class Application:
                 return
 
     async def _complete(self, last: MigrationCompleted, bound: int, final: bool, writer: Writer) -> int:
-        return await units.complete(writer, last, self._values.kind, self._started, bound, final)
+        return await units.complete(
+            writer, last, self._preparation.plan, self._values.kind, self._started, bound, final
+        )
 
     async def _late(self, after: int) -> int:
         """Migrate old forms among what others wrote after an entry; gives the entry up to which that was looked at."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llmspell.migration.plan import Plan
     from llmspell.migration.steering import Options
     from llmspell.ports.database import Reading
+    from llmspell.schemas.checking import Validators
 
 PAGE_VALUES = 256
 SAMPLES_MAX = 10
@@ -22,9 +23,11 @@ SAMPLE_BYTES_MAX = 4096
 """A longer value is no sample."""
 
 
-async def rehearse(tools: Tools, plan: Plan, values: Values, options: Options) -> MigrationReport:
+async def rehearse(
+    tools: Tools, plan: Plan, values: Values, options: Options, validators: Validators
+) -> MigrationReport:
     """What applying the plan now would come to. ``problems`` are the first hundred, ``skipped`` counts all."""
-    preparation = Preparation(plan, values, options.functions, options.validators, options.validation or "strict")
+    preparation = Preparation(plan, values, options.functions, validators, options.validation or "strict")
     samples: list[Sample] = []
     problems: list[Problem] = []
     seen = changed = skipped = 0

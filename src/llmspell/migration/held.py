@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import COLUMNS, check_rows
+from llmspell.migration.plan import Plan
 from llmspell.model.entry import Entry
 from llmspell.ports.database import Reading
 
@@ -89,8 +90,8 @@ class Values(Protocol):
         """Whether a value is of the old version; None when only its schema can say."""
         ...
 
-    def stored(self, held: Held, made: Any, to_version: str, /) -> Any:
-        """What is to be written for ``made``; None when that is what stands there."""
+    def stored(self, held: Held, made: Any, plan: Plan, /) -> Any:
+        """What is to be written for what a plan made; None when that is what stands there."""
         ...
 
     def shown(self, held: Held, value: Any, /) -> Any:

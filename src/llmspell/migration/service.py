@@ -42,13 +42,18 @@ if TYPE_CHECKING:
     from llmspell.migration.preparing import Validation
     from llmspell.offload import Offload
     from llmspell.ports.database import Reading
+    from llmspell.registry.bindings import Binding
     from llmspell.state.classes import Protection
 
 
 class SchemaSource(Protocol):
-    """Where schemas come from when a call brings none."""
+    """Where schemas come from when a call brings none, and which keys are held against which: ``store.schemas``."""
 
-    async def catalog(self) -> Catalog:
+    async def bindings(self) -> list[Binding]:
+        """What is bound now."""
+        ...
+
+    async def list(self) -> list[Schema]:
         """All that are registered."""
         ...
 
@@ -58,15 +63,17 @@ class AsyncMigrations:
 
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, protection: Protection, scan: Scan | None,
-        offload: Offload, place: tuple[str, Path | None], schemas: SchemaSource | None = None,
+        offload: Offload, place: tuple[str, Path | None], schemas: SchemaSource, validators: Validators,
     ) -> None:  # fmt: skip
-        """``place``: the store's id and folder. ``scan`` replaces secrets in agents' records."""
+        """``place``: the store's id and folder. ``scan`` replaces secrets in agents' records. ``validators`` are those
+        that this process knows already.
+        """
         self._journal = journal
         self._acting = acting
         self._protection = protection
         self._scan = scan
         self._schemas = schemas
-        self._steering = Steering(journal, hooks, acting, offload, place, self._values)
+        self._steering = Steering(journal, hooks, acting, offload, place, self._values, validators)
 
     # -- migrations ----------------------------------------------------------------------------------------------------
 
@@ -106,14 +113,15 @@ class AsyncMigrations:
     ) -> Plan:
         """What it takes to bring values from the version they have to another one. Nothing is written.
 
-        The values: keys of ``scope`` (of every scope, without one) that begin with ``prefix``; with ``agents``, the
-        records of agents whose id begins so. ``from_version`` is the one that they have; without it, the version that
-        an earlier migration of them led to. ``catalog``: the schemas. Counts values, so it takes longer on more.
-        Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        The values: keys of ``scope`` (of every scope, without one) that begin with ``prefix``; with neither, those
+        that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
+        the one that they have; without it, the version that they are bound to, or that an earlier migration of them
+        led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
+        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
         """
-        target = _target(scope, prefix, agents)
         schemas = await self._catalog(catalog)
+        target = await self._bound(schema_name, _target(scope, prefix, agents))
         end = schemas.get(schema_name, to_version)
         known = from_version if from_version is not None else await self._version_of(schema_name, target)
         begin = schemas.get(schema_name, known)
@@ -158,7 +166,8 @@ class AsyncMigrations:
         if not plan.steps:
             return MigrationReport("already_current", plan.name, plan.from_version, plan.to_version)
         if dry_run:
-            return await rehearse(self._steering.tools(options), plan, self._values(plan.target), options)
+            known = {**self._steering.validators, **options.validators}
+            return await rehearse(self._steering.tools(options), plan, self._values(plan.target), options, known)
         return await self._steering.apply(plan, options)
 
     async def resume(
@@ -235,8 +244,8 @@ class AsyncMigrations:
         Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
         """
         plan = await self._validated(what, version, _target(scope, prefix, agents), catalog)
-        tools = self._steering.tools(Options())
-        return await validate_values(tools, plan, self._values(plan.target), validators or {})
+        tools, known = self._steering.tools(Options()), {**self._steering.validators, **(validators or {})}
+        return await validate_values(tools, plan, self._values(plan.target), known)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -255,18 +264,27 @@ class AsyncMigrations:
                 rolled = found.status == "rolled_back"
                 return replace(plan, to_schema=plan.from_schema) if rolled else plan
         schema = (await self._catalog(catalog)).get(what, version)
-        return Plan(schema.name, schema, schema, target, ())
+        return Plan(schema.name, schema, schema, await self._bound(schema.name, target), ())
 
     async def _catalog(self, catalog: Catalog | None) -> Catalog:
-        if catalog is not None:
-            return catalog
-        if self._schemas is None:
+        return Catalog.of(await self._schemas.list()) if catalog is None else catalog
+
+    async def _bound(self, name: str, target: Target) -> Target:
+        """The keys that are bound to a schema, where none are named."""
+        if target != Target():
+            return target
+        found = [one for one in await self._schemas.bindings() if one.name == name]
+        if len(found) > 1:
+            told_of = ", ".join(str(Target("state", one.scope, one.prefix)) for one in found[:10])
             raise InvalidInput(
-                "no schemas are given", code="no-schemas", hint="catalog=Catalog().adding_all([…]) of llmspell.schemas"
+                f"{name} is bound to {told_of}", code="several-bindings", hint="say scope and prefix: one plan for each"
             )
-        return await self._schemas.catalog()
+        return Target("state", found[0].scope, found[0].prefix) if found else target
 
     async def _version_of(self, name: str, target: Target) -> str:
+        for one in await self._schemas.bindings():
+            if target.kind == "state" and (one.name, one.scope, one.prefix) == (name, target.scope, target.prefix):
+                return one.version
         for run in await self.list():
             if run.name == name and run.target == target and run.status in {"completed", "rolled_back"}:
                 return run.to_version if run.status == "completed" else run.from_version

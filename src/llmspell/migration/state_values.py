@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmspell.errors import Corrupt, NotFound
+from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import entry_at
 from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of
-from llmspell.migration.plan import Target
+from llmspell.migration.plan import Plan, Target
 from llmspell.model.entry import REDACTED, Entry
 from llmspell.model.values import decode_value, encode_value
 from llmspell.ports.database import Reading, Row
@@ -96,12 +96,24 @@ class StateValues:
         """A key does not know its version."""
         return None
 
-    def stored(self, held: Held, made: Any, _to_version: str, /) -> Stored | None:
+    def stored(self, held: Held, made: Any, plan: Plan, /) -> Stored | None:
         """See ``Values``. Kept in its class: sealed again, or searched for secrets again."""
         if held.state_class == "sensitive" and encode_value(made) == held.raw:
             return None
-        stored = self._protection.store(held.scope, held.key, made, held.state_class)
+        self._demand_bound(held, made, plan)
+        stored = self._protection.keep(held.scope, held.key, made, held.state_class)
         return None if bytes(stored.raw) == held.raw else stored
+
+    def _demand_bound(self, held: Held, made: Any, plan: Plan) -> None:
+        """A key that is held against something else than the version that the plan leads away from stays so."""
+        schemas = self._protection.schemas
+        if not schemas.active or held.state_class == "trusted":
+            return
+        try:
+            schemas.check(held.scope, held.key, made)
+        except InvalidInput as exc:
+            if (exc.details.get("schema"), exc.details.get("version")) != (plan.name, plan.from_version):
+                raise
 
     def shown(self, held: Held, value: Any) -> Any:
         """See ``Values``."""

@@ -72,7 +72,7 @@ class Steering:
 
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, offload: Offload, place: tuple[str, Path | None],
-        values: Callable[[Target], Values],
+        values: Callable[[Target], Values], validators: Validators,
     ) -> None:  # fmt: skip
         self._journal = journal
         self._hooks = hooks
@@ -80,6 +80,7 @@ class Steering:
         self._offload = offload
         self._store, self._folder = place
         self._values = values
+        self.validators = validators
 
     def tools(self, options: Options, context: Context | None = None) -> Tools:
         """What an application works with."""
@@ -123,7 +124,7 @@ class Steering:
     async def _begin(self, plan: Plan, options: Options) -> MigrationReport:
         values = self._values(plan.target)
         validation = options.validation or "strict"
-        preparation = Preparation(plan, values, options.functions, options.validators, validation)
+        preparation = Preparation(plan, values, options.functions, self._known(options), validation)
         context = replace(self._acting.context(), step=None)
         data = self._data(plan)
         await run_point(self._hooks, context, "before_migration_apply", "migration", "apply", data)
@@ -152,7 +153,7 @@ class Steering:
         plan, row = found.plan, found.row
         validation = found.started.validation
         preparation = Preparation(
-            plan, self._values(plan.target), options.functions, options.validators, validation
+            plan, self._values(plan.target), options.functions, self._known(options), validation
         )  # fmt: skip
         context = self._context(found)
         again = MigrationResumed(found.id, found.attempt + 1)
@@ -228,7 +229,7 @@ class Steering:
         rollback = Rollback(tools, values, Pace(options.batch), (found.id, attempt), found.row[14])
         await rollback.back(found.seq, seq)
         last = MigrationRolledBack(found.id, attempt, rollback.restored, rollback.left, rollback.names)
-        await tools.write(lambda writer: units.finish_rollback(writer, last))
+        await tools.write(lambda writer: units.finish_rollback(writer, last, found.plan))
         return MigrationReport(
             "rolled_back", found.plan.name, found.plan.from_version, found.plan.to_version, id=found.id,
             total=found.row[12], seen=found.row[13], changed=found.row[14], skipped=found.row[15],
@@ -252,6 +253,9 @@ class Steering:
             "name": plan.name, "from_version": plan.from_version, "to_version": plan.to_version,
             "target": plan.target.to_dict(), "operation": "apply", "risk": plan.risk.label, "count": plan.count,
         }  # fmt: skip
+
+    def _known(self, options: Options) -> Validators:
+        return {**self.validators, **options.validators}
 
     def _lease(self, busy: LlmspellError | None = None) -> Lease:
         path = None if self._folder is None else self._folder / LOCK

@@ -24,6 +24,7 @@ from llmspell.migration.kinds import (
     MigrationRolledBack,
     MigrationStarted,
 )
+from llmspell.migration.plan import Plan, Target
 from llmspell.migration.projection import (
     BATCH,
     COMPLETED,
@@ -36,9 +37,12 @@ from llmspell.migration.projection import (
     STARTED,
 )
 from llmspell.model.ids import id_bytes, id_text
+from llmspell.registry.kinds import SchemaBound
+from llmspell.registry.projection import BOUND
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.migration")
+_BINDING = queries("llmspell.registry")["open_one"]
 _NEWER = "SELECT count(*) FROM entry WHERE seq > ? AND kind = ? AND cause <> ?"
 Clock = Callable[[], int]
 
@@ -82,6 +86,7 @@ async def batch(
     """
     begun = clock()
     await _demand(writer, *run, ("running",))
+    await _confirm(writer)
     moved = [number for number, (held, _) in enumerate(prepared) if not await values.stands(writer, held)]
     if moved:
         return moved, clock() - begun
@@ -92,14 +97,18 @@ async def batch(
     return [], clock() - begun
 
 
-async def complete(writer: Writer, one: MigrationCompleted, kind: str, started: int, bound: int, last: bool) -> int:
+async def complete(
+    writer: Writer, one: MigrationCompleted, plan: Plan, kind: str, started: int, bound: int, last: bool
+) -> int:  # fmt: skip
     """The last entry; 0, and nothing is written, when others changed values since entry ``bound``. With ``last`` what
-    they did counts as done after the migration.
+    they did counts as done after the migration. Keys that are held against the old version are held against the new
+    one from here on.
     """
     await _demand(writer, one.id, one.attempt, ("running",))
     row = await writer.one(_NEWER, (bound, kind, started))
     if not last and row is not None and row[0]:
         return 0
+    await _rebind(writer, plan.target, plan.name, plan.from_version, plan.to_version)
     return await _append(writer, COMPLETED, one)
 
 
@@ -130,13 +139,15 @@ async def put_back(
     """Put values back; gives the numbers of those that somebody else had changed, and the nanoseconds it took."""
     begun = clock()
     await _demand(writer, *run, ("rolling_back",))
+    await _confirm(writer)
     left = [number for number, back in enumerate(backs) if not await values.put_back(writer, back)]
     return left, clock() - begun
 
 
-async def finish_rollback(writer: Writer, one: MigrationRolledBack) -> int:
-    """The last entry of a rollback."""
+async def finish_rollback(writer: Writer, one: MigrationRolledBack, plan: Plan) -> int:
+    """The last entry of a rollback. Keys are held against the old version again."""
     await _demand(writer, one.id, one.attempt, ("rolling_back",))
+    await _rebind(writer, plan.target, plan.name, plan.to_version, plan.from_version)
     return await _append(writer, ROLLED_BACK, one)
 
 
@@ -167,6 +178,24 @@ async def _demand(writer: Writer, migration: str, attempt: int, statuses: tuple[
     if row[4] not in statuses:
         raise Conflict(f"the migration {migration} is {row[4].replace('_', ' ')}", code="migration-not-open")
     return row
+
+
+async def _confirm(writer: Writer) -> None:
+    """Know what is bound as of this transaction: what is written here was held against its version by the plan."""
+    if writer.guard is not None:
+        await writer.guard.confirm(writer)
+
+
+async def _rebind(writer: Writer, target: Target, name: str, old: str, new: str) -> None:
+    """Where exactly these keys are held against one version, hold them against another."""
+    place = target.scope or ""
+    row = None if target.kind != "state" else await writer.one(_BINDING, (place, target.prefix))
+    if row is None or tuple(row) != (name, old):
+        return
+    bound = SchemaBound(place, target.prefix, name, new)
+    await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{place}/{target.prefix}")
+    if writer.guard is not None:
+        writer.guard.doubt()
 
 
 async def _append(writer: Writer, kind: Kind, payload: Any) -> int:

@@ -849,11 +849,12 @@ class Migrations:
     ) -> Plan:
         """What it takes to bring values from the version they have to another one. Nothing is written.
 
-        The values: keys of ``scope`` (of every scope, without one) that begin with ``prefix``; with ``agents``, the
-        records of agents whose id begins so. ``from_version`` is the one that they have; without it, the version that
-        an earlier migration of them led to. ``catalog``: the schemas. Counts values, so it takes longer on more.
-        Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        The values: keys of ``scope`` (of every scope, without one) that begin with ``prefix``; with neither, those
+        that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
+        the one that they have; without it, the version that they are bound to, or that an earlier migration of them
+        led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
+        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
         """
         return drive(
             self._inner.plan(
