@@ -36,6 +36,21 @@ class Lease:
             self._descriptor = self._lock(self._path)
         _held.add(self._key)
 
+    def is_held(self) -> bool:
+        """Whether somebody has it now. Makes no file, so it may be asked of a store that cannot be written."""
+        if self._key in _held:
+            return True
+        if self._path is None:
+            return False
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        except OSError:
+            return False
+        try:
+            return not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
     def release(self) -> None:
         """Give it back and remove the file. Idempotent."""
         _held.discard(self._key)

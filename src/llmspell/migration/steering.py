@@ -89,13 +89,7 @@ class Steering:
 
     def alive(self) -> bool:
         """Whether somebody is at a migration of this store now."""
-        lease = self._lease()
-        try:
-            lease.acquire()
-        except LlmspellError:
-            return True
-        lease.release()
-        return False
+        return self._lease().is_held()
 
     async def apply(self, plan: Plan, options: Options) -> MigrationReport:
         """See ``AsyncMigrations.apply``."""

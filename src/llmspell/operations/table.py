@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from llmspell.operations import artifacts, events, hooks, session_state, sessions, state, tools
+from llmspell.operations import artifacts, events, hooks, migrations, session_state, sessions, state, tools
 from llmspell.operations.operation import Operation
 from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
-    *state.OPERATIONS, *sessions.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *hooks.OPERATIONS,
-    *events.OPERATIONS, *tools.OPERATIONS,
+    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS,
+    *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
     operation.title: operation for operation in (*OPERATIONS, *tools.ENGINE)
@@ -19,9 +19,7 @@ BY_NAME = MappingProxyType({
 
 _ABSENT = {
     "State": (
-        "migrate_to_version migrate get_migration_status migration_status create_backup list_backups restore_backup"
-        " validate_backup get_storage_usage cleanup_backups"
-        " query all"
+        "create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"
     ),
     "Session": (
         "builder can_replay replay get_replay_metadata list_replayable fork compare export import templates"
