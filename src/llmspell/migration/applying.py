@@ -7,6 +7,7 @@ well, and a kill at any point leaves whole batches.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from llmspell.offload import Offload
     from llmspell.ports.database import Reading
 
-BATCH_NS = 15_000_000
-"""What a transaction is to take; the size of batches follows from it."""
+BATCH_NS = 6_000_000
+"""What a transaction is to take on a machine that is not busy; the size of batches follows from it. A tenth of the
+longest that another writer is to wait: on a busy machine, whoever holds the turn may be put off several times.
+"""
+_REMEMBERED = 4
 BATCH_VALUES_FIRST = 64
 BATCH_VALUES_MAX = 5000
 ATTEMPTS_MAX = 1000
@@ -56,12 +60,14 @@ class Pace:
             )
         self._most = most or BATCH_VALUES_MAX
         self.size = min(self._most, BATCH_VALUES_FIRST)
+        self._costs: deque[float] = deque(maxlen=_REMEMBERED)
 
     def took(self, values: int, nanoseconds: int) -> None:
-        """Learn. Grows twofold at most, shrinks at once."""
+        """Learn from the slowest of the last few. Grows twofold at most, shrinks at once."""
         if not values:
             return
-        wanted = int(values * BATCH_NS / max(nanoseconds, 1))
+        self._costs.append(max(nanoseconds, 1) / values)
+        wanted = int(BATCH_NS / max(self._costs))
         self.size = max(1, min(self._most, self.size * 2, wanted))
 
     def halve(self) -> None:

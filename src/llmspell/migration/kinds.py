@@ -24,8 +24,7 @@ class MigrationRegistered(msgspec.Struct):
 class MigrationStarted(msgspec.Struct):
     """A plan is applied. With this entry alone it can be gone on with, functions aside.
 
-    ``restore_seq`` is the entry before: the state as of it is what was there. ``lazy``: reads give the new form, and
-    nothing is written by the migration itself.
+    ``restore_seq`` is the entry before: the state as of it is what was there.
     """
 
     id: str
@@ -35,7 +34,6 @@ class MigrationStarted(msgspec.Struct):
     total: int
     validation: str
     correlation: str
-    lazy: bool = False
 
 
 class MigrationResumed(msgspec.Struct):

@@ -34,7 +34,7 @@ async def apply_started(tx: Transaction, entry: Applied) -> None:
     await tx.run(
         _SQL["start"],
         (id_bytes(one.id), plan["name"], plan["from_schema"]["version"], plan["to_schema"]["version"],
-         "lazy" if one.lazy else "running", entry.seq, one.restore_seq, one.plan_hash, one.total, entry.at, entry.at),
+         "running", entry.seq, one.restore_seq, one.plan_hash, one.total, entry.at, entry.at),
     )  # fmt: skip
 
 

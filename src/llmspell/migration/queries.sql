@@ -49,9 +49,6 @@ SELECT id FROM migration_run WHERE ended_at IS NULL ORDER BY id LIMIT 1
 -- name: runs
 SELECT id FROM migration_run WHERE started_seq < ? ORDER BY started_seq DESC LIMIT ?
 
--- name: lazy
-SELECT started_seq FROM migration_run WHERE ended_at IS NULL AND status = 'lazy'
-
 -- name: page_of_scope
 SELECT s.scope, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
 FROM state s JOIN scope c ON c.id = s.scope

@@ -138,7 +138,7 @@ class Steering:
         )  # fmt: skip
 
     async def _go_on(self, found: Begun, options: Options) -> MigrationReport:
-        if found.status not in {"running", "failed", "lazy"}:
+        if found.status not in {"running", "failed"}:
             raise Conflict(
                 f"the migration {found.id} is {found.status.replace('_', ' ')}",
                 code="migration-not-open",

@@ -73,7 +73,7 @@ async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
 
 async def resume(writer: Writer, one: MigrationResumed) -> int:
     """The next attempt. Raises Conflict (``migration-taken-over``, ``migration-not-open``)."""
-    await _demand(writer, one.id, one.attempt - 1, ("running", "failed", "lazy"))
+    await _demand(writer, one.id, one.attempt - 1, ("running", "failed"))
     return await _append(writer, RESUMED, one)
 
 
@@ -120,7 +120,7 @@ async def fail(writer: Writer, one: MigrationFailed) -> int:
 
 async def start_rollback(writer: Writer, one: MigrationRollbackStarted) -> int:
     """Nothing but putting back from here on. A rolled back migration cannot be, nor one that later ones built on."""
-    row = await _demand(writer, one.id, one.attempt - 1, ("running", "failed", "lazy", "completed"))
+    row = await _demand(writer, one.id, one.attempt - 1, ("running", "failed", "completed"))
     opened = await writer.one(_SQL["open"])
     if opened is not None and opened[0] != row[0]:
         raise running(id_text(opened[0]), alive=False)

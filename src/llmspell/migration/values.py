@@ -35,7 +35,7 @@ class Problem(NamedTuple):
 class MigrationRun:
     """How the application of a plan stands.
 
-    ``status``: ``running``, ``rolling_back``, ``failed`` (open: resume it or roll it back), ``lazy``, ``completed`` or
+    ``status``: ``running``, ``rolling_back``, ``failed`` (open: resume it or roll it back), ``completed`` or
     ``rolled_back``. ``seen`` of ``total`` values were looked at, ``changed`` of them written. ``alive`` is whether
     somebody is at it now: a run that is open and not alive was interrupted. Times are aware UTC.
     """

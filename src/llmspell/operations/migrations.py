@@ -86,8 +86,8 @@ def _run(run: MigrationRun | None) -> dict[str, Any] | None:
     return None if run is None else run.to_dict()
 
 
-async def _rollback(host: Host, migration: str) -> dict[str, Any]:
-    report = await host.store.migrations.rollback(migration)
+async def _rollback(host: Host, id: str) -> dict[str, Any]:
+    report = await host.store.migrations.rollback(id)
     return {"success": True, **report.to_dict()}
 
 
