@@ -11,6 +11,7 @@ MODULES = (
     "messages",
     "disk",
     "agents",
+    "migrations",
     "guarded",
     "recovery",
     "hooks",

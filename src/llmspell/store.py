@@ -29,6 +29,8 @@ from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.journal.maintenance import Maintenance, Task, indexing
+from llmspell.migration.projection import KINDS as MIGRATION_KINDS
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
 from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
 
 _ROOMS = (
     STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS,
-    SHREDDING_KINDS,
+    SHREDDING_KINDS, MIGRATION_KINDS,
 )  # fmt: skip
 KINDS = Kinds((*OWN, *chain.from_iterable(_ROOMS)))
 
@@ -78,7 +80,8 @@ class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class AsyncStore:
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
+        self.migrations = self._migrations(bindings.validators)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(
             self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._state)
@@ -349,6 +353,12 @@ class AsyncStore:
 
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
         return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
+
+    def _migrations(self, validators: Any) -> AsyncMigrations:
+        return AsyncMigrations(
+            self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
+            (self.id, self.path), self.schemas, validators,
+        )  # fmt: skip
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""

@@ -43,6 +43,8 @@ PROJECTIONS = {
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
     "run": ("id",),
+    "migration": ("name", "from_version", "to_version"),
+    "migration_run": ("id",),
     "agent": ("id", "since_seq"),
     "agent_head": ("id",),
     "agent_part": ("id", "until_seq", "part"),

@@ -9,6 +9,8 @@ import random
 
 from llmspell import AgentMessage, AgentState
 from llmspell.errors import LlmspellError, ScriptFailed
+from llmspell.migration.migration import Migration
+from llmspell.migration.moving import Rename
 from llmspell.model.scope import Scope
 from llmspell.script.host import run_script
 
@@ -47,6 +49,7 @@ async def fill(store, clock):
     await _agents(store)
     await _events(store)
     await _schemas(store)
+    await _migrations(store)
     await _access(store, clock)
     await _runs(store)
     clock.jump(-7200)  # The wall clock falls back by two hours: an entry says so, and times do not decrease.
@@ -177,6 +180,27 @@ async def _schemas(store):
     await store.schemas.bind("talk", prefix="not any more/")
     await store.schemas.unbind(prefix="not any more/")
     await store.state.set("talks/bees", {"topic": "bees", "tags": ["nature"]})
+
+
+async def _migrations(store):
+    for version, field in (("1.0.0", "name"), ("2.0.0", "full_name")):
+        await store.schemas.register({"name": "person", "version": version, "fields": {field: "string"}})
+    await store.migrations.register(Migration("person", "1.0.0", "2.0.0", [Rename("name", "full_name")]))
+    await store.state.set_many({f"people/{n}": {"name": f"n{n}"} for n in range(6)})
+    await store.state.set("people/4", {"name": 4})
+    plan = await store.migrations.plan("person", "2.0.0", from_version="1.0.0", prefix="people/")
+    with contextlib.suppress(LlmspellError):
+        await store.migrations.apply(plan, batch=2, rollback_on_failure=False)
+    await store.state.set("people/4", {"name": "n4"})
+    done = await store.migrations.apply(plan, batch=2)
+
+    def interrupt(_done, _total):
+        raise InterruptedError
+
+    with contextlib.suppress(InterruptedError):
+        await store.migrations.rollback(done.id, batch=2, progress=interrupt)
+    await store.migrations.rollback(done.id)
+    await store.migrations.apply(plan, batch=4)
 
 
 async def _access(store, clock):

@@ -32,6 +32,7 @@ COMMANDS = {
     "event": ("event:app", "Events: publish, tail."),
     "access": ("access:app", "Access: grant, revoke, list, audit, cut-off, restore, boundary."),
     "schema": ("schema:app", "Schemas: list, show, register, load, compare, bind, unbind, bindings, check."),
+    "migrate": ("migrate:app", "Migrations of values: register, plan, apply, status, resume, rollback, validate."),
     "key": ("key:app", "The key of sensitive values: status, create, export, import, rotate."),
     "verify": ("care:verify", "Check every entry, every derived row and all content."),
     "stats": ("care:stats", "What the store holds, in numbers."),

@@ -73,6 +73,10 @@ class Guard(Protocol):
         """Whether values of a scope are held against anything."""
         ...
 
+    def doubt(self) -> None:
+        """Let the next unit confirm it: this one changes it."""
+        ...
+
 
 class Writer:
     """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order."""

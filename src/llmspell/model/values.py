@@ -179,3 +179,8 @@ class Held(msgspec.Struct, frozen=True):
     mark: bytes = b""
     secret: bool = False
     replaced: tuple[str, ...] = ()
+
+
+ELSEWHERE = b"elsewhere"
+"""The mark of a value that is judged by whoever writes it: a migration brings it to a version that is not bound yet."""
+JUDGED = Held(None, ELSEWHERE)

@@ -19,7 +19,7 @@ import msgspec
 
 from llmspell.errors import Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
-from llmspell.model.values import Held, decode_value
+from llmspell.model.values import ELSEWHERE, Held, decode_value
 from llmspell.registry.kinds import SchemaRegistered
 from llmspell.registry.projection import BINDINGS
 from llmspell.schema import queries
@@ -114,7 +114,7 @@ class Bindings:
         if self.generation != writer.generation:
             await self.confirm(writer)
         bound = self.bound
-        if held is not None and held.mark == bound.mark:
+        if held is not None and held.mark in (bound.mark, ELSEWHERE):
             return
         schema = bound.schema(scope, key)
         if schema is not None:

@@ -181,9 +181,10 @@ class Protection:
         if self.schemas.active and state_class != "trusted":
             encode_value(value)  # A value that is none is refused as such.
             held = replace(held, mark=self.schemas.check(scope, key, held))
-        return replace(self._as_class(scope, key, value, state_class), held=held)
+        return replace(self.keep(scope, key, value, state_class), held=held)
 
-    def _as_class(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
+    def keep(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
+        """The same of a value that was held against its schema already."""
         if state_class == "external":
             return self._external(value)
         if state_class == "standard" and self.secrets != "off":
