@@ -18,9 +18,7 @@ BY_NAME = MappingProxyType({
 """Operations by title, their name at an engine's port; its own calls (``print``, ``clock.now`` …) are among them."""
 
 _ABSENT = {
-    "State": (
-        "create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"
-    ),
+    "State": ("create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"),
     "Session": (
         "builder can_replay replay get_replay_metadata list_replayable fork compare export import templates"
         " start_replay step continue set_breakpoint create_backup cleanup"
