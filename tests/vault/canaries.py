@@ -78,6 +78,7 @@ async def _write(store, session, other):
         word("artifact"), word("small"), type="agent_output", description=word("about"), tags=[word("arttag")],
         metadata={"m": word("artmeta")},
     )  # fmt: skip
+    await session.state.set("naming", 1, artifacts=[small.id])
     await session.artifacts.put("typed", "x", mime_type=f"text/{word('type')}", derived_from=[small.id])
     await session.artifacts.tag_version(word("artifact"), 1, word("label"))
     await session.artifacts.put("big", BIG, compression="none")

@@ -48,7 +48,7 @@ def test_no_byte_of_a_shredded_session_is_in_any_file(tmp_path, keys, encrypt):
     assert found(tmp_path) == (left, 0)
     assert found(keys) == (set(), 0)
     assert done.payloads > 70
-    assert (done.state_keys, done.artifact_versions, done.runs) == (64, 3, 1)
+    assert (done.state_keys, done.artifact_versions, done.runs) == (65, 3, 1)
     assert len(done.keys) == 1
     assert done.kept == {"agent.message_appended": 1, "agent.saved": 1, "state.set": 1}
 
@@ -116,7 +116,7 @@ def test_a_dry_run_tells_and_changes_nothing(tmp_path):
     with llmspell.open(tmp_path / "s", read_only=True) as store:
         told = store.sessions.shred(session, dry_run=True)
         assert told.dry_run
-        assert (told.state_keys, told.artifact_versions, told.chunks > 100) == (64, 3, True)
+        assert (told.state_keys, told.artifact_versions, told.chunks > 100) == (65, 3, True)
         assert store.sessions.get(session).name == word("name")
     with opened(tmp_path / "s") as store:
         done = store.sessions.shred(session)

@@ -6,6 +6,8 @@ the entry still holds.
 
 from __future__ import annotations
 
+import msgspec
+
 from llmspell.journal.codec import load_payload
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.entry import payload_digest
@@ -24,8 +26,20 @@ _CONTENT_OF_SESSION = (
     "DELETE FROM blob WHERE digest IN (SELECT digest FROM artifact WHERE session = ?1)"
     " AND NOT EXISTS (SELECT 1 FROM artifact a WHERE a.digest = blob.digest AND a.session <> ?1)"
 )
-_LEFT = "SELECT seq, codec, salt, payload FROM entry WHERE seq BETWEEN ? AND ? AND payload IS NOT NULL"
+_LEFT = "SELECT seq, codec, salt, payload, kind FROM entry WHERE seq BETWEEN ? AND ? AND payload IS NOT NULL"
 _ERASE = "UPDATE entry SET codec = 0, salt = NULL, payload = NULL, digest = ? WHERE seq = ?"
+
+
+_NAMED = "DELETE FROM state_artifact WHERE artifact = ? AND seq = ?"
+
+
+class _Naming(msgspec.Struct):
+    """What a change of state says about artifacts."""
+
+    artifacts: list[str] = []
+
+
+_named = msgspec.json.Decoder(_Naming).decode
 
 
 async def apply_shredded(tx: Transaction, entry: Applied) -> None:
@@ -40,12 +54,15 @@ async def apply_shredded(tx: Transaction, entry: Applied) -> None:
 
 
 async def apply_erased(tx: Transaction, entry: Applied) -> None:
-    """The payloads are gone; the names of correlations that stood in them too."""
+    """The payloads are gone; the names of correlations that stood in them too, and what of state named artifacts."""
     erased: PayloadErased = entry.payload
     for first, last in erased.ranges:
-        for seq, codec, salt, payload in await tx.all(_LEFT, (first, last)):
-            digest = payload_digest(salt, load_payload(codec, payload))
-            await tx.run(_ERASE, (digest, seq))
+        for seq, codec, salt, payload, kind in await tx.all(_LEFT, (first, last)):
+            loaded = load_payload(codec, payload)
+            await tx.run(_ERASE, (payload_digest(salt, loaded), seq))
+            if kind == "state.set":
+                for artifact in _named(loaded).artifacts:
+                    await tx.run(_NAMED, (id_bytes(artifact), seq))
         await tx.run("DELETE FROM correlation WHERE seq BETWEEN ? AND ?", (first, last))
 
 
