@@ -95,6 +95,7 @@ class AsyncStore:
         self._validators: dict[str, Any] = {}
         self._ephemeral = Ephemeral()
         self.protection = protection
+        protection.offload = offload
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
