@@ -24,9 +24,18 @@ MEMORY = ":memory:"
 
 
 def connect(
-    path: Path | str, role: Role, durability: Durability, *, read_only: bool = False, page_bytes: int = 4096
+    path: Path | str,
+    role: Role,
+    durability: Durability,
+    *,
+    read_only: bool = False,
+    page_bytes: int = 4096,
+    shrinks: bool = False,
 ) -> apsw.Connection:
-    """An open connection with our settings. Raises apsw.Error."""
+    """An open connection with our settings. Raises apsw.Error.
+
+    ``shrinks``: a file that is made by this connection can give free pages back to the disk.
+    """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENT_CACHE)
     # Another process may just be taking up the WAL. A writer does not wait later on: the turnstile is where it queues.
@@ -35,6 +44,8 @@ def connect(
     strength = "FULL" if role == "checkpointer" else SYNCHRONOUS[durability]
     if not read_only:
         run(f"PRAGMA page_size={page_bytes}")
+        if shrinks:
+            run("PRAGMA auto_vacuum=INCREMENTAL")  # Of no effect on a file that is there already.
         run("PRAGMA journal_mode=WAL" if path != MEMORY else "PRAGMA journal_mode=MEMORY")
         run(f"PRAGMA synchronous={strength}")
         run("PRAGMA wal_autocheckpoint=0")
