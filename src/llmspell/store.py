@@ -65,6 +65,7 @@ from llmspell.views import AsyncView, When, check_scope, moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
+    from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.hooks.callers import Caller
     from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
@@ -289,6 +290,32 @@ class AsyncStore:
         from llmspell.verify import verify_store
 
         return await self._offload.run(verify_store, self._files, KINDS, progress)  # type: ignore[no-any-return]
+
+    async def collect(
+        self, *, dry_run: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> CollectReport:
+        """Take content away that nothing refers to any more, and give its room back. Others may read and write.
+
+        What goes: contents whose versions were all deleted for good, and what puts left that never ended. Soft deleted
+        versions keep theirs. ``progress`` is told how many of how many contents and chunks were looked at, in the
+        thread that collects. Costs a scan of all lists of chunks. Raises Busy (``collect-running``), Corrupt when
+        something needed is missing, StorageFailed.
+        """
+        from llmspell.artifacts.collect import collect
+
+        return await self._offload.run(  # type: ignore[no-any-return]
+            collect, self._files.engine, self._files.content, dry_run=dry_run, progress=progress
+        )
+
+    async def estimate(self) -> CollectReport:
+        """What ``collect`` would do now, and what it would keep and why. Changes nothing."""
+        return await self.collect(dry_run=True)
+
+    async def orphans(self) -> Orphans:
+        """The contents, chunks and files that nothing refers to. Changes nothing."""
+        from llmspell.artifacts.collect import find_orphans
+
+        return await self._offload.run(find_orphans, self._files.engine, self._files.content)  # type: ignore[no-any-return]
 
     async def stats(self) -> dict[str, Any]:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""
