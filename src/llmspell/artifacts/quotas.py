@@ -82,7 +82,7 @@ def _whose(owner: bytes) -> Whose:
     return "session" if owner else "store"
 
 
-def _refused(whose: Whose, message: str, **facts: int) -> LimitExceeded:
+def _refused(whose: Whose, message: str, **facts: Any) -> LimitExceeded:
     if whose == "version":
         return LimitExceeded(message, code="artifact-too-large", **facts)
     if whose == "session":
