@@ -128,3 +128,6 @@ DELETE FROM blob WHERE id = ?
 
 -- name: blob_totals
 SELECT count(*), coalesce(max(id), 0) FROM blob
+
+-- name: is_named
+SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1
