@@ -139,6 +139,18 @@ OPERATIONS = {
     "AsyncContent.stream": lambda store: [len(piece) for piece in content(store).stream(100_000)],
     "AsyncContent.range": lambda store: list(content(store).range(1000, 20)),
     "AsyncArtifacts.delete": lambda store: SESSION(store).artifacts.delete("f.txt", version=1),
+    "AsyncArtifacts.deleted": lambda store: store.artifacts.deleted(),
+    "AsyncArtifacts.undelete": lambda store: SESSION(store).artifacts.undelete("f.txt", version=1),
+    "AsyncArtifacts.put_many": lambda store: (
+        SESSION(store).artifacts.put_many([{"name": "m.tmp", "data": "m"}, {"name": "..", "data": "n"}]).to_dict()
+    ),
+    "AsyncArtifacts.get_many": lambda store: SESSION(store).artifacts.get_many(["m.tmp", "no"]).to_dict(),
+    "AsyncArtifacts.set_quota": lambda store: SESSION(store).artifacts.set_quota(versions_max=100),
+    "AsyncArtifacts.quota": lambda store: SESSION(store).artifacts.quota(),
+    "AsyncArtifacts.delete_matching": lambda store: store.artifacts.delete_matching(name="*.tmp", hard=True),
+    "AsyncStore.orphans": lambda store: store.orphans(),
+    "AsyncStore.estimate": lambda store: store.estimate(),
+    "AsyncStore.collect": lambda store: [progress(lambda tell: store.collect(progress=tell)), store.collect()],
     "AsyncEvents.publish": lambda store: store.events.publish("x.y", {"n": 1}, tags=["t"]),
     "AsyncEvents.publish_many": lambda store: store.events.publish_many([{"type": "x.y"}, {"type": "x.z"}]),
     "AsyncEvents.subscribe": subscribed,

@@ -334,9 +334,14 @@ class ContentConnections:
 
 def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
     """True when the file has our tables, False when it is empty. Raises for anything else."""
-    mark = connection.pragma("application_id")
-    found = connection.pragma("user_version")
-    if (mark, found) == (0, 0) and connection.pragma("schema_version") == 0:
+    connection.execute("BEGIN")  # Another process may be making the file between one look and the next.
+    try:
+        mark = connection.pragma("application_id")
+        found = connection.pragma("user_version")
+        tables = connection.pragma("schema_version")
+    finally:
+        connection.execute("ROLLBACK")
+    if (mark, found, tables) == (0, 0, 0):
         return False
     if mark != APPLICATION_ID:
         raise Corrupt(f"{path} is not the content file of a store", code="not-a-database")
