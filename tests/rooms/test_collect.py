@@ -576,7 +576,12 @@ def test_a_put_without_quotas_asks_no_more_statements_than_it_did(tmp_path):
         session.artifacts.put("f", b"1")
         asked = []
         connection = store._store._files.engine.writer
-        connection.exec_trace = lambda cursor, statement, bindings: asked.append(statement) or True
+
+        def trace(cursor, statement, bindings):
+            asked.append(statement)
+            return True
+
+        connection.exec_trace = trace
         session.artifacts.put("f", b"2")
         connection.exec_trace = None
         kinds = [statement.split()[0] for statement in asked]
