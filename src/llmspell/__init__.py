@@ -27,6 +27,7 @@ _PLACES = {
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
+    **dict.fromkeys(("SessionQuery", "SessionTree", "SessionCount"), "llmspell.sessions.query"),
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -132,6 +133,9 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema as Schema
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
+    from llmspell.sessions.query import SessionCount as SessionCount
+    from llmspell.sessions.query import SessionQuery as SessionQuery
+    from llmspell.sessions.query import SessionTree as SessionTree
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange

@@ -50,6 +50,7 @@ def stored(store):
     session.artifacts.get("f.txt")
     session.artifacts.update("f.txt", tags=["x"])
     session.artifacts.delete("f.txt")
+    session.artifacts.undelete("f.txt")
 
 
 def saved(store):
@@ -86,6 +87,7 @@ OPERATIONS = {
     "artifact_get": stored,
     "artifact_update": stored,
     "artifact_delete": stored,
+    "artifact_undelete": stored,
     "event_publish": lambda store: store.events.publish("x.y", {"n": 1}),
 }
 
