@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from llmspell.store import AsyncStore
 
 
-def neighbours_of(store: AsyncStore, shredder: Any, state_of: Callable[..., AsyncState]) -> Neighbours:
-    """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere."""
+def neighbours_of(
+    store: AsyncStore, shredder: Any, porter: Callable[..., Any], state_of: Callable[..., AsyncState]
+) -> Neighbours:
+    """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere;
+    ``porter`` is made with what empties a session.
+    """
     protection = store.protection
 
     async def set_state(
@@ -44,7 +48,8 @@ def neighbours_of(store: AsyncStore, shredder: Any, state_of: Callable[..., Asyn
         await clear_scope(writer, scope_of(session), 0)
 
     removers = remove_state, remove_of_session
-    return Neighbours(set_state, initial_state, delete_state, removers, _Rooms(store, state_of), shredder)
+    rooms = _Rooms(store, state_of)
+    return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter(removers))
 
 
 class _Rooms:

@@ -39,6 +39,7 @@ from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
 from llmspell.neighbours import neighbours_of
+from llmspell.portable.service import StorePorter
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -116,7 +117,7 @@ class AsyncStore:
         self.migrations = self._migrations(bindings.validators)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(
-            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._state)
+            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._porter, self._state)
         )
 
     async def start(self) -> None:
@@ -339,6 +340,9 @@ class AsyncStore:
             return sealer.keyring() if sealer is not None and sealer.path.exists() else None
 
         return Shredder(self.journal, self._files, self._offload, keyring, rewrite)
+
+    def _porter(self, removers: Any) -> StorePorter:
+        return StorePorter(self.journal, self._files, self._offload, self.protection, removers)
 
     def _store_sealer(self) -> Any:
         if self.path is None:

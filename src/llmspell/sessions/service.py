@@ -23,13 +23,18 @@ from llmspell.sessions import units
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.listing import SessionFilter, list_page
+from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
+from llmspell.sessions.porting import Porting
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.sessions.ported import BundleKey
     from llmspell.sessions.shredded import Shredded
 
 _SQL = queries("llmspell.sessions")
@@ -44,6 +49,7 @@ class AsyncSessions:
         self._acting = acting
         self._neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._porting = Porting(self._steps, hooks, neighbours.porter)
 
     async def create(
         self,
@@ -181,6 +187,46 @@ class AsyncSessions:
         if info is not None:
             await self._steps.point(context, "after_session_delete", "delete", info, "shred")
         return shredded
+
+    async def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        session = await self._resolve(session_id)
+        context = self._acting.context()
+        return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
+
+    async def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
