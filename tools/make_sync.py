@@ -40,7 +40,10 @@ FACES = (
     Face("llmspell.state.service", "AsyncState", "State", plain=("scope",)),
     Face("llmspell.agentstate.service", "AsyncAgents", "Agents"),
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
-    Face("llmspell.artifacts.service", "AsyncArtifacts", "Artifacts"),
+    Face(
+        "llmspell.artifacts.service", "AsyncArtifacts", "Artifacts",
+        skip=frozenset({"get_many"}), base="ArtifactsByHand",
+    ),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
     base="EventsByHand"),
     Face(
@@ -173,8 +176,8 @@ def imports(body: str) -> list[str]:
     own = {face.name for face in FACES} | {face.source for face in FACES}
     lines = ["from functools import cached_property", "from typing import TYPE_CHECKING"]
     lines.append("from llmspell.sync.drive import drive, iterate")
-    lines.append("from llmspell.sync.by_hand import EventsByHand, PrincipalEventsByHand, PrincipalSharingByHand")
-    lines.append("from llmspell.sync.by_hand import SessionByHand, StoreByHand")
+    lines.append("from llmspell.sync.by_hand import ArtifactsByHand, EventsByHand, PrincipalEventsByHand")
+    lines.append("from llmspell.sync.by_hand import PrincipalSharingByHand, SessionByHand, StoreByHand")
     runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
     lines.append("if TYPE_CHECKING:")

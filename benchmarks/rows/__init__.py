@@ -8,6 +8,7 @@ MODULES = (
     "reads",
     "artifacts",
     "streams",
+    "workload",
     "messages",
     "disk",
     "agents",

@@ -41,6 +41,9 @@ _PLACES = {
     ),
     "ArtifactInfo": "llmspell.artifacts.info",
     "ArtifactDiff": "llmspell.artifacts.diff",
+    "ArtifactQuota": "llmspell.artifacts.quotas",
+    **dict.fromkeys(("BatchItem", "BatchReport"), "llmspell.artifacts.batch"),
+    **dict.fromkeys(("CollectReport", "Orphans"), "llmspell.artifacts.collect"),
     "Event": "llmspell.events.event",
     "Position": "llmspell.events.event",
     "Overflow": "llmspell.events.buffer",
@@ -78,8 +81,13 @@ if TYPE_CHECKING:
     from llmspell.agentstate.values import AgentMessage as AgentMessage
     from llmspell.agentstate.values import AgentState as AgentState
     from llmspell.agentstate.values import ToolUsage as ToolUsage
+    from llmspell.artifacts.batch import BatchItem as BatchItem
+    from llmspell.artifacts.batch import BatchReport as BatchReport
+    from llmspell.artifacts.collect import CollectReport as CollectReport
+    from llmspell.artifacts.collect import Orphans as Orphans
     from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff
     from llmspell.artifacts.info import ArtifactInfo as ArtifactInfo
+    from llmspell.artifacts.quotas import ArtifactQuota as ArtifactQuota
     from llmspell.errors import AccessDenied as AccessDenied
     from llmspell.errors import AlreadyExists as AlreadyExists
     from llmspell.errors import Busy as Busy

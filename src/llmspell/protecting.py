@@ -86,6 +86,10 @@ class _LazySealer:
                 self._made = sealer
         return self._made
 
+    def prepare(self, scope: str) -> None:
+        """See ``Sealer``."""
+        self.sealer().prepare(scope)
+
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``Sealer``."""
         sealed: bytes = self.sealer().seal(scope, key, text)

@@ -39,7 +39,6 @@ from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
 from llmspell.neighbours import neighbours_of
-from llmspell.portable.service import StorePorter
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -66,6 +65,7 @@ from llmspell.views import AsyncView, When, check_scope, moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
+    from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.hooks.callers import Caller
     from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
@@ -96,6 +96,7 @@ class AsyncStore:
         self._validators: dict[str, Any] = {}
         self._ephemeral = Ephemeral()
         self.protection = protection
+        protection.offload = offload
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -117,7 +118,7 @@ class AsyncStore:
         self.migrations = self._migrations(bindings.validators)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(
-            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._porter, self._state)
+            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), files, offload, self._state)
         )
 
     async def start(self) -> None:
@@ -290,6 +291,32 @@ class AsyncStore:
 
         return await self._offload.run(verify_store, self._files, KINDS, progress)  # type: ignore[no-any-return]
 
+    async def collect(
+        self, *, dry_run: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> CollectReport:
+        """Take content away that nothing refers to any more, and give its room back. Others may read and write.
+
+        What goes: contents whose versions were all deleted for good, and what puts left that never ended. Soft deleted
+        versions keep theirs. ``progress`` is told how many of how many contents and chunks were looked at, in the
+        thread that collects. Costs a scan of all lists of chunks. Raises Busy (``collect-running``), Corrupt when
+        something needed is missing, StorageFailed.
+        """
+        from llmspell.artifacts.collect import collect
+
+        return await self._offload.run(  # type: ignore[no-any-return]
+            collect, self._files.engine, self._files.content, dry_run=dry_run, progress=progress
+        )
+
+    async def estimate(self) -> CollectReport:
+        """What ``collect`` would do now, and what it would keep and why. Changes nothing."""
+        return await self.collect(dry_run=True)
+
+    async def orphans(self) -> Orphans:
+        """The contents, chunks and files that nothing refers to. Changes nothing."""
+        from llmspell.artifacts.collect import find_orphans
+
+        return await self._offload.run(find_orphans, self._files.engine, self._files.content)  # type: ignore[no-any-return]
+
     async def stats(self) -> dict[str, Any]:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""
         from llmspell.stats import collect_stats
@@ -340,9 +367,6 @@ class AsyncStore:
             return sealer.keyring() if sealer is not None and sealer.path.exists() else None
 
         return Shredder(self.journal, self._files, self._offload, keyring, rewrite)
-
-    def _porter(self, removers: Any) -> StorePorter:
-        return StorePorter(self.journal, self._files, self._offload, self.protection, removers)
 
     def _store_sealer(self) -> Any:
         if self.path is None:

@@ -40,6 +40,8 @@ PROJECTIONS = {
     "session": ("id", "since_seq"),
     "artifact": ("id", "since_seq"),
     "artifact_label": ("session", "name", "label", "since_seq"),
+    "artifact_erased": ("artifact",),
+    "artifact_quota": ("owner",),
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
     "run": ("id",),
@@ -291,7 +293,8 @@ def _check_content(files: OpenStore, report: Verification) -> None:
     for digest, name, version in engine.read(
         lambda view: view.all(
             "SELECT a.digest, min(CAST(a.name AS BLOB)), min(a.version) FROM artifact a"
-            " LEFT JOIN blob b ON b.digest = a.digest WHERE b.digest IS NULL GROUP BY a.digest"
+            " LEFT JOIN blob b ON b.digest = a.digest WHERE b.digest IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id) GROUP BY a.digest"
         )
     ):
         shown = name.decode(errors="replace")

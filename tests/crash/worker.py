@@ -39,6 +39,11 @@ def turn(number):
     return change
 
 
+async def erase(store, session, number):
+    await session.artifacts.delete("erased.bin", version=number, hard=True)
+    await store.collect()
+
+
 def say(text):
     os.write(1, (text + "\n").encode())
 
@@ -84,6 +89,8 @@ class Blocking:
             "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
             "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
             "migrate": lambda n: drive(migrate(store._store, n)),
+            "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
+            "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
         }[operation]
         act(1)
         wait_for_start()
@@ -111,6 +118,8 @@ class Looped:
                 "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
                 "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
                 "migrate": lambda n: migrate(store, n),
+                "collect": lambda n: erase(store, session, n),
+                "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             }[operation]
             await act(1)
             wait_for_start()

@@ -141,6 +141,12 @@ async def _artifacts(store):
     await work.artifacts.put("packed.bin", packed(), compression="none")
     await work.artifacts.put("gone.txt", "deleted whole")
     await work.artifacts.delete("gone.txt")
+    await work.artifacts.put("back.txt", "deleted and brought back")
+    await work.artifacts.delete("back.txt")
+    await work.artifacts.undelete("back.txt")
+    await work.artifacts.put("erased.txt", "deleted for good")
+    await work.artifacts.delete("erased.txt", hard=True)
+    await work.artifacts.set_quota(total_bytes_max=1 << 30)
     await work.state.set("about it", 1, artifacts=[first.id])
 
 

@@ -252,3 +252,34 @@ def test_a_large_session_streams(tmp_path):
             assert (await other.verify()).ok
 
     asyncio.run(main())
+
+
+def test_deleted_undeleted_and_erased_versions_and_quotas_travel(store, other, tmp_path):
+    session = store.sessions.create("s")
+    first = session.artifacts.put("a", b"first")
+    session.artifacts.put("b", b"second")
+    session.artifacts.delete("a")
+    session.artifacts.undelete(first.id)
+    session.artifacts.delete("b", hard=True)
+    store.sessions.export(session.id, tmp_path / "b")
+    other.sessions.import_(tmp_path / "b")
+    there = other.sessions.open(session.id).artifacts
+    assert [(one.name, one.id) for one in there.list()] == [("a", first.id)]
+    assert there.get("a").read() == b"first"
+    report = other.verify()
+    assert report.ok, report.findings
+
+
+def test_quotas_of_the_store_count_what_is_imported(store, other, tmp_path):
+    session = filled(store)
+    store.sessions.export(session.id, tmp_path / "b")
+    other.artifacts.set_quota(total_bytes_max=1000)
+    head = other.stats()["last_seq"]
+    with pytest.raises(llmspell.LimitExceeded) as error:
+        other.sessions.import_(tmp_path / "b")
+    assert error.value.code == "store-quota-exceeded"
+    assert other.stats()["last_seq"] == head
+    other.artifacts.set_quota(total_bytes_max=1 << 20)
+    other.sessions.import_(tmp_path / "b")
+    report = other.verify()
+    assert report.ok, report.findings

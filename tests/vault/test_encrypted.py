@@ -372,3 +372,19 @@ def test_the_file_that_names_the_store_is_no_way_in(tmp_path):
         opened(folder)
     mark.write_bytes(said)
     assert outcome(folder) == []
+
+
+def test_a_collect_moves_what_is_alive_in_a_sealed_pack(tmp_path):
+    noise = random.Random(5)
+    first, second = noise.randbytes(10 << 20), noise.randbytes(12 << 20)
+    with llmspell.open(tmp_path / "s", key=bytes(range(32)), encrypt=True) as store:
+        session = store.sessions.create("s")
+        session.artifacts.put("both.bin", first + second)
+        session.artifacts.put("kept.bin", (first + second)[-(3 << 20) :])
+        session.artifacts.delete("both.bin", hard=True)
+        report = store.collect()
+        assert report.freed_bytes > (10 << 20), report
+        assert session.artifacts.get("kept.bin").read() == second[-(3 << 20) :]
+    with llmspell.open(tmp_path / "s", key=bytes(range(32))) as store:
+        assert store.sessions.open("s").artifacts.get("kept.bin").read() == second[-(3 << 20) :]
+        assert store.verify().ok

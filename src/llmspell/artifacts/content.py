@@ -40,9 +40,10 @@ _THREADS_MAX = 4
 class ContentWriter:
     """One content on its way in. Synchronous; one thread at a time.
 
-    ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``. As a context manager it aborts
-    unless it was finished. ``compression``: see ``compression.Compression``. Adds at most some 40 MiB of memory. In a
-    large stream one block is stored on another thread while the next is cut, so an error may show one ``feed`` later.
+    ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``; after the unit that names the blob,
+    ``release``. As a context manager it aborts unless it was finished, and releases. ``compression``: see
+    ``compression.Compression``. Adds at most some 40 MiB of memory. In a large stream one block is stored on another
+    thread while the next is cut, so an error may show one ``feed`` later.
 
     The unit that stores the blob asks ``still_whole`` first: a collect may have removed chunks that this put found in
     the store and therefore did not write.
@@ -104,6 +105,13 @@ class ContentWriter:
             self._appender.abort()
         self._let_go()
 
+    def release(self) -> None:
+        """Say that the unit which names the blob is over, whatever became of it. Until then a collect leaves alone what
+        this put has stored. Twice is allowed.
+        """
+        if self._appender is not None:
+            self._appender.release()
+
     def still_whole(self) -> bool:
         """Whether every chunk of the finished blob is (still) in the store; a cheap look when nothing was collected."""
         if not self._ids or self._store.generation() == self._generation:
@@ -118,6 +126,7 @@ class ContentWriter:
     ) -> None:
         if not self._ended:
             self.abort()
+        self.release()
 
     # -- small content -----------------------------------------------------------------------------------------------
 

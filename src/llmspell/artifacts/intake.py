@@ -23,13 +23,14 @@ _INLINE_BYTES = 64 << 10
 
 class Taken(NamedTuple):
     """Content that was taken in. ``blob`` is None when the store had it; ``still_whole`` asks whether its chunks are
-    all there yet, which a collect might have changed.
+    all there yet, which a collect might have changed; ``release`` says that the unit which names them is over.
     """
 
     digest: bytes
     size: int
     blob: Blob | None
     still_whole: Callable[[], bool] = lambda: True
+    release: Callable[[], None] = lambda: None
 
 
 async def take(

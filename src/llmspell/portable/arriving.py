@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from llmspell.artifacts.kinds import ArtifactDeleted, ArtifactStored, ArtifactTagged, ArtifactUpdated
+from llmspell.artifacts.kinds import (
+    ArtifactDeleted,
+    ArtifactErased,
+    ArtifactQuotaSet,
+    ArtifactStored,
+    ArtifactTagged,
+    ArtifactUndeleted,
+    ArtifactUpdated,
+)
+from llmspell.artifacts.quotas import demand_room, is_metered
 from llmspell.errors import AlreadyExists
 from llmspell.events.kinds import EventPublished
 from llmspell.journal.journal import Origin, Writer
@@ -43,6 +52,7 @@ _STATE_ROW = "SELECT version, seq, deleted FROM state WHERE scope = ? AND key = 
 _LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = ?"
 _NUMBER = "SELECT 1 FROM artifact WHERE session = ? AND name = ? AND version = ? AND id <> ? LIMIT 1"
 _ARTIFACT = "SELECT session, name FROM artifact WHERE id = ? AND until_seq IS NULL"
+_ERASED = "SELECT 1 FROM artifact_erased WHERE artifact = ?"
 _RUN = "SELECT 1 FROM run WHERE id = ?"
 _item = msgspec.json.Decoder(Item | SealedItem).decode
 _encode = msgspec.json.Encoder().encode
@@ -78,6 +88,7 @@ class Arrival:
         self._seqs: list[int] = []
         self._here: dict[int, int] = {}
         self._names: dict[str, str] = {}
+        self._digests: dict[str, tuple[str, int]] = {}
         self._versions: dict[str, dict[int, int]] = {}
         self._runs: set[str] = set()
         self._labels: set[str] = set()
@@ -186,6 +197,8 @@ class Arrival:
         self._names[payload.id] = payload.name
         if self._new_ids is not None:
             self._ids[payload.id] = id_text(self._new_ids())
+        elif await self._writer.one(_ERASED, (id_bytes(payload.id),)) is not None:
+            self._ids[payload.id] = id_text(self._writer.draw_id())  # What was deleted for good stays so.
         id_ = self._ids.setdefault(payload.id, payload.id)
         if await self._writer.one(_ARTIFACT, (id_bytes(id_),)) is not None:
             raise AlreadyExists(
@@ -193,8 +206,14 @@ class Arrival:
                 hint="import the session under new ids: on_conflict='rename'",
             )  # fmt: skip
         version = await self._version_here(payload, id_)
+        self._digests[payload.id] = payload.digest, payload.size
+        metered = await is_metered(self._writer)
+        if metered:
+            await demand_room(self._writer, self._session, (payload.size,))
         sources = [self._ids.get(one, one) for one in payload.derived_from]
-        payload = msgspec.structs.replace(payload, id=id_, session=self._id, version=version, derived_from=sources)
+        payload = msgspec.structs.replace(
+            payload, id=id_, session=self._id, version=version, derived_from=sources, metered=metered
+        )
         return payload, self._scope_name, f"artifact/{payload.name}"
 
     async def _version_here(self, payload: ArtifactStored, id_: str) -> int:
@@ -220,12 +239,28 @@ class Arrival:
         name = await self._open_artifact(payload.id)
         return msgspec.structs.replace(payload, id=self._ids[payload.id]), self._scope_name, f"artifact/{name}"
 
-    async def _artifact_deleted(self, payload: ArtifactDeleted) -> tuple[Any, str, str]:
-        if await self._open_artifact(payload.id) != payload.name:
+    async def _artifact_deleted(
+        self, payload: ArtifactDeleted | ArtifactUndeleted | ArtifactErased
+    ) -> tuple[Any, str, str]:
+        if self._names.get(payload.id) != payload.name:
             refuse(f"entry {self._now_taking.seq} names an artifact otherwise")
-        version = self._known_version(payload.name, payload.version)
-        payload = msgspec.structs.replace(payload, id=self._ids[payload.id], session=self._id, version=version)
-        return payload, self._scope_name, f"artifact/{payload.name}"
+        there = await self._writer.one(_ARTIFACT, (id_bytes(self._ids[payload.id]),)) is not None
+        if there != isinstance(payload, ArtifactDeleted):
+            refuse(f"entry {self._now_taking.seq} is about an artifact that is not there, or still there")
+        changed: dict[str, Any] = {
+            "id": self._ids[payload.id], "session": self._id,
+            "version": self._known_version(payload.name, payload.version),
+        }  # fmt: skip
+        if isinstance(payload, ArtifactErased):
+            changed["digest"] = self._digests[payload.id][0]
+        else:
+            changed["metered"] = await is_metered(self._writer)
+        if isinstance(payload, ArtifactUndeleted) and changed["metered"]:
+            await demand_room(self._writer, self._session, (self._digests[payload.id][1],))
+        return msgspec.structs.replace(payload, **changed), self._scope_name, f"artifact/{payload.name}"
+
+    async def _quota(self, payload: ArtifactQuotaSet) -> tuple[Any, str, str]:
+        return msgspec.structs.replace(payload, session=self._id), self._scope_name, "artifact-quota"
 
     async def _tagged(self, payload: ArtifactTagged) -> tuple[Any, str, str]:
         version = self._known_version(payload.name, payload.version)
@@ -289,6 +324,9 @@ _PLACES: dict[type[Any], str] = {
     ArtifactStored: "_stored",
     ArtifactUpdated: "_artifact_updated",
     ArtifactDeleted: "_artifact_deleted",
+    ArtifactUndeleted: "_artifact_deleted",
+    ArtifactErased: "_artifact_deleted",
+    ArtifactQuotaSet: "_quota",
     ArtifactTagged: "_tagged",
     EventPublished: "_event",
     CorrelationOpened: "_opened",

@@ -1,7 +1,8 @@
 """Taking a bundle in. The order, so that a kill at any point leaves nothing that anyone sees:
 
 1.  the whole file is read and every rule checked; what is refused changes nothing
-2.  contents go into the store, nobody naming them yet; what a crash leaves of them is collected like any other
+2.  chunks of contents go into the store, nobody naming them yet; what a crash leaves of them is collected like any
+    other
 3.  one unit appends all entries, or none; the file is read and checked once more on the way
 
 The unit holds the writers' turn as long as it appends: some 60 µs an entry.
@@ -19,6 +20,7 @@ from blake3 import blake3
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content import ContentWriter
 from llmspell.artifacts.kinds import ArtifactStored
+from llmspell.artifacts.units import collected
 from llmspell.errors import Conflict, InvalidInput, LlmspellError, NotFound, StorageFailed
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes
@@ -32,12 +34,12 @@ from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import PortProgress
 from llmspell.state.kinds import StateSet
 
-_INSERT_BLOB = queries("llmspell.artifacts")["insert_blob"]
+_SQL = queries("llmspell.artifacts")
+_INSERT_BLOB, _BLOB_FORM = _SQL["insert_blob"], _SQL["blob_form"]
 _INCOMPLETE = (
     "SELECT a.name, a.version FROM artifact a LEFT JOIN blob b ON b.digest = a.digest"
     " WHERE a.session = ? AND a.until_seq IS NULL AND (b.digest IS NULL OR b.size <> a.size) LIMIT 1"
 )
-_BATCH_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
@@ -49,6 +51,9 @@ class Looked:
     contents: int = 0
     digest: str = ""
     created: SessionCreated | None = None
+    inline: set[str] = field(default_factory=set)
+    chunked: dict[str, tuple[Blob, Callable[[], bool]]] = field(default_factory=dict)
+    """Contents that were not here: those that lie beside their row, and those whose chunks were stored."""
     sealed: dict[int, str] = field(default_factory=dict)
     """Carried values as this store seals them, by the seq of their entry."""
 
@@ -114,13 +119,10 @@ def look_through(bundle: Bundle, progress: PortProgress) -> Looked:
 
 def take_contents(
     bundle: Bundle, looked: Looked, content: ContentStore, has: Callable[[bytes], bool],
-    commit: Callable[[list[Blob]], None], seal: Callable[[StateSet], str], progress: PortProgress,
+    seal: Callable[[StateSet], str], progress: PortProgress,
 ) -> None:  # fmt: skip
-    """Store the contents that are not there yet; ``commit`` makes rows of them, a few MiB at a time. Values that are
-    carried in clear are sealed.
-    """
-    batch: list[Blob] = []
-    held = done = 0
+    """Store the contents that are not there yet, and seal values that are carried in clear."""
+    done = 0
     writer: ContentWriter | None = None
     try:
         for record in bundle.records():
@@ -128,15 +130,15 @@ def take_contents(
                 writer = None if has(bytes.fromhex(record.digest)) else ContentWriter(content)
             elif isinstance(record, Piece):
                 blob = _fed(writer, record)
-                if blob is not None:
-                    batch.append(blob)
-                    held += len(blob.inline or blob.chunk_ids or b"")
+                if blob is not None and writer is not None:
+                    digest = blob.digest.hex()
+                    if blob.inline is None:
+                        looked.chunked[digest] = blob, writer.still_whole
+                    else:
+                        looked.inline.add(digest)
                     writer = None
                 done += record.last
                 progress("contents", done)
-                if held > _BATCH_BYTES:
-                    commit(batch)
-                    batch, held = [], 0
             elif isinstance(record, Carried):
                 if looked.header.sensitive != "carried":
                     break
@@ -146,8 +148,6 @@ def take_contents(
     finally:
         if writer is not None:
             writer.abort()
-    if batch:
-        commit(batch)
 
 
 def _fed(writer: ContentWriter | None, piece: Piece) -> Blob | None:
@@ -158,17 +158,42 @@ def _fed(writer: ContentWriter | None, piece: Piece) -> Blob | None:
     return writer.finish() if piece.last else None
 
 
-async def insert_blobs(writer: Writer, blobs: list[Blob]) -> None:
-    """Rows of contents that nobody names yet."""
-    for blob in blobs:
-        await writer.run(
+class _Contents:
+    """Rows of contents, made in the unit. Small ones are encoded again from the file, which needs no memory for all."""
+
+    def __init__(self, writer: Writer, looked: Looked, content: ContentStore) -> None:
+        self._writer = writer
+        self._looked = looked
+        self._content = content
+        self._small: ContentWriter | None = None
+
+    async def take(self, record: Content | Piece) -> None:
+        """The next record. Raises Conflict (``content-collected``)."""
+        if isinstance(record, Content):
+            self._small = None
+            if await self._writer.one(_BLOB_FORM, (bytes.fromhex(record.digest),)) is not None:
+                return
+            if record.digest in self._looked.inline:
+                self._small = ContentWriter(self._content)
+                return
+            blob, still_whole = self._looked.chunked.get(record.digest, (None, None))
+            if blob is None or still_whole is None or not still_whole():
+                raise collected()
+            await self._insert(blob)
+        elif (small := _fed(self._small, record)) is not None:
+            await self._insert(small)
+
+    async def _insert(self, blob: Blob) -> None:
+        await self._writer.run(
             _INSERT_BLOB,
             (blob.digest, blob.size, blob.stored_size, blob.codec, blob.inline, blob.chunk_count, blob.chunk_ids,
              blob.chunks_digest),
         )  # fmt: skip
 
 
-async def append_all(writer: Writer, bundle: Bundle, looked: Looked, target: Target, progress: PortProgress) -> int:
+async def append_all(
+    writer: Writer, bundle: Bundle, looked: Looked, target: Target, content: ContentStore, progress: PortProgress
+) -> int:
     """Every entry, in one transaction; the file must still be the one that was looked through."""
     drawn = 0
 
@@ -181,8 +206,11 @@ async def append_all(writer: Writer, bundle: Bundle, looked: Looked, target: Tar
     arrival = Arrival(writer, looked.header, target, new_ids, looked.sealed, salt)
     done = 0
     end: End | None = None
+    contents = _Contents(writer, looked, content)
     for record in bundle.records():
-        if isinstance(record, Carried):
+        if isinstance(record, Content | Piece):
+            await contents.take(record)
+        elif isinstance(record, Carried):
             await arrival.take(record, payload_of(record, looked.header))
             done += 1
             if done % 1000 == 0:

@@ -10,8 +10,17 @@ from typing import Any
 
 import msgspec
 
-from llmspell.artifacts.kinds import ArtifactDeleted, ArtifactStored, ArtifactTagged, ArtifactUpdated
+from llmspell.artifacts.kinds import (
+    ArtifactDeleted,
+    ArtifactErased,
+    ArtifactQuotaSet,
+    ArtifactStored,
+    ArtifactTagged,
+    ArtifactUndeleted,
+    ArtifactUpdated,
+)
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
+from llmspell.artifacts.quotas import check_bounds
 from llmspell.artifacts.rules import (
     check_artifact_name,
     check_fields,
@@ -177,13 +186,23 @@ def _check_artifact_updated(payload: ArtifactUpdated, _: Header) -> None:
     check_fields(payload.changed)
 
 
-def _check_version(payload: ArtifactDeleted | ArtifactTagged, header: Header) -> None:
+def _check_version(
+    payload: ArtifactDeleted | ArtifactUndeleted | ArtifactErased | ArtifactTagged, header: Header
+) -> None:
     _mine(payload.session, header)
     check_artifact_name(payload.name)
     check_version_number(payload.version)
     if isinstance(payload, ArtifactTagged):
         check_label(payload.label, "a label")
         _require(payload.label != "latest" and not payload.label.isdigit(), "its label means a version already")
+
+
+def _check_quota(payload: ArtifactQuotaSet, header: Header) -> None:
+    _mine(payload.session or "", header)
+    check_bounds(
+        artifact_bytes_max=payload.artifact_bytes_max, total_bytes_max=payload.total_bytes_max,
+        versions_max=payload.versions_max,
+    )  # fmt: skip
 
 
 def _check_event(payload: EventPublished, _: Header) -> None:
@@ -220,6 +239,9 @@ _CHECKS: dict[type[Any], Callable[[Any, Header], None]] = {
     ArtifactStored: _check_stored,
     ArtifactUpdated: _check_artifact_updated,
     ArtifactDeleted: _check_version,
+    ArtifactUndeleted: _check_version,
+    ArtifactErased: _check_version,
+    ArtifactQuotaSet: _check_quota,
     ArtifactTagged: _check_version,
     EventPublished: _check_event,
     CorrelationOpened: _check_correlation,

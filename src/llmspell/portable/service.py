@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmspell.artifacts.blob import Blob
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
@@ -23,7 +22,6 @@ from llmspell.portable.importing import (
     Bundle,
     Looked,
     append_all,
-    insert_blobs,
     look_through,
     opened_file,
     take_contents,
@@ -157,17 +155,11 @@ class StorePorter:
         def has(digest: bytes) -> bool:
             return engine.read_one(_HAS_BLOB, (digest,)) is not None
 
-        def commit(blobs: list[Blob]) -> None:
-            unit = self._journal.unit_of(lambda writer: insert_blobs(writer, blobs), context=Context())
-            outcome = engine.commit((unit,))[0]
-            if outcome.error is not None:
-                raise outcome.error
-
         def seal(payload: StateSet) -> str:
             sealing = self._protection.sealing(f"session:{id_}")
             return sealing(f"state/{payload.key}", bytes(payload.value))
 
-        take_contents(bundle, looked, self._files.content, has, commit, seal, tell)
+        take_contents(bundle, looked, self._files.content, has, seal, tell)
 
     async def _append(
         self, writer: Writer, bundle: Bundle, looked: Looked, target: Target, on_conflict: OnConflict,
@@ -191,7 +183,7 @@ class StorePorter:
             ),
             scope, "session",
         )  # fmt: skip
-        await append_all(writer, bundle, looked, target, tell)
+        await append_all(writer, bundle, looked, target, self._files.content, tell)
         if target.renamed:
             await _give_free_name(writer, session)
         await self._hold(writer, session)

@@ -136,6 +136,24 @@ CREATE TABLE artifact_label (
   PRIMARY KEY (session, name, label, since_seq)
 ) STRICT, WITHOUT ROWID;
 
+-- Projection: versions whose content may go, and what that is.
+CREATE TABLE artifact_erased (
+  artifact BLOB PRIMARY KEY,
+  digest   BLOB NOT NULL,
+  seq      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_erased_digest ON artifact_erased (digest);
+
+-- Projection: how much a session (or, owner empty, the store) may hold, and how much it holds. None: no bound.
+CREATE TABLE artifact_quota (
+  owner              BLOB PRIMARY KEY,
+  artifact_bytes_max INTEGER,
+  total_bytes_max    INTEGER,
+  versions_max       INTEGER,
+  used_bytes         INTEGER NOT NULL,
+  used_versions      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
 CREATE TABLE blob (
   id            INTEGER PRIMARY KEY,   -- not the digest: rows of kilobytes in the order of digests make a deep, slow tree

@@ -23,8 +23,11 @@ from llmspell.errors import Corrupt, InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.context import current
 from llmspell.model.values import Held, decode_value, encode_value
+from llmspell.offload import Inline, Offload
 from llmspell.state.kinds import StateSet
 
+_PREPARED_MAX = 10_000
+"""Scopes whose key is known to exist; more only ask again."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,6 +71,10 @@ class Redactor(Protocol):
 
 class Sealer(Protocol):
     """Seals values for their place, by keys that are not in the store."""
+
+    def prepare(self, scope: str) -> None:
+        """Make the key of a scope if there is none yet; may wait for a disk and for other processes."""
+        ...
 
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """Raises WrongKey, StorageFailed when there is no key to be had."""
@@ -168,6 +175,17 @@ class Protection:
         self._redactor = redactor
         self._warn = warn
         self.secrets = secrets
+        self.offload: Offload = Inline()
+        """Where keys are made; the store of an event loop names another place."""
+        self._prepared: set[str] = set()
+
+    async def prepare(self, scope: str) -> None:
+        """Have the key of a scope before something is sealed by it, without making an event loop wait."""
+        if scope not in self._prepared:
+            await self.offload.run(self.sealer.prepare, scope)
+            if len(self._prepared) >= _PREPARED_MAX:
+                self._prepared.clear()
+            self._prepared.add(scope)
 
     def close(self) -> None:
         """Close the keyring, if it was opened."""

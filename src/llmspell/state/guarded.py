@@ -227,6 +227,8 @@ class Guarded:
 
     async def _kept(self, scope: str, given: Sequence[_Decided | StateEntry]) -> list[Stored]:
         """Values as their classes keep them, held against what is bound now."""
+        if any(one.state_class == "sensitive" for one in given):
+            await self._protection.prepare(scope)
         store = self._protection.store
         try:
             return [store(scope, one.key, one.value, one.state_class) for one in given]

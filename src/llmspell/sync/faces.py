@@ -12,6 +12,7 @@ from llmspell.artifacts.content_handle import PIECE_BYTES
 from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
 from llmspell.sync.by_hand import (
+    ArtifactsByHand,
     EventsByHand,
     PrincipalEventsByHand,
     PrincipalSharingByHand,
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.agentstate.service import AsyncAgents
     from llmspell.agentstate.values import AgentChange, AgentInfo, AgentMessage, AgentState, ToolUsage
+    from llmspell.artifacts.batch import BatchReport
+    from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
     from llmspell.artifacts.diff import ArtifactDiff
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.artifacts.intake import Progress, Source
+    from llmspell.artifacts.quotas import ArtifactQuota
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.event import Event
@@ -432,12 +436,13 @@ class Content:
         return drive(self._inner.range(start, length))
 
 
-class Artifacts:
+class Artifacts(ArtifactsByHand):
     """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a
     session.
     """
 
     def __init__(self, inner: AsyncArtifacts) -> None:
+        super().__init__(inner)
         self._inner = inner
 
     def put(
@@ -477,6 +482,17 @@ class Artifacts:
             )
         )
 
+    def put_many(
+        self, items: Sequence[Mapping[str, Any]], *, progress: Callable[[int, int], None] | None = None
+    ) -> BatchReport[ArtifactInfo]:
+        """Store many artifacts and say of each what became of it; one that fails keeps no other from being stored.
+
+        Each item is a mapping of ``name``, ``data`` and whatever else ``put`` takes. Those whose content is in memory
+        are named in few units, so a batch costs far less than its puts. ``progress`` is told how many of how many are
+        done. Raises only what is wrong with all of them (``no-session``).
+        """
+        return drive(self._inner.put_many(items, progress=progress))
+
     def update(
         self,
         name_or_id: str,
@@ -491,13 +507,89 @@ class Artifacts:
             self._inner.update(name_or_id, version=version, description=description, tags=tags, metadata=metadata)
         )
 
-    def delete(self, name_or_id: str, *, version: int | str | None = None) -> int:
+    def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:
         """Delete one version (given by id, or by name and version), or every version of a name. Returns how many.
 
-        A deleted version's number is not given again, and its content stays until nothing refers to it and it is
-        collected. Raises NotFound when there is none, Vetoed.
+        A deleted version's number is not given again; ``undelete`` brings it back. With ``hard`` it is deleted for
+        good, also one that was deleted before: its content is given out no more, and goes with the next ``collect``
+        unless another artifact has it, too. Raises NotFound when there is none, Vetoed.
         """
-        return drive(self._inner.delete(name_or_id, version=version))
+        return drive(self._inner.delete(name_or_id, version=version, hard=hard))
+
+    def delete_matching(
+        self,
+        *,
+        session: str | None = None,
+        name: str | None = None,
+        type: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        size_min: int | None = None,
+        size_max: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        deleted: bool = False,
+        hard: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Delete every version that fits all conditions: in this session, or through ``store.artifacts`` in all of them
+        or in ``session``. Returns how many.
+
+        ``name`` is a pattern like ``*.tmp``; ``tags`` must all be there; ``metadata`` are fields with equal values;
+        bounds are inclusive. ``deleted`` means those that are deleted already, which ``hard`` deletes for good. All
+        hooks run before anything is deleted; then units of 500 versions are committed one after the other. Raises
+        InvalidInput (``nothing-selected`` without any condition), Vetoed.
+        """
+        return drive(
+            self._inner.delete_matching(
+                session=session,
+                name=name,
+                type=type,
+                tags=tags,
+                created_after=created_after,
+                created_before=created_before,
+                size_min=size_min,
+                size_max=size_max,
+                digest=digest,
+                metadata=metadata,
+                deleted=deleted,
+                hard=hard,
+                progress=progress,
+            )
+        )
+
+    def undelete(self, name_or_id: str, *, version: int | None = None) -> int:
+        """Bring back one deleted version (by id, or by name and number), or all of a name. Returns how many.
+
+        They have their numbers and fields again, and the labels that mean no other version since. Raises NotFound
+        (``artifact-erased`` for one that was deleted for good), Conflict (``artifact-not-deleted``,
+        ``session-archived``), LimitExceeded, Vetoed.
+        """
+        return drive(self._inner.undelete(name_or_id, version=version))
+
+    def set_quota(
+        self,
+        *,
+        artifact_bytes_max: int | None = None,
+        total_bytes_max: int | None = None,
+        versions_max: int | None = None,
+    ) -> ArtifactQuota:
+        """Bound what this session may hold from now on, or through ``store.artifacts`` the whole store: bytes of one
+        version, bytes of all that are not deleted, and their number. None is no bound. What is there stays.
+
+        Puts and undeletes that pass a bound raise LimitExceeded: ``artifact-too-large``, ``session-quota-exceeded``,
+        ``store-quota-exceeded``.
+        """
+        return drive(
+            self._inner.set_quota(
+                artifact_bytes_max=artifact_bytes_max, total_bytes_max=total_bytes_max, versions_max=versions_max
+            )
+        )
+
+    def quota(self) -> ArtifactQuota:
+        """The bounds of this session, or of the store, and what is used of them."""
+        return drive(self._inner.quota())
 
     def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
         """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
@@ -522,6 +614,13 @@ class Artifacts:
     def info(self, name_or_id: str, *, version: int | str | None = None) -> ArtifactInfo:
         """What ``get`` would open, without opening it."""
         return drive(self._inner.info(name_or_id, version=version))
+
+    def deleted(self, *, session: str | None = None, name: str | None = None) -> list[ArtifactInfo]:
+        """Versions that are deleted and can be undeleted or deleted for good, in the order of their ids: of this
+        session, or through ``store.artifacts`` of all sessions, also those that are deleted themselves. ``name`` is a
+        pattern.
+        """
+        return drive(self._inner.deleted(session=session, name=name))
 
     def versions(self, name: str) -> list[ArtifactInfo]:
         """All versions of a name that are not deleted, oldest first. Raises NotFound when there is none."""
@@ -1678,6 +1777,24 @@ class Store(StoreByHand):
         name what is damaged; nothing is changed.
         """
         return drive(self._inner.verify(progress=progress))
+
+    def collect(self, *, dry_run: bool = False, progress: Callable[[int, int], None] | None = None) -> CollectReport:
+        """Take content away that nothing refers to any more, and give its room back. Others may read and write.
+
+        What goes: contents whose versions were all deleted for good, and what puts left that never ended. Soft deleted
+        versions keep theirs. ``progress`` is told how many of how many contents and chunks were looked at, in the
+        thread that collects. Costs a scan of all lists of chunks. Raises Busy (``collect-running``), Corrupt when
+        something needed is missing, StorageFailed.
+        """
+        return drive(self._inner.collect(dry_run=dry_run, progress=progress))
+
+    def estimate(self) -> CollectReport:
+        """What ``collect`` would do now, and what it would keep and why. Changes nothing."""
+        return drive(self._inner.estimate())
+
+    def orphans(self) -> Orphans:
+        """The contents, chunks and files that nothing refers to. Changes nothing."""
+        return drive(self._inner.orphans())
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""

@@ -27,9 +27,18 @@ MEMORY = ":memory:"
 
 
 def connect(
-    path: Path | str, role: Role, durability: Durability, *, read_only: bool = False, page_bytes: int = 4096
+    path: Path | str,
+    role: Role,
+    durability: Durability,
+    *,
+    read_only: bool = False,
+    page_bytes: int = 4096,
+    shrinks: bool = False,
 ) -> apsw.Connection:
-    """An open connection with our settings. Raises apsw.Error."""
+    """An open connection with our settings. Raises apsw.Error.
+
+    ``shrinks``: a file that is made by this connection, and is not sealed, can give free pages back to the disk.
+    """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     sealed = vfs_of(path)
     connection = apsw.Connection(
@@ -45,6 +54,8 @@ def connect(
         run(f"PRAGMA page_size={page_bytes}")
         if sealed is not None:
             connection.reserve_bytes(reserve=sealed.extra_bytes)
+        elif shrinks:  # Not a sealed file: SQLite would want a rollback journal to make it.
+            run("PRAGMA auto_vacuum=INCREMENTAL")  # Of no effect on a file that is there already.
         run("PRAGMA journal_mode=WAL" if path != MEMORY else "PRAGMA journal_mode=MEMORY")
         run(f"PRAGMA synchronous={strength}")
         run("PRAGMA wal_autocheckpoint=0")

@@ -8,19 +8,25 @@ before the unit that names it; a crash in between leaves chunks nobody refers to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llmspell.adapters.sqlite.connection import MEMORY, Durability
 from llmspell.adapters.sqlite.content_appender import SqliteAppender
 from llmspell.adapters.sqlite.content_connections import CONTENT_FORMAT, ContentConnections
+from llmspell.adapters.sqlite.content_sweep import Sweep
+from llmspell.adapters.sqlite.errors import map_os_error
 from llmspell.adapters.sqlite.packs import PackFiles
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
+from llmspell.errors import Busy
 from llmspell.model import limits
 from llmspell.model.ids import SystemIds
 from llmspell.ports.content import ChunkInfo, ContentStats, Place
 from llmspell.ports.sealing import StoreCipher
 
+COLLECT_FILE = "collect.lock"
+"""Name of the lock file beside the content file that the one collect holds."""
 PACK_FOLDER = "packs"
 """Name of the folder beside the content file that holds its packs."""
 _INFO = "SELECT id, digest, codec, size, stored_size FROM chunk"
@@ -33,6 +39,8 @@ _READ = (
     " WHERE chunk.id BETWEEN ? AND ?"
 )
 _PAGE_IDS = 4096
+_MOVES_MAX = 3
+"""How often a read looks again for chunks that were moved under it."""
 _STORED_BYTES_MAX = 16 << 20
 """A row that claims more stored bytes for a chunk is damaged, and gets no memory for them."""
 
@@ -78,6 +86,9 @@ class SqliteContent:
             busy_s=busy_s,
             format_number=format_number,
         )
+        self._collecting = Collecting(path)
+        self.sweep = Sweep(self._connections, self._packs, self._connections.pins, pack_name, sync=durability != "none")
+        """What a collect needs; see ``ports.content``."""
 
     def append(self) -> SqliteAppender:
         """Start a put. Raises ReadOnly when this handle does not write (any more)."""
@@ -108,17 +119,35 @@ class SqliteContent:
 
     def read(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Stored bytes by id. Where a pack is shorter than its rows say, what is there comes back, to be found out."""
+        wanted = sorted(set(ids))
+        found, short = self._read(wanted)
+        for _ in range(_MOVES_MAX):
+            if not short:
+                break
+            # A sweep may have moved or removed them since their rows were read: then the rows say so by now.
+            for number in short:
+                del found[number]
+            again, short = self._read(short)
+            found |= again
+        return found
+
+    def _read(self, ids: list[int]) -> tuple[dict[int, bytes], list[int]]:
+        """Stored bytes by id, and the ids whose bytes are fewer than their rows say."""
         found: dict[int, bytes] = {}
+        short: list[int] = []
         by_pack: dict[str, list[tuple[int, int, int]]] = {}
-        for number, data, length, position, pack, pack_size in self._rows(_READ, sorted(set(ids))):
+        for number, data, length, position, pack, pack_size in self._rows(_READ, ids):
             if pack is None:
                 if data is not None:
                     found[number] = data
             elif pack.isalnum() and self._packs is not None and _is_within(position, length, pack_size):
                 by_pack.setdefault(pack, []).append((number, position, length))
         for pack, places in by_pack.items():
-            found.update(self._read_pack(pack, places))
-        return found
+            for number, length, data in self._read_pack(pack, places):
+                found[number] = data
+                if len(data) < length:
+                    short.append(number)
+        return found, sorted(short)
 
     def scan(self, after: int, limit: int) -> list[ChunkInfo]:
         """At most ``limit`` chunks with ids above ``after``, ascending."""
@@ -176,6 +205,13 @@ class SqliteContent:
         """In a forked child: never touch the parent's files again. Happens by itself after ``os.fork``."""
         self._connections.poison()
 
+    @contextmanager
+    def collecting(self) -> Iterator[Sweep]:
+        """The right to collect. Raises Busy (``collect-running``), ReadOnly."""
+        self._connections.check_writable()
+        with self._collecting.taken():
+            yield self.sweep
+
     def close(self) -> None:
         """Let go of the files; puts in progress fail. Twice is allowed."""
         self._connections.close()
@@ -189,12 +225,43 @@ class SqliteContent:
                     rows.extend(connection.execute(sql, run))
         return rows
 
-    def _read_pack(self, name: str, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, bytes]]:
+    def _read_pack(self, name: str, places: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, bytes]]:
         if self._packs is None:
             return
         spans = [(position, size) for _, position, size in places]
-        for (number, _, _), data in zip(places, self._packs.read(name, spans), strict=True):
-            yield number, data
+        for (number, _, length), data in zip(places, self._packs.read(name, spans), strict=True):
+            yield number, length, data
+
+
+class Collecting:
+    """One collect at a time among all threads and processes, by a lock file beside the content file."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = None if path == MEMORY else Path(path).with_name(COLLECT_FILE)
+        self._thread = ThreadTurn()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold it for a block. Raises Busy (``collect-running``) when another one does."""
+        turn: FileTurn | ThreadTurn = self._thread if self._path is None else self._open(self._path)
+        try:
+            if not turn.try_acquire():
+                raise Busy(
+                    "another collect is running", code="collect-running", hint="it does the same work: wait for it"
+                )
+            try:
+                yield
+            finally:
+                turn.release()
+        finally:
+            turn.close()
+
+    @staticmethod
+    def _open(path: Path) -> FileTurn:
+        try:
+            return FileTurn(path)
+        except OSError as exc:
+            raise map_os_error(exc, f"open {path}") from exc
 
 
 def _is_within(position: int | None, length: int, pack_size: int) -> bool:

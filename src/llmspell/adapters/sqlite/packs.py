@@ -65,6 +65,13 @@ class Pack:
         except OSError as exc:
             raise map_os_error(exc, f"sync {self._path}", syncing=True) from exc
 
+    def is_linked(self) -> bool:
+        """Whether the file still has its name: whoever took that away will not find what is written to it now."""
+        try:
+            return os.fstat(self._file.fileno()).st_nlink > 0
+        except OSError as exc:
+            raise map_os_error(exc, f"look at {self._path}") from exc
+
     def close(self) -> None:
         """Let go of the file; nothing is synced."""
         with suppress(OSError):  # Whatever close() could report about the bytes, sync() has reported before.
@@ -89,6 +96,27 @@ class PackFiles:
     def create(self, name: str) -> Pack:
         """A new, empty pack. Raises StorageFailed."""
         return Pack(self._folder / (name + self._SUFFIX), self._cipher)
+
+    def names(self) -> set[str]:
+        """Names of all packs whose files are there."""
+        try:
+            return {path.stem for path in self._folder.iterdir() if path.suffix == self._SUFFIX}
+        except FileNotFoundError:
+            return set()
+        except OSError as exc:
+            raise map_os_error(exc, f"list {self._folder}") from exc
+
+    def remove(self, name: str) -> int:
+        """Delete a pack's file; gives the bytes it had, 0 when it was gone already."""
+        path = self._folder / (name + self._SUFFIX)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        except OSError as exc:
+            raise map_os_error(exc, f"delete {path}") from exc
+        return size
 
     def read(self, name: str, spans: Iterable[tuple[int, int]]) -> list[bytes]:
         """The bytes of each (position, length); fewer where the file ends before, none when it is gone.
