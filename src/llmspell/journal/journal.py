@@ -279,6 +279,8 @@ class Journal:
     ) -> T:
         """Commit ``work`` as one unit. Its writer draws ids and time captured now, in the caller's context."""
         context = context or current.get()
+        if context.bounds is not None:
+            work = context.bounds.around(work)
         if context.step is not None:
             return await context.step.write(self, work, context, strong=strong)  # type: ignore[no-any-return]
         origin = self.origin(context)

@@ -42,6 +42,7 @@ from llmspell.model.values import decode_value, encode_value
 from llmspell.portable.frames import refuse
 from llmspell.portable.records import Carried, Header
 from llmspell.runs.projection import KINDS as RUN_KINDS
+from llmspell.sessions.config import check_config
 from llmspell.sessions.kinds import (
     SessionCheckpointed,
     SessionCreated,
@@ -124,7 +125,7 @@ def _check_created(payload: SessionCreated, header: Header) -> None:
     _descriptive({
         "name": payload.name, "description": payload.description, "tags": payload.tags, "metadata": payload.metadata,
     })  # fmt: skip
-    check_metadata(payload.config)
+    check_config(payload.config)
     if payload.created_by is not None:
         check_label(payload.created_by, "created_by")
     if payload.parent is not None:

@@ -20,6 +20,8 @@ from llmspell.model.session import check_status
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
+from llmspell.sessions.bounds import bounds_of
+from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.listing import SessionFilter, list_page
@@ -60,12 +62,13 @@ class AsyncSessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the
         session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
         InvalidInput, NotFound (the parent), Vetoed.
         """
@@ -75,7 +78,7 @@ class AsyncSessions:
             "tags": check_tags(tags),
             "metadata": check_metadata({} if metadata is None else metadata),
         }
-        settings = check_metadata({} if config is None else config)
+        settings = check_config(config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
         values = _initial({} if state is None else state)
@@ -97,7 +100,8 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        handle = AsyncSession(self._steps, self._neighbours.rooms, info, InSession(session, correlation, seq))
+        place = InSession(session, correlation, seq, bounds_of(info, session))
+        handle = AsyncSession(self._steps, self._neighbours.rooms, info, place)
         if told is not None:
             await told()
         if "after_session_create" in self._hooks.armed:
@@ -113,7 +117,7 @@ class AsyncSessions:
             self._steps,
             self._neighbours.rooms,
             info,
-            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0),
+            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds_of(info, session)),
         )
         await self._steps.point(handle.context(), "before_session_open", "open", info)
         await self._steps.point(handle.context(), "after_session_open", "open", info)

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema
     from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.service import AsyncSessions
@@ -804,12 +805,13 @@ class Sessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the
         session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
         InvalidInput, NotFound (the parent), Vetoed.
         """
