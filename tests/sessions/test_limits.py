@@ -44,7 +44,7 @@ def test_a_session_without_settings_has_none(store):
 @pytest.mark.parametrize(
     "config",
     [
-        {"limits": 1}, {"limits": {"artifact": 1}}, {"limits": {"artifacts": -1}}, {"limits": {"artifacts": 1.5}},
+        {"limits": {"artifact": 1}}, {"limits": {"artifacts": -1}}, {"limits": {"artifacts": 1.5}},
         {"limits": {"artifacts": True}}, {"limits": {"duration_s": "1"}}, {"limits": {"duration_s": float("nan")}},
         {"auto_save_interval_s": 0}, {"auto_save_changes": 0}, {"auto_save_changes": "x"}, {"retention": {"keep": 1}},
         {"retention": {"max_age_s": -1}}, {"limits": {"operations": 1 << 63}},

@@ -82,7 +82,8 @@ class Bounds:
 
 def bounds_of(info: SessionInfo, session: bytes) -> Any:
     """The bounds of a session, None for one without limits."""
-    if "limits" not in info.config:
+    config = info.config
+    if "limits" not in config:
         return None
-    limits = SessionConfig.of(info.config).limits
+    limits = SessionConfig.of(config).limits
     return None if limits == SessionLimits() else Bounds(session, limits, info.created_ns)

@@ -76,17 +76,19 @@ class SessionConfig:
             if not isinstance(getattr(self, name), kind):
                 raise _wrong(f"{name} is a {kind.__name__}", getattr(self, name))
         own: object = self.own
-        if not isinstance(own, Mapping) or _NAMES & set(own):
-            raise _wrong(f"own settings are a dict without {', '.join(sorted(_NAMES))}", self.own)
+        if not isinstance(own, Mapping) or any(_means(name, value) for name, value in own.items()):
+            raise _wrong("own settings are a dict without those of a SessionConfig", own)
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        """The settings that a dict means; names that are none of these are the caller's own."""
-        given = {name: stored[name] for name in _NAMES if name in stored}
+        """The settings that a dict means; all else is the caller's own, also ``limits`` or ``retention`` that are no
+        dicts.
+        """
+        given = {name: value for name, value in stored.items() if _means(name, value)}
         for name, kind in (("limits", SessionLimits), ("retention", SessionRetention)):
             if name in given:
                 given[name] = _part(kind, name, given[name])
-        return cls(**given, own={name: value for name, value in stored.items() if name not in _NAMES})
+        return cls(**given, own={name: value for name, value in stored.items() if not _means(name, value)})
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored: what was given, and nothing else."""
@@ -102,7 +104,11 @@ class SessionConfig:
         return found | dict(self.own)
 
 
-_NAMES = frozenset({"auto_save_interval_s", "auto_save_changes", "limits", "retention"})
+def _means(name: str, value: object) -> bool:
+    """Whether a stored setting is one of ours."""
+    if name in {"auto_save_interval_s", "auto_save_changes"}:
+        return True
+    return name in {"limits", "retention"} and isinstance(value, Mapping | SessionLimits | SessionRetention)
 
 
 def check_config(config: object) -> dict[str, Any]:
