@@ -28,6 +28,7 @@ _PLACES = {
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
     **dict.fromkeys(("SessionQuery", "SessionTree", "SessionCount"), "llmspell.sessions.query"),
+    **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -131,6 +132,9 @@ if TYPE_CHECKING:
     from llmspell.principals.sharing import Pipeline as Pipeline
     from llmspell.schemas.field import Field as Field
     from llmspell.schemas.schema import Schema as Schema
+    from llmspell.sessions.config import SessionConfig as SessionConfig
+    from llmspell.sessions.config import SessionLimits as SessionLimits
+    from llmspell.sessions.config import SessionRetention as SessionRetention
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
     from llmspell.sessions.query import SessionCount as SessionCount

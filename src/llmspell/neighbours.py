@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.units import remove_of_session
 from llmspell.model.scope import Scope
+from llmspell.portable.service import StorePorter
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.guarded import Guarded
@@ -16,16 +17,20 @@ from llmspell.state.kinds import StateSet
 from llmspell.state.units import clear_scope, delete_key, put_back
 
 if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.store import OpenStore
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
+    from llmspell.offload import Offload
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.service import AsyncState
     from llmspell.store import AsyncStore
 
 
-def neighbours_of(store: AsyncStore, shredder: Any, state_of: Callable[..., AsyncState]) -> Neighbours:
+def neighbours_of(
+    store: AsyncStore, shredder: Any, files: OpenStore, offload: Offload, state_of: Callable[..., AsyncState]
+) -> Neighbours:
     """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere."""
     protection = store.protection
 
@@ -44,7 +49,9 @@ def neighbours_of(store: AsyncStore, shredder: Any, state_of: Callable[..., Asyn
         await clear_scope(writer, scope_of(session), 0)
 
     removers = remove_state, remove_of_session
-    return Neighbours(set_state, initial_state, delete_state, removers, _Rooms(store, state_of), shredder)
+    rooms = _Rooms(store, state_of)
+    porter = StorePorter(store.journal, files, offload, protection, removers)
+    return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter)
 
 
 class _Rooms:

@@ -118,7 +118,7 @@ class AsyncStore:
         self.migrations = self._migrations(bindings.validators)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(
-            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._state)
+            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), files, offload, self._state)
         )
 
     async def start(self) -> None:

@@ -92,6 +92,11 @@ def P(store, name):  # noqa: N802 - a principal
     return refused(lambda: store.acting_as(name).state_of(Scope.agent("a")).get("k"))
 
 
+def exported(store):
+    told = store.sessions.export("s", store.path.parent / "bundle", overwrite=True).to_dict()
+    return {name: told[name] for name in ("entries", "contents", "left_out", "redacted")}
+
+
 NOTE = {"name": "note", "version": "1.0.0", "value": {"type": "object", "fields": {"text": "string"}}}
 SESSION = lambda store: store.sessions.open("s")
 # In this order; each through its own name.
@@ -203,6 +208,10 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSessions.export": exported,
+    "AsyncSessions.import_": lambda store: (
+        store.sessions.import_(store.path.parent / "bundle", on_conflict="rename").outcome
+    ),
     "AsyncSessions.shred": lambda store: store.sessions.shred("s", dry_run=True).to_dict(),
     "AsyncSchemas.register": lambda store: store.schemas.register(NOTE).to_dict(),
     "AsyncSchemas.register_all": lambda store: [

@@ -6,6 +6,8 @@ of content adds it here; ``test_golden`` names what is missing.
 
 import contextlib
 import random
+import tempfile
+from pathlib import Path
 
 from llmspell import AgentMessage, AgentState
 from llmspell.errors import LlmspellError, ScriptFailed
@@ -116,6 +118,9 @@ async def _sessions(store, clock):
     doomed = await sessions.create("deleted", state={"k": 1})
     await doomed.artifacts.put("gone.txt", "gone with its session")
     await sessions.delete(doomed.id)
+    with tempfile.TemporaryDirectory() as folder:
+        await sessions.export("suspended", Path(folder) / "it.bundle")
+        await sessions.import_(Path(folder) / "it.bundle", on_conflict="rename")
     shredded = await sessions.create("shredded", state={"k": 1})
     await shredded.complete()
     await sessions.shred(shredded.id)

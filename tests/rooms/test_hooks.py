@@ -1,5 +1,8 @@
 """Hooks around the rooms' operations: every point fires, and each result does what the table of results promises."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 import llmspell
@@ -61,6 +64,12 @@ def saved(store):
     session.save()
 
 
+def ported(store):
+    with tempfile.TemporaryDirectory() as folder:
+        store.sessions.export("s", Path(folder) / "s.bundle")
+        store.sessions.import_(Path(folder) / "s.bundle", on_conflict="rename")
+
+
 # What makes the points of an operation fire.
 OPERATIONS = {
     "state_get": lambda store: store.state.get("a"),
@@ -82,6 +91,8 @@ OPERATIONS = {
     "session_save": saved,
     "session_restore": saved,
     "session_checkpoint": saved,
+    "session_export": ported,
+    "session_import": ported,
     "session_delete": lambda store: store.sessions.delete("s"),
     "artifact_put": stored,
     "artifact_get": stored,

@@ -78,6 +78,8 @@ POINTS: tuple[Point, ...] = (
         (),
         ("SessionCheckpoint", "session:checkpoint"),
     ),
+    *_pair("session", "export", "write a session to a file"),
+    *_pair("session", "import", "take in a session from a file"),
     *_pair("session", "delete", "delete a session and what it owns"),
     *_pair("artifact", "put", "store a version of an artifact", (), ("artifact:created", "artifact:stored")),
     *_pair("artifact", "get", "read an artifact", (), ("artifact:accessed",)),
@@ -140,6 +142,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("session.saved", "a session was saved", ("session.save",)),
     Kind("session.restored", "a session was restored", ("session.restore",)),
     Kind("session.checkpointed", "a point of a session was marked", ("session.checkpoint",)),
+    Kind("session.imported", "a session of another store was taken in"),
     Kind("session.deleted", "a session and what it owns was deleted", ("session.delete",)),
     Kind(
         "artifact.stored",

@@ -66,3 +66,18 @@ class SessionDeleted(msgspec.Struct):
     """A session was deleted, with its state and artifacts, by the entries before this one."""
 
     id: str
+
+
+class SessionImported(msgspec.Struct):
+    """A session of another store comes here; its entries follow, in the same transaction, each as it happened there.
+
+    ``digest`` is the checksum of the bundle; ``original_id`` the session's id in it.
+    """
+
+    id: str
+    original_id: str
+    store_id: str
+    timeline: str
+    seq: int
+    entries: int
+    digest: str

@@ -17,6 +17,7 @@ from llmspell.sessions.kinds import (
     SessionCheckpointed,
     SessionCreated,
     SessionDeleted,
+    SessionImported,
     SessionMoved,
     SessionRestored,
     SessionSaved,
@@ -79,6 +80,11 @@ async def apply_checkpointed(tx: Transaction, entry: Applied) -> None:
     await _reopen(tx, entry, session, {})
 
 
+async def apply_imported(tx: Transaction, entry: Applied) -> None:
+    """A session that was here before and was deleted comes again, with the labels it brings."""
+    await tx.run("DELETE FROM checkpoint WHERE session = ?", (id_bytes(entry.payload.id),))
+
+
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:
     """No row from here on."""
     await tx.run(_CLOSE, (entry.seq, id_bytes(entry.payload.id)))
@@ -108,4 +114,5 @@ SAVED = Kind("session.saved", SessionSaved, apply_touched)
 CHECKPOINTED = Kind("session.checkpointed", SessionCheckpointed, apply_checkpointed)
 RESTORED = Kind("session.restored", SessionRestored, apply_touched)
 DELETED = Kind("session.deleted", SessionDeleted, apply_deleted)
-KINDS = (CREATED, UPDATED, *MOVED.values(), SAVED, CHECKPOINTED, RESTORED, DELETED)
+IMPORTED = Kind("session.imported", SessionImported, apply_imported)
+KINDS = (CREATED, UPDATED, *MOVED.values(), SAVED, CHECKPOINTED, RESTORED, DELETED, IMPORTED)

@@ -19,9 +19,13 @@ from llmspell.model.page import Page, check_limit
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
+from llmspell.sessions.bounds import bounds_of
+from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.listing import children_of, count_sessions, list_page, parents_of, tree_rows
+from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
+from llmspell.sessions.porting import Porting
 from llmspell.sessions.query import (
     COUNTED_MAX,
     TREE_SESSIONS_MAX,
@@ -35,10 +39,12 @@ from llmspell.sessions.steps import Neighbours, Steps
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.sessions.ported import BundleKey
     from llmspell.sessions.shredded import Shredded
 
 _SQL = queries("llmspell.sessions")
@@ -53,6 +59,7 @@ class AsyncSessions:
         self._acting = acting
         self._neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._porting = Porting(self._steps, hooks, neighbours.porter)
 
     async def create(
         self,
@@ -63,12 +70,13 @@ class AsyncSessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the
         session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
         InvalidInput, NotFound (the parent), Vetoed.
         """
@@ -78,7 +86,7 @@ class AsyncSessions:
             "tags": check_tags(tags),
             "metadata": check_metadata({} if metadata is None else metadata),
         }
-        settings = check_metadata({} if config is None else config)
+        settings = check_config(config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
         values = _initial({} if state is None else state)
@@ -100,7 +108,8 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        handle = AsyncSession(self._steps, self._neighbours.rooms, info, InSession(session, correlation, seq))
+        place = InSession(session, correlation, seq, bounds_of(info, session))
+        handle = AsyncSession(self._steps, self._neighbours.rooms, info, place)
         if told is not None:
             await told()
         if "after_session_create" in self._hooks.armed:
@@ -116,7 +125,7 @@ class AsyncSessions:
             self._steps,
             self._neighbours.rooms,
             info,
-            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0),
+            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds_of(info, session)),
         )
         await self._steps.point(handle.context(), "before_session_open", "open", info)
         await self._steps.point(handle.context(), "after_session_open", "open", info)
@@ -200,6 +209,46 @@ class AsyncSessions:
         if info is not None:
             await self._steps.point(context, "after_session_delete", "delete", info, "shred")
         return shredded
+
+    async def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        session = await self._resolve(session_id)
+        context = self._acting.context()
+        return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
+
+    async def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

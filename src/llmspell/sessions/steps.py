@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
+    from llmspell.sessions.ported import Porter
     from llmspell.sessions.session import AsyncSession, SessionRooms
     from llmspell.sessions.shredded import Shredded
 
@@ -61,6 +62,7 @@ class Neighbours:
         removers: tuple[units.Remove, ...],
         rooms: SessionRooms,
         shredder: Shredder,
+        porter: Porter,
     ) -> None:
         self.set_state = set_state
         self.initial_state = initial_state
@@ -68,6 +70,7 @@ class Neighbours:
         self.removers = removers
         self.rooms = rooms
         self.shredder = shredder
+        self.porter = porter
 
 
 class Steps:

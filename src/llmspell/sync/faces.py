@@ -73,7 +73,9 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema
     from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.query import SessionCount, SessionTree
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
@@ -804,12 +806,13 @@ class Sessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the
         session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
         InvalidInput, NotFound (the parent), Vetoed.
         """
@@ -875,6 +878,46 @@ class Sessions:
         ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
         """
         return drive(self._inner.shred(session_id, detach=detach, dry_run=dry_run))
+
+    def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        return drive(
+            self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
+        )
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
 
     def list(
         self,
