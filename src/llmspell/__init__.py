@@ -28,6 +28,7 @@ _PLACES = {
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
     **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
+    "RetentionPolicy": "llmspell.sessions.retention",
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.config import SessionRetention as SessionRetention
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
+    from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange
