@@ -29,6 +29,7 @@ _PLACES = {
     "SessionInfo": "llmspell.sessions.info",
     **dict.fromkeys(("SessionQuery", "SessionTree", "SessionCount"), "llmspell.sessions.query"),
     **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
+    "RetentionPolicy": "llmspell.sessions.retention",
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -140,6 +141,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.query import SessionCount as SessionCount
     from llmspell.sessions.query import SessionQuery as SessionQuery
     from llmspell.sessions.query import SessionTree as SessionTree
+    from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange

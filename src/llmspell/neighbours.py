@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts.units import remove_of_session
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
+from llmspell.sessions.cleaning import BackgroundCleaning
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.guarded import Guarded
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
+    from llmspell.journal.maintenance import Task
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.offload import Offload
@@ -52,6 +54,14 @@ def neighbours_of(
     rooms = _Rooms(store, state_of)
     porter = StorePorter(store.journal, files, offload, protection, removers)
     return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter)
+
+
+def retention_task(store: AsyncStore) -> Task:
+    """The task of maintenance that lets sessions go by the stored policy."""
+    armed = store.hooks.armed
+    return BackgroundCleaning(
+        store.journal, lambda: store.sessions.neighbours, lambda: "before_session_delete" in armed
+    ).task()
 
 
 class _Rooms:

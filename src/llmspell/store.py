@@ -38,7 +38,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.neighbours import neighbours_of
+from llmspell.neighbours import neighbours_of, retention_task
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -380,7 +380,7 @@ class AsyncStore:
             return journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
 
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
-        return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
+        return Maintenance(self._files.engine, (indexing(), expiring, retention_task(self)), report_maintenance)
 
     def _migrations(self, validators: Any) -> AsyncMigrations:
         return AsyncMigrations(

@@ -3,6 +3,7 @@
 import pytest
 
 import llmspell
+from llmspell import RetentionPolicy
 from llmspell.errors import LlmspellError
 from llmspell.model.clock import ManualClock
 from llmspell.model.ids import SequentialIds
@@ -208,6 +209,11 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSessions.set_template": lambda store: store.sessions.set_template("t", {"tags": ["t"]}),
+    "AsyncSessions.templates": lambda store: store.sessions.templates(),
+    "AsyncSessions.set_retention": lambda store: store.sessions.set_retention(RetentionPolicy(max_count=500)),
+    "AsyncSessions.retention": lambda store: store.sessions.retention(),
+    "AsyncSessions.cleanup": lambda store: store.sessions.cleanup(dry_run=True).to_dict(),
     "AsyncSessions.export": exported,
     "AsyncSessions.import_": lambda store: (
         store.sessions.import_(store.path.parent / "bundle", on_conflict="rename").outcome

@@ -9,7 +9,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from llmspell import AgentMessage, AgentState
+from llmspell import AgentMessage, AgentState, RetentionPolicy
 from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Rename
@@ -121,6 +121,10 @@ async def _sessions(store, clock):
     with tempfile.TemporaryDirectory() as folder:
         await sessions.export("suspended", Path(folder) / "it.bundle")
         await sessions.import_(Path(folder) / "it.bundle", on_conflict="rename")
+    await sessions.set_template("job", {"tags": ["job"], "metadata": {"from": "a template"}})
+    await (await sessions.create("one job", template="job")).complete()
+    await sessions.set_retention(RetentionPolicy(max_age_s=1e9), every_s=1e9)
+    await sessions.cleanup(RetentionPolicy(rule=lambda info: info.name == "one job"))
     shredded = await sessions.create("shredded", state={"k": 1})
     await shredded.complete()
     await sessions.shred(shredded.id)

@@ -122,7 +122,7 @@ def create(
     state: Annotated[list[str] | None, Parameter(help="A key of its first state, KEY=JSON; several times.")] = None,
 ) -> None:  # fmt: skip
     """Begin a session."""
-    fields = {
+    fields: dict[str, Any] = {
         "metadata": given.pairs(meta, "--meta"), "config": given.pairs(config, "--config"),
         "state": given.pairs(state, "--state"),
     }  # fmt: skip

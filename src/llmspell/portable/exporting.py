@@ -54,7 +54,7 @@ class Origins:
 
 
 def export_session(
-    store: Origins, session: bytes, path: Path, now: int, key: BundleKey | None, secrets: bool, overwrite: bool,
+    store: Origins, session: bytes, path: Path, now: int, key: BundleKey | None, *, secrets: bool, overwrite: bool,
     progress: PortProgress | None,
 ) -> Exported:  # fmt: skip
     """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries."""

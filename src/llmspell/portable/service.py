@@ -73,13 +73,33 @@ class StorePorter:
             raise InvalidInput(
                 "secrets leave the store in an encrypted bundle only", code="secrets-need-key", hint="give key="
             )
-        files = self._files
-        origins = Origins(
-            files.engine.read, files.content, self._journal.kinds, files.store_id, files.timeline,
-            self._protection.shown,
-        )  # fmt: skip
         now = self._journal.clock.now_ns()
-        return await self._offload.run(export_session, origins, session, target, now, key, secrets, overwrite, progress)
+        return await self._offload.run(
+            export_session,
+            self._origins(),
+            session,
+            target,
+            now,
+            key,
+            secrets=secrets,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+    def export_here(self, session: bytes, path: Any) -> Exported:
+        """See ``Porter``."""
+        now = self._journal.clock.now_ns()
+        return export_session(
+            self._origins(), session, self._checked_path(path), now, None, secrets=False, overwrite=True, progress=None
+        )
+
+    def read(self, query: Any) -> Any:
+        """See ``Porter``."""
+        return self._files.engine.read(query)
+
+    async def off(self, function: Any, *args: Any) -> Any:
+        """See ``Porter``."""
+        return await self._offload.run(function, *args)
 
     async def import_(
         self, path: Any, on_conflict: OnConflict, *, key: Any, context: Context, progress: PortProgress | None,
@@ -115,6 +135,13 @@ class StorePorter:
         )
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _origins(self) -> Origins:
+        files = self._files
+        return Origins(
+            files.engine.read, files.content, self._journal.kinds, files.store_id, files.timeline,
+            self._protection.shown,
+        )  # fmt: skip
 
     def _checked_path(self, path: Any) -> Path:
         if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):

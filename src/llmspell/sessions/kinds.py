@@ -62,10 +62,15 @@ class SessionRestored(msgspec.Struct):
     state_hash: str
 
 
-class SessionDeleted(msgspec.Struct):
-    """A session was deleted, with its state and artifacts, by the entries before this one."""
+class SessionDeleted(msgspec.Struct, omit_defaults=True):
+    """A session was deleted, with its state and artifacts, by the entries before this one.
+
+    Of a cleanup: ``why`` (age, count, size, rule, own-age), and the file ``archive`` that it was exported to before.
+    """
 
     id: str
+    why: str | None = None
+    archive: str | None = None
 
 
 class SessionImported(msgspec.Struct):
@@ -81,3 +86,30 @@ class SessionImported(msgspec.Struct):
     seq: int
     entries: int
     digest: str
+
+
+class RetentionSet(msgspec.Struct):
+    """The store's policy of how long sessions are kept, applied every so many seconds; None: no policy any more."""
+
+    policy: dict[str, Any] | None
+    every_s: float
+
+
+class SessionsCleaned(msgspec.Struct):
+    """A cleanup came to its end: how many sessions went, were exported before, or were left, and by what policy."""
+
+    policy: dict[str, Any]
+    deleted: int
+    archived: int
+    vetoed: int
+    changed: int
+    failed: int
+    orphans: int
+    artifact_bytes: int
+
+
+class TemplateSet(msgspec.Struct):
+    """A template of sessions was registered under a name, or (``fields`` None) taken away."""
+
+    name: str
+    fields: dict[str, Any] | None

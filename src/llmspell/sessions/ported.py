@@ -62,7 +62,19 @@ class Imported:
 
 
 class Porter(Protocol):
-    """Writes sessions to files and takes them in."""
+    """Writes sessions to files and takes them in; and what long reads of sessions need."""
+
+    def read(self, query: Any) -> Any:
+        """A query over one consistent state, from any thread."""
+        ...
+
+    async def off(self, function: Any, *args: Any) -> Any:
+        """Run a long function where nobody waits for it but the caller."""
+        ...
+
+    def export_here(self, session: bytes, path: Any) -> Exported:
+        """Export in this thread, plain, over what is at ``path``."""
+        ...
 
     async def export(
         self, session: bytes, path: Any, *, key: Any, secrets: bool, overwrite: bool, progress: PortProgress | None

@@ -14,6 +14,7 @@ from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
 from llmspell.schema import queries
 from llmspell.sessions.kinds import (
+    RetentionSet,
     SessionCheckpointed,
     SessionCreated,
     SessionDeleted,
@@ -21,7 +22,9 @@ from llmspell.sessions.kinds import (
     SessionMoved,
     SessionRestored,
     SessionSaved,
+    SessionsCleaned,
     SessionUpdated,
+    TemplateSet,
 )
 
 _SQL = queries("llmspell.sessions")
@@ -115,4 +118,19 @@ CHECKPOINTED = Kind("session.checkpointed", SessionCheckpointed, apply_checkpoin
 RESTORED = Kind("session.restored", SessionRestored, apply_touched)
 DELETED = Kind("session.deleted", SessionDeleted, apply_deleted)
 IMPORTED = Kind("session.imported", SessionImported, apply_imported)
-KINDS = (CREATED, UPDATED, *MOVED.values(), SAVED, CHECKPOINTED, RESTORED, DELETED, IMPORTED)
+RETENTION_SET = Kind("session.retention_set", RetentionSet)
+CLEANED = Kind("session.cleaned", SessionsCleaned)
+TEMPLATE_SET = Kind("session.template_set", TemplateSet)
+KINDS = (
+    CREATED,
+    UPDATED,
+    *MOVED.values(),
+    SAVED,
+    CHECKPOINTED,
+    RESTORED,
+    DELETED,
+    IMPORTED,
+    RETENTION_SET,
+    CLEANED,
+    TEMPLATE_SET,
+)

@@ -20,6 +20,7 @@ from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
 from llmspell.sessions.bounds import bounds_of
+from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
@@ -34,6 +35,8 @@ from llmspell.sessions.query import (
     SessionTree,
     page_of_tree,
 )
+from llmspell.sessions.registered import Registered, check_template, filled, retention_of
+from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
 
@@ -57,8 +60,10 @@ class AsyncSessions:
         self._journal = journal
         self._hooks = hooks
         self._acting = acting
-        self._neighbours = neighbours
+        self.neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._cleaning = Cleaning(journal, self._steps, neighbours)
+        self._registered = Registered(journal)
         self._porting = Porting(self._steps, hooks, neighbours.porter)
 
     async def create(
@@ -72,14 +77,21 @@ class AsyncSessions:
         parent: str | None = None,
         config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
+        template: str | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
         ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the
-        session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
-        InvalidInput, NotFound (the parent), Vetoed.
+        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
+        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
+        the template), Vetoed.
         """
+        if template is not None:
+            return await self._from_template(
+                template, name, description=description, tags=tags, created_by=created_by, metadata=metadata,
+                parent=parent, config=config, state=state,
+            )  # fmt: skip
         fields: dict[str, Any] = {
             "name": check_label(name, "a session's name"),
             "description": check_text(description, "a description"),
@@ -103,17 +115,14 @@ class AsyncSessions:
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
         set_initial = told = None
         if values:
-            set_initial, told = await self._neighbours.initial_state(inside, f"session:{new.id}", values)
+            set_initial, told = await self.neighbours.initial_state(inside, f"session:{new.id}", values)
         seq, at, entries = await self._journal.write(
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
         place = InSession(session, correlation, seq, bounds_of(info, session))
-        handle = AsyncSession(self._steps, self._neighbours.rooms, info, place)
-        if told is not None:
-            await told()
-        if "after_session_create" in self._hooks.armed:
-            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
+        await self._created(handle, told)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
@@ -123,7 +132,7 @@ class AsyncSessions:
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
         handle = AsyncSession(
             self._steps,
-            self._neighbours.rooms,
+            self.neighbours.rooms,
             info,
             InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds_of(info, session)),
         )
@@ -182,7 +191,7 @@ class AsyncSessions:
         context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
         await self._steps.point(context, "before_session_delete", "delete", info)
         await self._journal.write(
-            lambda writer: units.delete(writer, session, self._neighbours.removers), context=context
+            lambda writer: units.delete(writer, session, self.neighbours.removers), context=context
         )
         await self._steps.point(context, "after_session_delete", "delete", info)
 
@@ -197,7 +206,7 @@ class AsyncSessions:
         ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
         """
         session = await self._resolve(session_id)
-        shredder = self._neighbours.shredder
+        shredder = self.neighbours.shredder
         looked = await shredder.look(session, detach=detach)
         if dry_run:
             return looked
@@ -250,7 +259,57 @@ class AsyncSessions:
         """
         return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
 
+    async def cleanup(
+        self,
+        policy: RetentionPolicy | None = None,
+        *,
+        dry_run: bool = False,
+        progress: PortProgress | None = None,
+    ) -> CleanupReport:
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+
+        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
+        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
+        all. ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        """
+        found = policy if policy is not None else await self.retention()
+        if found is None:
+            raise NotFound("no policy is stored: give one, or call set_retention", code="no-policy")
+        return await self._cleaning.cleanup(found, self._acting.context(), dry_run=dry_run, progress=progress)
+
+    async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
+        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
+        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        """
+        await self._registered.set_retention(self._acting.context(), policy, every_s)
+
+    async def retention(self) -> RetentionPolicy | None:
+        """The stored policy."""
+        found = await self._journal.database.read(retention_of)
+        return None if found is None or found.policy is None else policy_of(found.policy)
+
+    async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
+        InvalidInput (``invalid-template``).
+        """
+        checked = None if fields is None else check_template(fields)
+        await self._registered.set_template(self._acting.context(), name, checked)
+
+    async def templates(self) -> dict[str, dict[str, Any]]:
+        """Registered templates by name."""
+        return await self._registered.templates()
+
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _created(self, handle: AsyncSession, told: Any) -> None:
+        if told is not None:
+            await told()
+        if "after_session_create" in self._hooks.armed:
+            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+
+    async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
+        return await self.create(name, **filled(await self._registered.template(template), given))
 
     async def _resolve(self, session_id: str) -> bytes:
         if type(session_id) is not str or not session_id:

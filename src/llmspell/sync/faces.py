@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.query import SessionCount, SessionTree
+    from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.sessions.shredded import Shredded
@@ -808,13 +809,15 @@ class Sessions:
         parent: str | None = None,
         config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
+        template: str | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
         ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the
-        session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
-        InvalidInput, NotFound (the parent), Vetoed.
+        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
+        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
+        the template), Vetoed.
         """
         return Session(
             drive(
@@ -827,6 +830,7 @@ class Sessions:
                     parent=parent,
                     config=config,
                     state=state,
+                    template=template,
                 )
             )
         )
@@ -918,6 +922,38 @@ class Sessions:
         (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
         """
         return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
+
+    def cleanup(
+        self, policy: RetentionPolicy | None = None, *, dry_run: bool = False, progress: PortProgress | None = None
+    ) -> CleanupReport:
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+
+        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
+        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
+        all. ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        """
+        return drive(self._inner.cleanup(policy, dry_run=dry_run, progress=progress))
+
+    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
+        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
+        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        """
+        drive(self._inner.set_retention(policy, every_s=every_s))
+
+    def retention(self) -> RetentionPolicy | None:
+        """The stored policy."""
+        return drive(self._inner.retention())
+
+    def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
+        InvalidInput (``invalid-template``).
+        """
+        drive(self._inner.set_template(name, fields))
+
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """Registered templates by name."""
+        return drive(self._inner.templates())
 
     def list(
         self,
