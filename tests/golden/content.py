@@ -123,7 +123,7 @@ async def _sessions(store, clock):
         await sessions.import_(Path(folder) / "it.bundle", on_conflict="rename")
     await sessions.set_template("job", {"tags": ["job"], "metadata": {"from": "a template"}})
     await (await sessions.create("one job", template="job")).complete()
-    await sessions.set_retention(RetentionPolicy(max_age_s=1e9), every_s=1e9)
+    await sessions.set_retention(RetentionPolicy(max_age_s=1e9), every_s=86_400)
     await sessions.cleanup(RetentionPolicy(rule=lambda info: info.name == "one job"))
     shredded = await sessions.create("shredded", state={"k": 1})
     await shredded.complete()
