@@ -17,18 +17,22 @@ from llmspell.security.keyring_file import FILE_BYTES_MAX, KeyringFile, Look, lo
 from llmspell.security.keyring_format import COUNT_AT, HEADER_BYTES, RECORD_BYTES, Ring, damaged
 from llmspell.security.keys import MasterKey
 
-MasterSource = MasterKey | Callable[[], MasterKey]
-"""A master key, or what gives it. A function is asked again when another process has rotated the key."""
-
 
 @runtime_checkable
 class Choice(Protocol):
     """A source that, while its key is rotated or after that was killed, has more than one key."""
 
+    def __call__(self) -> MasterKey:
+        """The key."""
+        ...
+
     def candidates(self) -> Iterator[MasterKey]:
         """The keys of which one opens the keyring, without waiting for anybody."""
         ...
 
+
+MasterSource = MasterKey | Choice | Callable[[], MasterKey]
+"""A master key, or what gives it. A function is asked again when another process has rotated the key."""
 
 _LOADS_MAX = 8
 """How often the file may be replaced while it is read."""
