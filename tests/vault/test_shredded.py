@@ -176,6 +176,46 @@ def test_what_a_session_has_in_memory_is_forgotten(tmp_path):
         assert store.state_of(Scope.session(session.id)).get("name") is None
 
 
+def test_a_session_whose_key_is_not_here_is_not_said_to_be_shredded(tmp_path, monkeypatch):
+    with opened(tmp_path / "s") as store, store.session("Interview") as session:
+        session.state.set("name", "sealed", state_class="sensitive")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LLMSPELL_KEYS", str(tmp_path / "other keys"))
+        with opened(tmp_path / "s") as store:
+            with pytest.raises(NotFound) as gone:
+                store.sessions.shred(session.id)
+            assert gone.value.code == "keyring-missing"
+            assert store.sessions.get(session.id).name == "Interview"
+    with opened(tmp_path / "s") as store:
+        assert len(store.sessions.shred(session.id).keys) == 1
+
+
+def test_a_key_that_is_gone_when_shredding_goes_on_is_asked_for(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    with opened(tmp_path / "s") as store:
+        with store.session("Interview") as session:
+            session.state.set("name", "sealed", state_class="sensitive")
+        with monkeypatch.context() as patched:
+            patched.setattr(service.Shredder, "_destroy_key", killed)
+            with pytest.raises(Killed):
+                store.sessions.shred(session.id)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LLMSPELL_KEYS", str(tmp_path / "other keys"))
+        with opened(tmp_path / "s") as store, pytest.raises(NotFound) as gone:
+            store.sessions.shred(session.id)
+        assert gone.value.code == "keyring-missing"
+    with opened(tmp_path / "s") as store:
+        assert not store.verify().ok
+        assert len(store.sessions.shred(session.id).keys) == 1
+        assert store.keys.status().erased == 1
+        assert store.verify().ok
+
+
 def test_a_dry_run_counts_what_was_written_from_outside(tmp_path):
     with opened(tmp_path / "s") as store:
         with store.session("Interview") as session:

@@ -33,6 +33,9 @@ _LEFT = (
     " OR EXISTS (SELECT 1 FROM artifact WHERE session = ?1) OR EXISTS (SELECT 1 FROM run WHERE session = ?1)"
     " OR EXISTS (SELECT 1 FROM checkpoint WHERE session = ?1)"
 )
+_SEALED = (
+    "SELECT EXISTS (SELECT 1 FROM state s JOIN scope c ON c.id = s.scope WHERE c.name = ? AND s.class = 'sensitive')"
+)
 _SHREDDED = "SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1"
 _PENDING = "SELECT value FROM meta WHERE name = ?"
 PENDING = "shredding:"
@@ -95,6 +98,12 @@ async def was_shredded(asks: Asks, session: bytes) -> bool:
 async def has_rows(asks: Asks, session: bytes) -> bool:
     """Whether anything is in the tables: a scope can be written to when its session is gone, by a handle of before."""
     row = await asks.one(_LEFT, (session, f"session:{id_text(session)}"))
+    return row is not None and bool(row[0])
+
+
+async def has_sealed(asks: Asks, session: bytes) -> bool:
+    """Whether a key of the session's holds, or held, a sealed value."""
+    row = await asks.one(_SEALED, (f"session:{id_text(session)}",))
     return row is not None and bool(row[0])
 
 

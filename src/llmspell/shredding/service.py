@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from llmspell.artifacts.blob import unpack_ids
-from llmspell.errors import Conflict
+from llmspell.errors import Conflict, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
 from llmspell.model.ids import id_text
@@ -36,6 +36,7 @@ from llmspell.shredding.plan import (
     counts_of,
     demand_shreddable,
     has_rows,
+    has_sealed,
     pending_of,
 )
 from llmspell.shredding.projection import ERASED, SHREDDED
@@ -80,7 +81,7 @@ class Shredder:
         """Destroy a session, or finish what was begun. Raises NotFound, Conflict, Busy, WrongKey, StorageFailed."""
         scope = f"session:{id_text(session)}"
         places = await self._offload.run(self._places, session)
-        key = await self._offload.run(self._key_id, scope)
+        key = await self._offload.run(self._key_id, session, scope)
         row = await self._journal.database.one(_CORRELATION, (session, session))
         inside = replace(enter(context, InSession(session, row[0] if row else session, 0)), correlation=None, step=None)
         counts, shared, note = await self._journal.write(
@@ -88,7 +89,7 @@ class Shredder:
         )
         self._journal.scopes.forget(scope)
         self._forget(scope)
-        await self._offload.run(self._destroy_key, scope)
+        await self._offload.run(self._destroy_key, scope, note.keys)
         payloads, kept = await self._erase(session, scope, note, inside)
         chunks = await self._offload.run(self._remove_content, note)
         await self._offload.run(self._rewrite_files, bool(note.chunks))
@@ -118,15 +119,30 @@ class Shredder:
         found = {place.id: place for place in self._files.content.places(ids)}
         return {number: found.get(number) for number in ids}
 
-    def _key_id(self, scope: str) -> str | None:
+    def _key_id(self, session: bytes, scope: str) -> str | None:
         keyring = self._keyring()
-        key = None if keyring is None else keyring.find(scope)
+        if keyring is None:
+            if self._files.path is not None:
+                self._demand_none(self._files.engine.read(lambda view: driven(has_sealed(Asking(view), session))))
+            return None
+        key = keyring.find(scope)
         return None if key is None else key.id.hex()
 
-    def _destroy_key(self, scope: str) -> None:
+    def _destroy_key(self, scope: str, keys: list[str]) -> None:
         keyring = self._keyring()
         if keyring is not None:
             keyring.shred(scope)
+        elif self._files.path is not None:
+            self._demand_none(bool(keys))
+
+    def _demand_none(self, has_key: bool) -> None:
+        """A key that is not found here is not destroyed, and opens every copy of what it sealed."""
+        if has_key:
+            raise NotFound(
+                "the session has sealed values, and the keyring with its key is not here",
+                code="keyring-missing",
+                hint="bring it back; if it is lost for good, make another (llmspell key create) and shred again",
+            )
 
     def _remove_content(self, note: Pending) -> int:
         """Remove the chunks that nobody names; how many of them are gone. Whoever puts content waits for its turn."""
