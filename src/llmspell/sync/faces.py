@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registration import DefaultBreaker
     from llmspell.hooks.registry import F, HookHandle, Hooks
     from llmspell.migration.applying import MigrationProgress
+    from llmspell.migration.lazily import AsyncLazyState
     from llmspell.migration.migration import Migration
     from llmspell.migration.plan import Plan
     from llmspell.migration.preparing import Validation
@@ -1172,6 +1173,28 @@ class Migrations:
         """
         return drive(self._inner.rollback(id, batch=batch, progress=progress))
 
+    def lazily(
+        self,
+        plan: Plan,
+        *,
+        scope: Scope | None = None,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+        write: bool = True,
+    ) -> LazyState:
+        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
+        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
+        is stored.
+
+        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
+        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
+        as new. Each change is an ordinary one; ``apply`` brings the rest. Raises InvalidInput (``invalid-plan``,
+        ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        return LazyState(
+            drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
+        )
+
     def status(self, id: str | None = None) -> MigrationRun | None:
         """How a migration stands; without an id, the open one, else the last one, None when there never was any.
 
@@ -1531,6 +1554,42 @@ class Principal:
         the class of keys that this handle makes without naming one.
         """
         return PrincipalState(self._inner.state_of(scope, state_class=state_class))
+
+
+class LazyState:
+    """The values of a plan's target in one scope, in the new form. Get it from ``store.migrations.lazily(plan)``."""
+
+    def __init__(self, inner: AsyncLazyState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key`` in the new form, or ``default``. Raises InvalidInput (``migration-failed``) for one that
+        the plan cannot bring there, by key and path.
+        """
+        return drive(self._inner.get(key, default))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` has a value now."""
+        return drive(self._inner.exists(key))
+
+    def keys(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Keys of the target that have a value, in code point order; the next page is ``after`` the last one."""
+        return drive(self._inner.keys(after=after, limit=limit))
+
+    def items(self, *, after: str = "", limit: int = 1000) -> list[tuple[str, Any]]:
+        """Keys and values in the new form, as ``keys`` orders them."""
+        return drive(self._inner.items(after=after, limit=limit))
+
+    def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Read in the new form, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns
+        the new value.
+        """
+        return drive(self._inner.update(key, fn, default=default))
 
 
 class Schemas:
