@@ -6,8 +6,10 @@ of content adds it here; ``test_golden`` names what is missing.
 
 import contextlib
 import random
+import tempfile
+from pathlib import Path
 
-from llmspell import AgentMessage, AgentState
+from llmspell import AgentMessage, AgentState, RetentionPolicy, SessionConfig
 from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Rename
@@ -116,9 +118,45 @@ async def _sessions(store, clock):
     doomed = await sessions.create("deleted", state={"k": 1})
     await doomed.artifacts.put("gone.txt", "gone with its session")
     await sessions.delete(doomed.id)
+    await _life(store, clock)
     shredded = await sessions.create("shredded", state={"k": 1})
     await shredded.complete()
     await sessions.shred(shredded.id)
+
+
+async def _life(store, clock):
+    sessions = store.sessions
+    await sessions.set_template("research", {"tags": ["research"], "metadata": {"a": 1}})
+    moved = await sessions.create("moved", template="research", config=SessionConfig(auto_save_changes=50))
+    await moved.artifacts.put("a.txt", b"moved")
+    await moved.complete()
+    with tempfile.TemporaryDirectory() as folder:
+        await sessions.export(moved.id, Path(folder) / "bundle")
+        await sessions.import_(Path(folder) / "bundle", on_conflict="rename")
+    await (await sessions.create("let go", tags=["let go"])).complete()
+    await sessions.cleanup(RetentionPolicy(rule=lambda info: info.name == "let go"))
+    await sessions.set_retention(RetentionPolicy(max_count=10_000, statuses=["failed"], orphans=False), every_s=86400)
+    saver = sessions.neighbours.saver
+    failing = await sessions.create("unsaved", config=SessionConfig(auto_save_interval_s=3600))
+    await failing.state.set("k", 1)
+    files, saver._files = saver._files, _Full(saver._files)
+    clock.advance(3601)
+    saver.tick()
+    saver._files = files
+
+
+class _Full:
+    """Files whose disk takes nothing strong."""
+
+    read_only = False
+
+    def __init__(self, files):
+        self._files = files
+
+    def commit(self, units, *, strong=False, wait_s=None):
+        if strong:
+            raise LlmspellError("full", code="disk-full")
+        return self._files.commit(units, wait_s=wait_s)
 
 
 async def _artifacts(store):
