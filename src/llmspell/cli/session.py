@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import given, printable
+from llmspell.cli import given, printable, session_life
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import STATUS_STYLES, Column
@@ -81,6 +81,7 @@ def create(
     meta: Annotated[list[str] | None, Parameter(help="A field of the metadata, NAME=JSON; several times.")] = None,
     config: Annotated[list[str] | None, Parameter(help="A setting kept with it, NAME=JSON; several times.")] = None,
     state: Annotated[list[str] | None, Parameter(help="A key of its first state, KEY=JSON; several times.")] = None,
+    template: Annotated[str | None, Parameter(help="A registered template that it begins with.")] = None,
 ) -> None:  # fmt: skip
     """Begin a session."""
     fields: dict[str, Any] = {
@@ -90,7 +91,13 @@ def create(
     with running.get().changing(create=parent is None) as store:
         above = None if parent is None else session_id(store, parent)
         info = store.sessions.create(
-            name, description=description, tags=tags or (), created_by=created_by, parent=above, **fields
+            name,
+            description=description,
+            tags=tags or (),
+            created_by=created_by,
+            parent=above,
+            template=template,
+            **fields,
         ).info
     running.get().out.done(info.to_dict(), f"created session {info.name} {info.id}", bare=info.id)
 
@@ -207,3 +214,7 @@ def _artifact(one: dict[str, Any]) -> str:
 def _some(lines: list[str]) -> str:
     shown = [printable.line(one) for one in lines[:SHOWN_MAX]]
     return "\n".join([*shown, f"… and {len(lines) - SHOWN_MAX:,} more"] if len(lines) > SHOWN_MAX else shown)
+
+
+for _name, _command in session_life.COMMANDS.items():
+    app.command(_command, name=_name)
