@@ -27,6 +27,7 @@ _PLACES = {
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
+    **dict.fromkeys(("SessionQuery", "SessionTree", "SessionCount"), "llmspell.sessions.query"),
     **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
     "RetentionPolicy": "llmspell.sessions.retention",
     "SessionStatus": "llmspell.model.session",
@@ -137,6 +138,9 @@ if TYPE_CHECKING:
     from llmspell.sessions.config import SessionRetention as SessionRetention
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
+    from llmspell.sessions.query import SessionCount as SessionCount
+    from llmspell.sessions.query import SessionQuery as SessionQuery
+    from llmspell.sessions.query import SessionTree as SessionTree
     from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session

@@ -368,7 +368,7 @@ class AsyncStore:
             sealer = None if self.path is None else self.protection.sealer.sealer()
             return sealer.keyring() if sealer is not None and sealer.path.exists() else None
 
-        return Shredder(self.journal, self._files, self._offload, keyring, rewrite)
+        return Shredder(self.journal, self._files, self._offload, keyring, rewrite, self._ephemeral.forget)
 
     def _store_sealer(self) -> Any:
         if self.path is None:

@@ -118,6 +118,13 @@ async def _sessions(store, clock):
     doomed = await sessions.create("deleted", state={"k": 1})
     await doomed.artifacts.put("gone.txt", "gone with its session")
     await sessions.delete(doomed.id)
+    with tempfile.TemporaryDirectory() as folder:
+        await sessions.export("suspended", Path(folder) / "it.bundle")
+        await sessions.import_(Path(folder) / "it.bundle", on_conflict="rename")
+    await sessions.set_template("job", {"tags": ["job"], "metadata": {"from": "a template"}})
+    await (await sessions.create("one job", template="job")).complete()
+    await sessions.set_retention(RetentionPolicy(max_age_s=1e9), every_s=86_400)
+    await sessions.cleanup(RetentionPolicy(rule=lambda info: info.name == "one job"))
     await _life(store, clock)
     shredded = await sessions.create("shredded", state={"k": 1})
     await shredded.complete()
@@ -126,16 +133,6 @@ async def _sessions(store, clock):
 
 async def _life(store, clock):
     sessions = store.sessions
-    await sessions.set_template("research", {"tags": ["research"], "metadata": {"a": 1}})
-    moved = await sessions.create("moved", template="research", config=SessionConfig(auto_save_changes=50))
-    await moved.artifacts.put("a.txt", b"moved")
-    await moved.complete()
-    with tempfile.TemporaryDirectory() as folder:
-        await sessions.export(moved.id, Path(folder) / "bundle")
-        await sessions.import_(Path(folder) / "bundle", on_conflict="rename")
-    await (await sessions.create("let go", tags=["let go"])).complete()
-    await sessions.cleanup(RetentionPolicy(rule=lambda info: info.name == "let go"))
-    await sessions.set_retention(RetentionPolicy(max_count=10_000, statuses=["failed"], orphans=False), every_s=86400)
     saver = sessions.neighbours.saver
     failing = await sessions.create("unsaved", config=SessionConfig(auto_save_interval_s=3600))
     await failing.state.set("k", 1)

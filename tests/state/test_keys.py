@@ -130,3 +130,23 @@ def test_a_rotation_that_is_killed_leaves_a_store_that_opens(filled, monkeypatch
 def test_a_store_in_memory_keeps_no_keys():
     with llmspell.open(":memory:") as store, pytest.raises(InvalidInput):
         store.keys.status()
+
+
+def test_a_second_keyring_is_not_made_unasked_for_a_store_that_has_sealed_values(tmp_path, monkeypatch):
+    with llmspell.open(tmp_path / "s") as store:
+        store.state.set("a", "sealed", state_class="sensitive")
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "another folder"))
+    with llmspell.open(tmp_path / "s") as store:
+        for write in (
+            lambda: store.state.set("b", "sealed", state_class="sensitive"),
+            lambda: store.state.set("a", "sealed anew"),
+            lambda: store.state.set_many({"b": 1}, state_class="sensitive"),
+        ):
+            with pytest.raises(NotFound) as gone:
+                write()
+            assert gone.value.code == "keyring-missing"
+        assert not (tmp_path / "another folder").exists()
+        store.state.set("plain", 1)
+        store.keys.create()
+        store.state.set("b", "sealed", state_class="sensitive")
+        assert store.state.get("b") == "sealed"

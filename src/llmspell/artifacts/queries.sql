@@ -16,7 +16,6 @@ FROM artifact WHERE id = ? AND until_seq IS NULL
 SELECT max(version) FROM artifact WHERE session = ? AND name = ?
 
 -- name: session_status
--- With it, whether there are quotas: a put asks both in one go.
 SELECT status, EXISTS (SELECT 1 FROM artifact_quota) FROM session WHERE id = ? AND until_seq IS NULL
 
 -- name: blob_form
@@ -128,3 +127,6 @@ DELETE FROM blob WHERE id = ?
 
 -- name: blob_totals
 SELECT count(*), coalesce(max(id), 0) FROM blob
+
+-- name: is_named
+SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,17 @@ class UserKey:
             with self._lock():
                 pass
         return KeyFile(self.path)()
+
+    def candidates(self) -> Iterator[MasterKey]:
+        """The key, the one that comes next, if there is one, and the key as it is then, which may be that one.
+
+        One of them opens the keyring while it is rotated, and after that was killed. Raises as ``KeyFile``.
+        """
+        yield KeyFile(self.path)()
+        if self._is_next_whole():
+            with suppress(NotFound, InvalidInput):  # It was put in its place just now.
+                yield KeyFile(self._next)()
+        yield KeyFile(self.path)()
 
     def make(self, *, outside: Path | None = None) -> MasterKey:
         """The key, made and durable when there was none; one of several processes that do it at once makes it.

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import Conflict, InvalidInput, NotFound
+from llmspell.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.page import Page, check_limit
-from llmspell.model.session import check_status
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
@@ -26,15 +25,24 @@ from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
-from llmspell.sessions.listing import SessionFilter, list_page
+from llmspell.sessions.listing import children_of, count_sessions, list_page, parents_of, tree_rows
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
+from llmspell.sessions.query import (
+    COUNTED_MAX,
+    TREE_SESSIONS_MAX,
+    SessionCount,
+    SessionFilter,
+    SessionTree,
+    page_of_tree,
+)
 from llmspell.sessions.registered import Registered, check_template, filled, retention_of
 from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from llmspell.hooks.registry import Hooks
@@ -135,33 +143,43 @@ class AsyncSessions:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return await self._steps.info(await self._resolve(session_id))
 
-    async def list(
-        self,
-        *,
-        status: str | None = None,
-        tags: Iterable[str] = (),
-        created_by: str | None = None,
-        parent: str | None = None,
-        name: str | None = None,
-        order_by: str = "-updated_at",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly).
-
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+    async def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+        """How many sessions fit the conditions of ``list``. Above 1,000 it may say only that there are more, unless
+        ``exact``.
         """
-        wanted = SessionFilter(
-            status=None if status is None else check_status(status),
-            tags=tuple(check_tags(tags)),
-            created_by=None if created_by is None else check_label(created_by, "created_by"),
-            parent=None if parent is None else id_bytes(parent, "parent"),
-            name=None if name is None else check_label(name, "a session's name"),
-        )
-        check_limit(limit)
-        return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
+        wanted = SessionFilter.of(filters)
+        most = None if exact else COUNTED_MAX + 1
+        number = await self._journal.database.read(lambda view: count_sessions(view, wanted, most))
+        known = exact or number <= COUNTED_MAX
+        return SessionCount(number if known else COUNTED_MAX, exact=known)
+
+    async def recent(self, count: int = 10) -> list[SessionInfo]:
+        """The sessions that changed last, newest first."""
+        page: Page[SessionInfo] = await self.list(limit=count)
+        return page.items
+
+    async def children(self, session_id: str) -> list[SessionInfo]:
+        """The sessions opened directly under one, oldest first. Raises NotFound."""
+        session = await self._resolve(session_id)
+        await self._steps.info(session)
+        return await self._journal.database.read(lambda view: children_of(view, session))
+
+    async def parents(self, session_id: str) -> list[SessionInfo]:
+        """The sessions above one, the nearest first. Raises NotFound."""
+        session = await self._resolve(session_id)
+        await self._steps.info(session)
+        return await self._journal.database.read(lambda view: parents_of(view, session))
+
+    async def tree(self, session_id: str) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
+        session = await self._resolve(session_id)
+        rows = await self._journal.database.read(lambda view: tree_rows(view, session, TREE_SESSIONS_MAX + 1))
+        if len(rows) > TREE_SESSIONS_MAX:
+            raise LimitExceeded(f"more than {TREE_SESSIONS_MAX:,} sessions are below this one", code="tree-too-large")
+        grown = page_of_tree(rows, id_text(session))
+        if grown is None:
+            raise units.missing(session)
+        return grown
 
     async def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
@@ -319,6 +337,38 @@ class AsyncSessions:
                 f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
             )
         return rows[0][0]  # type: ignore[no-any-return]
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str | None = None,
+        parent: str | None = None,
+        name: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        order_by: str = "-updated_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[SessionInfo]:
+        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly; times
+        inclusive; ``metadata``: these fields have these values). ``SessionQuery`` asks the same.
+
+        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
+        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
+        change.
+        """
+        wanted = SessionFilter.of({
+            "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,
+            "created_after": created_after, "created_before": created_before, "updated_after": updated_after,
+            "updated_before": updated_before, "metadata": metadata,
+        })  # fmt: skip
+        check_limit(limit)
+        return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
 
 
 def _initial(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
+    from llmspell.sessions.query import SessionCount, SessionTree
     from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
@@ -842,36 +843,27 @@ class Sessions:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return drive(self._inner.get(session_id))
 
-    def list(
-        self,
-        *,
-        status: str | None = None,
-        tags: Iterable[str] = (),
-        created_by: str | None = None,
-        parent: str | None = None,
-        name: str | None = None,
-        order_by: str = "-updated_at",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly).
-
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+    def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+        """How many sessions fit the conditions of ``list``. Above 1,000 it may say only that there are more, unless
+        ``exact``.
         """
-        return drive(
-            self._inner.list(
-                status=status,
-                tags=tags,
-                created_by=created_by,
-                parent=parent,
-                name=name,
-                order_by=order_by,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
+        return drive(self._inner.count(exact=exact, **filters))
+
+    def recent(self, count: int = 10) -> list[SessionInfo]:
+        """The sessions that changed last, newest first."""
+        return drive(self._inner.recent(count))
+
+    def children(self, session_id: str) -> list[SessionInfo]:
+        """The sessions opened directly under one, oldest first. Raises NotFound."""
+        return drive(self._inner.children(session_id))
+
+    def parents(self, session_id: str) -> list[SessionInfo]:
+        """The sessions above one, the nearest first. Raises NotFound."""
+        return drive(self._inner.parents(session_id))
+
+    def tree(self, session_id: str) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
+        return drive(self._inner.tree(session_id))
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
@@ -974,6 +966,48 @@ class Sessions:
         Gives them, the last changed first.
         """
         return drive(self._inner.restore_recent(count, progress=progress))
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str | None = None,
+        parent: str | None = None,
+        name: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        order_by: str = "-updated_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[SessionInfo]:
+        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly; times
+        inclusive; ``metadata``: these fields have these values). ``SessionQuery`` asks the same.
+
+        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
+        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
+        change.
+        """
+        return drive(
+            self._inner.list(
+                status=status,
+                tags=tags,
+                created_by=created_by,
+                parent=parent,
+                name=name,
+                created_after=created_after,
+                created_before=created_before,
+                updated_after=updated_after,
+                updated_before=updated_before,
+                metadata=metadata,
+                order_by=order_by,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
 
 
 class Keys:
