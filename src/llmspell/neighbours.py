@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts.units import remove_of_session
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
+from llmspell.report import report_maintenance
 from llmspell.sessions.cleaning import BackgroundCleaning
+from llmspell.sessions.saving import AutoSaver
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.guarded import Guarded
@@ -52,8 +54,9 @@ def neighbours_of(
 
     removers = remove_state, remove_of_session
     rooms = _Rooms(store, state_of)
+    saver = AutoSaver(store.journal, files.engine, report_maintenance)
     porter = StorePorter(store.journal, files, offload, protection, removers)
-    return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter)
+    return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver)
 
 
 def retention_task(store: AsyncStore) -> Task:

@@ -321,10 +321,12 @@ class AsyncStore:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""
         from llmspell.stats import collect_stats
 
-        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher)  # type: ignore[no-any-return]
+        saves = self.sessions.neighbours.saver.stats
+        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher, saves)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
+        await self._offload.run(self.sessions.neighbours.saver.close)
         self._dispatcher.close()
         await self._ledger.flush()
         await self._database.close()

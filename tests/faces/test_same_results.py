@@ -214,6 +214,8 @@ OPERATIONS = {
     "AsyncSessions.set_retention": lambda store: store.sessions.set_retention(RetentionPolicy(max_count=500)),
     "AsyncSessions.retention": lambda store: store.sessions.retention(),
     "AsyncSessions.cleanup": lambda store: store.sessions.cleanup(dry_run=True).to_dict(),
+    "AsyncSessions.save_all_active": lambda store: [info.name for info in store.sessions.save_all_active()],
+    "AsyncSessions.restore_recent": lambda store: [info.name for info in store.sessions.restore_recent(2)],
     "AsyncSessions.export": exported,
     "AsyncSessions.import_": lambda store: (
         store.sessions.import_(store.path.parent / "bundle", on_conflict="rename").outcome

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import given, printable
+from llmspell.cli import given, printable, session_life
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import STATUS_STYLES, Column
@@ -120,6 +120,7 @@ def create(
     meta: Annotated[list[str] | None, Parameter(help="A field of the metadata, NAME=JSON; several times.")] = None,
     config: Annotated[list[str] | None, Parameter(help="A setting kept with it, NAME=JSON; several times.")] = None,
     state: Annotated[list[str] | None, Parameter(help="A key of its first state, KEY=JSON; several times.")] = None,
+    template: Annotated[str | None, Parameter(help="A registered template that it begins with.")] = None,
 ) -> None:  # fmt: skip
     """Begin a session."""
     fields: dict[str, Any] = {
@@ -129,7 +130,13 @@ def create(
     with running.get().changing(create=parent is None) as store:
         above = None if parent is None else session_id(store, parent)
         info = store.sessions.create(
-            name, description=description, tags=tags or (), created_by=created_by, parent=above, **fields
+            name,
+            description=description,
+            tags=tags or (),
+            created_by=created_by,
+            parent=above,
+            template=template,
+            **fields,
         ).info
     running.get().out.done(info.to_dict(), f"created session {info.name} {info.id}", bare=info.id)
 
@@ -256,3 +263,7 @@ def _times(
         "created_after": given.time(created_after, clock), "created_before": given.time(created_before, clock),
         "updated_after": given.time(updated_after, clock), "updated_before": given.time(updated_before, clock),
     }  # fmt: skip
+
+
+for _name, _command in session_life.COMMANDS.items():
+    app.command(_command, name=_name)

@@ -143,6 +143,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("session.restored", "a session was restored", ("session.restore",)),
     Kind("session.checkpointed", "a point of a session was marked", ("session.checkpoint",)),
     Kind("session.imported", "a session of another store was taken in"),
+    Kind("session.auto_save_failed", "a session could not be saved in the background"),
     Kind("session.retention_set", "how long sessions are kept was set"),
     Kind("session.cleaned", "a cleanup of sessions came to its end"),
     Kind("session.template_set", "a template of sessions was registered or taken away"),

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from llmspell.operations import artifacts, events, hooks, migrations, session_state, sessions, state, tools
+from llmspell.operations import (
+    artifacts,
+    events,
+    hooks,
+    migrations,
+    session_life,
+    session_state,
+    sessions,
+    state,
+    tools,
+)
 from llmspell.operations.operation import Operation
 from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
-    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS,
+    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_life.OPERATIONS,
+    *session_state.OPERATIONS, *artifacts.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
@@ -20,8 +31,8 @@ BY_NAME = MappingProxyType({
 _ABSENT = {
     "State": ("create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"),
     "Session": (
-        "builder can_replay replay get_replay_metadata list_replayable fork compare export import templates"
-        " start_replay step continue set_breakpoint create_backup cleanup"
+        "builder can_replay replay get_replay_metadata list_replayable fork compare export"
+        " start_replay step continue set_breakpoint create_backup"
     ),
     "Artifact": "query grant revoke export import relate",
     "Event": "query receive_batch subscription_stats unsubscribe_pattern",

@@ -7,15 +7,16 @@ of the lifecycle are never refused: a session that is full can be saved, complet
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from llmspell.errors import LimitExceeded
-from llmspell.model.ids import id_text
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.sessions.config import SessionConfig, SessionLimits
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
     from llmspell.sessions.info import SessionInfo
+    from llmspell.sessions.saving import AutoSaver
 
 T = TypeVar("T")
 _KINDS = "SELECT DISTINCT kind FROM entry WHERE seq BETWEEN ? AND ?"
@@ -33,9 +34,13 @@ _FREE = frozenset({"run", "access", "correlation", "clock", "store"})
 class Bounds:
     """The limits of one session. See ``model.context.Bounds``."""
 
-    __slots__ = ("_created_ns", "_limits", "_session")
+    __slots__ = ("_created_ns", "_limits", "_note", "_session")
 
-    def __init__(self, session: bytes, limits: SessionLimits, created_ns: int) -> None:
+    def __init__(
+        self, session: bytes, limits: SessionLimits | None, created_ns: int, note: Callable[[int], None] | None
+    ) -> None:
+        """``limits`` None: it has none. ``note`` is told how much each unit wrote, before it is committed."""
+        self._note = note
         self._session = session
         self._limits = limits
         self._created_ns = created_ns
@@ -47,17 +52,19 @@ class Bounds:
             before = len(writer.appended)
             value = await work(writer)
             if len(writer.appended) > before:
-                await self._check(writer, writer.appended[before], writer.appended[-1])
+                if self._limits is not None:
+                    await self._check(writer, self._limits, writer.appended[before], writer.appended[-1])
+                if self._note is not None:
+                    self._note(len(writer.appended) - before)
             return value
 
         return bounded
 
-    async def _check(self, writer: Writer, first: int, last: int) -> None:
+    async def _check(self, writer: Writer, limits: SessionLimits, first: int, last: int) -> None:
         kinds = {kind for (kind,) in await writer.all(_KINDS, (first, last))}
         rooms = {kind.partition(".")[0] for kind in kinds}
         if "session" in rooms or rooms <= _FREE:
             return
-        limits = self._limits
         if limits.duration_s is not None:
             passed = (writer.origin.clock - self._created_ns) / 1e9
             if passed > limits.duration_s:
@@ -80,10 +87,12 @@ class Bounds:
         )  # fmt: skip
 
 
-def bounds_of(info: SessionInfo, session: bytes) -> Any:
-    """The bounds of a session, None for one without limits."""
+def bounds_of(info: SessionInfo, session: bytes, saver: AutoSaver) -> Bounds | None:
+    """The bounds of a session, None for one without limits that is not saved by itself."""
     config = info.config
-    if "limits" not in config:
+    if not config.keys() & {"limits", "auto_save_interval_s", "auto_save_changes"}:
         return None
-    limits = SessionConfig.of(config).limits
-    return None if limits == SessionLimits() else Bounds(session, limits, info.created_ns)
+    settings = SessionConfig.of(config)
+    limits = None if settings.limits == SessionLimits() else settings.limits
+    note = saver.watch(session, id_bytes(info.correlation_id), settings)
+    return None if limits is None and note is None else Bounds(session, limits, info.created_ns, note)

@@ -113,3 +113,13 @@ class TemplateSet(msgspec.Struct):
 
     name: str
     fields: dict[str, Any] | None
+
+
+class SessionAutoSaveFailed(msgspec.Struct):
+    """A session could not be saved in the background; it is tried again after ``retry_s`` seconds."""
+
+    id: str
+    code: str
+    message: str
+    failures: int
+    retry_s: float

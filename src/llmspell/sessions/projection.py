@@ -15,6 +15,7 @@ from llmspell.ports.database import Transaction
 from llmspell.schema import queries
 from llmspell.sessions.kinds import (
     RetentionSet,
+    SessionAutoSaveFailed,
     SessionCheckpointed,
     SessionCreated,
     SessionDeleted,
@@ -119,6 +120,7 @@ RESTORED = Kind("session.restored", SessionRestored, apply_touched)
 DELETED = Kind("session.deleted", SessionDeleted, apply_deleted)
 IMPORTED = Kind("session.imported", SessionImported, apply_imported)
 RETENTION_SET = Kind("session.retention_set", RetentionSet)
+AUTO_SAVE_FAILED = Kind("session.auto_save_failed", SessionAutoSaveFailed)
 CLEANED = Kind("session.cleaned", SessionsCleaned)
 TEMPLATE_SET = Kind("session.template_set", TemplateSet)
 KINDS = (
@@ -133,4 +135,5 @@ KINDS = (
     RETENTION_SET,
     CLEANED,
     TEMPLATE_SET,
+    AUTO_SAVE_FAILED,
 )

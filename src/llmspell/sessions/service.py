@@ -19,6 +19,7 @@ from llmspell.model.page import Page, check_limit
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
+from llmspell.sessions.batches import Batches
 from llmspell.sessions.bounds import bounds_of
 from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
@@ -64,6 +65,7 @@ class AsyncSessions:
         self._steps = Steps(journal, hooks, neighbours)
         self._cleaning = Cleaning(journal, self._steps, neighbours)
         self._registered = Registered(journal)
+        self._batches = Batches(journal, self._steps)
         self._porting = Porting(self._steps, hooks, neighbours.porter)
 
     async def create(
@@ -120,7 +122,7 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        place = InSession(session, correlation, seq, bounds_of(info, session))
+        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours.saver))
         handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._created(handle, told)
         return handle
@@ -130,12 +132,9 @@ class AsyncSessions:
         session = await self._resolve(session_id)
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
-        handle = AsyncSession(
-            self._steps,
-            self.neighbours.rooms,
-            info,
-            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds_of(info, session)),
-        )
+        bounds = bounds_of(info, session, self.neighbours.saver)
+        place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._steps.point(handle.context(), "before_session_open", "open", info)
         await self._steps.point(handle.context(), "after_session_open", "open", info)
         return handle
@@ -299,6 +298,18 @@ class AsyncSessions:
     async def templates(self) -> dict[str, dict[str, Any]]:
         """Registered templates by name."""
         return await self._registered.templates()
+
+    async def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Save every active session in one transaction, durable on disk: all of them, or none. Hooks of saving are
+        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """
+        return await self._batches.save_all_active(self._acting.context(), progress)
+
+    async def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
+        Gives them, the last changed first.
+        """
+        return await self._batches.restore_recent(self.open, check_limit(count), progress)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

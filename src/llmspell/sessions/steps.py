@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
     from llmspell.sessions.ported import Porter
+    from llmspell.sessions.saving import AutoSaver
     from llmspell.sessions.session import AsyncSession, SessionRooms
     from llmspell.sessions.shredded import Shredded
 
@@ -63,6 +64,7 @@ class Neighbours:
         rooms: SessionRooms,
         shredder: Shredder,
         porter: Porter,
+        saver: AutoSaver,
     ) -> None:
         self.set_state = set_state
         self.initial_state = initial_state
@@ -71,6 +73,7 @@ class Neighbours:
         self.rooms = rooms
         self.shredder = shredder
         self.porter = porter
+        self.saver = saver
 
 
 class Steps:

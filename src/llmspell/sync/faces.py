@@ -956,6 +956,18 @@ class Sessions:
         """Registered templates by name."""
         return drive(self._inner.templates())
 
+    def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Save every active session in one transaction, durable on disk: all of them, or none. StoreHooks of saving are
+        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """
+        return drive(self._inner.save_all_active(progress=progress))
+
+    def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
+        Gives them, the last changed first.
+        """
+        return drive(self._inner.restore_recent(count, progress=progress))
+
     def list(
         self,
         *,
