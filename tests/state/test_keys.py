@@ -162,7 +162,7 @@ def test_threads_that_read_and_write_go_on_while_others_rotate_the_key(tmp_path)
             try:
                 for number in range(12):
                     work(number)
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001 - told below
                 failed.append(exc)
 
         return Thread(target=run)
