@@ -1200,8 +1200,8 @@ class Migrations:
 
         Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
         one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; ``apply`` brings the rest. Raises InvalidInput (``invalid-plan``,
-        ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
         """
         return LazyState(
             drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
