@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,7 @@ from llmspell.access.service import AsyncAccess
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
+from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.artifacts.units import remove_of_session
@@ -101,6 +103,7 @@ class AsyncStore:
         files.engine.report = report_maintenance
         self._maintenance = self._tasks()
         files.engine.after_checkpoint = self._maintenance.run
+        self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.state = self.state_of(GLOBAL)
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
@@ -109,7 +112,6 @@ class AsyncStore:
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
-        self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
 
     async def start(self) -> None:
@@ -342,15 +344,14 @@ class AsyncStore:
     def _tasks(self) -> Maintenance:
         journal = self.journal
 
-        def expire() -> Any:
-            return journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
-
-        expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
-        return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
+        unit = partial(journal.unit_of, lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
+        expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), unit, EXPIRE_STEP_KEYS)
+        return Maintenance(self._files.engine, (indexing(), finding(), expiring), report_maintenance)
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""
-        return AsyncArtifacts(self.journal, self.hooks, acting, self._files.content, self._offload, self._validators)
+        parts = self._files.content, self._offload, self._validators, self._ledger.note_level
+        return AsyncArtifacts(self.journal, self.hooks, acting, *parts)
 
     def events_of(self, acting: Acting) -> AsyncEvents:
         """The events room for a handle that acts elsewhere."""

@@ -40,6 +40,8 @@ PROJECTIONS = {
     "artifact": ("id", "since_seq"),
     "artifact_label": ("session", "name", "label", "since_seq"),
     "artifact_erased": ("artifact",),
+    "artifact_relation": ("source", "kind", "target", "since_seq"),
+    "artifact_grant": ("session", "name", "version", "grantee", "granted_by", "since_seq"),
     "artifact_quota": ("owner",),
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.grants.projection import KINDS as GRANTS
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -15,6 +16,8 @@ from llmspell.artifacts.kinds import (
     ArtifactUndeleted,
     ArtifactUpdated,
 )
+from llmspell.artifacts.relations.projection import KINDS as RELATIONS
+from llmspell.artifacts.relations.projection import apply_derived
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
@@ -43,6 +46,8 @@ async def apply_stored(tx: Transaction, entry: Applied) -> None:
          _text(new.tags), _text(new.metadata), _text(new.derived_from), new.size, bytes.fromhex(new.digest), entry.at,
          entry.at),
     )  # fmt: skip
+    if new.derived_from:
+        await apply_derived(tx, entry.seq, new.id, new.derived_from)
     if new.metered:
         await _count(tx, new.session, new.size, 1)
 
@@ -129,4 +134,4 @@ TAGGED = Kind("artifact.tagged", ArtifactTagged, apply_tagged)
 UNDELETED = Kind("artifact.undeleted", ArtifactUndeleted, apply_undeleted)
 ERASED = Kind("artifact.erased", ArtifactErased, apply_erased)
 QUOTA_SET = Kind("artifact.quota_set", ArtifactQuotaSet, apply_quota_set)
-KINDS = (STORED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET)
+KINDS = (STORED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET, *RELATIONS, *GRANTS)

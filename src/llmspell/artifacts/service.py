@@ -19,12 +19,17 @@ from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.deleting import Deleting
 from llmspell.artifacts.diff import ArtifactDiff, diff_contents
+from llmspell.artifacts.finding.face import Querying
+from llmspell.artifacts.grants.face import Granting
+from llmspell.artifacts.grants.kinds import Level
+from llmspell.artifacts.grants.reach import Note, Reach, unnoted
 from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
 from llmspell.artifacts.intake import Progress, Source
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.lookup import BRIEF, OPEN, Lookup, described
 from llmspell.artifacts.putting import Putting
 from llmspell.artifacts.quotas import ArtifactQuota, check_bounds, read_quota, set_quota
+from llmspell.artifacts.relations.face import Relating
 from llmspell.artifacts.rules import check_artifact_name, check_fields, check_type
 from llmspell.artifacts.selection import Selection
 from llmspell.errors import Corrupt, InvalidInput, LlmspellError
@@ -47,14 +52,14 @@ if TYPE_CHECKING:
 _SQL = queries("llmspell.artifacts")
 
 
-class AsyncArtifacts:
+class AsyncArtifacts(Querying, Relating, Granting):
     """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a
     session.
     """
 
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, content: ContentStore, offload: Offload,
-        validators: dict[str, list[Validator]],
+        validators: dict[str, list[Validator]], note: Note = unnoted,
     ) -> None:  # fmt: skip
         self._journal = journal
         self._hooks = hooks
@@ -63,8 +68,9 @@ class AsyncArtifacts:
         self._content = content
         self._offload = offload
         self._validators = validators
-        self._lookup = Lookup(journal, acting)
-        self._putting = Putting(journal, hooks, content, offload, validators)
+        reach = Reach(journal, acting, note)
+        self._lookup = Lookup(journal, acting, reach)
+        self._putting = Putting(journal, hooks, content, offload, validators, reach)
         self._deleting = Deleting(journal, hooks, self._lookup)
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -134,7 +140,8 @@ class AsyncArtifacts:
             if outcome is not None:
                 changed |= check_fields({field: outcome.data[field] for field in outcome.changed})
         artifact = id_bytes(info.id)
-        await self._journal.write(lambda writer: units.update(writer, artifact, changed), context=context)
+        needs = ((artifact, Level.WRITE),)
+        await self._lookup.reach.write(lambda writer: units.update(writer, artifact, changed), needs, context)
         info = await self._lookup.by_id(artifact)
         await self._after(context, "update", info)
         return info
