@@ -220,7 +220,7 @@ class ClassWriter:
         for name in face.plain:
             lines += ["", "    @property", f"    def {name}(self) -> {self.attribute(name)}:"]
             lines += [f'        """{PLAIN[name]}"""', f"        return self._inner.{name}"]
-        nodes = [self.node, *(class_of(*part) for part in face.parts)]
+        nodes = [*(class_of(*part) for part in face.parts), self.node]
         for item in (item for node in nodes for item in node.body):
             if isinstance(item, ast.AsyncFunctionDef | ast.FunctionDef) and not item.name.startswith("_"):
                 lines += ["", *self.method(item)] if item.name not in face.skip else []

@@ -34,6 +34,11 @@ def turn(number):
     return change
 
 
+async def erase(store, session, number):
+    await session.artifacts.delete("erased.bin", version=number, hard=True)
+    await store.collect()
+
+
 def say(text):
     os.write(1, (text + "\n").encode())
 
@@ -58,6 +63,8 @@ class Blocking:
             "large": lambda n: session.artifacts.put("large.bin", content(n)),
             "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
             "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
+            "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
+            "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
         }[operation]
         act(1)
         wait_for_start()
@@ -84,6 +91,8 @@ class Looped:
                 "large": lambda n: session.artifacts.put("large.bin", content(n)),
                 "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
                 "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
+                "collect": lambda n: erase(store, session, n),
+                "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             }[operation]
             await act(1)
             wait_for_start()

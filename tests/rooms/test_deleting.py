@@ -232,6 +232,9 @@ def test_a_session_quota_bounds_bytes_and_versions_and_survives_opening(face, st
     session.artifacts.put("g", "x" * 50)
     assert code(lambda: session.artifacts.undelete("f")) == "session-quota-exceeded"
     assert session.artifacts.quota().used_versions == 3
+    session.artifacts.delete("g")
+    session.artifacts.undelete("f")
+    assert (session.artifacts.quota().used_bytes, session.artifacts.quota().used_versions) == (100, 2)
     other = store.sessions.create("free")
     other.artifacts.put("f", LARGE)
     sound(face.reopen())

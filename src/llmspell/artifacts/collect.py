@@ -33,6 +33,8 @@ Progress = Callable[[int, int], None]
 BATCH_CHUNKS = 256
 BATCH_BYTES = 1 << 20
 """What one batch removes at most: freed pages are overwritten, so its bytes are written once."""
+_TIGHT_CHUNKS = 8
+"""Chunks of a batch where the disk has no room: what they free makes room for the next."""
 _BATCH_CONTENTS = 100
 _PAGE_CONTENTS = 500
 _PAGE_CHUNKS = 1024
@@ -108,8 +110,8 @@ class Files(Protocol):
         """Run a query over one consistent state."""
         ...
 
-    def commit(self, units: Sequence[Unit[Any]]) -> Sequence[Any]:
-        """Commit units under the writers' turn; outcomes with ``value`` or ``error``."""
+    def commit(self, units: Sequence[Unit[Any]], *, strong: bool = False) -> Sequence[Any]:
+        """Commit units under the writers' turn; outcomes with ``value`` or ``error``. ``strong``: durable on disk."""
         ...
 
 
@@ -151,6 +153,7 @@ class _Run:
         self._released = _Ids()
         self._gone = _Ids()
         self._marked_to = 0
+        self._tight = False
         self._seen = 0
         self._total = 0
 
@@ -159,10 +162,16 @@ class _Run:
         self._check_nothing_lost()
         (count, _) = self._files.read(lambda view: view.one(_SQL["blob_totals"]))
         self._total = 2 * count + self._content.stats().chunks
+        self._tight = not self._dry_run and not self._sweep.make_room()
         self._let_contents_go()
         self._mark()
         for batch in _batches(self._unnamed()):
-            self._remove(batch)
+            while self._tight and batch:
+                self._remove(batch[:_TIGHT_CHUNKS])
+                del batch[:_TIGHT_CHUNKS]
+                self._tight = not self._sweep.make_room()
+            if batch:
+                self._remove(batch)
         if not self._dry_run:
             self._sweep_files()
             self.report.freed_bytes += self._sweep.give_back()
@@ -193,7 +202,10 @@ class _Run:
                 self._let_go(going[start : start + _BATCH_CONTENTS])
 
     def _let_go(self, rows: list[Row]) -> None:
-        gone = set(range(len(rows))) if self._dry_run else self._commit(lambda tx: _delete_contents(tx, rows))
+        gone = set(range(len(rows)))
+        if not self._dry_run:
+            # Strong: chunks are removed durably, so what lets them go has to be on the disk before.
+            gone = self._commit(lambda tx: _delete_contents(tx, rows), strong=True)
         for index in gone:
             number, _, stored_size, count, packed, digest = rows[index]
             self.report.contents += 1
@@ -302,8 +314,8 @@ class _Run:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _commit(self, unit: Unit[Any]) -> Any:
-        outcome = self._files.commit((unit,))[0]
+    def _commit(self, unit: Unit[Any], *, strong: bool = False) -> Any:
+        outcome = self._files.commit((unit,), strong=strong)[0]
         if outcome.error is not None:
             raise outcome.error
         return outcome.value

@@ -23,7 +23,7 @@ from llmspell.artifacts.intake import Progress, Source, Taken, digest_of, in_mem
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.lookup import described
 from llmspell.artifacts.mime import guess_mime
-from llmspell.artifacts.quotas import check_size, largest_allowed
+from llmspell.artifacts.quotas import Bound, check_size, largest_allowed
 from llmspell.artifacts.rules import check_artifact_name, check_fields, check_mime, check_sources, check_type
 from llmspell.errors import Conflict, Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
@@ -326,7 +326,7 @@ def _is_mapping(item: object) -> bool:
     return isinstance(item, Mapping)
 
 
-def _bounded(largest: int, progress: Progress | None) -> Progress:
+def _bounded(largest: Bound, progress: Progress | None) -> Progress:
     def advance(size: int) -> None:
         check_size(size, largest)
         if progress is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmspell.artifacts.kinds import ArtifactQuotaSet
 from llmspell.artifacts.projection import QUOTA_SET, STORE_OWNER
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _SQL = queries("llmspell.artifacts")
 _MAX = (1 << 63) - 1
+Whose = Literal["version", "session", "store"]
+Bound = tuple[int, Whose]
+"""Bytes, and what may not have more."""
+_HINT = "delete artifacts, or raise the quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +63,31 @@ def read_quota(view: Reading, session: bytes | None) -> ArtifactQuota:
     return ArtifactQuota(None, None, None, *(used or (0, 0)))
 
 
-async def largest_allowed(database: Database, session: bytes) -> int | None:
-    """How many bytes one version in a session may have at most; None when there is no bound."""
+async def largest_allowed(database: Database, session: bytes) -> Bound | None:
+    """How many bytes one version in a session may have at most, were it the only one; None when there is no bound."""
     rows = await database.read(lambda view: view.all(_SQL["quotas_for"], (session,)))
-    bounds = [bound for row in rows for bound in row[1:3] if bound is not None]
+    bounds: list[Bound] = [(row[1], "version") for row in rows if row[1] is not None]
+    bounds += [(row[2], _whose(row[0])) for row in rows if row[2] is not None]
     return min(bounds, default=None)
 
 
-def check_size(size: int, largest: int | None) -> None:
-    """Raise LimitExceeded (``artifact-too-large``) when content passes the bound, however much of it is still to
-    come.
-    """
-    if largest is not None and size > largest:
-        raise LimitExceeded(
-            f"this content has {size:,} bytes or more, and a version may have {largest:,}",
-            code="artifact-too-large", limit=largest, size=size,
-        )  # fmt: skip
+def check_size(size: int, largest: Bound | None) -> None:
+    """Raise LimitExceeded when content passes the bound, however much of it is still to come."""
+    if largest is not None and size > largest[0]:
+        message = f"this content has {size:,} bytes or more, and {largest[0]:,} are allowed"
+        raise _refused(largest[1], message, limit=largest[0], size=size)
+
+
+def _whose(owner: bytes) -> Whose:
+    return "session" if owner else "store"
+
+
+def _refused(whose: Whose, message: str, **facts: Any) -> LimitExceeded:
+    if whose == "version":
+        return LimitExceeded(message, code="artifact-too-large", **facts)
+    if whose == "session":
+        return LimitExceeded(message, code="session-quota-exceeded", hint=_HINT, **facts)
+    return LimitExceeded(message, code="store-quota-exceeded", hint=_HINT, **facts)
 
 
 async def is_metered(writer: Writer) -> bool:
@@ -89,20 +102,15 @@ async def demand_room(writer: Writer, session: bytes, sizes: Iterable[int]) -> N
     for owner, artifact_max, total_max, versions_max, used, versions in await writer.all(
         _SQL["quotas_for"], (session,)
     ):
-        check_size(max(wanted, default=0), artifact_max)
+        check_size(max(wanted, default=0), None if artifact_max is None else (artifact_max, "version"))
         whose = f"session {id_text(owner)}" if owner else "the store"
-        code = "session-quota-exceeded" if owner else "store-quota-exceeded"
         size = sum(wanted)
         if total_max is not None and used + size > total_max:
-            raise LimitExceeded(
-                f"{whose} holds {used:,} bytes of artifacts; {size:,} more pass its quota of {total_max:,}",
-                code=code, hint="delete artifacts, or raise the quota", limit=total_max, used=used, size=size,
-            )  # fmt: skip
+            message = f"{whose} holds {used:,} bytes of artifacts; {size:,} more pass its quota of {total_max:,}"
+            raise _refused(_whose(owner), message, limit=total_max, used=used, size=size)
         if versions_max is not None and versions + len(wanted) > versions_max:
-            raise LimitExceeded(
-                f"{whose} holds {versions:,} versions of artifacts, and its quota is {versions_max:,}",
-                code=code, hint="delete artifacts, or raise the quota", limit=versions_max, used=versions,
-            )  # fmt: skip
+            message = f"{whose} holds {versions:,} versions of artifacts, and its quota is {versions_max:,}"
+            raise _refused(_whose(owner), message, limit=versions_max, used=versions)
 
 
 async def set_quota(writer: Writer, session: bytes | None, bounds: dict[str, int | None]) -> None:

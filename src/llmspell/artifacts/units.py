@@ -21,7 +21,6 @@ from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts")
@@ -154,7 +153,7 @@ async def _demand_session(writer: Writer, session: bytes, what: str) -> bool:
 
 def collected() -> Conflict:
     """The error for a put whose content was collected in between."""
-    return Conflict("the content was collected while it was being put; put it again", code=COLLECTED)
+    return Conflict("the content was collected while it was being put; put it again", code="content-collected")
 
 
 def erased(artifact: bytes) -> NotFound:

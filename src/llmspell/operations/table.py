@@ -27,7 +27,7 @@ _ABSENT = {
         "builder can_replay replay get_replay_metadata list_replayable fork compare export import templates"
         " start_replay step continue set_breakpoint create_backup cleanup"
     ),
-    "Artifact": "query grant revoke undelete export import relate collect",
+    "Artifact": "query grant revoke export import relate",
     "Event": "query receive_batch subscription_stats unsubscribe_pattern",
     "Hook": "enable disable enable_builtin disable_builtin is_builtin_enabled history",
     "Config": "set",

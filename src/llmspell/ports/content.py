@@ -143,8 +143,8 @@ class Sweep(Protocol):
         """Give free room inside of files back to the disk, as far as that can be done; gives the bytes."""
         ...
 
-    def make_room(self) -> None:
-        """After ``disk-full``: free what room can be had without writing anything new."""
+    def make_room(self) -> bool:
+        """Have as much room to work in as can be had without removing anything; False when there is hardly any."""
         ...
 
 

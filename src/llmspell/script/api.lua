@@ -427,16 +427,29 @@ function Artifact.info(session, artifact, options) end
 ---@return table[] # a list of metadata tables, each with the `id` that `get` takes
 function Artifact.list(session, options) end
 
----Delete one version (by id or version), or all of a name.
+---Delete one version (by id or version), or all of a name; `hard` for good, also what is deleted already.
 ---@overload fun(artifact: string|table): integer
----@overload fun(artifact: string|table, options?: { version?: string|integer }): integer
+---@overload fun(artifact: string|table, options?: { version?: string|integer, hard?: boolean }): integer
 ---@overload fun(session: string?, artifact: string|table): integer
 ---@param session string? id or unique name; nil or '' is the current one
 ---@param artifact string|table id, name in the session, or a table {id} or {content_hash, session_id, sequence}
----@param options? { version?: string|integer } which version
+---@param options? { version?: string|integer, hard?: boolean } which version, and how
 ---@return integer # how many versions were deleted
 function Artifact.delete(session, artifact, options) end
 Artifact.remove = Artifact.delete
+
+---Bring back one deleted version (by id or number), or all of a name.
+---@overload fun(artifact: string|table, options?: { version?: integer }): integer
+---@param session string? id or unique name; nil or '' is the current one
+---@param artifact string|table id, name in the session, or a table {id} or {content_hash, session_id, sequence}
+---@param options? { version?: integer } which
+---@return integer # how many versions are back
+function Artifact.undelete(session, artifact, options) end
+
+---Take content away that nothing refers to any more, of the whole store.
+---@param options? { dry_run?: boolean } how
+---@return table # a table {contents, chunks, chunk_bytes, freed_bytes, kept, …}
+function Artifact.collect(options) end
 
 ---All versions of a name.
 ---@overload fun(name: string): table[]

@@ -437,6 +437,178 @@ class Artifacts(ArtifactsByHand):
         super().__init__(inner)
         self._inner = inner
 
+    def query(
+        self,
+        *,
+        session: str | Iterable[str] | None = None,
+        type: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
+        fuzzy: str | None = None,
+        order_by: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[ArtifactInfo]:
+        """Versions that fit all conditions, in this session or through ``store.artifacts`` in all of them (or in
+        ``session``, an id or several), a page at a time. Items have the ``id`` that ``get`` and ``delete`` take.
+
+        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with
+        equal values (text, numbers, true, false, null; 1 is not 1.0); times are inclusive. ``text`` are words of name,
+        description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
+        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the thousand most alike are found, most
+        alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
+        ``-created_at`` by default. All pages show what there was at the first one.
+
+        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-order``, ``invalid-limit``,
+        ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is selective or the
+        order is that of an index; conditions that are each frequent and rarely meet have many rows looked at.
+        """
+        return drive(
+            self._inner.query(
+                session=session,
+                type=type,
+                name=name,
+                tags=tags,
+                created_after=created_after,
+                created_before=created_before,
+                min_size=min_size,
+                max_size=max_size,
+                digest=digest,
+                metadata=metadata,
+                text=text,
+                fuzzy=fuzzy,
+                order_by=order_by,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def count(
+        self,
+        *,
+        session: str | Iterable[str] | None = None,
+        type: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
+        fuzzy: str | None = None,
+        exact: bool = False,
+    ) -> ArtifactCount:
+        """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
+        ``exact``, which looks at each of them.
+        """
+        return drive(
+            self._inner.count(
+                session=session,
+                type=type,
+                name=name,
+                tags=tags,
+                created_after=created_after,
+                created_before=created_before,
+                min_size=min_size,
+                max_size=max_size,
+                digest=digest,
+                metadata=metadata,
+                text=text,
+                fuzzy=fuzzy,
+                exact=exact,
+            )
+        )
+
+    def relate(self, artifact: str, kind: str, other: str) -> bool:
+        """Say that ``artifact`` is ``derived_from``, ``child_of``, ``depends_on`` or ``version_of`` ``other``; False
+        when that was said before. ``parent`` says that it is the parent of ``other``, ``child`` its child.
+
+        Writes ``artifact.related``. Relations of one kind make no cycle, which the unit itself sees to. Through a
+        session's handle it takes the right to change what is derived (or child, or depends), and to read the other.
+        Raises NotFound, InvalidInput (``invalid-relation``), Conflict (``relation-cycle``), AccessDenied.
+        """
+        return drive(self._inner.relate(artifact, kind, other))
+
+    def unrelate(self, artifact: str, kind: str, other: str) -> bool:
+        """End a relation; False when there is none. What an artifact was stored as derived from stays (Conflict,
+        ``relation-of-put``). The other end may be deleted by now.
+        """
+        return drive(self._inner.unrelate(artifact, kind, other))
+
+    def relations(self, artifact: str, *, kind: str | None = None) -> list[Relation]:
+        """What an artifact is to others and others to it, one step each way. Raises NotFound."""
+        return drive(self._inner.relations(artifact, kind=kind))
+
+    def ancestors(
+        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
+    ) -> list[Relative]:
+        """What an artifact comes from, belongs to or needs, directly and through others, nearest first; along one kind
+        or all of them, at most ``depth`` steps and ``limit`` artifacts. Those that are deleted are there, and say so.
+        """
+        return drive(self._inner.ancestors(artifact, kind=kind, depth=depth, limit=limit))
+
+    def descendants(
+        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
+    ) -> list[Relative]:
+        """What came of an artifact, belongs to it or needs it; as ``ancestors`` the other way."""
+        return drive(self._inner.descendants(artifact, kind=kind, depth=depth, limit=limit))
+
+    def lineage(
+        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
+    ) -> Lineage:
+        """An artifact between what it comes from and what came of it: ``.to_rows()`` is a table, ``.to_dict()`` JSON,
+        ``.to_dot()`` a graph for Graphviz. At most ``limit`` artifacts each way.
+        """
+        return drive(self._inner.lineage(artifact, kind=kind, depth=depth, limit=limit))
+
+    def grant(self, artifact: str, session: str, right: str = "read", *, expires_in_s: float | None = None) -> int:
+        """Let another session (its id) ``read``, ``write`` or ``admin`` an artifact; returns the entry's seq.
+
+        ``read`` gives its fields, content and lineage; ``write`` also new fields, labels and relations; ``admin`` also
+        deleting it and granting it on. It holds until it is revoked, or for ``expires_in_s`` seconds, in every process;
+        a new grant replaces what the same grantor gave before. A session grants what is its own, and as admin what was
+        granted to it, no longer than that holds. Raises NotFound, InvalidInput (``invalid-right``, ``own-session``,
+        ``invalid-ttl``), AccessDenied (``artifact-denied``), LimitExceeded (``too-many-grants``).
+        """
+        return drive(self._inner.grant(artifact, session, right, expires_in_s=expires_in_s))
+
+    def revoke(self, artifact: str, session: str) -> int:
+        """End what a session was granted of an artifact, and what it granted on; returns how many grants ended.
+
+        A name ends grants of the name, an id those of that version alone. The store's owner and the session that the
+        artifact belongs to end what anybody granted, another session what it granted itself.
+        """
+        return drive(self._inner.revoke(artifact, session))
+
+    def grants(self, artifact: str) -> list[ArtifactGrant]:
+        """The grants of an artifact that hold now, oldest first. Through a session's handle of its own artifacts, or of
+        those that it is admin of.
+        """
+        return drive(self._inner.grants(artifact))
+
+    def granted(
+        self, *, session: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[ArtifactGrant]:
+        """What was granted to this session (through ``store.artifacts``: to ``session``) and holds now, by owner and
+        name.
+        """
+        return drive(self._inner.granted(session=session, limit=limit, cursor=cursor))
+
+    def audit(self, artifact: str, *, limit: int = 100, cursor: str | None = None) -> Page[ArtifactAccess]:
+        """Who was granted an artifact's name and by whom, what was revoked, who used it and who was refused; newest
+        first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
+        """
+        return drive(self._inner.audit(artifact, limit=limit, cursor=cursor))
+
     def put(
         self,
         name: str,
@@ -631,178 +803,6 @@ class Artifacts(ArtifactsByHand):
     def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
         """What differs between two versions of a name (``new`` None: the latest): lines, JSON paths, or bytes."""
         return drive(self._inner.diff(name, old, new))
-
-    def query(
-        self,
-        *,
-        session: str | Iterable[str] | None = None,
-        type: str | None = None,
-        name: str | None = None,
-        tags: Iterable[str] = (),
-        created_after: datetime | str | None = None,
-        created_before: datetime | str | None = None,
-        min_size: int | None = None,
-        max_size: int | None = None,
-        digest: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        text: str | None = None,
-        fuzzy: str | None = None,
-        order_by: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[ArtifactInfo]:
-        """Versions that fit all conditions, in this session or through ``store.artifacts`` in all of them (or in
-        ``session``, an id or several), a page at a time. Items have the ``id`` that ``get`` and ``delete`` take.
-
-        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with
-        equal values (text, numbers, true, false, null; 1 is not 1.0); times are inclusive. ``text`` are words of name,
-        description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
-        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the thousand most alike are found, most
-        alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
-        ``-created_at`` by default. All pages show what there was at the first one.
-
-        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-order``, ``invalid-limit``,
-        ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is selective or the
-        order is that of an index; conditions that are each frequent and rarely meet have many rows looked at.
-        """
-        return drive(
-            self._inner.query(
-                session=session,
-                type=type,
-                name=name,
-                tags=tags,
-                created_after=created_after,
-                created_before=created_before,
-                min_size=min_size,
-                max_size=max_size,
-                digest=digest,
-                metadata=metadata,
-                text=text,
-                fuzzy=fuzzy,
-                order_by=order_by,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
-
-    def count(
-        self,
-        *,
-        session: str | Iterable[str] | None = None,
-        type: str | None = None,
-        name: str | None = None,
-        tags: Iterable[str] = (),
-        created_after: datetime | str | None = None,
-        created_before: datetime | str | None = None,
-        min_size: int | None = None,
-        max_size: int | None = None,
-        digest: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        text: str | None = None,
-        fuzzy: str | None = None,
-        exact: bool = False,
-    ) -> ArtifactCount:
-        """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
-        ``exact``, which looks at each of them.
-        """
-        return drive(
-            self._inner.count(
-                session=session,
-                type=type,
-                name=name,
-                tags=tags,
-                created_after=created_after,
-                created_before=created_before,
-                min_size=min_size,
-                max_size=max_size,
-                digest=digest,
-                metadata=metadata,
-                text=text,
-                fuzzy=fuzzy,
-                exact=exact,
-            )
-        )
-
-    def relate(self, artifact: str, kind: str, other: str) -> bool:
-        """Say that ``artifact`` is ``derived_from``, ``child_of``, ``depends_on`` or ``version_of`` ``other``; False
-        when that was said before. ``parent`` says that it is the parent of ``other``, ``child`` its child.
-
-        Writes ``artifact.related``. Relations of one kind make no cycle, which the unit itself sees to. Through a
-        session's handle it takes the right to change what is derived (or child, or depends), and to read the other.
-        Raises NotFound, InvalidInput (``invalid-relation``), Conflict (``relation-cycle``), AccessDenied.
-        """
-        return drive(self._inner.relate(artifact, kind, other))
-
-    def unrelate(self, artifact: str, kind: str, other: str) -> bool:
-        """End a relation; False when there is none. What an artifact was stored as derived from stays (Conflict,
-        ``relation-of-put``). The other end may be deleted by now.
-        """
-        return drive(self._inner.unrelate(artifact, kind, other))
-
-    def relations(self, artifact: str, *, kind: str | None = None) -> list[Relation]:
-        """What an artifact is to others and others to it, one step each way. Raises NotFound."""
-        return drive(self._inner.relations(artifact, kind=kind))
-
-    def ancestors(
-        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
-    ) -> list[Relative]:
-        """What an artifact comes from, belongs to or needs, directly and through others, nearest first; along one kind
-        or all of them, at most ``depth`` steps and ``limit`` artifacts. Those that are deleted are there, and say so.
-        """
-        return drive(self._inner.ancestors(artifact, kind=kind, depth=depth, limit=limit))
-
-    def descendants(
-        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
-    ) -> list[Relative]:
-        """What came of an artifact, belongs to it or needs it; as ``ancestors`` the other way."""
-        return drive(self._inner.descendants(artifact, kind=kind, depth=depth, limit=limit))
-
-    def lineage(
-        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
-    ) -> Lineage:
-        """An artifact between what it comes from and what came of it: ``.to_rows()`` is a table, ``.to_dict()`` JSON,
-        ``.to_dot()`` a graph for Graphviz. At most ``limit`` artifacts each way.
-        """
-        return drive(self._inner.lineage(artifact, kind=kind, depth=depth, limit=limit))
-
-    def grant(self, artifact: str, session: str, right: str = "read", *, expires_in_s: float | None = None) -> int:
-        """Let another session (its id) ``read``, ``write`` or ``admin`` an artifact; returns the entry's seq.
-
-        ``read`` gives its fields, content and lineage; ``write`` also new fields, labels and relations; ``admin`` also
-        deleting it and granting it on. It holds until it is revoked, or for ``expires_in_s`` seconds, in every process;
-        a new grant replaces what the same grantor gave before. A session grants what is its own, and as admin what was
-        granted to it, no longer than that holds. Raises NotFound, InvalidInput (``invalid-right``, ``own-session``,
-        ``invalid-ttl``), AccessDenied (``artifact-denied``), LimitExceeded (``too-many-grants``).
-        """
-        return drive(self._inner.grant(artifact, session, right, expires_in_s=expires_in_s))
-
-    def revoke(self, artifact: str, session: str) -> int:
-        """End what a session was granted of an artifact, and what it granted on; returns how many grants ended.
-
-        A name ends grants of the name, an id those of that version alone. The store's owner and the session that the
-        artifact belongs to end what anybody granted, another session what it granted itself.
-        """
-        return drive(self._inner.revoke(artifact, session))
-
-    def grants(self, artifact: str) -> list[ArtifactGrant]:
-        """The grants of an artifact that hold now, oldest first. Through a session's handle of its own artifacts, or of
-        those that it is admin of.
-        """
-        return drive(self._inner.grants(artifact))
-
-    def granted(
-        self, *, session: str | None = None, limit: int = 100, cursor: str | None = None
-    ) -> Page[ArtifactGrant]:
-        """What was granted to this session (through ``store.artifacts``: to ``session``) and holds now, by owner and
-        name.
-        """
-        return drive(self._inner.granted(session=session, limit=limit, cursor=cursor))
-
-    def audit(self, artifact: str, *, limit: int = 100, cursor: str | None = None) -> Page[ArtifactAccess]:
-        """Who was granted an artifact's name and by whom, what was revoked, who used it and who was refused; newest
-        first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
-        """
-        return drive(self._inner.audit(artifact, limit=limit, cursor=cursor))
 
 
 class Events(EventsByHand):

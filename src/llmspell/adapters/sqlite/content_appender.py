@@ -15,7 +15,7 @@ import apsw
 from llmspell.adapters.sqlite.content_connections import ContentConnections
 from llmspell.adapters.sqlite.packs import Pack, PackFiles
 from llmspell.errors import Conflict, StorageFailed
-from llmspell.ports.content import COLLECTED, Chunk
+from llmspell.ports.content import Chunk
 
 FILE_SLICE_BYTES = 8 << 20
 PACK_SLICE_BYTES = 64 << 20
@@ -215,7 +215,9 @@ class SqliteAppender:
         if self._pack is not None and pack_id:
             if not self._still_there(execute):
                 # Pins that do not work, as on some network disks, let a collect take the pack of a put in progress.
-                raise Conflict("the content was collected while it was being put; put it again", code=COLLECTED)
+                raise Conflict(
+                    "the content was collected while it was being put; put it again", code="content-collected"
+                )
             execute(
                 "INSERT INTO pack (id, name, size) VALUES (?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET size = excluded.size",

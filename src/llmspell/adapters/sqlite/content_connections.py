@@ -33,6 +33,8 @@ PINS_FILE = "puts.lock"
 _CACHE_KIB = 4096
 _READERS_MAX = 4
 _RETRY_S = 0.002
+_READERS_WAIT_S = 1.0
+"""How long a checkpoint that starts the WAL over waits for readers, and for another checkpoint."""
 _WAL_PAGES_MAX = 4096
 """WAL pages (64 MiB) at which the committing thread checkpoints itself, because the background has not kept up."""
 _PAGES_SCALE = PAGE_BYTES // 4096
@@ -163,7 +165,17 @@ class ContentConnections:
                     raise
                 self._bound_wal()
             except apsw.Error as exc:
+                if isinstance(exc, apsw.FullError):
+                    self._leave_room()
                 raise self.note(map_error(exc, doing)) from exc
+
+    def _leave_room(self) -> None:
+        """After a full disk: what was rolled back still takes room in the WAL, and the main file may need it, if only
+        to say what can be deleted.
+        """
+        if self._path != MEMORY:
+            with suppress(apsw.Error):  # The first error is the one to report.
+                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_s=_READERS_WAIT_S)
 
     def note(self, error: LlmspellError) -> LlmspellError:
         """Remember an error after which nothing may be written; gives it back to be raised."""
@@ -186,7 +198,7 @@ class ContentConnections:
     def checkpoint(self, *, restart: bool = False) -> None:
         """Bring all commits of all processes into the synced file. Raises Busy, StorageFailed.
 
-        ``restart``: so that the next transaction uses the WAL's room from its start; Busy at once when a reader is in
+        ``restart``: so that the next transaction uses the WAL's room from its start; Busy soon when a reader is in
         the way.
         """
         self.check_writable()
@@ -195,7 +207,7 @@ class ContentConnections:
         with self._turn_taken():
             try:
                 if restart:
-                    self._run_checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, wait_ms=0)
+                    self._run_checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, wait_s=_READERS_WAIT_S)
                 else:
                     self._run_checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
             except apsw.Error as exc:
@@ -208,7 +220,7 @@ class ContentConnections:
         try:
             # Busy: a reader is in the way. Full: what was committed stays in the WAL, which is as durable as it was.
             with suppress(Busy, apsw.BusyError, apsw.FullError), self._turn_taken():
-                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_ms=0)
+                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_s=_READERS_WAIT_S)
         except apsw.Error as exc:
             raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
 
@@ -257,13 +269,24 @@ class ContentConnections:
         self._wal_pages = 0
         # Busy: the background is at it. Full: what was committed stays in the WAL, which is as durable as it was.
         with suppress(apsw.BusyError, apsw.FullError):
-            self._run_checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._run_checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE, wait_s=0)
 
-    def _run_checkpoint(self, mode: int, wait_ms: int | None = None) -> None:
+    def _run_checkpoint(self, mode: int, wait_s: float | None = None) -> None:
+        wait_s = self._busy_s if wait_s is None else wait_s
+        deadline = time.monotonic() + wait_s
         connection = connect(self._path, "checkpointer", "full", page_bytes=PAGE_BYTES)
         try:
-            connection.set_busy_timeout(int(self._busy_s * 1000) if wait_ms is None else wait_ms)
-            connection.wal_checkpoint(mode=mode)
+            connection.set_busy_timeout(int(wait_s * 1000))
+            while True:
+                try:
+                    connection.wal_checkpoint(mode=mode)
+                except apsw.BusyError:
+                    # For another checkpoint, as that in the background, SQLite does not wait.
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(_RETRY_S)
+                else:
+                    return
         finally:
             connection.close()
 

@@ -8,7 +8,7 @@ transaction, so a crash leaves at worst a file that no row names, which the next
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import apsw
 
@@ -21,6 +21,8 @@ from llmspell.ports.content import PackUse, Removed, Settled
 _COPY_BYTES = 4 << 20
 _VACUUM_PAGES = 256
 """Pages (4 MiB) that one step gives back: each may have to be moved, through the WAL."""
+_SHRINKS = 2
+"""SQLite's number for files that give room back when they are told to."""
 _FULL = "disk-full"
 Place = tuple[int, int, int]
 """A chunk in a pack: id, position, length."""
@@ -61,7 +63,7 @@ class Sweep:
     def remove(self, ids: Sequence[int]) -> Removed:
         """Delete chunks, and let the generation grow if there were any."""
         chunks = stored = 0
-        with self._connections.writing("remove chunks") as connection:
+        with self._connections.writing("remove chunks") as connection, _freeing(connection):
             execute = connection.execute
             for number in ids:
                 row = next(execute("DELETE FROM chunk WHERE id = ? RETURNING stored_size, pack", (number,)), None)
@@ -161,10 +163,39 @@ class Sweep:
             list(connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})"))
             return before - connection.pragma("page_count"), connection.pragma("page_size")
 
-    def make_room(self) -> None:
-        """After a full disk: move what is committed out of the WAL, whose room the next transaction then uses."""
-        with suppress(Busy, StorageFailed):  # What needs the room will say whether there is any.
-            self._connections.checkpoint(restart=True)
+    def make_room(self) -> bool:
+        """Move what is committed out of the WAL, whose room the next transaction then uses; where that would need room
+        itself, make the file shorter by what is free in it. False when there is none all the same.
+        """
+        for shorten in (False, True):
+            try:
+                if shorten:
+                    self._vacuum_step()
+                self._connections.checkpoint(restart=True)
+            except Busy:
+                return True  # A reader is in the way, not the disk.
+            except StorageFailed as exc:
+                if exc.code != _FULL:
+                    raise
+            else:
+                return True
+        return False
+
+
+@contextmanager
+def _freeing(connection: apsw.Connection) -> Iterator[None]:
+    """Free pages of a file that shrinks without overwriting them first: they are given back, or overwritten by what
+    moves into them, when the sweep ends. Overwriting would send all that is removed through the WAL, for which a full
+    disk has no room. A file that cannot shrink keeps its free pages, so there they are overwritten.
+    """
+    if connection.pragma("auto_vacuum") != _SHRINKS:
+        yield
+        return
+    connection.pragma("secure_delete", "FAST")
+    try:
+        yield
+    finally:
+        connection.pragma("secure_delete", "ON")
 
 
 def _uses(connection: apsw.Connection) -> Iterator[PackUse]:
