@@ -49,6 +49,7 @@ FACES = (
             ("llmspell.artifacts.finding.face", "Querying"),
             ("llmspell.artifacts.relations.face", "Relating"),
             ("llmspell.artifacts.grants.face", "Granting"),
+            ("llmspell.artifacts.bundles.face", "Bundling"),
         ),
     ),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),

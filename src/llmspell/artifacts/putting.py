@@ -284,6 +284,11 @@ class Putting:
         """Whether this content is in the store: then it need not be taken again."""
         return await self._journal.database.one(_SQL["blob_form"], (digest,)) is not None
 
+    async def validate(self, new: ArtifactStored, blob: Blob | None, still_whole: Callable[[], bool]) -> None:
+        """Have validators see a version whose content is durable; ``blob`` None: its row is in the store."""
+        if new.type in self._validators:
+            await self._validate(new, Taken(bytes.fromhex(new.digest), new.size, blob, still_whole))
+
     async def _validate(self, new: ArtifactStored, taken: Taken) -> None:
         blob = taken.blob
         if blob is None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts import units
 from llmspell.artifacts.batch import BatchItem, BatchReport
 from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.bundles.face import Bundling
 from llmspell.artifacts.compression import Compression
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 _SQL = queries("llmspell.artifacts")
 
 
-class AsyncArtifacts(Querying, Relating, Granting):
+class AsyncArtifacts(Querying, Relating, Granting, Bundling):
     """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a
     session.
     """

@@ -33,12 +33,14 @@ async def store(
     still_whole: Callable[[], bool],
     *,
     required: Sequence[str] | None = None,
+    number_min: int = 1,
 ) -> tuple[ArtifactStored, int, int, int]:
     """The next version of a name, and its content's row if that is new (``blob`` None: it was there before).
 
     Gives the payload of its entry, the entry's time, and the content's stored size and codec.
 
-    ``required`` are the artifacts that must exist, all of ``derived_from`` by default.
+    ``required`` are the artifacts that must exist, all of ``derived_from`` by default; ``number_min`` is the
+    least number that the version may get.
     """
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
@@ -56,7 +58,9 @@ async def store(
     if metered:
         await demand_room(writer, session, (new.size,))
     last = await writer.one(_SQL["last_version"], (session, new.name))
-    stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1, metered=metered)
+    stored: ArtifactStored = msgspec.structs.replace(
+        new, version=max(((last and last[0]) or 0) + 1, number_min), metered=metered
+    )
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     if blob is not None:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from llmspell.agentstate.service import AsyncAgents
     from llmspell.agentstate.values import AgentChange, AgentInfo, AgentMessage, AgentState, ToolUsage
     from llmspell.artifacts.batch import BatchReport
+    from llmspell.artifacts.bundles.exporting import ExportReport
+    from llmspell.artifacts.bundles.face import BundleProgress
+    from llmspell.artifacts.bundles.importing import ImportReport
     from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
@@ -608,6 +611,66 @@ class Artifacts(ArtifactsByHand):
         first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
         """
         return drive(self._inner.audit(artifact, limit=limit, cursor=cursor))
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        ids: Sequence[str] | None = None,
+        session: str | Iterable[str] | None = None,
+        type: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        text: str | None = None,
+        format: str = "zip",
+        overwrite: bool = False,
+        progress: BundleProgress | None = None,
+    ) -> ExportReport:
+        """Write artifacts into one file, as ``zip`` or ``json``: those with these ids (names, in a session), or all
+        versions that fit the conditions, as ``query`` takes them; without any, all of the session, through
+        ``store.artifacts`` all there are.
+
+        With their fields, labels and relations among each other; each content once, with its digest. The file has its
+        name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
+        Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
+        LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
+        """
+        return drive(
+            self._inner.export(
+                path,
+                ids=ids,
+                session=session,
+                type=type,
+                name=name,
+                tags=tags,
+                text=text,
+                format=format,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        )
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        session: str | None = None,
+        on_conflict: str = "fail",
+        progress: BundleProgress | None = None,
+    ) -> ImportReport:
+        """Take in a bundle that ``export`` wrote, from this store or another: all of it, or nothing.
+
+        Everything goes to this session, or through ``store.artifacts`` to ``session`` (an id), or to the sessions that
+        it came from if they are here. Each version gets a new id, and its old number where the name is new. A name that
+        is there makes it ``fail``, or is left out (``skip``), gets another name (``rename``), or makes room
+        (``replace``: its versions are deleted, and those of the bundle come after them).
+
+        Every field and digest is checked, and content is durable before anything is named. StoreHooks before puts and
+        validators see each version. Memory does not grow with content. Raises InvalidInput (``invalid-bundle``,
+        ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists (``artifact-exists``), NotFound
+        (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
+        """
+        return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
 
     def put(
         self,

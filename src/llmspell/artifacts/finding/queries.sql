@@ -95,3 +95,18 @@ SELECT f.number, f.name FROM json_each(?) j CROSS JOIN artifact_found f ON f.num
 
 -- name: check_page
 SELECT a.id FROM (SELECT DISTINCT id FROM artifact WHERE id > ? ORDER BY id LIMIT ?) a
+
+-- name: found_row
+SELECT id, since_seq, name, size FROM artifact_found WHERE number = ?
+
+-- name: has_term
+SELECT 1 FROM artifact_term WHERE term = ? AND number = ?
+
+-- name: index_counts
+SELECT (SELECT count(*) FROM artifact_found), (SELECT count(*) FROM artifact_term), (SELECT count(*) FROM artifact_grams)
+
+-- name: words_after
+SELECT term, doc, offset FROM artifact_words_held WHERE term > ? LIMIT ?
+
+-- name: words_equal
+SELECT term, doc, offset FROM artifact_words_held WHERE term = ?
