@@ -465,7 +465,7 @@ class Artifacts(ArtifactsByHand):
         ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with
         equal values (text, numbers, true, false, null; 1 is not 1.0); times are inclusive. ``text`` are words of name,
         description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
-        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the thousand most alike are found, most
+        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
         alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
         ``-created_at`` by default. All pages show what there was at the first one.
 

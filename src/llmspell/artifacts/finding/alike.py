@@ -13,7 +13,7 @@ CANDIDATES_MAX = 2000
 """Names that one group brings up to be compared. A group that more names have says little, and is left out while there
 are rarer ones.
 """
-ALIKE_MAX = 1000
+ALIKE_MAX = 250
 """So many of the most alike are found."""
 
 

@@ -87,6 +87,9 @@ artifact a INDEXED BY artifact_closed LEFT JOIN blob b ON b.digest = a.digest
 -- name: count_term
 SELECT count(*) FROM (SELECT 1 FROM artifact_term WHERE term = ? LIMIT ?)
 
+-- name: count_words
+SELECT count(*) FROM (SELECT 1 FROM artifact_words WHERE artifact_words MATCH ? LIMIT ?)
+
 -- name: grams_matching
 SELECT rowid FROM artifact_grams WHERE artifact_grams MATCH ? ORDER BY rowid DESC LIMIT ?
 

@@ -12,10 +12,11 @@ from llmspell.ports.database import Reading
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts.finding")
-FEW = 2000
+FEW = 1000
 """So many rows are fetched and sorted sooner than a whole index is walked in order."""
-FEW_TO_READ = 500
+FEW_TO_READ = 200
 """So many texts are sooner read than looked up."""
+_SIZE_MAX = (1 << 63) - 1
 
 
 class Order(NamedTuple):
@@ -64,42 +65,63 @@ def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
         numbers = packed_numbers(numbers_alike(view, wanted.fuzzy))
         return Source(_SQL["from_numbers"], "", (numbers,), "f.number", wanted.text is not None)
     low, high = _created(view, wanted)
-    counted = sorted((_count(view, one), one) for one in wanted.terms)
+    unread = wanted.text is not None
+    counted = sorted((_count(view, _SQL["count_term"], one), one) for one in wanted.terms)
     fewest = counted[0][0] if counted else FEW + 1
     if wanted.text is not None and fewest > FEW_TO_READ:
-        return _bounded(_SQL["from_words"], "w.rowid", " AND artifact_words MATCH ?", wanted.text.match(), low, high)
-    if counted and (order == "created_at" or fewest <= FEW):
-        found = _bounded(_SQL["from_term"], "t.number", " AND t.term = ?", counted[0][1], low, high)
-        return found._replace(unread=wanted.text is not None)
+        match = wanted.text.match()
+        if order == "created_at" or _count(view, _SQL["count_words"], match) <= FEW:
+            return _bounded(_SQL["from_words"], "w.rowid", " AND artifact_words MATCH ?", (match,), low, high)
+    elif counted and (order == "created_at" or fewest <= FEW):
+        found = _bounded(_SQL["from_term"], "t.number", " AND t.term = ?", (counted[0][1],), low, high)
+        return found._replace(unread=unread)
     grams = _grams(view, wanted, order)
-    if grams is not None:
-        return _bounded(_SQL["from_grams"], "g.rowid", " AND artifact_grams MATCH ?", grams, low, high)
-    return _walking(wanted, order, low, high)
+    source = _few_in_range(view, wanted, low, high) or (
+        _bounded(_SQL["from_grams"], "g.rowid", " AND artifact_grams MATCH ?", (grams,), low, high) if grams else None
+    )
+    return (source or _walking(wanted, order, low, high))._replace(unread=unread)
 
 
 def _walking(wanted: Wanted, order: str, low: int, high: int | None) -> Source:
-    """The whole index in order, or the part of it that names begin with."""
+    """The whole index in order, or the part of it that can fit."""
     by = ORDERS[order].by
     tables = _SQL["from_all"] + (f" INDEXED BY {by}" if by else "")
-    where, args = "", []
+    where, args = _ranges(wanted).get(order, ("", ()))
+    return _bounded(tables, "f.number", where, args, low, high)
+
+
+def _few_in_range(view: Reading, wanted: Wanted, low: int, high: int | None) -> Source | None:
+    """Artifacts whose sizes, or whose names' beginnings, few others have."""
+    for order, (where, args) in _ranges(wanted).items():
+        tables = f"{_SQL['from_all']} INDEXED BY {ORDERS[order].by}"
+        rows = view.all(f"SELECT 1 FROM {tables} WHERE true{where} LIMIT {FEW + 1}", args)
+        if len(rows) <= FEW:
+            # What it is ordered by is no column of the index here, which a plus sign says.
+            return _bounded(tables, "+f.number", where, args, low, high)
+    return None
+
+
+def _ranges(wanted: Wanted) -> dict[str, tuple[str, tuple[Any, ...]]]:
+    """Conditions that are ranges of an index, by the order that it has."""
+    found: dict[str, tuple[str, tuple[Any, ...]]] = {}
+    least, most = wanted.sizes
+    if least is not None or most is not None:
+        found["size"] = " AND f.size >= ? AND f.size <= ?", (least or 0, _SIZE_MAX if most is None else most)
     prefix = _prefix(wanted.pattern)
-    if order == "name" and prefix:
-        where += " AND f.name >= ? AND f.name < ?"
-        args += [prefix, prefix + "\U0010ffff"]
-    source = _bounded(tables, "f.number", where, None, low, high)
-    return source._replace(args=(*args, *source.args))
+    if prefix:
+        found["name"] = " AND f.name >= ? AND f.name < ?", (prefix, prefix + "\U0010ffff")
+    return found
 
 
-def _bounded(tables: str, number: str, where: str, value: Any, low: int, high: int | None) -> Source:
+def _bounded(tables: str, number: str, where: str, args: tuple[Any, ...], low: int, high: int | None) -> Source:
     """A source whose numbers lie above ``low`` and up to ``high``."""
-    args: list[Any] = [] if value is None else [value]
     if low:
         where += f" AND {number} > ?"
-        args.append(low)
+        args = (*args, low)
     if high is not None:
         where += f" AND {number} <= ?"
-        args.append(high)
-    return Source(tables, where, tuple(args), number, unread=False)
+        args = (*args, high)
+    return Source(tables, where, args, number, unread=False)
 
 
 def _created(view: Reading, wanted: Wanted) -> tuple[int, int | None]:
@@ -108,8 +130,9 @@ def _created(view: Reading, wanted: Wanted) -> tuple[int, int | None]:
     return low, None if wanted.before is None else seq_at(view, wanted.before)
 
 
-def _count(view: Reading, term: int) -> int:
-    row = view.one(_SQL["count_term"], (term, FEW + 1))
+def _count(view: Reading, sql: str, what: int | str) -> int:
+    """How many there are, as far as that matters."""
+    row = view.one(sql, (what, FEW + 1))
     return row[0] if row else 0
 
 

@@ -28,7 +28,7 @@ _JSON_TYPES = {str: "text", int: "integer", float: "real"}
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index;
-    ``after`` and ``before`` bound the time of creation; ``text`` and ``fuzzy`` are not in the SQL.
+    ``after`` and ``before`` bound the time of creation, ``sizes`` bytes; ``text`` and ``fuzzy`` are not in the SQL.
     """
 
     sql: str
@@ -37,6 +37,7 @@ class Wanted:
     pattern: str | None
     after: int | None
     before: int | None
+    sizes: tuple[int | None, int | None]
     text: TextQuery | None
     fuzzy: str | None
 
@@ -105,7 +106,7 @@ class Conditions(NamedTuple):
         return Wanted(
             "".join(f" AND {one}" for one in clauses.sql), tuple(clauses.args), tuple(clauses.terms),
             None if self.name is None else check_label(self.name, "a pattern of names", chars_max=PATTERN_CHARS_MAX),
-            after, before, text, _fuzzy(self.fuzzy),
+            after, before, (self.min_size, self.max_size), text, _fuzzy(self.fuzzy),
         )  # fmt: skip
 
 
