@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 from llmspell.access.ledger import Ledger
 from llmspell.access.projection import KINDS as ACCESS_KINDS
 from llmspell.access.service import AsyncAccess
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
-from llmspell.artifacts.units import remove_of_session
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.kinds import KINDS as EVENT_KINDS
@@ -31,6 +31,8 @@ from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.journal.maintenance import Maintenance, Task, indexing
+from llmspell.migration.projection import KINDS as MIGRATION_KINDS
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
 from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
@@ -38,6 +40,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
+from llmspell.neighbours import neighbours_of
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -50,17 +53,15 @@ from llmspell.security.care import AsyncKeys
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
-from llmspell.sessions.steps import Neighbours
-from llmspell.sessions.units import scope_of
+from llmspell.shredding.projection import KINDS as SHREDDING_KINDS
+from llmspell.shredding.service import Shredder
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
-from llmspell.state.guarded import Guarded
-from llmspell.state.kinds import StateSet
 from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
-from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
+from llmspell.state.units import EXPIRE_STEP_KEYS, expire_keys, expiry_is_due
 from llmspell.timeline import read_timeline
 from llmspell.views import AsyncView, When, check_scope, moment_of
 
@@ -71,7 +72,10 @@ if TYPE_CHECKING:
     from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
 
-_ROOMS = STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS
+_ROOMS = (
+    STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS,
+    SHREDDING_KINDS, MIGRATION_KINDS,
+)  # fmt: skip
 KINDS = Kinds((*OWN, *chain.from_iterable(_ROOMS)))
 
 
@@ -79,7 +83,8 @@ class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class AsyncStore:
         self._validators: dict[str, Any] = {}
         self._ephemeral = Ephemeral()
         self.protection = protection
+        protection.offload = offload
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -112,12 +118,17 @@ class AsyncStore:
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
-        self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
+        self.migrations = self._migrations(bindings.validators)
+        self.sessions = AsyncSessions(
+            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._state)
+        )
 
     async def start(self) -> None:
-        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the
-        next.
+        """Bring files of an older format to this version's, and write the first entry of a new store. Called once by
+        whoever opens; a crash before it is made good by the next.
         """
+        if self._files.outdated:
+            await self._migrate()
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -127,6 +138,17 @@ class AsyncStore:
                 await writer.append(STORE_CREATED, payload, await writer.scope("global"), "store")
 
         await self.journal.write(unit, context=ROOT)
+
+    async def _migrate(self) -> None:
+        from llmspell.formats import bring_up_to_date
+
+        try:
+            await self._offload.run(bring_up_to_date, self._files, self.journal)
+        except BaseException:
+            await self._offload.close()  # When only the waiting was cancelled, the work still goes on.
+            self._files.close()  # First of all: what closing a store still writes would go to tables it does not know.
+            await self.close()
+            raise
 
     @property
     def path(self) -> Path | None:
@@ -147,6 +169,11 @@ class AsyncStore:
     def durability(self) -> Durability:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._files.durability
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._files.cipher is not None
 
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> AsyncState:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
@@ -336,6 +363,13 @@ class AsyncStore:
             events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
         self._dispatcher.offer(events)
 
+    def _shredder(self) -> Shredder:
+        def keyring() -> Any | None:
+            sealer = None if self.path is None else self.protection.sealer.sealer()
+            return sealer.keyring() if sealer is not None and sealer.path.exists() else None
+
+        return Shredder(self.journal, self._files, self._offload, keyring, rewrite)
+
     def _store_sealer(self) -> Any:
         if self.path is None:
             raise InvalidInput("a store in memory has no keys to keep", code="no-folder")
@@ -348,6 +382,12 @@ class AsyncStore:
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), unit, EXPIRE_STEP_KEYS)
         return Maintenance(self._files.engine, (indexing(), finding(), expiring), report_maintenance)
 
+    def _migrations(self, validators: Any) -> AsyncMigrations:
+        return AsyncMigrations(
+            self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
+            (self.id, self.path), self.schemas, validators,
+        )  # fmt: skip
+
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""
         parts = self._files.content, self._offload, self._validators, self._ledger.note_level
@@ -356,44 +396,3 @@ class AsyncStore:
     def events_of(self, acting: Acting) -> AsyncEvents:
         """The events room for a handle that acts elsewhere."""
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
-
-    def _neighbours(self) -> Neighbours:
-        async def set_state(
-            writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
-        ) -> None:
-            stored = StateSet(scope, key, raw, 0, 0, kept, expires_at, redacted)
-            await put_back(writer, stored, self.protection)
-
-        async def initial_state(context: Any, scope: str, values: Any) -> Any:
-            return await Guarded(self.journal, self.hooks, context, scope, self.protection).initial(values)
-
-        async def delete_state(writer: Any, scope: str, key: str) -> bool:
-            return await delete_key(writer, scope, key, None)
-
-        async def remove_state(writer: Any, session: bytes) -> None:
-            await clear_scope(writer, scope_of(session), 0)
-
-        return Neighbours(set_state, initial_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
-
-
-class _Rooms:
-    """The rooms of sessions' handles; see ``SessionRooms``."""
-
-    def __init__(self, store: AsyncStore) -> None:
-        self._store = store
-
-    def state(self, session: AsyncSession) -> AsyncState:
-        """Its state."""
-        return self._store._state(Scope.session(session.id), session.acting)  # noqa: SLF001 - its own wiring
-
-    def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
-        """Its artifacts."""
-        return self._store.artifacts_of(session.acting)
-
-    def events(self, session: AsyncSession) -> AsyncEvents:
-        """Its events."""
-        return self._store.events_of(session.acting)
-
-    async def timeline(self, session: AsyncSession, **filters: Any) -> Page[Entry]:
-        """Its entries."""
-        return await self._store.timeline(session=session.id, **filters)

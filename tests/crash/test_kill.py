@@ -10,7 +10,7 @@ from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
-OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "collect", "undelete")
+OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete")
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -124,6 +124,21 @@ def done_turns(store):
     return done
 
 
+def done_migrations(store):
+    run = store.migrations.status()
+    if run is not None and run.open:
+        assert not run.alive
+        store.migrations.resume(run.id)
+    values = dict(store.state.items(prefix="chain:"))
+    if not values:
+        return []
+    (name,) = values["chain:0"]
+    version = int(name[1:])
+    assert values == {f"chain:{n}": {f"m{version}": n} for n in range(6)}
+    assert {one.status for one in store.migrations.list()} <= {"completed"}
+    return list(range(1, version))
+
+
 DONE = {
     "create": done_states,
     "state": done_states,
@@ -132,6 +147,7 @@ DONE = {
     "large": done_versions("large.bin", worker.content),
     "delete": done_deletes,
     "agent": done_turns,
+    "migrate": done_migrations,
     "collect": done_collects,
     "undelete": done_undeletes,
 }

@@ -13,6 +13,11 @@ import threading
 
 import llmspell
 from llmspell import AgentMessage, AgentState
+from llmspell.migration.migration import Migration
+from llmspell.migration.moving import Rename
+from llmspell.schemas.catalog import Catalog
+from llmspell.schemas.schema import Schema
+from llmspell.sync.drive import drive
 
 BIG = bytes(range(256)) * 1200
 """300 KB that go to the content file as chunks."""
@@ -49,6 +54,26 @@ def wait_for_start():
     os.read(0, 1)
 
 
+CHAIN = [Schema("chain", f"{n}.0.0", {f"m{n}": "integer"}) for n in range(1, 6)]
+
+
+def renaming(number):
+    """From version ``number`` to the next one."""
+    return Migration("chain", f"{number}.0.0", f"{number + 1}.0.0", [Rename(f"m{number}", f"m{number + 1}")])
+
+
+async def migrate(store, number):
+    """Bring the values of a chain of versions to the next one, in small batches."""
+    if number == 1:
+        await store.state.set_many({f"chain:{n}": {"m1": n} for n in range(6)})
+        for one in range(1, 5):
+            await store.migrations.register(renaming(one))
+    given = {"from_version": f"{number}.0.0", "prefix": "chain:", "catalog": Catalog.of(CHAIN)}
+    await store.migrations.apply(
+        await store.migrations.plan("chain", f"{number + 1}.0.0", scope="global", **given), batch=2
+    )
+
+
 class Blocking:
     def __init__(self, folder, durability):
         self.store = llmspell.open(folder, durability=durability)
@@ -63,6 +88,7 @@ class Blocking:
             "large": lambda n: session.artifacts.put("large.bin", content(n)),
             "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
             "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
+            "migrate": lambda n: drive(migrate(store._store, n)),
             "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
         }[operation]
@@ -91,6 +117,7 @@ class Looped:
                 "large": lambda n: session.artifacts.put("large.bin", content(n)),
                 "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
                 "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
+                "migrate": lambda n: migrate(store, n),
                 "collect": lambda n: erase(store, session, n),
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             }[operation]

@@ -139,6 +139,32 @@ OPERATIONS = {
     "AsyncContent.stream": lambda store: [len(piece) for piece in content(store).stream(100_000)],
     "AsyncContent.range": lambda store: list(content(store).range(1000, 20)),
     "AsyncArtifacts.delete": lambda store: SESSION(store).artifacts.delete("f.txt", version=1),
+    "AsyncArtifacts.put_many": lambda store: [
+        item.to_dict()
+        for item in SESSION(store)
+        .artifacts.put_many(
+            [
+                {"name": "m.txt", "data": "1"},
+                {"name": "../m", "data": ""},
+                {"name": "m.txt", "data": "2"},
+            ]
+        )
+        .items
+    ],
+    "AsyncArtifacts.get_many": lambda store: [
+        item.to_dict() for item in SESSION(store).artifacts.get_many(["m.txt", "no"]).items
+    ],
+    "AsyncArtifacts.undelete": lambda store: SESSION(store).artifacts.undelete("f.txt", version=1),
+    "AsyncArtifacts.deleted": lambda store: [
+        SESSION(store).artifacts.delete("m.txt", version=1),
+        SESSION(store).artifacts.deleted(),
+    ],
+    "AsyncArtifacts.delete_matching": lambda store: SESSION(store).artifacts.delete_matching(name="m.*", hard=True),
+    "AsyncArtifacts.set_quota": lambda store: SESSION(store).artifacts.set_quota(versions_max=100),
+    "AsyncArtifacts.quota": lambda store: [SESSION(store).artifacts.quota(), store.artifacts.quota()],
+    "AsyncStore.orphans": lambda store: store.orphans(),
+    "AsyncStore.estimate": lambda store: store.estimate(),
+    "AsyncStore.collect": lambda store: store.collect().to_dict() | {"freed_bytes": 0},
     "AsyncEvents.publish": lambda store: store.events.publish("x.y", {"n": 1}, tags=["t"]),
     "AsyncEvents.publish_many": lambda store: store.events.publish_many([{"type": "x.y"}, {"type": "x.z"}]),
     "AsyncEvents.subscribe": subscribed,
@@ -172,6 +198,7 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSessions.shred": lambda store: store.sessions.shred("s", dry_run=True).to_dict(),
     "AsyncSchemas.register": lambda store: store.schemas.register(NOTE).to_dict(),
     "AsyncSchemas.register_all": lambda store: [
         one.hash for one in store.schemas.register_all([{**NOTE, "version": "1.0.1"}, {**NOTE, "version": "1.0.2"}])

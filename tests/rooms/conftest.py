@@ -14,6 +14,7 @@ from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import ManualClock
 from llmspell.principals.events import AsyncPrincipalEvents
 from llmspell.principals.handle import AsyncPrincipal
@@ -29,7 +30,7 @@ from llmspell.views import AsyncView
 
 DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
-    Subscription,
+    AsyncMigrations, Subscription,
     AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
     AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas,
 )  # fmt: skip

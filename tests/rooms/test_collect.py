@@ -16,6 +16,7 @@ from llmspell.artifacts import collect as collecting
 from llmspell.artifacts.blob import unpack_ids
 from llmspell.artifacts.content import ContentWriter
 from llmspell.errors import Busy, Conflict, Corrupt, LlmspellError
+from llmspell.schema import queries
 from tests.rooms.conftest import sql
 
 MIB = 1 << 20
@@ -552,3 +553,37 @@ def test_writers_and_a_collector_at_once_lose_no_byte(tmp_path, small_packs):
         store.collect()
         assert store.orphans().chunks == 0
         sound(store)
+
+
+# -- cost --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [
+    "holding", "closed_row", "erased", "blob_page", "labels_closed_with", "quotas_for", "count_quota", "blob_form",
+    "session_status", "used_in_session",
+])  # fmt: skip
+def test_what_a_collect_and_a_delete_ask_row_by_row_is_answered_by_an_index(face, store, name):
+    sql_text = queries("llmspell.artifacts")[name]
+    args = ("x",) if name == "holding" else ("x",) * sql_text.count("?")
+    steps = [row[3] for row in sql(face, store)(f"EXPLAIN QUERY PLAN {sql_text}", args)]
+    assert steps
+    assert not [step for step in steps if step.startswith("SCAN") and "CONSTANT" not in step and "quota" not in step]
+
+
+def test_a_put_without_quotas_asks_no_more_statements_than_it_did(tmp_path):
+    with llmspell.open(tmp_path / "store", durability="process") as store:
+        session = store.sessions.create("s")
+        session.artifacts.put("f", b"1")
+        asked = []
+        connection = store._store._files.engine.writer
+
+        def trace(cursor, statement, bindings):
+            asked.append(statement)
+            return True
+
+        connection.exec_trace = trace
+        session.artifacts.put("f", b"2")
+        connection.exec_trace = None
+        kinds = [statement.split()[0] for statement in asked]
+        # Session, content, version; content's row, entry, version's row.
+        assert kinds == ["BEGIN", "SELECT", "SELECT", "SELECT", "INSERT", "INSERT", "INSERT", "COMMIT"]

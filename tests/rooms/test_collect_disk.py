@@ -165,9 +165,10 @@ def code_of(call):
     return None
 
 
-@pytest.mark.parametrize("room", [2 * MIB, 0])
+@pytest.mark.parametrize("room", [6 * MIB, 0])
 def test_a_full_disk_has_room_again_after_a_collect(small, room):
-    fill(small / "spare", 29 * MIB)
+    """What the WAL holds has to find its place in the file first: up to some MiB, whatever is removed then."""
+    fill(small / "spare", 24 * MIB)
     with llmspell.open(small / "store") as store:
         session = store.sessions.create("s")
         count = put_until_full(session.artifacts)

@@ -12,8 +12,6 @@ from llmspell.model.scope import Scope
 
 ROOMS = ("state", "session", "artifact", "event")
 NOT_HERE = {
-    "before_state_migrate": "values are migrated by the room of migrations, which is not built yet",
-    "after_state_migrate": "values are migrated by the room of migrations, which is not built yet",
     "event_handler_error": "a callback runs outside of any operation; its failures go to the log",
 }
 

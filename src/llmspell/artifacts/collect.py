@@ -162,9 +162,10 @@ class _Run:
         self._check_nothing_lost()
         (count, _) = self._files.read(lambda view: view.one(_SQL["blob_totals"]))
         self._total = 2 * count + self._content.stats().chunks
-        self._tight = not self._dry_run and not self._sweep.make_room()
         self._let_contents_go()
         self._mark()
+        # Not before: it may use up the room that the main file needs to let contents go.
+        self._tight = not self._dry_run and not self._sweep.make_room()
         for batch in _batches(self._unnamed()):
             while self._tight and batch:
                 self._remove(batch[:_TIGHT_CHUNKS])

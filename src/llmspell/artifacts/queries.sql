@@ -16,7 +16,6 @@ FROM artifact WHERE id = ? AND until_seq IS NULL
 SELECT max(version) FROM artifact WHERE session = ? AND name = ?
 
 -- name: session_status
--- With it, whether there are quotas: a put asks both in one go.
 SELECT status, EXISTS (SELECT 1 FROM artifact_quota) FROM session WHERE id = ? AND until_seq IS NULL
 
 -- name: blob_form

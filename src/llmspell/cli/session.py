@@ -10,7 +10,7 @@ from llmspell.cli import given, printable
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import STATUS_STYLES, Column
-from llmspell.cli.suggest import open_session, session_id
+from llmspell.cli.suggest import open_session, session_id, suggesting_sessions
 from llmspell.model.limits import PAGE_ROWS_MAX
 
 if TYPE_CHECKING:
@@ -136,6 +136,34 @@ def delete(
             return
         store.sessions.delete(info.id)
     run.out.done({**plan, "deleted": True}, f"deleted {told}")
+
+
+@app.command(name="shred")
+def shred(
+    session: Named, /, *,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Say what would be destroyed, and destroy nothing.")] = False,
+    detach: Annotated[bool, Parameter(help="Also when other sessions are under it, or were made from it.")] = False,
+) -> None:  # fmt: skip
+    """Destroy a session for good: no byte of it stays in the store, only that there was one.
+
+    Begun and interrupted, it is finished by doing it again. Both files of the store are written anew.
+    """
+    run = running.get()
+    with run.reading() if dry_run else run.changing() as store:
+        with suggesting_sessions(store, session):
+            plan = store.sessions.shred(session, detach=detach, dry_run=True)
+        keys, versions = (
+            printable.count(plan.state_keys, "key"), printable.count(plan.artifact_versions, "artifact version"),
+        )  # fmt: skip
+        told = f"session {plan.id} with {printable.count(plan.payloads, 'payload')}, {keys} and {versions}"
+        if not confirmed(run.out, plan.to_dict(), told, yes=yes, dry_run=dry_run, verb=("shred", "shredded")):
+            return
+        done = store.sessions.shred(plan.id, detach=detach)
+    kept = sum(done.kept.values())
+    about = f"; {printable.count(kept, 'entry')} about other things stay" if kept else ""
+    shared = f"; others have the content of {', '.join(done.shared)}" if done.shared else ""
+    run.out.done({**done.to_dict(), "shredded": True}, printable.line(f"shredded {told}{about}{shared}"))
 
 
 def _step(session: str, verb: str) -> None:

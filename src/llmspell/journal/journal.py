@@ -8,7 +8,7 @@ batch may run again with the same result.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from blake3 import blake3
@@ -56,13 +56,25 @@ class Guard(Protocol):
 
     generation: int
     """The generation of the transaction that it was last confirmed in."""
+    active: bool
+    """Whether anything is held against a schema, as far as was confirmed."""
 
-    async def confirm(self, writer: Writer) -> bool:
-        """Whether it still holds in this transaction; if not, it has to be loaded, and the unit to begin again."""
+    async def confirm(self, writer: Transaction | Writer) -> bool:
+        """Whether what was known holds in this transaction; if not, it is known now."""
+        ...
+
+    async def hold(self, writer: Writer, scope: str, key: str, raw: bytes, held: Any) -> None:
+        """Hold a value (its JSON, or what ``held`` says of it) against what its key is bound to in this transaction,
+        unless ``held`` says that just this was done. Raises InvalidInput, NotFound.
+        """
         ...
 
     def binds(self, scope: str) -> bool:
         """Whether values of a scope are held against anything."""
+        ...
+
+    def doubt(self) -> None:
+        """Let the next unit confirm it: this one changes it."""
         ...
 
 
@@ -195,7 +207,9 @@ class Writer:
 
 
 class Scopes:
-    """Ids and salts of committed scopes. They never change, so the cache cannot be stale; it is bounded by count."""
+    """Ids and salts of committed scopes. They never change while anything is there, so the cache cannot be stale; it is
+    bounded by count.
+    """
 
     ENTRIES_MAX = 50_000
 
@@ -211,6 +225,10 @@ class Scopes:
         if len(self._known) >= self.ENTRIES_MAX:
             self._known.clear()
         self._known[name] = (scope_id, salt)
+
+    def forget(self, name: str) -> None:
+        """A scope got another salt, which only its shredding gives it."""
+        self._known.pop(name, None)
 
     def __len__(self) -> int:
         return len(self._known)

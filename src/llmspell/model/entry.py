@@ -82,6 +82,11 @@ class Entry(msgspec.Struct, frozen=True):
     hash: bytes
 
     @property
+    def erased(self) -> bool:
+        """Whether the payload was erased by a later entry."""
+        return self.payload is None
+
+    @property
     def data(self) -> Any:
         """The payload as a JSON value; None when erased. A sealed value shows as ``[REDACTED]``: state's own reads open
         it.
@@ -106,6 +111,7 @@ class Entry(msgspec.Struct, frozen=True):
             "actor": self.actor,
             "data": self.data,
             "hash": self.hash.hex(),
+            **({"erased": True} if self.payload is None else {}),
         }
 
 

@@ -80,6 +80,15 @@ class ContentStats:
     generation: int
 
 
+class Place(NamedTuple):
+    """Where a chunk lies in a pack: the bytes from ``position`` on, as many as it takes on disk."""
+
+    id: int
+    pack: str
+    position: int
+    length: int
+
+
 class PackUse(NamedTuple):
     """A file of many chunks: its bytes, how many chunks in it have rows, and their bytes."""
 
@@ -210,6 +219,22 @@ class ContentStore(Protocol):
 
     def stats(self) -> ContentStats:
         """Totals. Costs a scan of the chunk rows (not of their bytes)."""
+        ...
+
+    def places(self, ids: Iterable[int]) -> list[Place]:
+        """Where those of ``ids`` lie that removing does not reach: to be remembered before, and overwritten after."""
+        ...
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Remove chunks, durably, and let ``generation`` grow. The caller keeps others from naming them meanwhile."""
+        ...
+
+    def overwrite(self, places: Iterable[Place]) -> int:
+        """Destroy the bytes at those places whose chunk was removed; how many there are. Again is harmless."""
+        ...
+
+    def rewrite(self) -> None:
+        """Leave no byte of removed chunks anywhere. Costs copying what stays. Raises Busy while others read."""
         ...
 
     def checkpoint(self) -> None:

@@ -300,6 +300,45 @@ CREATE TABLE agent_message (
   entry_seq INTEGER NOT NULL,
   PRIMARY KEY (id, until_seq, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Projection: registered migrations of values, one from each version of a schema to another. The entry holds it.
+CREATE TABLE migration (
+  name         TEXT NOT NULL,
+  from_version TEXT NOT NULL,
+  to_version   TEXT NOT NULL,
+  hash         TEXT NOT NULL,
+  seq          INTEGER NOT NULL,
+  PRIMARY KEY (name, from_version, to_version)
+) STRICT, WITHOUT ROWID;
+
+-- Projection: plans that are or were applied. The attempt fences: only the newest one writes.
+CREATE TABLE migration_run (
+  id           BLOB PRIMARY KEY,
+  name         TEXT NOT NULL,
+  from_version TEXT NOT NULL,
+  to_version   TEXT NOT NULL,
+  status       TEXT NOT NULL,
+  attempt      INTEGER NOT NULL,
+  started_seq  INTEGER NOT NULL,
+  restore_seq  INTEGER NOT NULL,
+  rollback_seq INTEGER,
+  plan_hash    TEXT NOT NULL,
+  at_scope     TEXT,             -- how far it got: all up to this key of this scope is done
+  at_key       TEXT,
+  total        INTEGER NOT NULL,
+  seen         INTEGER NOT NULL DEFAULT 0,
+  changed      INTEGER NOT NULL DEFAULT 0,
+  skipped      INTEGER NOT NULL DEFAULT 0,
+  restored     INTEGER NOT NULL DEFAULT 0,
+  left_alone   INTEGER NOT NULL DEFAULT 0,
+  reason       TEXT,
+  started_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  ended_at     INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX migration_run_open ON migration_run (id) WHERE ended_at IS NULL;
+CREATE INDEX migration_run_started ON migration_run (started_seq);
+
 -- Projection: the versions of schemas that are registered; the schema itself is in the entry.
 CREATE TABLE schema_version (
   name    TEXT NOT NULL,

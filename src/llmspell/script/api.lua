@@ -191,6 +191,31 @@ State.toolGet = State.tool_get
 function State.tool_set(tool, key, value) end
 State.toolSet = State.tool_set
 
+---Bring stored values to another version of their schema.
+---@overload fun(version: string): table
+---@overload fun(name: string, version: string): table
+---@param name string the schema; without it, the only one that there is
+---@param version string the version that values are to have, like `2.0.0`
+---@param options? { scope?: string, prefix?: string, from_version?: string, agents?: boolean, dry_run?: boolean, batch?: integer, timeout_s?: number, validation?: string } which values, and how
+---@return table # `{success, status, from_version, to_version, items_migrated, duration_ms, warnings …}`; `success` is false, with `error`, when it failed and was taken back
+function State.migrate(name, version, options) end
+State.migrate_to_version = State.migrate
+State.migrateToVersion = State.migrate
+
+---Which version values have, which ones they can have, and how the last migration stands.
+---@param name? string the schema; without it, the only one that there is
+---@return table # `{current_version, latest_version, is_latest, total_schemas, migration_available, migration_targets, run}`
+function State.get_migration_status(name) end
+State.getMigrationStatus = State.get_migration_status
+State.migration_status = State.get_migration_status
+State.migrationStatus = State.get_migration_status
+
+---Take a migration back to the byte.
+---@param id string of the migration
+---@return table # `{success, restored, left, left_alone …}`
+function State.rollback_migration(id) end
+State.rollbackMigration = State.rollback_migration
+
 ---Begin a session; it is active. Everything given is stored and comes back.
 ---@param options? { name?: string, description?: string, tags?: string[], created_by?: string, metadata?: table, parent?: string, config?: table, state?: table } its fields
 ---@return string # the new session's id

@@ -47,3 +47,6 @@ WHERE c.name = ? AND t.deleted = 0 AND (t.expires_at IS NULL OR t.expires_at > ?
 
 -- name: all_state_keys
 SELECT t.key, t.version, t.seq, t.deleted FROM state t JOIN scope c ON c.id = t.scope WHERE c.name = ? ORDER BY t.key
+
+-- name: shredded
+SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1

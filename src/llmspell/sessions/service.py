@@ -7,6 +7,7 @@ for the past. Before-hooks of a step may change its fields or refuse it; after-h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import Conflict, InvalidInput, NotFound
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.sessions.shredded import Shredded
 
 _SQL = queries("llmspell.sessions")
 
@@ -155,6 +157,30 @@ class AsyncSessions:
             lambda writer: units.delete(writer, session, self._neighbours.removers), context=context
         )
         await self._steps.point(context, "after_session_delete", "delete", info)
+
+    async def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
+        """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
+
+        The journal keeps that there was something, and when; what was written in the session about other things (global
+        state, an agent's record) stays and is counted in ``kept``. ``dry_run`` only looks. Nothing else may depend on
+        the session, unless ``detach``. Killed at any point, it is finished by shredding again, and so is one that
+        raised Busy. Both files are written anew, so it takes as long as copying them; writers wait meanwhile. Runs the
+        hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
+        ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
+        """
+        session = await self._resolve(session_id)
+        shredder = self._neighbours.shredder
+        looked = await shredder.look(session, detach=detach)
+        if dry_run:
+            return looked
+        context, info = self._acting.context(), None
+        with suppress(NotFound):  # It was deleted, or this finishes what was begun.
+            info = await self._steps.info(session)
+            await self._steps.point(context, "before_session_delete", "delete", info, "shred")
+        shredded = await shredder.shred(session, context, detach=detach)
+        if info is not None:
+            await self._steps.point(context, "after_session_delete", "delete", info, "shred")
+        return shredded
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     from llmspell.hooks.outcome import HookFailure, Outcome
     from llmspell.hooks.registration import DefaultBreaker
     from llmspell.hooks.registry import F, HookHandle, Hooks
+    from llmspell.migration.applying import MigrationProgress
+    from llmspell.migration.migration import Migration
+    from llmspell.migration.plan import Plan
+    from llmspell.migration.preparing import Validation
+    from llmspell.migration.service import AsyncMigrations
+    from llmspell.migration.transform import Functions
+    from llmspell.migration.values import MigrationReport, MigrationRun, Validated
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
@@ -66,13 +73,16 @@ if TYPE_CHECKING:
     from llmspell.principals.state import AsyncPrincipalState
     from llmspell.registry.bindings import Binding
     from llmspell.registry.service import AsyncSchemas
-    from llmspell.schemas.checking import Problem
+    from llmspell.schemas.catalog import Catalog
+    from llmspell.schemas.checking import Problem, Validators
     from llmspell.schemas.compatibility import Compatibility
     from llmspell.schemas.schema import Schema
+    from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
+    from llmspell.sessions.shredded import Shredded
     from llmspell.state.classes import StateClass
     from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
@@ -1100,6 +1110,18 @@ class Sessions:
         """
         drive(self._inner.delete(session_id))
 
+    def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
+        """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
+
+        The journal keeps that there was something, and when; what was written in the session about other things (global
+        state, an agent's record) stays and is counted in ``kept``. ``dry_run`` only looks. Nothing else may depend on
+        the session, unless ``detach``. Killed at any point, it is finished by shredding again, and so is one that
+        raised Busy. Both files are written anew, so it takes as long as copying them; writers wait meanwhile. Runs the
+        hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
+        ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
+        """
+        return drive(self._inner.shred(session_id, detach=detach, dry_run=dry_run))
+
 
 class Keys:
     """The keys of a store: ``store.keys``. Master and data keys are outside of the store's folder."""
@@ -1144,6 +1166,169 @@ class Keys:
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
         """
         return drive(self._inner.rotate(to))
+
+
+class Migrations:
+    """Registered migrations, plans, and how their application stands: ``store.migrations``."""
+
+    def __init__(self, inner: AsyncMigrations) -> None:
+        self._inner = inner
+
+    def register(self, migration: Migration, *, replace: bool = False) -> bool:
+        """Make known how values get from one version of a schema to another; True unless it was known already.
+
+        Writes a ``migration.registered`` entry. Raises Conflict (``migration-exists``) when another one leads between
+        the two versions, unless it is to be replaced; InvalidInput.
+        """
+        return drive(self._inner.register(migration, replace=replace))
+
+    def registered(self, name: str | None = None) -> list[Migration]:
+        """The registered migrations, of one schema or of all."""
+        return drive(self._inner.registered(name))
+
+    def plan(
+        self,
+        schema_name: str,
+        to_version: str | Version,
+        *,
+        from_version: str | Version | None = None,
+        scope: Scope | str | None = None,
+        prefix: str = "",
+        agents: bool = False,
+        catalog: Catalog | None = None,
+    ) -> Plan:
+        """What it takes to bring values from the version they have to another one. Nothing is written.
+
+        The values: keys of ``scope`` (of every scope, without one) that begin with ``prefix``; with neither, those
+        that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
+        the one that they have; without it, the version that they are bound to, or that an earlier migration of them
+        led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
+        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        """
+        return drive(
+            self._inner.plan(
+                schema_name,
+                to_version,
+                from_version=from_version,
+                scope=scope,
+                prefix=prefix,
+                agents=agents,
+                catalog=catalog,
+            )
+        )
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        dry_run: bool = False,
+        batch: int | None = None,
+        progress: MigrationProgress | None = None,
+        timeout_s: float | None = None,
+        validation: Validation = "strict",
+        rollback_on_failure: bool = True,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+    ) -> MigrationReport:
+        """Carry a plan through, in batches of at most ``batch`` values; their size follows from how long they take, so
+        that no other writer waits for long.
+
+        ``dry_run``: do it to copies and write nothing; the report has samples and all problems. ``progress`` is called
+        with how many values of how many are done. ``validation``: see ``Validation``. A failure takes everything back
+        and is raised, with ``details["migration"]``; with ``rollback_on_failure`` False the run stays open, to be
+        resumed. ``functions`` and ``validators`` are those that the plan's transforms and schemas name; they are
+        called in the thread that calls this. A run of the same plan that was interrupted is gone on with.
+
+        Writes ``migration.started``, ``state.set`` (or ``agent.saved``) for values that change, ``migration.batch`` and
+        ``migration.completed``, all under one correlation. Raises Conflict (``migration-running``), InvalidInput
+        (``migration-failed``), Vetoed, LimitExceeded (``migration-timeout``), NotFound (``unknown-function``).
+        """
+        return drive(
+            self._inner.apply(
+                plan,
+                dry_run=dry_run,
+                batch=batch,
+                progress=progress,
+                timeout_s=timeout_s,
+                validation=validation,
+                rollback_on_failure=rollback_on_failure,
+                functions=functions,
+                validators=validators,
+            )
+        )
+
+    def resume(
+        self,
+        id: str,
+        *,
+        batch: int | None = None,
+        progress: MigrationProgress | None = None,
+        timeout_s: float | None = None,
+        rollback_on_failure: bool = True,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+    ) -> MigrationReport:
+        """Go on with a migration that was interrupted or has failed, from the last batch that is committed.
+
+        Raises NotFound (``migration-not-found``), Conflict (``migration-running``, ``migration-not-open``), and what
+        ``apply`` does.
+        """
+        return drive(
+            self._inner.resume(
+                id,
+                batch=batch,
+                progress=progress,
+                timeout_s=timeout_s,
+                rollback_on_failure=rollback_on_failure,
+                functions=functions,
+                validators=validators,
+            )
+        )
+
+    def rollback(
+        self, id: str, *, batch: int | None = None, progress: MigrationProgress | None = None
+    ) -> MigrationReport:
+        """Take a migration back, completed or not: every value that it changed is as it was before, to the byte, but
+        for those that somebody else changed since. Those are left alone and named in the report.
+
+        Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
+        Conflict (``migration-running``, ``migration-not-open``: it was rolled back already).
+        """
+        return drive(self._inner.rollback(id, batch=batch, progress=progress))
+
+    def status(self, id: str | None = None) -> MigrationRun | None:
+        """How a migration stands; without an id, the open one, else the last one, None when there never was any.
+
+        Raises NotFound (``migration-not-found``).
+        """
+        return drive(self._inner.status(id))
+
+    def list(self, *, limit: int = 100, before: int | None = None) -> list[MigrationRun]:
+        """Migrations that were begun, the newest first; the next page is ``before`` the last one's ``started_seq``."""
+        return drive(self._inner.list(limit=limit, before=before))
+
+    def validate(
+        self,
+        what: str | Schema,
+        *,
+        version: str | Version | None = None,
+        scope: Scope | str | None = None,
+        prefix: str = "",
+        agents: bool = False,
+        catalog: Catalog | None = None,
+        validators: Validators | None = None,
+    ) -> Validated:
+        """Check stored values against a version: ``what`` is the id of a migration (its values, by the version it led
+        to), a ``Schema``, or the name of one with its ``version`` (the latest, without one).
+
+        Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
+        """
+        return drive(
+            self._inner.validate(
+                what, version=version, scope=scope, prefix=prefix, agents=agents, catalog=catalog, validators=validators
+            )
+        )
 
 
 class Access:
@@ -1481,24 +1666,27 @@ class Schemas:
     def __init__(self, inner: AsyncSchemas) -> None:
         self._inner = inner
 
-    def register(self, schema: Schema | dict[str, Any]) -> Schema:
+    def register(self, schema: Schema | dict[str, Any], *, validators: Validators | None = None) -> Schema:
         """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
-        there with the same content is nothing new, and writes nothing.
+        there with the same content is nothing new, and writes nothing. ``validators``: functions by name, that also
+        judge the values which try what the version promises; without them only rules do where a validator is named.
 
         Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
         with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
         """
-        return drive(self._inner.register(schema))
+        return drive(self._inner.register(schema, validators=validators))
 
-    def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+    def register_all(
+        self, schemas: Iterable[Schema | dict[str, Any]], *, validators: Validators | None = None
+    ) -> list[Schema]:
         """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
-        return drive(self._inner.register_all(schemas))
+        return drive(self._inner.register_all(schemas, validators=validators))
 
     def load_folder(self, path: str | Path) -> list[Schema]:
         """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
         schema, or a list of them (in TOML under ``schemas``).
 
-        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        Raises NotFound (``folder-not-found``), and what ``register`` raises, with the name of the file.
         """
         return drive(self._inner.load_folder(path))
 
@@ -1622,7 +1810,8 @@ class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -1679,6 +1868,11 @@ class Store(StoreByHand):
         """Schemas of values."""
         return Schemas(self._inner.schemas)
 
+    @cached_property
+    def migrations(self) -> Migrations:
+        """Migrations of stored values."""
+        return Migrations(self._inner.migrations)
+
     @property
     def path(self) -> Path | None:
         """The store's folder; None in memory."""
@@ -1698,6 +1892,11 @@ class Store(StoreByHand):
     def durability(self) -> Durability:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._inner.durability
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._inner.encrypted
 
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> State:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that

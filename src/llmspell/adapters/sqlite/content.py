@@ -14,7 +14,7 @@ from typing import Any
 
 from llmspell.adapters.sqlite.connection import MEMORY, Durability
 from llmspell.adapters.sqlite.content_appender import SqliteAppender
-from llmspell.adapters.sqlite.content_connections import ContentConnections
+from llmspell.adapters.sqlite.content_connections import CONTENT_FORMAT, ContentConnections
 from llmspell.adapters.sqlite.content_sweep import Sweep
 from llmspell.adapters.sqlite.errors import map_os_error
 from llmspell.adapters.sqlite.packs import PackFiles
@@ -22,7 +22,8 @@ from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy
 from llmspell.model import limits
 from llmspell.model.ids import SystemIds
-from llmspell.ports.content import ChunkInfo, ContentStats
+from llmspell.ports.content import ChunkInfo, ContentStats, Place
+from llmspell.ports.sealing import StoreCipher
 
 COLLECT_FILE = "collect.lock"
 """Name of the lock file beside the content file that the one collect holds."""
@@ -58,6 +59,8 @@ class SqliteContent:
     ``turn``        the turn of the writers of this file among processes. It is held for one slice at a time; the caller
                     must not hold it when it calls a method of this class, and leaves it to ``close`` to close it
     ``pack_name``   gives names never given before; injected for tests
+    ``format_number``  of the file; any other is refused
+    ``cipher``      seals the pieces of packs; the file itself is then one that was given to ``seal_file``
     """
 
     def __init__(
@@ -69,12 +72,19 @@ class SqliteContent:
         read_only: bool = False,
         busy_s: float = limits.BUSY_TIMEOUT_S,
         pack_name: Callable[[], str] = _pack_name,
+        format_number: int = CONTENT_FORMAT,
+        cipher: StoreCipher | None = None,
     ) -> None:
         self._sync = durability != "none"
         self._pack_name = pack_name
-        self._packs = None if path == MEMORY else PackFiles(Path(path).parent / PACK_FOLDER)
+        self._packs = None if path == MEMORY else PackFiles(Path(path).parent / PACK_FOLDER, cipher)
         self._connections = ContentConnections(
-            path, durability=durability, turn=turn or ThreadTurn(), read_only=read_only, busy_s=busy_s
+            path,
+            durability=durability,
+            turn=turn or ThreadTurn(),
+            read_only=read_only,
+            busy_s=busy_s,
+            format_number=format_number,
         )
         self._collecting = Collecting(path)
         self.sweep = Sweep(self._connections, self._packs, self._connections.pins, pack_name, sync=durability != "none")
@@ -130,7 +140,7 @@ class SqliteContent:
             if pack is None:
                 if data is not None:
                     found[number] = data
-            elif pack.isalnum() and _is_within(position, length, pack_size):
+            elif pack.isalnum() and self._packs is not None and _is_within(position, length, pack_size):
                 by_pack.setdefault(pack, []).append((number, position, length))
         for pack, places in by_pack.items():
             for number, length, data in self._read_pack(pack, places):
@@ -154,6 +164,38 @@ class SqliteContent:
         with self._connections.reading("count chunks") as connection:
             row = (0, 0, 0, 0) if connection is None else next(connection.execute(_TOTALS))
         return ContentStats(*row)
+
+    def places(self, ids: Iterable[int]) -> list[Place]:
+        """Where those of ``ids`` lie that are in packs."""
+        packs = self._packs
+        return [
+            Place(number, pack, position, packs.span(length))
+            for number, _, length, position, pack, pack_size in self._rows(_READ, sorted(set(ids)))
+            if pack is not None and packs is not None and pack.isalnum() and _is_within(position, length, pack_size)
+        ]
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Remove chunks; whoever is putting content looks for them again. Their bytes in packs are ``overwrite``'s."""
+        rows = [(number,) for number in ids]
+        if not rows:
+            return
+        with self._connections.writing("remove chunks") as connection:
+            connection.executemany("DELETE FROM chunk_data WHERE id = ?", rows)
+            connection.executemany("DELETE FROM chunk WHERE id = ?", rows)
+            connection.execute("UPDATE meta SET generation = generation + 1")
+
+    def overwrite(self, places: Iterable[Place]) -> int:
+        """Write zeros over the places whose chunk was removed, durably; how many there are. Again is harmless."""
+        wanted = list(places)
+        missing = set(self.missing(place.id for place in wanted))
+        gone = [place for place in wanted if place.id in missing]
+        if self._packs is not None:
+            self._packs.overwrite(gone)
+        return len(gone)
+
+    def rewrite(self) -> None:
+        """Leave no byte of removed chunks in the file and its WAL; as long as copying it takes. Raises Busy."""
+        self._connections.rewrite()
 
     def checkpoint(self) -> None:
         """Make everything finished so far survive a power loss. Call it before the main file is checkpointed."""

@@ -136,9 +136,9 @@ class SqliteAppender:
         for chunk in chunks:
             if chunk.stored is None:
                 raise ValueError("a new chunk comes with its bytes")
-            buffers.append(chunk.stored)
+            buffers.append(pack.form(chunk.stored, position))
             self._fresh[chunk.digest] = (chunk, position)
-            position += chunk.stored_size
+            position += len(buffers[-1])
             chunk.stored = None
         try:
             pack.write(buffers)

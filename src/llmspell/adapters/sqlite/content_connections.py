@@ -21,6 +21,7 @@ from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connec
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
 from llmspell.adapters.sqlite.pins import Pins
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
 from llmspell.schema import APPLICATION_ID, script
@@ -48,11 +49,19 @@ class ContentConnections:
     """
 
     def __init__(
-        self, path: Path | str, *, durability: Durability, turn: FileTurn | ThreadTurn, read_only: bool, busy_s: float
+        self,
+        path: Path | str,
+        *,
+        durability: Durability,
+        turn: FileTurn | ThreadTurn,
+        read_only: bool,
+        busy_s: float,
+        format_number: int = CONTENT_FORMAT,
     ) -> None:
         self._path = path
         self._durability: Durability = durability
         self._turn = turn
+        self._format = format_number
         # Beside the content file, as its packs are.
         pins_path = None if path == MEMORY else Path(path).with_name(PINS_FILE)
         self.pins = Pins(pins_path, busy_s=busy_s, read_only=read_only)
@@ -138,7 +147,7 @@ class ContentConnections:
             connection.set_busy_timeout(int(self._busy_s * 1000))
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             connection.execute("PRAGMA cell_size_check=ON")
-            return connection, _is_ours(connection, self._path)
+            return connection, _is_ours(connection, self._path, self._format)
         except BaseException:
             connection.close()
             raise
@@ -156,6 +165,8 @@ class ContentConnections:
                 connection = self._open_writer()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
+                    # A newer version may have migrated the file since it was opened here.
+                    _check_format(self._path, connection.pragma("user_version"), self._format)
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
@@ -213,6 +224,13 @@ class ContentConnections:
             except apsw.Error as exc:
                 raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
 
+    def rewrite(self) -> None:
+        """Write the file anew without what was deleted, and empty the WAL. Raises Busy, StorageFailed."""
+        if self._path == MEMORY or not Path(self._path).exists():
+            return
+        with self._turn_taken():
+            rewrite(Path(self._path), self._busy_s, page_bytes=PAGE_BYTES)
+
     def shrink(self) -> None:
         """Let the files be as short as what they hold. What others are reading is left for another time."""
         if self._path == MEMORY or not Path(self._path).exists():
@@ -247,7 +265,7 @@ class ContentConnections:
         connection, is_ours = self._open("writer")
         if not is_ours:
             try:
-                _create_tables(connection)
+                _create_tables(connection, self._format)
             except BaseException:
                 connection.close()
                 raise
@@ -332,26 +350,33 @@ class ContentConnections:
             raise StorageFailed(f"{self._path} is closed", code="closed")
 
 
-def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
+def _is_ours(connection: apsw.Connection, path: Path | str, wanted: int) -> bool:
     """True when the file has our tables, False when it is empty. Raises for anything else."""
-    mark = connection.pragma("application_id")
-    found = connection.pragma("user_version")
-    if (mark, found) == (0, 0) and connection.pragma("schema_version") == 0:
+    connection.execute("BEGIN")  # All three as of one moment: another process may just be making the file.
+    try:
+        mark, found, tables = map(connection.pragma, ("application_id", "user_version", "schema_version"))
+    finally:
+        connection.execute("ROLLBACK")
+    if (mark, found, tables) == (0, 0, 0):
         return False
     if mark != APPLICATION_ID:
         raise Corrupt(f"{path} is not the content file of a store", code="not-a-database")
-    if found != CONTENT_FORMAT:
-        raise NeedsMigration(f"{path} has content format {found}; this version reads {CONTENT_FORMAT}")
+    _check_format(path, found, wanted)
     return True
 
 
-def _create_tables(connection: apsw.Connection) -> None:
+def _check_format(path: Path | str, found: int, wanted: int) -> None:
+    if found != wanted:
+        raise NeedsMigration(f"{path} has content format {found}; this version reads {wanted}")
+
+
+def _create_tables(connection: apsw.Connection, number: int) -> None:
     """Make the tables in one transaction; the caller holds the turn, so nobody else is at it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(script("content.sql"))
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", CONTENT_FORMAT)
+        connection.pragma("user_version", number)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -132,8 +132,9 @@ class Sweep:
             for (number, _, length), data in zip(group, found, strict=True):
                 if len(data) != length:
                     raise StorageFailed(f"pack {name} ends inside of chunk {number}", code="pack-damaged")
-                yield new.size, number
-                new.write([data])
+                at = new.size
+                yield at, number
+                new.write([new.form(data, at)])
 
     # -- room --------------------------------------------------------------------------------------------------------
 
