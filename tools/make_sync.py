@@ -50,6 +50,7 @@ FACES = (
             ("llmspell.artifacts.relations.face", "Relating"),
             ("llmspell.artifacts.grants.face", "Granting"),
             ("llmspell.artifacts.bundles.face", "Bundling"),
+            ("llmspell.artifacts.revising", "Revising"),
         ),
     ),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
@@ -224,8 +225,11 @@ class ClassWriter:
             lines += ["", "    @property", f"    def {name}(self) -> {self.attribute(name)}:"]
             lines += [f'        """{PLAIN[name]}"""', f"        return self._inner.{name}"]
         nodes = [*(class_of(*part) for part in face.parts), self.node]
-        for item in (item for node in nodes for item in node.body):
+        own = {item.name for item in self.node.body if isinstance(item, ast.AsyncFunctionDef)}
+        for node, item in ((one, item) for one in nodes for item in one.body):
             if isinstance(item, ast.AsyncFunctionDef | ast.FunctionDef) and not item.name.startswith("_"):
+                if node is not self.node and item.name in own:
+                    continue  # The part only says that it needs it.
                 lines += ["", *self.method(item)] if item.name not in face.skip else []
         return "\n".join(lines)
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from llmspell.artifacts.intake import Progress, Source
     from llmspell.artifacts.quotas import ArtifactQuota
     from llmspell.artifacts.relations.lineage import Lineage, Relation, Relative
+    from llmspell.artifacts.revising import ArtifactRevision
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.event import Event
@@ -682,6 +683,28 @@ class Artifacts(ArtifactsByHand):
         """
         return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
 
+    def rename(self, name: str, to: str) -> int:
+        """Give every version of a name in the session another name; returns how many. Labels and grants go with it.
+
+        The new name must never have been used in the session: numbers of versions are not given twice. Raises NotFound,
+        AlreadyExists (``artifact-exists``), Conflict (``session-archived``), Vetoed.
+        """
+        return drive(self._inner.rename(name, to))
+
+    def history(self, name_or_id: str, *, version: int | str | None = None) -> list[ArtifactRevision]:
+        """What became of one version (the latest by default, or one by id, also one that is deleted), oldest first: how
+        it was stored, each update with the old and the new values, its deletes and undeletes. Raises NotFound.
+        """
+        return drive(self._inner.history(name_or_id, version=version))
+
+    def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
+        """What differs between two versions of a name (``new`` None: the latest), or between two artifacts, given by
+        their ids: lines of text, paths of JSON, or how much both ends have in common; and their fields.
+
+        Contents above 16 MiB are compared as bytes, without being held.
+        """
+        return drive(self._inner.diff(name, old, new))
+
     def put(
         self,
         name: str,
@@ -738,10 +761,13 @@ class Artifacts(ArtifactsByHand):
         description: str | None = None,
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        mime_type: str | None = None,
     ) -> ArtifactInfo:
-        """Give descriptive fields of one version (the latest by default) new values; the journal keeps the old ones."""
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
         return drive(
-            self._inner.update(name_or_id, version=version, description=description, tags=tags, metadata=metadata)
+            self._inner.update(
+                name_or_id, version=version, description=description, tags=tags, metadata=metadata, mime_type=mime_type
+            )
         )
 
     def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:
@@ -872,10 +898,6 @@ class Artifacts(ArtifactsByHand):
         ``get`` and ``delete`` take.
         """
         return drive(self._inner.list(all_versions=all_versions, limit=limit, cursor=cursor))
-
-    def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
-        """What differs between two versions of a name (``new`` None: the latest): lines, JSON paths, or bytes."""
-        return drive(self._inner.diff(name, old, new))
 
 
 class Events(EventsByHand):
