@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.grants.units import Place
+from llmspell.artifacts.info import ArtifactInfo, info_of
+from llmspell.artifacts.lookup import BRIEF, OPEN, described
 from llmspell.artifacts.relations import units
 from llmspell.artifacts.relations.kinds import kinds_of, sense_of
 from llmspell.artifacts.relations.lineage import Lineage, Relation, Relative, relation_of, relatives
 from llmspell.artifacts.relations.walk import Edge, Walk, walk, walk_in
-from llmspell.errors import InvalidInput
+from llmspell.artifacts.rules import is_id
+from llmspell.errors import Conflict, InvalidInput, LimitExceeded
+from llmspell.hooks.moment import run_point
+from llmspell.model import limits
 from llmspell.model.ids import id_bytes
 from llmspell.model.page import check_limit
 from llmspell.model.telling import told
@@ -18,8 +24,10 @@ from llmspell.schema import queries
 
 if TYPE_CHECKING:
     from llmspell.artifacts.lookup import Lookup
+    from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.model.context import Context
     from llmspell.ports.database import Reading
 
 _PLACE = queries("llmspell.artifacts.grants")["place"]
@@ -31,6 +39,7 @@ class Relating:
     _journal: Journal
     _acting: Acting
     _lookup: Lookup
+    _hooks: Hooks
 
     async def relate(self, artifact: str, kind: str, other: str) -> bool:
         """Say that ``artifact`` is ``derived_from``, ``child_of``, ``depends_on`` or ``version_of`` ``other``; False
@@ -97,7 +106,53 @@ class Relating:
 
         return await self._journal.database.read(query)
 
+    async def delete_tree(self, artifact: str, *, kind: str = "child_of", hard: bool = False) -> int:
+        """Delete an artifact and everything below it by a relation: its children and their children, what was derived
+        from it. All in one unit; returns how many. ``hard``: for good.
+
+        Plain ``delete`` takes no other artifact with it: relations to what is deleted stay, and lineage says so.
+        Every delete has its hooks; what is related meanwhile makes it begin again. Raises NotFound, Vetoed, AccessDenied,
+        LimitExceeded (``too-many-relations`` above 10,000).
+        """
+        context = self._acting.context()
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            infos = await self._tree(artifact, kind)
+            await self._ask(context, "before", infos)
+            ids = [id_bytes(info.id) for info in infos]
+            needs = [(one, Level.ADMIN) for one in ids]
+            count = await self._lookup.reach.write(
+                lambda writer, ids=ids: units.delete_tree(writer, ids, kinds_of(kind), hard=hard),  # type: ignore[misc]
+                needs, context,
+            )  # fmt: skip
+            if count is not None:
+                await self._ask(context, "after", infos)
+                return count
+        raise Conflict(f"what lies below artifact {artifact!r} changes all the time", code="conflict")
+
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _tree(self, artifact: str, kind: str) -> list[ArtifactInfo]:
+        """An artifact and what lies below it and is there, the artifact first."""
+        start = await self._first(artifact)
+        found = await self._journal.database.read(
+            lambda view: walk_in(view, walk(start, kinds_of(kind), None, limits.PAGE_ROWS_MAX, up=False))
+        )
+        if found.truncated:
+            raise LimitExceeded(
+                f"more than {limits.PAGE_ROWS_MAX:,} artifacts lie below {artifact!r}", code="too-many-relations"
+            )
+        infos = []
+        for one in found.distances:
+            row = await self._journal.database.one(f"{BRIEF} WHERE a.id = ? AND {OPEN}", (one,))
+            if row is not None:
+                infos.append(info_of(row))
+        return infos
+
+    async def _ask(self, context: Context, moment: str, infos: Sequence[ArtifactInfo]) -> None:
+        point = f"{moment}_artifact_delete"
+        if point in self._hooks.armed:
+            for info in infos:
+                await run_point(self._hooks, context, point, "artifact", "delete", described(info))
 
     async def _sense(self, artifact: str, kind: str, other: str) -> tuple[bytes, str, bytes]:
         sense = sense_of(kind)
@@ -106,8 +161,6 @@ class Relating:
 
     async def _named(self, artifact: str) -> bytes:
         """The id that is meant, which the unit looks at: only names are looked up before."""
-        from llmspell.artifacts.rules import is_id
-
         return id_bytes(artifact if is_id(artifact) else (await self._lookup.info(artifact, None)).id)
 
     async def _first(self, artifact: str) -> bytes:

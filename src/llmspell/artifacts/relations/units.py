@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from llmspell.artifacts import units as artifact_units
 from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
 from llmspell.artifacts.relations.projection import RELATED, UNRELATED
 from llmspell.artifacts.relations.walk import walk, walk_within
@@ -57,6 +59,15 @@ async def unrelate(writer: Writer, source: bytes, kind: str, target: bytes) -> b
     payload = ArtifactUnrelated(id_text(source), kind, id_text(target))
     await writer.append(UNRELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
     return True
+
+
+async def delete_tree(writer: Writer, expected: Sequence[bytes], kinds: Sequence[str], *, hard: bool) -> int | None:
+    """Delete what lies below the first of these artifacts, with it; None when that is not what was expected."""
+    below = await walk_within(writer.all, walk(expected[0], kinds, None, limits.PAGE_ROWS_MAX, up=False))
+    there = [one for one in below.distances if await writer.one(_ROOM["open_row"], (one,)) is not None]
+    if below.truncated or set(there) != set(expected):
+        return None
+    return await artifact_units.delete(writer, there, hard=hard)
 
 
 async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str]:
