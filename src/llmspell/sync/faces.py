@@ -588,8 +588,8 @@ class Artifacts(ArtifactsByHand):
         """Delete an artifact and everything below it by a relation: its children and their children, what was derived
         from it. All in one unit; returns how many. ``hard``: for good.
 
-        Plain ``delete`` takes no other artifact with it: relations to what is deleted stay, and lineage says so.
-        Every delete has its hooks; what is related meanwhile makes it begin again. Raises NotFound, Vetoed, AccessDenied,
+        Plain ``delete`` takes no other artifact with it: relations to what is deleted stay, and lineage says so. What
+        is related meanwhile makes it begin again, with its own hooks for each. Raises NotFound, Vetoed, AccessDenied,
         LimitExceeded (``too-many-relations`` above 10,000).
         """
         return drive(self._inner.delete_tree(artifact, kind=kind, hard=hard))

@@ -10,6 +10,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import IO
 
 from llmspell.artifacts.bundles.layout import (
@@ -40,11 +41,16 @@ class ArchiveWriter:
 
     def __init__(self, file: IO[bytes], manifest: Manifest, lines: Iterable[bytes]) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
-        self._archive.writestr(_entry(MANIFEST, deflate=False), encode_manifest(manifest))
-        with self._archive.open(_entry(FIELDS, deflate=True), "w", force_zip64=True) as target:
-            for line in lines:
-                target.write(line)
-                target.write(b"\n")
+        try:
+            self._archive.writestr(_entry(MANIFEST, deflate=False), encode_manifest(manifest))
+            with self._archive.open(_entry(FIELDS, deflate=True), "w", force_zip64=True) as target:
+                for line in lines:
+                    target.write(line)
+                    target.write(b"\n")
+        except BaseException:
+            with suppress(Exception):
+                self._archive.close()  # It would close itself later, when its file is closed.
+            raise
 
     def add(self, digest: str, size: int, pieces: Iterable[bytes], *, deflate: bool) -> None:
         """The next content."""
@@ -125,12 +131,12 @@ def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         known = name in {MANIFEST, FIELDS} or (
             name.startswith(CONTENT) and len(name) == len(CONTENT) + 64 and set(name[len(CONTENT) :]) <= _HEX
         )
-        mode = info.external_attr >> 16
+        sort = stat.S_IFMT(info.external_attr >> 16)
         if not known or name != info.filename:
             damaged(f"it holds {name[:100]!r}, which is no part of a bundle")
         if name in found:
             damaged(f"it holds {name!r} twice")
-        if mode and not stat.S_ISREG(mode):
+        if sort not in {0, stat.S_IFREG}:
             damaged(f"{name!r} in it is no plain file")
         if info.flag_bits & 0x1 or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             damaged(f"{name!r} in it is encrypted, or compressed in another way")

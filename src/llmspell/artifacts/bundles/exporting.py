@@ -116,7 +116,8 @@ class BundleFile:
             try:
                 self._writer = FORMATS[format](self._file, manifest, lines)
             except BaseException:
-                self.give_up()
+                self._file.close()
+                self._temporary.unlink(missing_ok=True)
                 raise
 
     def add(self, some: Sequence[tuple[str, Blob]], content: ContentStore, progress: BundleProgress | None) -> None:
@@ -145,8 +146,11 @@ class BundleFile:
 
     def give_up(self) -> None:
         """Leave nothing behind, unless it was finished."""
-        with suppress(OSError, ValueError):
-            self._file.close()
+        if not self._file.closed:
+            with suppress(Exception):
+                self._writer.end()  # An archive that is never ended would end itself in a file that is closed.
+            with suppress(OSError):
+                self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def _counted(self, pieces: Iterator[bytes], progress: BundleProgress | None) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ A kill before that unit leaves nothing but content that nobody refers to. What i
 
 from __future__ import annotations
 
+import errno
 import struct
 import zipfile
 import zlib
@@ -178,6 +179,8 @@ def readable() -> Iterator[None]:
     except LlmspellError:
         raise
     except OSError as exc:
+        if exc.errno in {None, errno.EINVAL}:  # It says that something lies before its beginning.
+            raise InvalidInput(f"this bundle cannot be imported: {exc}", code="invalid-bundle") from exc
         raise StorageFailed(f"the bundle cannot be read: {exc}", code="source-failed") from exc
     except _UNREADABLE as exc:
         raise InvalidInput(

@@ -48,7 +48,9 @@ def numbers_alike(view: Reading, fuzzy: str) -> list[int]:
             rare.update(row[0] for row in rows)
         else:
             common += [row[0] for row in rows]
-    candidates = rare | set(common) if len(rare) < ALIKE_MAX else rare
+    candidates = rare if len(rare) >= ALIKE_MAX else rare | set(common)
+    for piece in _pieces(fuzzy):
+        candidates.update(row[0] for row in view.all(_SQL["grams_matching"], (piece, CANDIDATES_MAX)))
     names = view.all(_SQL["names_of"], (packed_numbers(sorted(candidates)),))
     known: dict[str, float] = {}
     judged = []
@@ -59,6 +61,18 @@ def numbers_alike(view: Reading, fuzzy: str) -> list[int]:
             judged.append((known[name], number))
     judged.sort(reverse=True)
     return [number for _, number in judged[:ALIKE_MAX]]
+
+
+def _pieces(fuzzy: str) -> list[str]:
+    """Queries for halves and thirds of a name. Where every group is frequent, a name with one slip still has one of
+    these as it is.
+    """
+    found = []
+    for parts in (2, 3):
+        length = -(-len(fuzzy) // parts)
+        if length >= 4:
+            found += [gram_query(fuzzy[at : at + length]) for at in range(0, len(fuzzy), length)]
+    return [query for query in found if query is not None]
 
 
 def packed_numbers(numbers: list[int]) -> str:

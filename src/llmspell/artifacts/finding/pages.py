@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from llmspell.artifacts.finding.alike import ALIKE_MIN, alike, grams_of
 from llmspell.artifacts.finding.index import watermark_of
-from llmspell.artifacts.finding.sources import ORDERS, order_of, source_of
+from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, order_of, source_of
 from llmspell.artifacts.finding.wanted import Wanted
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.errors import InvalidInput
@@ -132,6 +132,8 @@ def _finding(view: Reading, wanted: Wanted, order_by: str | None, cursor: str | 
 
 def _branches(view: Reading, finding: Finding) -> list[Branch]:
     wanted, seq = finding.wanted, finding.seq
+    if finding.name == "name" and wanted.session is not None and wanted.fuzzy is None:
+        return _branches_in_session(finding)
     watermark = watermark_of(view)
     order = ORDERS[finding.name if finding.name != LIKENESS else "created_at"]
     source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at")
@@ -149,6 +151,17 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
     if finding.edge is not None:
         body = f"{_SQL['closed']} WHERE a.until_seq > ? AND a.since_seq <= ?{wanted.sql}"
         found.append(Branch(body, (seq, seq, *wanted.args), order.rows, unread))
+    return found
+
+
+def _branches_in_session(finding: Finding) -> list[Branch]:
+    wanted, seq = finding.wanted, finding.seq
+    unread, keys = wanted.text is not None, IN_SESSION.rows
+    body = f"{_SQL['of_session']} WHERE a.until_seq IS NULL AND a.since_seq <= ?{wanted.sql}"
+    found = [Branch(body, (seq, *wanted.args), keys, unread)]
+    if finding.edge is not None:
+        body = f"{_SQL['closed']} WHERE a.until_seq > ? AND a.since_seq <= ?{wanted.sql}"
+        found.append(Branch(body, (seq, seq, *wanted.args), keys, unread))
     return found
 
 

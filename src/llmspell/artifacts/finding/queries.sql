@@ -81,6 +81,9 @@ CROSS JOIN artifact a ON a.id = f.id AND a.since_seq = f.since_seq LEFT JOIN blo
 -- name: tail
 artifact a INDEXED BY artifact_since LEFT JOIN blob b ON b.digest = a.digest
 
+-- name: of_session
+artifact a INDEXED BY artifact_name LEFT JOIN blob b ON b.digest = a.digest
+
 -- name: closed
 artifact a INDEXED BY artifact_closed LEFT JOIN blob b ON b.digest = a.digest
 

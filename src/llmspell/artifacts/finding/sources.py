@@ -35,6 +35,9 @@ ORDERS = {
     "size": Order(("f.size", "f.number"), ("a.size", _NUMBER), "artifact_found_size"),
 }
 
+IN_SESSION = Order((), ("a.name", "a.version"), "artifact_name")
+"""By name within one session, of which there is an index that never lags."""
+
 
 def order_of(order_by: str) -> tuple[str, bool]:
     """The name of an order, and whether it falls. Raises InvalidInput (``invalid-order``)."""

@@ -28,7 +28,8 @@ _JSON_TYPES = {str: "text", int: "integer", float: "real"}
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index;
-    ``after`` and ``before`` bound the time of creation, ``sizes`` bytes; ``text`` and ``fuzzy`` are not in the SQL.
+    ``after`` and ``before`` bound the time of creation, ``sizes`` bytes; ``text`` and ``fuzzy`` are not in the SQL;
+    ``session`` is the only one that is searched, if there is one.
     """
 
     sql: str
@@ -40,6 +41,7 @@ class Wanted:
     sizes: tuple[int | None, int | None]
     text: TextQuery | None
     fuzzy: str | None
+    session: bytes | None
 
     def has_words(self, row: tuple[Any, ...]) -> bool:
         """Whether the text that is looked for is in a row, selected as ``columns``."""
@@ -55,6 +57,7 @@ class _Clauses:
         self.sql: list[str] = []
         self.args: list[Any] = []
         self.terms: list[int] = []
+        self.session: bytes | None = None
 
     def add(self, sql: str, *args: Any, term: int | None = None) -> None:
         self.sql.append(sql)
@@ -106,7 +109,7 @@ class Conditions(NamedTuple):
         return Wanted(
             "".join(f" AND {one}" for one in clauses.sql), tuple(clauses.args), tuple(clauses.terms),
             None if self.name is None else check_label(self.name, "a pattern of names", chars_max=PATTERN_CHARS_MAX),
-            after, before, (self.min_size, self.max_size), text, _fuzzy(self.fuzzy),
+            after, before, (self.min_size, self.max_size), text, _fuzzy(self.fuzzy), clauses.session,
         )  # fmt: skip
 
 
@@ -122,6 +125,7 @@ def _sessions(clauses: _Clauses, given: str | Iterable[str] | None, own: bytes |
     if own is not None and asked != [own]:
         raise _invalid("this handle is of another session: use store.artifacts")
     if len(asked) == 1:
+        clauses.session = asked[0]
         clauses.add("a.session = ?", asked[0], term=term("session", asked[0]))
     elif asked:
         clauses.add(f"a.session IN ({','.join('?' * len(asked))})", *asked)
