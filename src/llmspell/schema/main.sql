@@ -204,12 +204,10 @@ CREATE TABLE artifact_term (
   PRIMARY KEY (term, number)
 ) STRICT, WITHOUT ROWID;
 -- Words come from model/words.py one by one, ASCII letters or anything above them, so that this tokenizer takes them as they are.
-CREATE VIRTUAL TABLE artifact_words USING fts5(words, tokenize = 'ascii', content = '', contentless_delete = 1);
-INSERT INTO artifact_words (artifact_words, rank) VALUES ('secure-delete', 1);
-CREATE VIRTUAL TABLE artifact_words_held USING fts5vocab(artifact_words, instance);
+CREATE VIRTUAL TABLE artifact_words USING fts5 (words, tokenize = 'ascii', columnsize = 0);
+CREATE VIRTUAL TABLE artifact_words_held USING fts5vocab (artifact_words, instance);
 -- Groups of three characters of names.
-CREATE VIRTUAL TABLE artifact_grams USING fts5(name, tokenize = 'trigram', detail = none, content = '', contentless_delete = 1);
-INSERT INTO artifact_grams (artifact_grams, rank) VALUES ('secure-delete', 1);
+CREATE VIRTUAL TABLE artifact_grams USING fts5 (name, tokenize = 'trigram', detail = none, columnsize = 0);
 
 -- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
 CREATE TABLE blob (

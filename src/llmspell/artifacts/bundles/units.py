@@ -140,5 +140,5 @@ def _renamed(new: ArtifactStored, name: str) -> ArtifactStored:
 async def _relate(writer: Writer, one: Arriving, names: Names, kind: str, other: str) -> None:
     name = names[one.origin, one.new.session, one.new.name]
     scope = await writer.scope(f"session:{one.new.session}")
-    payload = ArtifactRelated(one.new.id, kind, id_text(id_bytes(other)))
+    payload = ArtifactRelated(one.new.id, one.new.session, kind, id_text(id_bytes(other)))
     await writer.append(RELATED, payload, scope, f"artifact/{name}")

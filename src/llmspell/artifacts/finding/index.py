@@ -6,16 +6,17 @@ were as of the new one, so what the index holds depends on the projection and th
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from llmspell.artifacts.finding.terms import Indexed, indexed
 from llmspell.journal.maintenance import Task
-from llmspell.ports.database import Reading, Transaction
+from llmspell.ports.database import Reading, Row, Transaction
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts.finding")
 STEP_CHANGES = 250
-"""Changes of artifacts that one step takes in; 80 µs each, so that a writer never waits long for it."""
+"""Changes of artifacts that one step takes in; 130 µs each, so that a writer never waits long for it."""
 TAIL_CHANGES_MAX = 250
 """A longer tail than this is worth indexing: queries look at each of its artifacts."""
 
@@ -77,6 +78,46 @@ async def _carry(tx: Transaction, artifact: bytes, old: int, new: int) -> None:
         await tx.run(_SQL["put_grams"], (number, now.folded))
 
 
-async def _as_of(tx: Transaction, artifact: bytes, seq: int) -> Indexed | None:
+async def _as_of(tx: Forgetting, artifact: bytes, seq: int) -> Indexed | None:
     row: tuple[Any, ...] | None = await tx.one(_SQL["as_of"], (artifact, seq, seq))
     return None if row is None else indexed(row)
+
+
+async def forget(tx: Forgetting, session: bytes) -> None:
+    """Take a session's artifacts out of the index, in the transaction that destroys their rows, and before it does.
+
+    None of their words is left in the file: what FTS5 deletes stays in its segments until they are merged, so both are,
+    which takes some seconds for 1,000,000 artifacts.
+    """
+    row = await tx.one(_SQL["watermark"])
+    seq = row[0] if row else 0
+    for (artifact,) in await tx.all(_SQL["ids_of_session"], (session,)):
+        first = await tx.one(_SQL["number"], (artifact,))
+        held = await _as_of(tx, artifact, seq)
+        if first is None or held is None:
+            continue
+        for term in held.terms:
+            await tx.run(_SQL["delete_term"], (term, first[0]))
+        for sql in ("delete_found", "delete_words", "delete_grams"):
+            await tx.run(_SQL[sql], (first[0],))
+    await tx.run(_SQL["merge_words"])
+    await tx.run(_SQL["merge_grams"])
+
+
+class Forgetting(Protocol):
+    """What of a transaction, or of a unit's writer, it takes."""
+
+    @property
+    def one(self) -> Callable[..., Awaitable[Row | None]]:
+        """The first row, or None."""
+        ...
+
+    @property
+    def all(self) -> Callable[..., Awaitable[list[Row]]]:
+        """All rows."""
+        ...
+
+    @property
+    def run(self) -> Callable[..., Awaitable[None]]:
+        """Change rows."""
+        ...

@@ -56,6 +56,15 @@ INSERT OR REPLACE INTO artifact_grams (rowid, name) VALUES (?, ?)
 -- name: delete_grams
 DELETE FROM artifact_grams WHERE rowid = ?
 
+-- name: ids_of_session
+SELECT DISTINCT id FROM artifact WHERE session = ?
+
+-- name: merge_words
+INSERT INTO artifact_words (artifact_words) VALUES ('optimize')
+
+-- name: merge_grams
+INSERT INTO artifact_grams (artifact_grams) VALUES ('optimize')
+
 -- name: columns
 a.id, a.session, a.name, a.version, a.type, a.mime_type, a.description, a.tags, a.metadata, a.derived_from, a.size,
   a.digest, a.created_at, a.updated_at, b.stored_size, b.codec, a.since_seq

@@ -51,9 +51,12 @@ def kinds_of(kind: str | None) -> tuple[str, ...]:
 
 
 class ArtifactRelated(msgspec.Struct):
-    """An artifact is something to another one: ``artifact`` is ``kind`` (``derived_from`` …) ``other``."""
+    """An artifact is something to another one: ``artifact`` of ``session`` is ``kind`` (``derived_from`` …)
+    ``other``.
+    """
 
     artifact: str
+    session: str
     kind: str
     other: str
 

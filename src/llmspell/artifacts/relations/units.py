@@ -40,7 +40,7 @@ async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> boo
             " that this makes no cycle",
             code="too-many-relations", limit=limits.ARTIFACT_RELATIVES_MAX,
         )  # fmt: skip
-    payload = ArtifactRelated(id_text(source), kind, id_text(target))
+    payload = ArtifactRelated(id_text(source), id_text(session), kind, id_text(target))
     await writer.append(RELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
     return True
 
@@ -56,7 +56,7 @@ async def unrelate(writer: Writer, source: bytes, kind: str, target: bytes) -> b
             f"artifact {id_text(source)} was stored as derived from {id_text(target)}: that stays true",
             code="relation-of-put",
         )
-    payload = ArtifactUnrelated(id_text(source), kind, id_text(target))
+    payload = ArtifactUnrelated(id_text(source), id_text(session), kind, id_text(target))
     await writer.append(UNRELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
     return True
 
