@@ -76,6 +76,7 @@ async def migrate(store, number):
 
 class Blocking:
     def __init__(self, folder, durability):
+        self.folder = folder
         self.store = llmspell.open(folder, durability=durability)
 
     def run(self, operation):
@@ -91,6 +92,7 @@ class Blocking:
             "migrate": lambda n: drive(migrate(store._store, n)),
             "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
+            "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
         }[operation]
         act(1)
         wait_for_start()
@@ -120,6 +122,7 @@ class Looped:
                 "migrate": lambda n: migrate(store, n),
                 "collect": lambda n: erase(store, session, n),
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
+                "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
             }[operation]
             await act(1)
             wait_for_start()
