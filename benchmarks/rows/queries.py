@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +16,55 @@ from benchmarks import ours
 from benchmarks.harness import Bench, Comparison, Figure, Result, at_most, quartiles, row
 
 GROUP = "Queries of artifacts"
-LIMIT = "the limit"
 _ROWS_AT_ONCE = 20_000
 _AT = 1_800_000_000_000_000_000
-CASES: dict[str, tuple[dict[str, Any], str, float]] = {
-    "newest": ({}, "newest 50 of all", 20),
-    "type": ({"type": "code", "order_by": "-size"}, "50 largest of a type that a fifth has", 20),
-    "tags": ({"tags": ["rare", "t0"]}, "50 with two tags, one of them rare", 20),
-    "pattern": ({"name": "*0777.json"}, "names of a pattern with no beginning", 20),
-    "field": ({"metadata": {"user": "u77", "n": 3}}, "50 by two fields of the metadata", 20),
-    "text": ({"text": "bees"}, "newest 50 with a word that half of them have", 50),
-    "phrase": ({"text": "rare bees"}, "newest 50 with two words", 50),
+_LAST = (
+    "INSERT INTO entry SELECT ?, id, at, clock, kind, kind_version, subject, session, correlation, cause, actor, codec,"
+    " salt, payload, digest, prev, hash FROM entry WHERE seq = ?"
+)
+"""Where the journal would end, had it told of all the rows."""
+CASES: dict[str, tuple[dict[str, Any], float]] = {
+    "newest of all": ({}, 20),
+    "largest of a type that a fifth has": ({"type": "code", "order_by": "-size"}, 20),
+    "two tags, one of them rare": ({"tags": ["rare", "t0"]}, 20),
+    "a pattern with no beginning": ({"name": "*0777.json"}, 20),
+    "two fields of the metadata": ({"metadata": {"user": "u77", "n": 3}}, 20),
+    "newest with a word that half of them have": ({"text": "bees"}, 50),
+    "newest with two words": ({"text": "rare bees"}, 50),
 }
+"""What is asked, and how many milliseconds a page may take."""
 
 
-def _register(name: str, conditions: dict[str, Any], title: str, limit_ms: float) -> None:
-    @row(f"query-{name}", title, durability="process", group=GROUP, budgets={LIMIT: at_most(limit_ms, "ms")})
-    def query(bench: Bench) -> Result:
-        ours.require()
-        count = bench.size(quick=20_000, default=200_000, full=1_000_000)
-        folder = _filled(bench.fresh, count)
-        times = []
-        with ours.opened(folder, "process", "sync") as it:
-            artifacts: Any = it.store.artifacts
+@row(
+    "artifact-queries",
+    "a page of 50 artifacts, slowest of seven queries",
+    durability="process",
+    group=GROUP,
+    budgets={title: at_most(limit, "ms") for title, (_, limit) in CASES.items()},
+)
+def queries(bench: Bench) -> Result:
+    """Each query again and again, over one store."""
+    ours.require()
+    count = bench.size(quick=20_000, default=200_000, full=1_000_000)
+    folder = _filled(bench, count)
+    found, slowest = [], 0.0
+    with ours.opened(folder, "process", "sync") as it:
+        artifacts: Any = it.store.artifacts
+        for title, (conditions, limit) in CASES.items():
+            times = []
             for _ in range(max(10, bench.rounds)):
                 start = time.perf_counter()
                 assert artifacts.query(**conditions, limit=50).items
                 times.append((time.perf_counter() - start) * 1e3)
-        value = quartiles(times)
-        held = Comparison(LIMIT, "process", Figure(limit_ms, "ms"), value.median, "↓", spread=value.spread)
-        return Result(Figure(statistics.median(times), "ms"), [held], f"{count:,} artifacts")
+            value = quartiles(times)
+            slowest = max(slowest, value.median)
+            found.append(Comparison(title, "process", Figure(limit, "ms"), value.median, "↓", spread=value.spread))
+    return Result(Figure(slowest, "ms"), found, f"{count:,} artifacts")
 
 
-for _name, (_conditions, _title, _limit) in CASES.items():
-    _register(_name, _conditions, _title, _limit)
-
-
-@cache
-def _filled(fresh: Any, count: int) -> Path:
-    """A folder with a store of so many artifacts in its index, made once for all rows."""
-    folder: Path = fresh(f"artifacts-{count}")
+def _filled(bench: Bench, count: int) -> Path:
+    """A folder with a store of so many artifacts in its index."""
+    folder = bench.fresh(f"artifacts-{count}")
     with ours.opened(folder, "process", "sync") as it:
         store: Any = it.store
         session = store.sessions.create("many")
@@ -72,6 +79,7 @@ def _filled(fresh: Any, count: int) -> Path:
             "INSERT INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             _rows(count, head, owner, digest),
         )
+        run(_LAST, (head + count, head))
         run("COMMIT")
         while _index(run, head + count):
             pass

@@ -19,6 +19,8 @@ from llmspell.schemas.catalog import Catalog
 from llmspell.schemas.schema import Schema
 from llmspell.sync.drive import drive
 
+THREADS = 4
+"""How many threads the asynchronous face has for long work."""
 BIG = bytes(range(256)) * 1200
 """300 KB that go to the content file as chunks."""
 
@@ -124,6 +126,10 @@ class Looped:
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
                 "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
             }[operation]
+            if operation == "import":
+                # It uses the threads for long work in turns; all of them are to be there before they are counted.
+                barrier = threading.Barrier(THREADS)
+                await asyncio.gather(*(store._offload.run(barrier.wait) for _ in range(THREADS)))
             await act(1)
             wait_for_start()
             for number in (2, 3, 4):
