@@ -84,6 +84,7 @@ FACES = (
         },
         plain=("principal",),
     ),
+    Face("llmspell.migration.lazily", "AsyncLazyState", "LazyState", plain=("scope",)),
     Face("llmspell.registry.service", "AsyncSchemas", "Schemas"),
     Face("llmspell.state.past", "AsyncPastState", "PastState", plain=("scope",)),
     Face("llmspell.views", "AsyncView", "View", rooms={"state": "PastState"}, plain=("seq", "time")),

@@ -27,6 +27,9 @@ _PLACES = {
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
+    **dict.fromkeys(("SessionQuery", "SessionTree", "SessionCount"), "llmspell.sessions.query"),
+    **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
+    "RetentionPolicy": "llmspell.sessions.retention",
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -145,8 +148,15 @@ if TYPE_CHECKING:
     from llmspell.principals.sharing import Pipeline as Pipeline
     from llmspell.schemas.field import Field as Field
     from llmspell.schemas.schema import Schema as Schema
+    from llmspell.sessions.config import SessionConfig as SessionConfig
+    from llmspell.sessions.config import SessionLimits as SessionLimits
+    from llmspell.sessions.config import SessionRetention as SessionRetention
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
+    from llmspell.sessions.query import SessionCount as SessionCount
+    from llmspell.sessions.query import SessionQuery as SessionQuery
+    from llmspell.sessions.query import SessionTree as SessionTree
+    from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange

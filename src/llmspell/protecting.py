@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
 from llmspell.state.classes import Protection, SecretsPolicy
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from llmspell.security.redaction import Redactor
     from llmspell.security.sealer import KeySource
     from llmspell.security.vault import StoreVault
+
+
+_HAS_SEALED = "SELECT EXISTS (SELECT 1 FROM state WHERE class = 'sensitive' AND deleted = 0)"
 
 
 class LazyVault:
@@ -69,6 +73,7 @@ class _LazySealer:
         self._files = files
         self._key = key
         self._made: Any = made
+        self._may_make = made is not None or files.path is None
         if key is not None and made is None:
             self.sealer(check=True)
 
@@ -88,10 +93,12 @@ class _LazySealer:
 
     def prepare(self, scope: str) -> None:
         """See ``Sealer``."""
+        self._demand_keyring()
         self.sealer().prepare(scope)
 
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``Sealer``."""
+        self._demand_keyring()
         sealed: bytes = self.sealer().seal(scope, key, text)
         return sealed
 
@@ -104,3 +111,19 @@ class _LazySealer:
         """See ``Sealer``."""
         if self._made is not None:
             self._made.close()
+
+    def _demand_keyring(self) -> None:
+        """Raises NotFound (``keyring-missing``) where the first write would make a second keyring: values would be
+        parted among two, of which one is found from each place.
+        """
+        if self._may_make:
+            return
+        path = self.sealer().path
+        if not path.exists() and self._files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,):
+            raise NotFound(
+                f"the store has sealed values, and their keyring is not at {path}",
+                code="keyring-missing",
+                hint="bring it back, or name its folder (LLMSPELL_KEYS); if it is lost for good, make another:"
+                " llmspell key create",
+            )
+        self._may_make = True

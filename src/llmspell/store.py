@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +17,6 @@ from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
-from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.errors import InvalidInput, LlmspellError
@@ -30,17 +28,17 @@ from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
-from llmspell.journal.maintenance import Maintenance, Task, indexing
+from llmspell.journal.maintenance import Maintenance
 from llmspell.migration.projection import KINDS as MIGRATION_KINDS
 from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
-from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
+from llmspell.model.context import ROOT, Correlation, current
 from llmspell.model.entry import Entry
 from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.neighbours import neighbours_of
+from llmspell.neighbours import neighbours_of, tasks_of
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -61,7 +59,6 @@ from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
-from llmspell.state.units import EXPIRE_STEP_KEYS, expire_keys, expiry_is_due
 from llmspell.timeline import read_timeline
 from llmspell.views import AsyncView, When, check_scope, moment_of
 
@@ -107,7 +104,7 @@ class AsyncStore:
         bindings.of(self.journal)
         files.engine.listeners.append(self._offer)
         files.engine.report = report_maintenance
-        self._maintenance = self._tasks()
+        self._maintenance = Maintenance(files.engine, tasks_of(self), report_maintenance)
         files.engine.after_checkpoint = self._maintenance.run
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.state = self.state_of(GLOBAL)
@@ -120,7 +117,7 @@ class AsyncStore:
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self.migrations = self._migrations(bindings.validators)
         self.sessions = AsyncSessions(
-            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), self._state)
+            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), files, offload, self._state)
         )
 
     async def start(self) -> None:
@@ -323,10 +320,12 @@ class AsyncStore:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""
         from llmspell.stats import collect_stats
 
-        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher)  # type: ignore[no-any-return]
+        saves = self.sessions.neighbours.saver.stats
+        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher, saves)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
+        await self._offload.run(self.sessions.neighbours.saver.close)
         self._dispatcher.close()
         await self._ledger.flush()
         await self._database.close()
@@ -368,24 +367,17 @@ class AsyncStore:
             sealer = None if self.path is None else self.protection.sealer.sealer()
             return sealer.keyring() if sealer is not None and sealer.path.exists() else None
 
-        return Shredder(self.journal, self._files, self._offload, keyring, rewrite)
+        return Shredder(self.journal, self._files, self._offload, keyring, rewrite, self._ephemeral.forget)
 
     def _store_sealer(self) -> Any:
         if self.path is None:
             raise InvalidInput("a store in memory has no keys to keep", code="no-folder")
         return self.protection.sealer.sealer()
 
-    def _tasks(self) -> Maintenance:
-        journal = self.journal
-
-        unit = partial(journal.unit_of, lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
-        expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), unit, EXPIRE_STEP_KEYS)
-        return Maintenance(self._files.engine, (indexing(), finding(), expiring), report_maintenance)
-
     def _migrations(self, validators: Any) -> AsyncMigrations:
         return AsyncMigrations(
             self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
-            (self.id, self.path), self.schemas, validators,
+            (self.id, self.path), self.schemas, validators, self.state_of,
         )  # fmt: skip
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:

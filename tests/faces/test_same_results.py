@@ -3,6 +3,7 @@
 import pytest
 
 import llmspell
+from llmspell import RetentionPolicy
 from llmspell.errors import LlmspellError
 from llmspell.model.clock import ManualClock
 from llmspell.model.ids import SequentialIds
@@ -31,9 +32,9 @@ def content(store):
     return store.sessions.open("s").artifacts.get("large.bin")
 
 
-def exported(store):
+def bundled(store):
     """All but the path, which is another for each face."""
-    report = SESSION(store).artifacts.export(store.path.parent / "bundle.zip", name="large*", overwrite=True)
+    report = SESSION(store).artifacts.export(store.path.parent / "artifacts.zip", name="large*", overwrite=True)
     return {**report.to_dict(), "path": ""}
 
 
@@ -98,6 +99,11 @@ def P(store, name):  # noqa: N802 - a principal
     return refused(lambda: store.acting_as(name).state_of(Scope.agent("a")).get("k"))
 
 
+def exported(store):
+    told = store.sessions.export("s", store.path.parent / "bundle", overwrite=True).to_dict()
+    return {name: told[name] for name in ("entries", "contents", "left_out", "redacted")}
+
+
 NOTE = {"name": "note", "version": "1.0.0", "value": {"type": "object", "fields": {"text": "string"}}}
 SESSION = lambda store: store.sessions.open("s")
 # In this order; each through its own name.
@@ -106,6 +112,11 @@ OPERATIONS = {
     "AsyncSessions.open": SESSION,
     "AsyncSessions.get": lambda store: store.sessions.get("s"),
     "AsyncSessions.list": lambda store: store.sessions.list(limit=1),
+    "AsyncSessions.count": lambda store: [store.sessions.count(tags=["t"]), store.sessions.count(exact=True).number],
+    "AsyncSessions.recent": lambda store: store.sessions.recent(5),
+    "AsyncSessions.children": lambda store: store.sessions.children("s"),
+    "AsyncSessions.parents": lambda store: store.sessions.parents("s"),
+    "AsyncSessions.tree": lambda store: store.sessions.tree("s"),
     "AsyncStore.state_of": lambda store: store.state_of(Scope.agent("a")).set("k", 1),
     "AsyncStore.correlate": correlated,
     "AsyncStore.session": block,
@@ -151,9 +162,9 @@ OPERATIONS = {
     "AsyncArtifacts.granted": lambda store: store.sessions.open("guest").artifacts.granted(),
     "AsyncArtifacts.revoke": lambda store: SESSION(store).artifacts.revoke("f.txt", store.sessions.get("guest").id),
     "AsyncArtifacts.audit": lambda store: SESSION(store).artifacts.audit("f.txt"),
-    "AsyncArtifacts.export": exported,
+    "AsyncArtifacts.export": bundled,
     "AsyncArtifacts.import_": lambda store: SESSION(store).artifacts.import_(
-        store.path.parent / "bundle.zip", on_conflict="rename"
+        store.path.parent / "artifacts.zip", on_conflict="rename"
     ),
     "AsyncArtifacts.rename": lambda store: SESSION(store).artifacts.rename("large (2).bin", "tree"),
     "AsyncArtifacts.history": lambda store: SESSION(store).artifacts.history("tree"),
@@ -224,6 +235,17 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSessions.set_template": lambda store: store.sessions.set_template("t", {"tags": ["t"]}),
+    "AsyncSessions.templates": lambda store: store.sessions.templates(),
+    "AsyncSessions.set_retention": lambda store: store.sessions.set_retention(RetentionPolicy(max_count=500)),
+    "AsyncSessions.retention": lambda store: store.sessions.retention(),
+    "AsyncSessions.cleanup": lambda store: store.sessions.cleanup(dry_run=True).to_dict(),
+    "AsyncSessions.save_all_active": lambda store: [info.name for info in store.sessions.save_all_active()],
+    "AsyncSessions.restore_recent": lambda store: [info.name for info in store.sessions.restore_recent(2)],
+    "AsyncSessions.export": exported,
+    "AsyncSessions.import_": lambda store: (
+        store.sessions.import_(store.path.parent / "bundle", on_conflict="rename").outcome
+    ),
     "AsyncSessions.shred": lambda store: store.sessions.shred("s", dry_run=True).to_dict(),
     "AsyncSchemas.register": lambda store: store.schemas.register(NOTE).to_dict(),
     "AsyncSchemas.register_all": lambda store: [

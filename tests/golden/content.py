@@ -6,8 +6,10 @@ of content adds it here; ``test_golden`` names what is missing.
 
 import contextlib
 import random
+import tempfile
+from pathlib import Path
 
-from llmspell import AgentMessage, AgentState
+from llmspell import AgentMessage, AgentState, RetentionPolicy, SessionConfig
 from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Rename
@@ -116,9 +118,42 @@ async def _sessions(store, clock):
     doomed = await sessions.create("deleted", state={"k": 1})
     await doomed.artifacts.put("gone.txt", "gone with its session")
     await sessions.delete(doomed.id)
+    with tempfile.TemporaryDirectory() as folder:
+        await sessions.export("suspended", Path(folder) / "it.bundle")
+        await sessions.import_(Path(folder) / "it.bundle", on_conflict="rename")
+    await sessions.set_template("job", {"tags": ["job"], "metadata": {"from": "a template"}})
+    await (await sessions.create("one job", template="job")).complete()
+    await sessions.set_retention(RetentionPolicy(max_age_s=1e9), every_s=86_400)
+    await sessions.cleanup(RetentionPolicy(rule=lambda info: info.name == "one job"))
+    await _life(store, clock)
     shredded = await sessions.create("shredded", state={"k": 1})
     await shredded.complete()
     await sessions.shred(shredded.id)
+
+
+async def _life(store, clock):
+    sessions = store.sessions
+    saver = sessions.neighbours.saver
+    failing = await sessions.create("unsaved", config=SessionConfig(auto_save_interval_s=3600))
+    await failing.state.set("k", 1)
+    files, saver._files = saver._files, _Full(saver._files)
+    clock.advance(3601)
+    saver.tick()
+    saver._files = files
+
+
+class _Full:
+    """Files whose disk takes nothing strong."""
+
+    read_only = False
+
+    def __init__(self, files):
+        self._files = files
+
+    def commit(self, units, *, strong=False, wait_s=None):
+        if strong:
+            raise LlmspellError("full", code="disk-full")
+        return self._files.commit(units, wait_s=wait_s)
 
 
 async def _artifacts(store):

@@ -14,6 +14,7 @@ from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
+from llmspell.migration.lazily import AsyncLazyState
 from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import ManualClock
 from llmspell.principals.events import AsyncPrincipalEvents
@@ -32,7 +33,7 @@ DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
     AsyncMigrations, Subscription,
     AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
-    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas,
+    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas, AsyncLazyState,
 )  # fmt: skip
 
 

@@ -123,6 +123,108 @@ def test_a_dry_run_tells_and_changes_nothing(tmp_path):
         assert (done.state_keys, done.contents, done.kept) == (told.state_keys, told.contents, told.kept)
 
 
+@ENCRYPTED
+def test_what_a_handle_of_before_writes_into_a_shredded_session_is_shredded_by_doing_it_again(tmp_path, keys, encrypt):
+    with opened(tmp_path / "s", encrypt=encrypt) as store:
+        with store.session("Interview") as session:
+            session.state.set("name", "as it was")
+        store.sessions.shred(session.id)
+        elsewhere = store.state_of(Scope.session(session.id))
+        session.state.set("late", "a word too late")
+        session.state.set("sealed", "a word too late", state_class="sensitive")
+        elsewhere.set("outside", "a word too late")
+        session.events.publish("late.word", "a word too late")
+        told = store.sessions.shred(session.id, dry_run=True)
+        done = store.sessions.shred(session.id)
+        assert (done.payloads, done.state_keys, len(done.keys)) == (4, 3, 1)
+        assert (told.payloads, told.state_keys) == (4, 3)
+        assert elsewhere.keys() == []
+        assert elsewhere.get("late") is None
+        assert store.verify().ok
+        assert store.sessions.shred(session.id).payloads == 0
+    assert not any(b"too late" in path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file())
+
+
+def test_what_was_written_meanwhile_joins_what_was_left_to_do(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    with opened(tmp_path / "s") as store:
+        with store.session("Interview") as session:
+            session.artifacts.put("notes", noise(1 << 21, 1))
+        elsewhere = store.state_of(Scope.session(session.id))
+        elsewhere.set("before", "a word before")
+        with monkeypatch.context() as patched:
+            patched.setattr(service.Shredder, "_destroy_key", killed)
+            with pytest.raises(Killed):
+                store.sessions.shred(session.id)
+        elsewhere.set("meanwhile", "a word meanwhile")
+        done = store.sessions.shred(session.id)
+        assert done.chunks > 0
+        assert store.verify().ok
+    assert not any(b"a word " in path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file())
+
+
+def test_what_a_session_has_in_memory_is_forgotten(tmp_path):
+    with opened(tmp_path / "s") as store:
+        with store.session("Interview") as session:
+            session.state.set("name", "in memory", state_class="ephemeral")
+        store.sessions.shred(session.id)
+        assert store.state_of(Scope.session(session.id)).get("name") is None
+
+
+def test_a_session_whose_key_is_not_here_is_not_said_to_be_shredded(tmp_path, monkeypatch):
+    with opened(tmp_path / "s") as store, store.session("Interview") as session:
+        session.state.set("name", "sealed", state_class="sensitive")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LLMSPELL_KEYS", str(tmp_path / "other keys"))
+        with opened(tmp_path / "s") as store:
+            with pytest.raises(NotFound) as gone:
+                store.sessions.shred(session.id)
+            assert gone.value.code == "keyring-missing"
+            assert store.sessions.get(session.id).name == "Interview"
+    with opened(tmp_path / "s") as store:
+        assert len(store.sessions.shred(session.id).keys) == 1
+
+
+def test_a_key_that_is_gone_when_shredding_goes_on_is_asked_for(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    with opened(tmp_path / "s") as store:
+        with store.session("Interview") as session:
+            session.state.set("name", "sealed", state_class="sensitive")
+        with monkeypatch.context() as patched:
+            patched.setattr(service.Shredder, "_destroy_key", killed)
+            with pytest.raises(Killed):
+                store.sessions.shred(session.id)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LLMSPELL_KEYS", str(tmp_path / "other keys"))
+        with opened(tmp_path / "s") as store, pytest.raises(NotFound) as gone:
+            store.sessions.shred(session.id)
+        assert gone.value.code == "keyring-missing"
+    with opened(tmp_path / "s") as store:
+        assert not store.verify().ok
+        assert len(store.sessions.shred(session.id).keys) == 1
+        assert store.keys.status().erased == 1
+        assert store.verify().ok
+
+
+def test_a_dry_run_counts_what_was_written_from_outside(tmp_path):
+    with opened(tmp_path / "s") as store:
+        with store.session("Interview") as session:
+            session.state.set("name", "one")
+        store.state_of(Scope.session(session.id)).set("name", "two")
+        told = store.sessions.shred(session.id, dry_run=True)
+        assert told.payloads == store.sessions.shred(session.id).payloads == 4
+
+
 def test_content_that_another_session_has_stays_and_the_report_says_so(tmp_path):
     content = bytes(range(256)) * 8
     with opened(tmp_path / "s") as store:

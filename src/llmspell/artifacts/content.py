@@ -27,6 +27,8 @@ from llmspell.ports.content import Appender, Chunk, ContentStore
 Buffer = bytes | memoryview
 FEED_BYTES = 4 << 20
 """A good size for ``ContentWriter.feed``: larger pieces cost memory, smaller ones time."""
+SHARING_BYTES_MIN = 4 << 10
+"""Content that is likely to share with other content is cut into chunks from this size on, not kept whole."""
 _BLOCK_BYTES = 1 << 20
 _BLOCK_BYTES_LATER = 4 << 20
 _LATER_BYTES = 16 << 20
@@ -42,17 +44,23 @@ class ContentWriter:
 
     ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``; after the unit that names the blob,
     ``release``. As a context manager it aborts unless it was finished, and releases. ``compression``: see
-    ``compression.Compression``. Adds at most some 40 MiB of memory. In a large stream one block is stored on another
-    thread while the next is cut, so an error may show one ``feed`` later.
+    ``compression.Compression``. ``sharing``: much of it is likely there already. Adds at most some 40 MiB of memory. In
+    a large stream one block is stored on another thread while the next is cut, so an error may show one ``feed`` later.
 
     The unit that stores the blob asks ``still_whole`` first: a collect may have removed chunks that this put found in
     the store and therefore did not write.
     """
 
     def __init__(
-        self, store: ContentStore, *, compression: Compression = "auto", tiers: Sequence[Tier] = TIERS
+        self,
+        store: ContentStore,
+        *,
+        compression: Compression = "auto",
+        tiers: Sequence[Tier] = TIERS,
+        sharing: bool = False,
     ) -> None:
         self._store = store
+        self._sharing = sharing
         self._compression = check_compression(compression)
         self._cutter = Cutter(tiers)
         self._whole = blake3()
@@ -133,6 +141,8 @@ class ContentWriter:
     def _finish_small(self) -> Blob | None:
         """Everything inside the blob, or None when it does not fit."""
         data = b"".join(self._parts)
+        if self._sharing and len(data) > SHARING_BYTES_MIN:
+            return None
         compressor = Compressor(self._compression, level=_INLINE_LEVEL)
         fitting = compressor.compress_within(data, INLINE_BYTES_MAX)
         if fitting is None:

@@ -16,6 +16,7 @@ from llmspell.artifacts import units
 from llmspell.artifacts.batch import GROUP_ITEMS, BatchItem
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.compression import COMPRESS_BYTES_MIN, Codec, Compression, check_compression
+from llmspell.artifacts.content import SHARING_BYTES_MIN
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.info import ArtifactInfo, info_of_new
@@ -265,9 +266,11 @@ class Putting:
     async def _take(self, session: bytes, request: Request, progress: Progress | None) -> Taken:
         """The content, durable: small ones as they are, known ones not again, all others through the writer."""
         whole, compression = request.whole, request.compression
+        # A later version is likely the one before with a change: transcripts grow, reports are edited.
+        sharing = (whole is None or len(whole) > SHARING_BYTES_MIN) and await self._is_named(session, request.name)
         if whole is not None:
             digest, size = digest_of(whole), len(whole)
-            small = size <= COMPRESS_BYTES_MIN and compression == "auto"
+            small = size <= COMPRESS_BYTES_MIN and compression == "auto" and not sharing
             if small or (size > _SMALL_BYTES and await self._has(digest)):
                 if progress is not None:
                     progress(size)
@@ -277,8 +280,12 @@ class Putting:
             check_size(len(whole), largest)
         source = request.source if whole is None else whole
         watched = progress if largest is None else _bounded(largest, progress)
-        blob, writer = await take(source, self._content, self._offload, compression, watched)
+        blob, writer = await take(source, self._content, self._offload, compression, watched, sharing=sharing)
         return Taken(blob.digest, blob.size, blob, writer.still_whole, writer.release)
+
+    async def _is_named(self, session: bytes, name: str) -> bool:
+        """Whether the name has a version."""
+        return await self._journal.database.one(_SQL["is_named"], (session, name)) is not None
 
     async def _has(self, digest: bytes) -> bool:
         """Whether this content is in the store: then it need not be taken again."""

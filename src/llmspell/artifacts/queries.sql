@@ -136,3 +136,6 @@ SELECT count(*), coalesce(max(id), 0) FROM blob
 
 -- name: last_row
 SELECT id, session, name, version FROM artifact WHERE id = ? ORDER BY since_seq DESC LIMIT 1
+
+-- name: is_named
+SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1

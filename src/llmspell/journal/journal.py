@@ -8,6 +8,7 @@ batch may run again with the same result.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from llmspell.journal.kinds import (
     CLOCK_JUMPED,
     CORRELATION_OPENED,
     Applied,
+    Apply,
     ClockJumped,
     CorrelationOpened,
     Kind,
@@ -176,6 +178,21 @@ class Writer:
             )  # fmt: skip
         return seq
 
+    async def append_imported(
+        self, origin: Origin, kind: Kind, payload: msgspec.Struct, scope: tuple[int, bytes], subject: str
+    ) -> int:
+        """Append an entry that was first written in another store, with its own id, time and context: ``origin``.
+
+        The projections are told that it happened then; ``at`` says when it came here. Its actor begins with
+        ``imported:``, by which a rebuild knows. Returns its seq.
+        """
+        mine, used = self.origin, self._used
+        self.origin, self._used = origin, 0
+        try:
+            return await self.append(replace(kind, apply=_as_it_happened(kind.apply)), payload, scope, subject)
+        finally:
+            self.origin, self._used = mine, used
+
     def draw_id(self) -> bytes:
         """Another id for this unit, the same at each of its runs."""
         return self._draw()[0]
@@ -204,6 +221,12 @@ class Writer:
             payload = CorrelationOpened(one.id.hex(), one.name, one.parent.hex() if one.parent else None)
             await self.append(CORRELATION_OPENED, payload, await self.scope("global"), f"correlation/{one.id.hex()}")
         self._used = 0
+
+
+def _as_it_happened(apply: Apply | None) -> Apply | None:
+    if apply is None:
+        return None
+    return lambda tx, entry: apply(tx, msgspec.structs.replace(entry, at=entry.clock))
 
 
 class Scopes:
@@ -256,6 +279,8 @@ class Journal:
     ) -> T:
         """Commit ``work`` as one unit. Its writer draws ids and time captured now, in the caller's context."""
         context = context or current.get()
+        if context.bounds is not None:
+            work = context.bounds.around(work)
         if context.step is not None:
             return await context.step.write(self, work, context, strong=strong)  # type: ignore[no-any-return]
         origin = self.origin(context)

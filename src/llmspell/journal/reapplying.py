@@ -66,8 +66,9 @@ async def apply_again(kinds: Kinds, tx: Transaction, entry: Entry, scope_id: Sco
     number = 0 if name is None else await scope_id(name)
     if number is None:
         raise Corrupt(f"its scope {name!r} is not in the table of scopes")
+    at = entry.happened_at
     await kind.apply(
-        tx, Applied(entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation, number, payload)
+        tx, Applied(entry.seq, at, entry.clock, entry.id, entry.session, entry.correlation, number, payload)
     )
     return None
 

@@ -16,8 +16,10 @@ from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.applying import MigrationProgress
 from llmspell.migration.dry_run import rehearse
 from llmspell.migration.kinds import MigrationRegistered
+from llmspell.migration.lazily import AsyncLazyState
 from llmspell.migration.migration import Migration
 from llmspell.migration.plan import Plan, Target, find_path, with_warnings
+from llmspell.migration.preparing import Preparation
 from llmspell.migration.runs import load_open, load_registered, load_run, load_runs
 from llmspell.migration.state_values import StateValues
 from llmspell.migration.steering import Options, Steering
@@ -34,6 +36,8 @@ from llmspell.schemas.version import Version
 from llmspell.state.rows import end_of_prefix
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmspell.agentstate.encoded import Scan
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading
     from llmspell.registry.bindings import Binding
     from llmspell.state.classes import Protection
+    from llmspell.state.service import AsyncState
 
 
 class SchemaSource(Protocol):
@@ -57,6 +62,12 @@ class SchemaSource(Protocol):
         """All that are registered."""
         ...
 
+    async def bind(
+        self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = ""
+    ) -> Binding:
+        """Hold keys against a version."""
+        ...
+
 
 class AsyncMigrations:
     """Registered migrations, plans, and how their application stands: ``store.migrations``."""
@@ -64,10 +75,12 @@ class AsyncMigrations:
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, protection: Protection, scan: Scan | None,
         offload: Offload, place: tuple[str, Path | None], schemas: SchemaSource, validators: Validators,
+        state_of: Callable[[Scope], AsyncState],
     ) -> None:  # fmt: skip
         """``place``: the store's id and folder. ``scan`` replaces secrets in agents' records. ``validators`` are those
         that this process knows already.
         """
+        self._state_of = state_of
         self._journal = journal
         self._acting = acting
         self._protection = protection
@@ -204,6 +217,51 @@ class AsyncMigrations:
         """
         return await self._steering.rollback(id, Options(batch, progress))
 
+    async def lazily(
+        self,
+        plan: Plan,
+        *,
+        scope: Scope | None = None,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+        write: bool = True,
+    ) -> AsyncLazyState:
+        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
+        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
+        is stored.
+
+        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
+        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        if not isinstance(plan, Plan):
+            raise InvalidInput(f"a Plan is read by, not {told(plan)}", code="invalid-plan")
+        if plan.target.kind != "state":
+            raise InvalidInput("records of agents are migrated by apply", code="invalid-plan")
+        place = _one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
+        if place is None or scope not in (None, place):
+            raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
+        values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
+        known = {**self._steering.validators, **(validators or {})}
+        preparation = Preparation(plan, values, functions or {}, known, "strict")
+        since = await self._rebound(plan)
+        return AsyncLazyState(self._journal, self._acting, self._state_of(place), values, preparation, since, write)
+
+    async def _rebound(self, plan: Plan) -> int | None:
+        """Since which entry the target is bound to the new version; None when it is not bound."""
+        target = plan.target
+        for one in await self._schemas.bindings():
+            if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
+                continue
+            if one.version == plan.to_version:
+                return one.since_seq
+            if one.version == plan.from_version:
+                scope = None if target.scope is None else Scope.from_name(target.scope)
+                bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
+                return bound.since_seq
+        return None
+
     # -- looking -------------------------------------------------------------------------------------------------------
 
     async def status(self, id: str | None = None) -> MigrationRun | None:
@@ -298,6 +356,10 @@ class AsyncMigrations:
         if target.kind == "agents":
             return AgentValues(target, self._scan)
         return StateValues(target, self._protection, self._journal.clock.now_ns)
+
+
+def _one_scope(scope: object) -> Scope | None:
+    return scope if isinstance(scope, Scope) else None
 
 
 def _target(scope: Scope | str | None, prefix: str, agents: bool) -> Target:

@@ -82,6 +82,12 @@ class StateValues:
         row = view.one(_SQL["value"], (*held.place, self._now()))
         return None if row is None else self._held(view, row)
 
+    def of_key(self, view: Reading, scope: str, key: str) -> Held | None:
+        """The value of a key as it is now."""
+        found = view.one(_SCOPE, (scope,))
+        row = None if found is None else view.one(_SQL["value"], (found[0], key, self._now()))
+        return None if row is None else self._held(view, row)
+
     def of_entry(self, view: Reading, entry: Entry) -> Held | None:
         """See ``Values``."""
         if entry.payload is None:

@@ -160,6 +160,7 @@ _CREATE = options(
     Param("parent", NAME, "id of the session it belongs under", optional=True, aliases=("parent_session_id",)),
     Param("config", TABLE, "settings of your own, kept with it", optional=True),
     Param("state", TABLE, "first values of its own scope", optional=True),
+    Param("template", NAME, "a registered template that it begins with", optional=True),
 )
 _FILTER = options(
     Param("status", NAME, "active, suspended, completed, failed or archived", optional=True),

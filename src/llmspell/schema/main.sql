@@ -101,6 +101,10 @@ CREATE INDEX session_updated ON session (updated_at, id) WHERE until_seq IS NULL
 CREATE INDEX session_created ON session (id) WHERE until_seq IS NULL;
 CREATE INDEX session_closed ON session (until_seq) WHERE until_seq IS NOT NULL;
 CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
+CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq IS NULL;
+-- Not every session has these: those that have none cost nothing.
+CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
+CREATE INDEX session_author ON session (created_by, updated_at, id) WHERE until_seq IS NULL AND created_by IS NOT NULL;
 
 -- Projection, temporal: one stored version of a named artifact.
 CREATE TABLE artifact (

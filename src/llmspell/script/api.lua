@@ -217,7 +217,7 @@ function State.rollback_migration(id) end
 State.rollbackMigration = State.rollback_migration
 
 ---Begin a session; it is active. Everything given is stored and comes back.
----@param options? { name?: string, description?: string, tags?: string[], created_by?: string, metadata?: table, parent?: string, config?: table, state?: table } its fields
+---@param options? { name?: string, description?: string, tags?: string[], created_by?: string, metadata?: table, parent?: string, config?: table, state?: table, template?: string } its fields
 ---@return string # the new session's id
 function Session.create(options) end
 Session.new = Session.create
@@ -335,6 +335,45 @@ Session.restoreCheckpoint = Session.restore
 function Session.timeline(session, options) end
 Session.get_timeline = Session.timeline
 Session.getTimeline = Session.timeline
+
+---Take in a session that was exported.
+---@param path string a bundle in what the run was granted
+---@param options? { on_conflict?: string, passphrase?: string } how
+---@return table # a table {id, name, outcome, original_id, entries, …}
+function Session.import(path, options) end
+
+---Save every active session, all of them or none.
+---@return table[] # a list of tables as `get` gives
+function Session.save_all_active() end
+Session.saveAllActive = Session.save_all_active
+Session.save_all = Session.save_all_active
+Session.saveAll = Session.save_all_active
+
+---Take up the sessions that changed last and have not ended.
+---@param count integer how many at most
+---@return table[] # a list of tables as `get` gives
+function Session.restore_recent(count) end
+Session.restoreRecent = Session.restore_recent
+
+---Delete sessions that ended, by bounds. Active ones are never touched.
+---@param options? { max_age_s?: number, max_count?: integer, max_bytes?: integer, statuses?: string[], dry_run?: boolean } which; the stored policy by default
+---@return table # a table {deleted, vetoed, changed, orphans, …}
+function Session.cleanup(options) end
+
+---Register fields that `create{template=…}` begins with.
+---@param name string the template's name
+---@param fields? table description, tags, metadata, config, created_by, state; nil takes it away
+---@return nil # nothing
+function Session.set_template(name, fields) end
+Session.setTemplate = Session.set_template
+Session.register_template = Session.set_template
+Session.registerTemplate = Session.set_template
+
+---Registered templates.
+---@return table # a table of fields by name
+function Session.templates() end
+Session.list_templates = Session.templates
+Session.listTemplates = Session.templates
 
 ---A value of the session's own scope.
 ---@overload fun(key: string): any

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from llmspell.errors import InvalidInput
@@ -10,20 +9,13 @@ from llmspell.model.page import Page, cursor_id, cursor_seq, read_cursor, write_
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.sessions.info import SessionInfo
+from llmspell.sessions.query import SessionFilter
 
-_INFO = queries("llmspell.sessions")["info"]
+_SQL = queries("llmspell.sessions")
+_INFO, _BELOW = _SQL["info"], _SQL["below"]
+_AT_ONCE = 500
+_PARENTS_MAX = 10_000
 _ORDERS = {"updated_at": ("s.updated_at", 12), "created_at": ("s.id", 0)}
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFilter:
-    """Conditions that hold together; None and empty mean any."""
-
-    status: str | None = None
-    tags: tuple[str, ...] = ()
-    created_by: str | None = None
-    parent: bytes | None = None
-    name: str | None = None
 
 
 def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, cursor: str | None) -> Page[SessionInfo]:
@@ -50,7 +42,7 @@ def select(
     expression, column = _ORDERS[name]
     falling = order_by.startswith("-")
     direction, beyond = ("DESC", "<") if falling else ("ASC", ">")
-    where, args = _conditions(wanted)
+    where, args = wanted.conditions()
     if cursor is None:
         row = view.one("SELECT max(seq) FROM entry")
         seq = (row[0] if row else 0) or 0
@@ -75,15 +67,40 @@ def select(
     return both, every, column, seq
 
 
-def _conditions(wanted: SessionFilter) -> tuple[str, list[Any]]:
-    where, args = "", []
-    for column, value in (
-        ("status", wanted.status), ("created_by", wanted.created_by), ("parent", wanted.parent), ("name", wanted.name),
-    ):  # fmt: skip
-        if value is not None:
-            where += f" AND s.{column} = ?"
-            args.append(value)
-    for tag in wanted.tags:
-        where += " AND EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?)"
-        args.append(tag)
-    return where, args
+def count_sessions(view: Reading, wanted: SessionFilter, most: int | None) -> int:
+    """How many sessions fit, counted up to ``most``."""
+    where, args = wanted.conditions()
+    some = f"SELECT 1 FROM session s WHERE s.until_seq IS NULL{where}"
+    if most is not None:
+        some += " LIMIT ?"
+        args.append(most)
+    row = view.one(f"SELECT count(*) FROM ({some})", args)
+    return 0 if row is None else int(row[0])
+
+
+def tree_rows(view: Reading, root: bytes, most: int) -> list[SessionInfo]:
+    """A session and those below it, in the order of their ids."""
+    ids = [row[0] for row in view.all(_BELOW, (root, most))]
+    found: list[SessionInfo] = []
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(part))
+        found += map(SessionInfo, view.all(f"{_INFO} WHERE s.until_seq IS NULL AND s.id IN ({marks})", part))
+    return sorted(found, key=lambda info: info.id)
+
+
+def children_of(view: Reading, session: bytes) -> list[SessionInfo]:
+    """The sessions directly below one, oldest first."""
+    found = view.all(f"{_INFO} WHERE s.until_seq IS NULL AND s.parent = ? ORDER BY s.id", (session,))
+    return [SessionInfo(row) for row in found]
+
+
+def parents_of(view: Reading, session: bytes) -> list[SessionInfo]:
+    """The sessions above one, the nearest first."""
+    found: list[SessionInfo] = []
+    row = view.one(f"{_INFO} WHERE s.until_seq IS NULL AND s.id = ?", (session,))
+    while row is not None and row[9] is not None and len(found) < _PARENTS_MAX:
+        row = view.one(f"{_INFO} WHERE s.until_seq IS NULL AND s.id = ?", (row[9],))
+        if row is not None:
+            found.append(SessionInfo(row))
+    return found

@@ -50,3 +50,9 @@ SELECT t.key, t.version, t.seq, t.deleted FROM state t JOIN scope c ON c.id = t.
 
 -- name: shredded
 SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1
+
+-- name: below
+-- A session and all below it. UNION ends even where rows that were tampered with lead back to themselves.
+WITH RECURSIVE below (id) AS (
+  SELECT ?1 UNION SELECT s.id FROM below b JOIN session s INDEXED BY session_parent ON s.parent = b.id AND s.until_seq IS NULL
+) SELECT id FROM below LIMIT ?2

@@ -10,26 +10,45 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import Conflict, InvalidInput, NotFound
+from llmspell.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.page import Page, check_limit
-from llmspell.model.session import check_status
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
+from llmspell.sessions.batches import Batches
+from llmspell.sessions.bounds import bounds_of
+from llmspell.sessions.cleaning import Cleaning
+from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
-from llmspell.sessions.listing import SessionFilter, list_page
+from llmspell.sessions.listing import children_of, count_sessions, list_page, parents_of, tree_rows
+from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
+from llmspell.sessions.porting import Porting
+from llmspell.sessions.query import (
+    COUNTED_MAX,
+    TREE_SESSIONS_MAX,
+    SessionCount,
+    SessionFilter,
+    SessionTree,
+    page_of_tree,
+)
+from llmspell.sessions.registered import Registered, check_template, filled, retention_of
+from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.sessions.ported import BundleKey
     from llmspell.sessions.shredded import Shredded
 
 _SQL = queries("llmspell.sessions")
@@ -42,8 +61,12 @@ class AsyncSessions:
         self._journal = journal
         self._hooks = hooks
         self._acting = acting
-        self._neighbours = neighbours
+        self.neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._cleaning = Cleaning(journal, self._steps, neighbours)
+        self._registered = Registered(journal)
+        self._batches = Batches(journal, self._steps)
+        self._porting = Porting(self._steps, hooks, neighbours.porter)
 
     async def create(
         self,
@@ -54,22 +77,30 @@ class AsyncSessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
+        template: str | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
-        session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
-        InvalidInput, NotFound (the parent), Vetoed.
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
+        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
+        the template), Vetoed.
         """
+        if template is not None:
+            return await self._from_template(
+                template, name, description=description, tags=tags, created_by=created_by, metadata=metadata,
+                parent=parent, config=config, state=state,
+            )  # fmt: skip
         fields: dict[str, Any] = {
             "name": check_label(name, "a session's name"),
             "description": check_text(description, "a description"),
             "tags": check_tags(tags),
             "metadata": check_metadata({} if metadata is None else metadata),
         }
-        settings = check_metadata({} if config is None else config)
+        settings = check_config(config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
         values = _initial({} if state is None else state)
@@ -86,16 +117,14 @@ class AsyncSessions:
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
         set_initial = told = None
         if values:
-            set_initial, told = await self._neighbours.initial_state(inside, f"session:{new.id}", values)
+            set_initial, told = await self.neighbours.initial_state(inside, f"session:{new.id}", values)
         seq, at, entries = await self._journal.write(
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        handle = AsyncSession(self._steps, self._neighbours.rooms, info, InSession(session, correlation, seq))
-        if told is not None:
-            await told()
-        if "after_session_create" in self._hooks.armed:
-            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours.saver))
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
+        await self._created(handle, told)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
@@ -103,12 +132,9 @@ class AsyncSessions:
         session = await self._resolve(session_id)
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
-        handle = AsyncSession(
-            self._steps,
-            self._neighbours.rooms,
-            info,
-            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0),
-        )
+        bounds = bounds_of(info, session, self.neighbours.saver)
+        place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._steps.point(handle.context(), "before_session_open", "open", info)
         await self._steps.point(handle.context(), "after_session_open", "open", info)
         return handle
@@ -117,33 +143,43 @@ class AsyncSessions:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return await self._steps.info(await self._resolve(session_id))
 
-    async def list(
-        self,
-        *,
-        status: str | None = None,
-        tags: Iterable[str] = (),
-        created_by: str | None = None,
-        parent: str | None = None,
-        name: str | None = None,
-        order_by: str = "-updated_at",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly).
-
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+    async def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+        """How many sessions fit the conditions of ``list``. Above 1,000 it may say only that there are more, unless
+        ``exact``.
         """
-        wanted = SessionFilter(
-            status=None if status is None else check_status(status),
-            tags=tuple(check_tags(tags)),
-            created_by=None if created_by is None else check_label(created_by, "created_by"),
-            parent=None if parent is None else id_bytes(parent, "parent"),
-            name=None if name is None else check_label(name, "a session's name"),
-        )
-        check_limit(limit)
-        return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
+        wanted = SessionFilter.of(filters)
+        most = None if exact else COUNTED_MAX + 1
+        number = await self._journal.database.read(lambda view: count_sessions(view, wanted, most))
+        known = exact or number <= COUNTED_MAX
+        return SessionCount(number if known else COUNTED_MAX, exact=known)
+
+    async def recent(self, count: int = 10) -> list[SessionInfo]:
+        """The sessions that changed last, newest first."""
+        page: Page[SessionInfo] = await self.list(limit=count)
+        return page.items
+
+    async def children(self, session_id: str) -> list[SessionInfo]:
+        """The sessions opened directly under one, oldest first. Raises NotFound."""
+        session = await self._resolve(session_id)
+        await self._steps.info(session)
+        return await self._journal.database.read(lambda view: children_of(view, session))
+
+    async def parents(self, session_id: str) -> list[SessionInfo]:
+        """The sessions above one, the nearest first. Raises NotFound."""
+        session = await self._resolve(session_id)
+        await self._steps.info(session)
+        return await self._journal.database.read(lambda view: parents_of(view, session))
+
+    async def tree(self, session_id: str) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
+        session = await self._resolve(session_id)
+        rows = await self._journal.database.read(lambda view: tree_rows(view, session, TREE_SESSIONS_MAX + 1))
+        if len(rows) > TREE_SESSIONS_MAX:
+            raise LimitExceeded(f"more than {TREE_SESSIONS_MAX:,} sessions are below this one", code="tree-too-large")
+        grown = page_of_tree(rows, id_text(session))
+        if grown is None:
+            raise units.missing(session)
+        return grown
 
     async def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
@@ -154,7 +190,7 @@ class AsyncSessions:
         context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
         await self._steps.point(context, "before_session_delete", "delete", info)
         await self._journal.write(
-            lambda writer: units.delete(writer, session, self._neighbours.removers), context=context
+            lambda writer: units.delete(writer, session, self.neighbours.removers), context=context
         )
         await self._steps.point(context, "after_session_delete", "delete", info)
 
@@ -169,7 +205,7 @@ class AsyncSessions:
         ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
         """
         session = await self._resolve(session_id)
-        shredder = self._neighbours.shredder
+        shredder = self.neighbours.shredder
         looked = await shredder.look(session, detach=detach)
         if dry_run:
             return looked
@@ -182,7 +218,109 @@ class AsyncSessions:
             await self._steps.point(context, "after_session_delete", "delete", info, "shred")
         return shredded
 
+    async def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        session = await self._resolve(session_id)
+        context = self._acting.context()
+        return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
+
+    async def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
+
+    async def cleanup(
+        self,
+        policy: RetentionPolicy | None = None,
+        *,
+        dry_run: bool = False,
+        progress: PortProgress | None = None,
+    ) -> CleanupReport:
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+
+        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
+        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
+        all. ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        """
+        found = policy if policy is not None else await self.retention()
+        if found is None:
+            raise NotFound("no policy is stored: give one, or call set_retention", code="no-policy")
+        return await self._cleaning.cleanup(found, self._acting.context(), dry_run=dry_run, progress=progress)
+
+    async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
+        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
+        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        """
+        await self._registered.set_retention(self._acting.context(), policy, every_s)
+
+    async def retention(self) -> RetentionPolicy | None:
+        """The stored policy."""
+        found = await self._journal.database.read(retention_of)
+        return None if found is None or found.policy is None else policy_of(found.policy)
+
+    async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
+        InvalidInput (``invalid-template``).
+        """
+        checked = None if fields is None else check_template(fields)
+        await self._registered.set_template(self._acting.context(), name, checked)
+
+    async def templates(self) -> dict[str, dict[str, Any]]:
+        """Registered templates by name."""
+        return await self._registered.templates()
+
+    async def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Save every active session in one transaction, durable on disk: all of them, or none. Hooks of saving are
+        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """
+        return await self._batches.save_all_active(self._acting.context(), progress)
+
+    async def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
+        Gives them, the last changed first.
+        """
+        return await self._batches.restore_recent(self.open, check_limit(count), progress)
+
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _created(self, handle: AsyncSession, told: Any) -> None:
+        if told is not None:
+            await told()
+        if "after_session_create" in self._hooks.armed:
+            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+
+    async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
+        return await self.create(name, **filled(await self._registered.template(template), given))
 
     async def _resolve(self, session_id: str) -> bytes:
         if type(session_id) is not str or not session_id:
@@ -199,6 +337,38 @@ class AsyncSessions:
                 f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
             )
         return rows[0][0]  # type: ignore[no-any-return]
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str | None = None,
+        parent: str | None = None,
+        name: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        order_by: str = "-updated_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[SessionInfo]:
+        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly; times
+        inclusive; ``metadata``: these fields have these values). ``SessionQuery`` asks the same.
+
+        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
+        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
+        change.
+        """
+        wanted = SessionFilter.of({
+            "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,
+            "created_after": created_after, "created_before": created_before, "updated_after": updated_after,
+            "updated_before": updated_before, "metadata": metadata,
+        })  # fmt: skip
+        check_limit(limit)
+        return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
 
 
 def _initial(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
+    from llmspell.sessions.ported import Porter
+    from llmspell.sessions.saving import AutoSaver
     from llmspell.sessions.session import AsyncSession, SessionRooms
     from llmspell.sessions.shredded import Shredded
 
@@ -61,6 +63,8 @@ class Neighbours:
         removers: tuple[units.Remove, ...],
         rooms: SessionRooms,
         shredder: Shredder,
+        porter: Porter,
+        saver: AutoSaver,
     ) -> None:
         self.set_state = set_state
         self.initial_state = initial_state
@@ -68,6 +72,8 @@ class Neighbours:
         self.removers = removers
         self.rooms = rooms
         self.shredder = shredder
+        self.porter = porter
+        self.saver = saver
 
 
 class Steps:

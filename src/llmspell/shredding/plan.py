@@ -28,6 +28,14 @@ _LISTS = (
     "SELECT chunk_ids, chunk_count FROM blob WHERE chunk_count > 0 AND digest IN"
     f" (SELECT a.digest FROM artifact a WHERE a.session = ?1 AND NOT {_OTHER_HAS})"
 )
+_LEFT = (
+    "SELECT EXISTS (SELECT 1 FROM state s JOIN scope c ON c.id = s.scope WHERE c.name = ?2)"
+    " OR EXISTS (SELECT 1 FROM artifact WHERE session = ?1) OR EXISTS (SELECT 1 FROM run WHERE session = ?1)"
+    " OR EXISTS (SELECT 1 FROM checkpoint WHERE session = ?1)"
+)
+_SEALED = (
+    "SELECT EXISTS (SELECT 1 FROM state s JOIN scope c ON c.id = s.scope WHERE c.name = ? AND s.class = 'sensitive')"
+)
 _SHREDDED = "SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1"
 _PENDING = "SELECT value FROM meta WHERE name = ?"
 PENDING = "shredding:"
@@ -41,6 +49,13 @@ class Pending(msgspec.Struct):
     places: list[Place] = []
     elsewhere: list[int] = []
     keys: list[str] = []
+
+    def joined(self, other: Pending) -> Pending:
+        """Both: what a shredding that was begun left, and what came into the session's scope since."""
+        return Pending(
+            sorted({*self.chunks, *other.chunks}), list(dict.fromkeys([*self.places, *other.places])),
+            sorted({*self.elsewhere, *other.elsewhere}), list(dict.fromkeys([*self.keys, *other.keys])),
+        )  # fmt: skip
 
 
 class Counts(msgspec.Struct):
@@ -78,6 +93,18 @@ async def demand_shreddable(asks: Asks, session: bytes, *, detach: bool) -> bool
 async def was_shredded(asks: Asks, session: bytes) -> bool:
     """Whether the journal says so."""
     return await asks.one(_SHREDDED, (session,)) is not None
+
+
+async def has_rows(asks: Asks, session: bytes) -> bool:
+    """Whether anything is in the tables: a scope can be written to when its session is gone, by a handle of before."""
+    row = await asks.one(_LEFT, (session, f"session:{id_text(session)}"))
+    return row is not None and bool(row[0])
+
+
+async def has_sealed(asks: Asks, session: bytes) -> bool:
+    """Whether a key of the session's holds, or held, a sealed value."""
+    row = await asks.one(_SEALED, (f"session:{id_text(session)}",))
+    return row is not None and bool(row[0])
 
 
 async def _demand_unneeded(asks: Asks, session: bytes) -> None:

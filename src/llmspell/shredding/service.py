@@ -21,7 +21,7 @@ import msgspec
 
 from llmspell.artifacts.blob import unpack_ids
 from llmspell.artifacts.finding.index import forget
-from llmspell.errors import Conflict
+from llmspell.errors import Conflict, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
 from llmspell.model.ids import id_text
@@ -36,6 +36,8 @@ from llmspell.shredding.plan import (
     chunks_of,
     counts_of,
     demand_shreddable,
+    has_rows,
+    has_sealed,
     pending_of,
 )
 from llmspell.shredding.projection import ERASED, SHREDDED
@@ -58,18 +60,19 @@ _ALL_LISTS = "SELECT chunk_ids, chunk_count FROM blob WHERE chunk_count > 0"
 
 class Shredder:
     """Shreds the sessions of one store. ``keyring`` gives the store's keyring if it has one; ``rewrite`` writes a
-    database file anew.
+    database file anew; ``forget`` drops what is in memory of a scope.
     """
 
     def __init__(
         self, journal: Journal, files: OpenStore, offload: Offload, keyring: Callable[[], Any | None],
-        rewrite: Callable[[Path, float], None],
+        rewrite: Callable[[Path, float], None], forget: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._journal = journal
         self._files = files
         self._offload = offload
         self._keyring = keyring
         self._rewrite = rewrite
+        self._forget = forget
 
     async def look(self, session: bytes, *, detach: bool) -> Shredded:
         """What would be destroyed; nothing is changed. Raises as ``shred``."""
@@ -79,14 +82,15 @@ class Shredder:
         """Destroy a session, or finish what was begun. Raises NotFound, Conflict, Busy, WrongKey, StorageFailed."""
         scope = f"session:{id_text(session)}"
         places = await self._offload.run(self._places, session)
-        key = await self._offload.run(self._key_id, scope)
+        key = await self._offload.run(self._key_id, session, scope)
         row = await self._journal.database.one(_CORRELATION, (session, session))
         inside = replace(enter(context, InSession(session, row[0] if row else session, 0)), correlation=None, step=None)
         counts, shared, note = await self._journal.write(
             lambda writer: _begin(writer, session, scope, places, key, detach), context=inside, strong=True
         )
         self._journal.scopes.forget(scope)
-        await self._offload.run(self._destroy_key, scope)
+        self._forget(scope)
+        await self._offload.run(self._destroy_key, scope, note.keys)
         payloads, kept = await self._erase(session, scope, note, inside)
         chunks = await self._offload.run(self._remove_content, note)
         await self._offload.run(self._rewrite_files, bool(note.chunks))
@@ -116,15 +120,30 @@ class Shredder:
         found = {place.id: place for place in self._files.content.places(ids)}
         return {number: found.get(number) for number in ids}
 
-    def _key_id(self, scope: str) -> str | None:
+    def _key_id(self, session: bytes, scope: str) -> str | None:
         keyring = self._keyring()
-        key = None if keyring is None else keyring.find(scope)
+        if keyring is None:
+            if self._files.path is not None:
+                self._demand_none(self._files.engine.read(lambda view: driven(has_sealed(Asking(view), session))))
+            return None
+        key = keyring.find(scope)
         return None if key is None else key.id.hex()
 
-    def _destroy_key(self, scope: str) -> None:
+    def _destroy_key(self, scope: str, keys: list[str]) -> None:
         keyring = self._keyring()
         if keyring is not None:
             keyring.shred(scope)
+        elif self._files.path is not None:
+            self._demand_none(bool(keys))
+
+    def _demand_none(self, has_key: bool) -> None:
+        """A key that is not found here is not destroyed, and opens every copy of what it sealed."""
+        if has_key:
+            raise NotFound(
+                "the session has sealed values, and the keyring with its key is not here",
+                code="keyring-missing",
+                hint="bring it back; if it is lost for good, make another (llmspell key create) and shred again",
+            )
 
     def _remove_content(self, note: Pending) -> int:
         """Remove the chunks that nobody names; how many of them are gone. Whoever puts content waits for its turn."""
@@ -152,8 +171,11 @@ class Shredder:
 async def _begin(
     writer: Writer, session: bytes, scope_name: str, places: dict[int, Place | None], key: str | None, detach: bool
 ) -> tuple[Counts, list[str], Pending]:
+    begun = Pending()
     if not await demand_shreddable(writer, session, detach=detach):
-        return Counts(0, 0, 0, 0), [], await pending_of(writer, session)
+        begun = await pending_of(writer, session)
+        if not await has_rows(writer, session):
+            return Counts(0, 0, 0, 0), [], begun
     counts, shared = await counts_of(writer, session)
     chunks = await chunks_of(writer, session)
     if not chunks <= places.keys():
@@ -162,7 +184,7 @@ async def _begin(
     note = Pending(
         sorted(chunks), [place for number in sorted(chunks) if (place := places[number]) is not None],
         await written_elsewhere(writer, session, scope), [] if key is None else [key],
-    )  # fmt: skip
+    ).joined(begun)  # fmt: skip
     await writer.run(_KEEP_NOTE, (f"{PENDING}{id_text(session)}", msgspec.json.encode(note).decode()))
     await forget(writer, session)
     await writer.append(SHREDDED, SessionShredded(id_text(session), scope_name, note.keys), scope, "session")
@@ -197,11 +219,13 @@ async def _finish(writer: Writer, session: bytes) -> None:
 def _looked(view: Any, session: bytes, detach: bool) -> Shredded:
     asks = Asking(view)
     fresh = driven(demand_shreddable(asks, session, detach=detach))
-    counts, shared = driven(counts_of(asks, session)) if fresh else (Counts(0, 0, 0, 0), [])
+    left = fresh or driven(has_rows(asks, session))
+    counts, shared = driven(counts_of(asks, session)) if left else (Counts(0, 0, 0, 0), [])
     chunks = driven(chunks_of(asks, session))
-    payloads, kept, after, more = 0, dict[str, int](), 0, True
+    scope = f"session:{id_text(session)}"
+    payloads, kept, after, more = _look_elsewhere(asks, session, scope), dict[str, int](), 0, True
     while more:
-        step = driven(next_step(asks, session, f"session:{id_text(session)}", after))
+        step = driven(next_step(asks, session, scope, after))
         after, more, payloads = step.last, step.more, payloads + len(step.own)
         for kind, count in step.kept.items():
             kept[kind] = kept.get(kind, 0) + count
@@ -209,6 +233,15 @@ def _looked(view: Any, session: bytes, detach: bool) -> Shredded:
         id_text(session), payloads, counts.state_keys, counts.artifact_versions, counts.runs, counts.contents,
         len(chunks), [], shared, 0, kept, dry_run=True,
     )  # fmt: skip
+
+
+def _look_elsewhere(asks: Asking, session: bytes, scope_name: str) -> int:
+    """How many payloads outside of the session would go."""
+    scope = driven(asks.one("SELECT id, salt FROM scope WHERE name = ?", (scope_name,)))
+    seqs = set(driven(pending_of(asks, session)).elsewhere)
+    if scope is not None:
+        seqs.update(driven(written_elsewhere(asks, session, (scope[0], scope[1]))))
+    return len(driven(still_there(asks, seqs)))
 
 
 def _chunks_in_use(view: Any) -> set[int]:

@@ -155,7 +155,9 @@ def _then(stored: Row | None, key: str, moment: Moment) -> StateEntry | None:
     if held is None:
         return None
     until = None if held.expires_at is None else to_datetime(held.expires_at)
-    return StateEntry(key, _hidden(held), held.version, entry.seq, to_datetime(entry.at), until, held.state_class)
+    return StateEntry(
+        key, _hidden(held), held.version, entry.seq, to_datetime(entry.happened_at), until, held.state_class
+    )
 
 
 def values_at(view: Reading, scope: _ScopeRow, rows: list[Row], moment: Moment) -> list[tuple[str, Any]]:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registration import DefaultBreaker
     from llmspell.hooks.registry import F, HookHandle, Hooks
     from llmspell.migration.applying import MigrationProgress
+    from llmspell.migration.lazily import AsyncLazyState
     from llmspell.migration.migration import Migration
     from llmspell.migration.plan import Plan
     from llmspell.migration.preparing import Validation
@@ -80,7 +81,11 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema
     from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
+    from llmspell.sessions.query import SessionCount, SessionTree
+    from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.sessions.shredded import Shredded
@@ -1073,14 +1078,17 @@ class Sessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
+        template: str | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
-        session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
-        InvalidInput, NotFound (the parent), Vetoed.
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
+        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
+        the template), Vetoed.
         """
         return Session(
             drive(
@@ -1093,6 +1101,7 @@ class Sessions:
                     parent=parent,
                     config=config,
                     state=state,
+                    template=template,
                 )
             )
         )
@@ -1105,36 +1114,27 @@ class Sessions:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return drive(self._inner.get(session_id))
 
-    def list(
-        self,
-        *,
-        status: str | None = None,
-        tags: Iterable[str] = (),
-        created_by: str | None = None,
-        parent: str | None = None,
-        name: str | None = None,
-        order_by: str = "-updated_at",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly).
-
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+    def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+        """How many sessions fit the conditions of ``list``. Above 1,000 it may say only that there are more, unless
+        ``exact``.
         """
-        return drive(
-            self._inner.list(
-                status=status,
-                tags=tags,
-                created_by=created_by,
-                parent=parent,
-                name=name,
-                order_by=order_by,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
+        return drive(self._inner.count(exact=exact, **filters))
+
+    def recent(self, count: int = 10) -> list[SessionInfo]:
+        """The sessions that changed last, newest first."""
+        return drive(self._inner.recent(count))
+
+    def children(self, session_id: str) -> list[SessionInfo]:
+        """The sessions opened directly under one, oldest first. Raises NotFound."""
+        return drive(self._inner.children(session_id))
+
+    def parents(self, session_id: str) -> list[SessionInfo]:
+        """The sessions above one, the nearest first. Raises NotFound."""
+        return drive(self._inner.parents(session_id))
+
+    def tree(self, session_id: str) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
+        return drive(self._inner.tree(session_id))
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
@@ -1153,6 +1153,132 @@ class Sessions:
         ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
         """
         return drive(self._inner.shred(session_id, detach=detach, dry_run=dry_run))
+
+    def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        return drive(
+            self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
+        )
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
+
+    def cleanup(
+        self, policy: RetentionPolicy | None = None, *, dry_run: bool = False, progress: PortProgress | None = None
+    ) -> CleanupReport:
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+
+        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
+        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
+        all. ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        """
+        return drive(self._inner.cleanup(policy, dry_run=dry_run, progress=progress))
+
+    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
+        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
+        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        """
+        drive(self._inner.set_retention(policy, every_s=every_s))
+
+    def retention(self) -> RetentionPolicy | None:
+        """The stored policy."""
+        return drive(self._inner.retention())
+
+    def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
+        InvalidInput (``invalid-template``).
+        """
+        drive(self._inner.set_template(name, fields))
+
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """Registered templates by name."""
+        return drive(self._inner.templates())
+
+    def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Save every active session in one transaction, durable on disk: all of them, or none. StoreHooks of saving are
+        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """
+        return drive(self._inner.save_all_active(progress=progress))
+
+    def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
+        Gives them, the last changed first.
+        """
+        return drive(self._inner.restore_recent(count, progress=progress))
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str | None = None,
+        parent: str | None = None,
+        name: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        order_by: str = "-updated_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[SessionInfo]:
+        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly; times
+        inclusive; ``metadata``: these fields have these values). ``SessionQuery`` asks the same.
+
+        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
+        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
+        change.
+        """
+        return drive(
+            self._inner.list(
+                status=status,
+                tags=tags,
+                created_by=created_by,
+                parent=parent,
+                name=name,
+                created_after=created_after,
+                created_before=created_before,
+                updated_after=updated_after,
+                updated_before=updated_before,
+                metadata=metadata,
+                order_by=order_by,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
 
 
 class Keys:
@@ -1328,6 +1454,28 @@ class Migrations:
         Conflict (``migration-running``, ``migration-not-open``: it was rolled back already).
         """
         return drive(self._inner.rollback(id, batch=batch, progress=progress))
+
+    def lazily(
+        self,
+        plan: Plan,
+        *,
+        scope: Scope | None = None,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+        write: bool = True,
+    ) -> LazyState:
+        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
+        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
+        is stored.
+
+        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
+        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        return LazyState(
+            drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
+        )
 
     def status(self, id: str | None = None) -> MigrationRun | None:
         """How a migration stands; without an id, the open one, else the last one, None when there never was any.
@@ -1688,6 +1836,42 @@ class Principal:
         the class of keys that this handle makes without naming one.
         """
         return PrincipalState(self._inner.state_of(scope, state_class=state_class))
+
+
+class LazyState:
+    """The values of a plan's target in one scope, in the new form. Get it from ``store.migrations.lazily(plan)``."""
+
+    def __init__(self, inner: AsyncLazyState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key`` in the new form, or ``default``. Raises InvalidInput (``migration-failed``) for one that
+        the plan cannot bring there, by key and path.
+        """
+        return drive(self._inner.get(key, default))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` has a value now."""
+        return drive(self._inner.exists(key))
+
+    def keys(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Keys of the target that have a value, in code point order; the next page is ``after`` the last one."""
+        return drive(self._inner.keys(after=after, limit=limit))
+
+    def items(self, *, after: str = "", limit: int = 1000) -> list[tuple[str, Any]]:
+        """Keys and values in the new form, as ``keys`` orders them."""
+        return drive(self._inner.items(after=after, limit=limit))
+
+    def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Read in the new form, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns
+        the new value.
+        """
+        return drive(self._inner.update(key, fn, default=default))
 
 
 class Schemas:

@@ -26,7 +26,7 @@ from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
 from llmspell.schema import APPLICATION_ID, script
 
-PAGE_BYTES = 16 << 10
+PAGE_BYTES = 32 << 10
 CONTENT_FORMAT = 1
 """Format of the content file; a higher one is refused by name."""
 PINS_FILE = "puts.lock"
