@@ -29,6 +29,14 @@ async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> boo
     await _require(writer, target)
     if await writer.one(_SQL["open"], (source, kind, target)) is not None:
         return False
+    await demand_no_cycle(writer, source, kind, target)
+    payload = ArtifactRelated(id_text(source), id_text(session), kind, id_text(target))
+    await writer.append(RELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+    return True
+
+
+async def demand_no_cycle(writer: Writer, source: bytes, kind: str, target: bytes) -> None:
+    """Raise Conflict (``relation-cycle``) if a relation closed a circle, LimitExceeded if that cannot be seen."""
     if source == target:
         raise _cycle(source, kind, target)
     above = await walk_within(writer.all, walk(target, (kind,), None, limits.ARTIFACT_RELATIVES_MAX, up=True))
@@ -40,9 +48,6 @@ async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> boo
             " that this makes no cycle",
             code="too-many-relations", limit=limits.ARTIFACT_RELATIVES_MAX,
         )  # fmt: skip
-    payload = ArtifactRelated(id_text(source), id_text(session), kind, id_text(target))
-    await writer.append(RELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
-    return True
 
 
 async def unrelate(writer: Writer, source: bytes, kind: str, target: bytes) -> bool:
