@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
@@ -11,6 +12,7 @@ from llmspell.migration.held import Held, Values
 from llmspell.migration.plan import Plan
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import Problem
+from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 from llmspell.schemas import checking
 from llmspell.schemas.checking import Validators
@@ -133,6 +135,12 @@ class Preparation:
         version = self.plan.from_version if phase == "before" else self.plan.to_version
         message = f"{found} [{self.plan.name} {version}, {phase}]"
         return Problem(held.scope, held.key, found.path, found.code, message, phase)
+
+
+def check_functions(given: object, what: str) -> None:
+    """Functions by name. Raises InvalidInput (``invalid-functions``)."""
+    if not isinstance(given, Mapping) or not all(type(name) is str and callable(one) for name, one in given.items()):
+        raise InvalidInput(f"{what} are functions by their names, not {told(given)}", code="invalid-functions")
 
 
 def check_validation(validation: str) -> None:

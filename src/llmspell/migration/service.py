@@ -243,8 +243,9 @@ class AsyncMigrations:
         if place is None or scope not in (None, place):
             raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
         values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
-        known = {**self._steering.validators, **(validators or {})}
-        preparation = Preparation(plan, values, functions or {}, known, "strict")
+        options = Options(functions=functions or {}, validators=validators or {})
+        known = {**self._steering.validators, **options.validators}
+        preparation = Preparation(plan, values, options.functions, known, "strict")
         since = await self._rebound(plan)
         return AsyncLazyState(self._journal, self._acting, self._state_of(place), values, preparation, since, write)
 
@@ -281,6 +282,8 @@ class AsyncMigrations:
     async def list(self, *, limit: int = 100, before: int | None = None) -> list[MigrationRun]:
         """Migrations that were begun, the newest first; the next page is ``before`` the last one's ``started_seq``."""
         check_limit(limit)
+        if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
+            raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
         found = await self._journal.database.read(lambda view: load_runs(view, limit, before))
         alive = any(one.row[21] is None for one in found) and self._steering.alive()
         return [one.shown(alive=alive and one.row[21] is None) for one in found]
@@ -302,7 +305,8 @@ class AsyncMigrations:
         Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
         """
         plan = await self._validated(what, version, _target(scope, prefix, agents), catalog)
-        tools, known = self._steering.tools(Options()), {**self._steering.validators, **(validators or {})}
+        options = Options(validators=validators or {})
+        tools, known = self._steering.tools(options), {**self._steering.validators, **options.validators}
         return await validate_values(tools, plan, self._values(plan.target), known)
 
     # -- inside --------------------------------------------------------------------------------------------------------

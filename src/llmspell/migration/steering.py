@@ -22,7 +22,7 @@ from llmspell.migration.kinds import (
     MigrationStarted,
 )
 from llmspell.migration.plan import Plan, Target
-from llmspell.migration.preparing import Preparation, check_validation
+from llmspell.migration.preparing import Preparation, check_functions, check_validation
 from llmspell.migration.runs import Begun, load_open, load_run
 from llmspell.migration.taking_back import Rollback
 from llmspell.migration.transform import Functions
@@ -65,6 +65,10 @@ class Options:
             raise InvalidInput(
                 f"timeout_s is a number of seconds above 0, not {told(timeout_s)}", code="invalid-timeout"
             )
+        check_functions(self.functions, "functions")
+        check_functions(self.validators, "validators")
+        if self.progress is not None and not callable(self.progress):
+            raise InvalidInput(f"progress is a function, not {told(self.progress)}", code="invalid-callback")
 
 
 class Steering:
