@@ -119,7 +119,7 @@ async def fail(writer: Writer, one: MigrationFailed) -> int:
 
 
 async def start_rollback(writer: Writer, one: MigrationRollbackStarted) -> int:
-    """Nothing but putting back from here on. A rolled back migration cannot be, nor one that later ones built on."""
+    """Nothing but putting back from here on. A rolled back migration cannot be, nor one while another is open."""
     row = await _demand(writer, one.id, one.attempt - 1, ("running", "failed", "completed"))
     opened = await writer.one(_SQL["open"])
     if opened is not None and opened[0] != row[0]:
@@ -159,6 +159,22 @@ def running(migration: str, *, alive: bool) -> Conflict:
         else "it was interrupted or failed: resume it or roll it back first"
     )
     return Conflict(f"the migration {migration} is open", code="migration-running", hint=hint, id=migration)
+
+
+def built_on(migration: str, later: str) -> Conflict:
+    """The error for taking back what another one went on from."""
+    return Conflict(
+        f"the migration {later} went on from where {migration} led to", code="migration-built-on",
+        hint="roll that one back first", id=later,
+    )  # fmt: skip
+
+
+def outdated(plan: Plan, version: str | None) -> Conflict:
+    """The error for a plan that came too late."""
+    return Conflict(
+        f"{plan.target} are of {plan.name} {version} by now; this plan was made before that, for {plan.from_version}",
+        code="plan-outdated", hint="plan again",
+    )  # fmt: skip
 
 
 def not_found(migration: str) -> NotFound:
