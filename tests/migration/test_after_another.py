@@ -1,4 +1,6 @@
-"""One migration after another: taken back in turn, refused where it came too late, and no value changed twice."""
+"""Migrations beside others: taken back in turn, refused where one came too late, no value changed twice, nor one of
+another schema.
+"""
 
 from itertools import pairwise
 
@@ -9,7 +11,7 @@ from llmspell.errors import Conflict
 from llmspell.migration.changing import Custom, Default
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Rename
-from llmspell.model.scope import GLOBAL
+from llmspell.model.scope import GLOBAL, Scope
 from llmspell.schemas.schema import Schema
 
 FUNCTIONS = {"ten": lambda value: value * 10}
@@ -113,3 +115,21 @@ def test_what_was_migrated_at_once_is_not_migrated_again_when_it_is_read(numbers
     numbers.state.set("n:3", 3)
     lazy = numbers.migrations.lazily(plan, scope=GLOBAL, functions=FUNCTIONS)
     assert lazy.items() == [("n:1", 10), ("n:2", 20), ("n:3", 3)]
+
+
+def test_keys_that_are_bound_to_another_schema_take_no_part(numbers):
+    numbers.schemas.register(Schema("other", "1.0.0", value="any"))
+    own = numbers.state_of(Scope.agent("a"))
+    own.set("n:1", 3)
+    numbers.schemas.bind("other", prefix="n:other:")
+    numbers.schemas.bind("other", scope=own.scope)
+    numbers.state.set("n:other:1", 7)
+    numbers.state.set("n:other:2", {"no": "number"})
+    plan = numbers.migrations.plan("n", "2.0.0", prefix="n:")
+    assert numbers.migrations.apply(plan, functions=FUNCTIONS, dry_run=True).changed == 2
+    run = numbers.migrations.apply(plan, functions=FUNCTIONS)
+    assert (run.changed, run.skipped) == (2, 0)
+    assert (values(numbers), own.get("n:1")) == ([10, 20, 7, {"no": "number"}], 3)
+    assert numbers.migrations.validate(run.id).ok
+    lazy = numbers.migrations.lazily(numbers.migrations.plan("n", "3.0.0"), scope=GLOBAL, functions=FUNCTIONS)
+    assert dict(lazy.items()) == {"n:1": 100, "n:2": 200, "n:other:1": 7, "n:other:2": {"no": "number"}}

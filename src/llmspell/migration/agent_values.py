@@ -81,6 +81,10 @@ class AgentValues:
         """Whether the record says so."""
         return bool(held.value[VERSION] == from_version)
 
+    def is_other(self, _held: Held, _plan: Plan, /) -> bool:
+        """Records are of one schema."""
+        return False
+
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Fields | None:
         """See ``Values``. The record says its new version, unless a transform made it say something else."""
         if type(made) is not dict or set(made) != set(FIELDS):

@@ -95,6 +95,10 @@ class Values(Protocol):
         """Whether a value is of the old version; None when only its schema can say."""
         ...
 
+    def is_other(self, held: Held, plan: Plan, /) -> bool:
+        """Whether it lies among these, but is one of another schema."""
+        ...
+
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Any:
         """What is to be written for what a plan made; None when that is what stands there."""
         ...

@@ -104,6 +104,17 @@ class StateValues:
         """A key does not know its version."""
         return None
 
+    def is_other(self, held: Held, plan: Plan, /) -> bool:
+        """Where these keys are bound to the plan's schema: whether this one is to another, by a longer prefix or by its
+        scope.
+        """
+        schemas = self._protection.schemas
+        name = schemas.name_of(held.scope, held.key)
+        return (
+            name not in (None, plan.name)
+            and schemas.name_at(self._target.scope or "", self._target.prefix) == plan.name
+        )
+
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Stored | None:
         """See ``Values``. Kept in its class: sealed again, or searched for secrets again."""
         if held.state_class == "sensitive" and encode_value(made) == held.raw:

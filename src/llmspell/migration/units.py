@@ -67,6 +67,7 @@ async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
     row = await writer.one(_SQL["open"])
     if row is not None:
         raise running(id_text(row[0]), alive=False)
+    await _confirm(writer)
     one.restore_seq = writer.head_seq
     return await _append(writer, STARTED, one), one.restore_seq
 
@@ -74,6 +75,7 @@ async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
 async def resume(writer: Writer, one: MigrationResumed) -> int:
     """The next attempt. Raises Conflict (``migration-taken-over``, ``migration-not-open``)."""
     await _demand(writer, one.id, one.attempt - 1, ("running", "failed"))
+    await _confirm(writer)
     return await _append(writer, RESUMED, one)
 
 
@@ -179,7 +181,11 @@ def outdated(plan: Plan, version: str | None) -> Conflict:
 
 def not_found(migration: str) -> NotFound:
     """The error for an id that no migration has."""
-    return NotFound(f"there is no migration {migration}", code="migration-not-found", hint="`list` names them")
+    return NotFound(
+        f"there is no migration {migration}",
+        code="migration-not-found",
+        hint="`migrations.list()` or `llmspell migrate history` names them",
+    )
 
 
 async def _demand(writer: Writer, migration: str, attempt: int, statuses: tuple[str, ...]) -> Any:
