@@ -45,6 +45,7 @@ from llmspell.report import report_callback, report_hook, report_maintenance
 from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
 from llmspell.security.care import AsyncKeys
+from llmspell.sessions.index import indexing_sessions
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
@@ -319,7 +320,7 @@ class AsyncStore:
             return journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
 
         expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
-        return Maintenance(self._files.engine, (indexing(), expiring), report_maintenance)
+        return Maintenance(self._files.engine, (indexing(), indexing_sessions(), expiring), report_maintenance)
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""

@@ -21,6 +21,7 @@ from llmspell.journal.kinds import STORE_CREATED, Applied, Kinds, StoreCreated
 from llmspell.journal.reading import COLUMNS, check_row, watermark_of
 from llmspell.journal.terms_check import index_damage
 from llmspell.model.entry import GENESIS, Entry
+from llmspell.sessions.index_check import session_index_damage
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.batch import View
@@ -119,6 +120,8 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     report.checked["entries"] = rebuilt.seq
     report.head = rebuilt.seq, rebuilt.previous.hex()
     for damage in index_damage(engine.read):
+        report.add(*damage)
+    for damage in session_index_damage(engine.read):
         report.add(*damage)
     engine.read(lambda view: _check_file(view, report))
     _check_content(files, report)

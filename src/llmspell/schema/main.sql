@@ -97,10 +97,23 @@ CREATE TABLE session (
   ended_at    INTEGER,
   PRIMARY KEY (id, since_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_updated ON session (updated_at, id) WHERE until_seq IS NULL;
+CREATE INDEX session_updated ON session (since_seq) WHERE until_seq IS NULL;
 CREATE INDEX session_created ON session (id) WHERE until_seq IS NULL;
 CREATE INDEX session_closed ON session (until_seq) WHERE until_seq IS NOT NULL;
 CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
+
+-- Lagging index of open sessions by what they have, and by their words: complete up to its watermark, as for terms of
+-- entries. A row is known by the seq it holds from. The words are folded before they come here: `ascii` only tells them
+-- apart by the blanks.
+CREATE TABLE session_term (
+  term       INTEGER NOT NULL,
+  since_seq  INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (term, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_term_created ON session_term (term, created_at, since_seq);
+CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
+INSERT INTO session_text (session_text, rank) VALUES ('secure-delete', 1);
 
 -- Projection, temporal: one stored version of a named artifact.
 CREATE TABLE artifact (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmspell.artifacts.content_handle import PIECE_BYTES
 from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
+from llmspell.model import limits
 from llmspell.sync.by_hand import (
     EventsByHand,
     PrincipalEventsByHand,
@@ -60,7 +61,10 @@ if TYPE_CHECKING:
     from llmspell.schemas.compatibility import Compatibility
     from llmspell.schemas.schema import Schema
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.family import SessionTree
+    from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.query import SessionCount
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.classes import StateClass
@@ -662,6 +666,12 @@ class Session(SessionByHand):
         """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
         return drive(self._inner.update(name=name, description=description, tags=tags, metadata=metadata))
 
+    def history(self, *, limit: int = 100, before: int | None = None) -> list[SessionChange]:
+        """Who changed which field of the session (name, description, tags, metadata, status) from what to what, newest
+        first: the changes of up to ``limit`` entries. The next page is ``before`` the last one's seq.
+        """
+        return drive(self._inner.history(limit=limit, before=before))
+
     def refresh(self) -> SessionInfo:
         """Read the session as it is now; ``info`` is that from here on. Raises NotFound when it was deleted."""
         return drive(self._inner.refresh())
@@ -734,15 +744,25 @@ class Sessions:
         created_by: str | None = None,
         parent: str | None = None,
         name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly).
+        """A page of sessions; all conditions given hold together.
 
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
+        (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
+        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text, and not
+        included. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+
+        A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
+        missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
         """
         return drive(
             self._inner.list(
@@ -751,11 +771,43 @@ class Sessions:
                 created_by=created_by,
                 parent=parent,
                 name=name,
+                metadata=metadata,
+                text=text,
+                created_after=created_after,
+                created_before=created_before,
+                updated_after=updated_after,
+                updated_before=updated_before,
                 order_by=order_by,
                 limit=limit,
                 cursor=cursor,
             )
         )
+
+    def count(self, *, exact: bool = False, **conditions: Any) -> SessionCount:
+        """How many sessions fit conditions as ``list`` takes them. Above 1,000 the count stops, unless it is to be
+        ``exact``: some 3 µs for each session then.
+        """
+        return drive(self._inner.count(exact=exact, **conditions))
+
+    def recent(self, n: int = 10) -> Sequence[SessionInfo]:
+        """The ``n`` sessions that changed last, newest first."""
+        return drive(self._inner.recent(n))
+
+    def children(self, session_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[SessionInfo]:
+        """The sessions directly below this one (by id or unique name), the oldest first. Raises NotFound."""
+        return drive(self._inner.children(session_id, limit=limit, cursor=cursor))
+
+    def parents(self, session_id: str) -> Sequence[SessionInfo]:
+        """The session above this one, then the one above that, up to the top. A deleted one ends the list, and so does
+        the thousandth. Raises NotFound.
+        """
+        return drive(self._inner.parents(session_id))
+
+    def tree(self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None) -> SessionTree:
+        """A session and all below it; ``.picture()`` draws it. At most ``limit`` sessions, the nearest first, and
+        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
+        """
+        return drive(self._inner.tree(session_id, limit=limit, depth=depth))
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
