@@ -27,6 +27,10 @@ _PLACES = {
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
+    "SessionQuery": "llmspell.sessions.query",
+    "SessionCount": "llmspell.sessions.query",
+    "SessionTree": "llmspell.sessions.family",
+    "SessionChange": "llmspell.sessions.history",
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -122,8 +126,12 @@ if TYPE_CHECKING:
     from llmspell.principals.sharing import Pipeline as Pipeline
     from llmspell.schemas.field import Field as Field
     from llmspell.schemas.schema import Schema as Schema
+    from llmspell.sessions.family import SessionTree as SessionTree
+    from llmspell.sessions.history import SessionChange as SessionChange
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
+    from llmspell.sessions.query import SessionCount as SessionCount
+    from llmspell.sessions.query import SessionQuery as SessionQuery
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange

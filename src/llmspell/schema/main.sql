@@ -111,9 +111,8 @@ CREATE TABLE session_term (
   created_at INTEGER NOT NULL,
   PRIMARY KEY (term, since_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_term_created ON session_term (term, created_at, since_seq);
+CREATE INDEX session_term_created ON session_term (created_at, since_seq) WHERE term = 0;   -- 0: every session
 CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
-INSERT INTO session_text (session_text, rank) VALUES ('secure-delete', 1);
 
 -- Projection, temporal: one stored version of a named artifact.
 CREATE TABLE artifact (

@@ -24,8 +24,8 @@ from llmspell.sessions.terms import (
 
 RARE_ROWS = 1000
 """A term with at most so many sessions leads whatever else is asked."""
-_SORTED_HITS_MAX = 4000
-"""Hits of words that are sorted when another order than that of the index is asked for."""
+SORTED_ROWS_MAX = 4000
+"""Sessions that are sorted when another order than that of the index is asked for; of more, all are walked in order."""
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM session_term WHERE term = ? LIMIT ?)"
 _COUNT_HITS = "SELECT count(*) FROM (SELECT 1 FROM session_text WHERE session_text MATCH ? LIMIT ?)"
 _HAS_TERM = " AND EXISTS (SELECT 1 FROM session_term x WHERE x.term = ? AND x.since_seq = {seq})"
@@ -144,15 +144,17 @@ def _indexed(view: Reading, asked: Conditions, by: str, high: int) -> list[Sourc
     """What the index has; sessions with large metadata are looked at one by one if metadata is asked for."""
     wanted = asked.wanted
     terms = [*asked.terms(), *(metadata_term(path, value) for path, value in wanted.metadata)]
-    counted = sorted((_count(view, _COUNT, term, RARE_ROWS), term) for term in terms)
-    rarest = counted[0][0] if counted else RARE_ROWS + 1
+    counted = sorted((_count(view, _COUNT, term, SORTED_ROWS_MAX), term) for term in terms)
+    rarest = counted[0][0] if counted else SORTED_ROWS_MAX + 1
     ordered = [term for _, term in counted]
     if wanted.search is not None and rarest > RARE_ROWS and _words_may_lead(view, wanted, by):
         found = [_by_words(asked, ordered, high)]
+    elif not terms or (by == "created_at" and rarest > SORTED_ROWS_MAX):
+        found = [_by_term(asked, [EVERY, *ordered], high, by)]
     else:
-        found = [_by_term(asked, ordered or [EVERY], high)]
+        found = [_by_term(asked, ordered, high, by)]
     if wanted.metadata:
-        found.append(_by_term(asked, [LARGE, *asked.terms()], high))
+        found.append(_by_term(asked, [LARGE, *asked.terms()], high, by))
     return found
 
 
@@ -160,7 +162,7 @@ def _words_may_lead(view: Reading, wanted: SessionFilter, by: str) -> bool:
     if by == "updated_at":
         return True
     expression = wanted.search.expression() if wanted.search is not None else ""
-    return _count(view, _COUNT_HITS, expression, _SORTED_HITS_MAX) <= _SORTED_HITS_MAX
+    return _count(view, _COUNT_HITS, expression, SORTED_ROWS_MAX) <= SORTED_ROWS_MAX
 
 
 def _count(view: Reading, sql: str, of: Any, rows_max: int) -> int:
@@ -168,15 +170,16 @@ def _count(view: Reading, sql: str, of: Any, rows_max: int) -> int:
     return int(row[0]) if row else 0
 
 
-def _by_term(asked: Conditions, terms: list[int], high: int) -> Source:
+def _by_term(asked: Conditions, terms: list[int], high: int, by: str) -> Source:
     """Sessions with all these terms, led by the first."""
     plainly, args = asked.plainly()
     created, bounds = asked.created_within("t.created_at")
+    index = " INDEXED BY session_term_created" if terms[0] == EVERY and by == "created_at" else ""
     return Source(
-        "term", f"{_columns(asked.wanted)} FROM session_term t {_OPEN_OF.format(seq='t.since_seq')}",
-        f"t.term = ? AND t.since_seq > ? AND t.since_seq <= ?{created}"
+        "term", f"{_columns(asked.wanted)} FROM session_term t{index} {_OPEN_OF.format(seq='t.since_seq')}",
+        f"t.term = {terms[0]} AND t.since_seq > ? AND t.since_seq <= ?{created}"
         + _HAS_TERM.format(seq="t.since_seq") * (len(terms) - 1) + plainly,
-        (terms[0], asked.low, high, *bounds, *terms[1:], *args), "t.since_seq", "t.created_at",
+        (asked.low, high, *bounds, *terms[1:], *args), "t.since_seq", "t.created_at",
     )  # fmt: skip
 
 

@@ -109,3 +109,6 @@ SELECT rowid FROM session_text t
 WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_updated WHERE until_seq IS NULL AND since_seq = t.rowid)
   AND rowid NOT IN (SELECT since_seq FROM session INDEXED BY session_closed WHERE until_seq > ?)
 LIMIT ?
+
+-- name: merge_words
+INSERT INTO session_text (session_text) VALUES ('optimize')

@@ -161,7 +161,7 @@ class AsyncSessions:
 
     async def count(self, *, exact: bool = False, **conditions: Any) -> SessionCount:
         """How many sessions fit conditions as ``list`` takes them. Above 1,000 the count stops, unless it is to be
-        ``exact``: some 3 µs for each session then.
+        ``exact``: some 10 µs for each session then.
         """
         if type(exact) is not bool:
             raise InvalidInput(f"exact is True or False, not {told(exact)}", code="invalid-input")

@@ -25,8 +25,8 @@ def _term(kind: str, *parts: str) -> int:
     return int.from_bytes(digest.digest(8), "big", signed=True)
 
 
-EVERY = _term("every")
-"""Every session has it."""
+EVERY = 0
+"""Every session has it: the one term whose sessions are indexed by the time they were created, too."""
 LARGE = _term("large")
 """Sessions whose metadata is too large for terms."""
 
