@@ -17,7 +17,9 @@ def columns():
     for name in ("main.sql", "content.sql"):
         database = sqlite3.connect(":memory:")
         database.executescript(script(name))
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        # The tables that FTS5 keeps for itself, beside one of ours, are for it to describe.
+        listed = database.execute("SELECT name FROM pragma_table_list WHERE type IN ('table', 'virtual')")
+        tables = [name for (name,) in listed if not name.startswith("sqlite_")]
         for table in tables:
             yield from ((table, row[1]) for row in database.execute(f"PRAGMA table_info({table})"))
         database.close()

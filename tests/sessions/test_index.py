@@ -136,8 +136,10 @@ def test_a_damaged_term_finds_no_session_that_does_not_fit(opened):
     session = opened.sessions.create("one", tags=["a"])
     opened.sessions.create("two", tags=["b"])
     settle(opened)
-    raw(opened)("INSERT OR IGNORE INTO session_term SELECT t.term, s.since_seq, s.created_at FROM session_term t, session s"
-                " WHERE s.name = 'two'")  # fmt: skip
+    raw(opened)(
+        "INSERT OR IGNORE INTO session_term"
+        " SELECT t.term, s.since_seq, s.created_at FROM session_term t, session s WHERE s.name = 'two'"
+    )
     assert [info.id for info in opened.sessions.list(tags=["a"])] == [session.id]
 
 

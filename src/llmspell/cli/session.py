@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from llmspell.cli import given, printable
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
-from llmspell.cli.output import STATUS_STYLES, Column
+from llmspell.cli.session_finding import Named, count, history, list_, tree
 from llmspell.cli.suggest import open_session, session_id
 from llmspell.model.limits import PAGE_ROWS_MAX
 
@@ -18,41 +18,13 @@ if TYPE_CHECKING:
 
 app = App(name="session", help="Sessions: named stretches of work with a lifecycle, state and artifacts of their own.")
 
-Named = Annotated[str, Parameter(help="The session, by name or id.")]
 Tags = Annotated[list[str] | None, Parameter(name="--tag", help="A tag; may be given several times.")]
 SHOWN_MAX = 20
 """Keys and artifacts that `show` prints to people; --json has them all."""
-
-
-@app.command(name="list")
-def list_(
-    *, tags: Tags = None,
-    status: Annotated[str | None, Parameter(help="active, suspended, completed, failed or archived.")] = None,
-    created_by: Annotated[str | None, Parameter(help="Only what this one created.")] = None,
-    parent: Annotated[str | None, Parameter(help="Only what was opened under this session, by name or id.")] = None,
-    name: Annotated[str | None, Parameter(help="Only of exactly this name.")] = None,
-    order_by: Annotated[str, Parameter(help="updated_at or created_at; with = and - newest first.")] = "-updated_at",
-    limit: Annotated[int, Parameter(help="Sessions of one page.")] = 50,
-    cursor: Annotated[str | None, Parameter(help="Go on after the page that gave this.")] = None,
-) -> None:  # fmt: skip
-    """List sessions, the one that changed last first."""
-    with running.get().reading() as store:
-        above = None if parent is None else session_id(store, parent)
-        page = store.sessions.list(
-            status=status, tags=tags or (), created_by=created_by, parent=above, name=name, order_by=order_by,
-            limit=limit, cursor=cursor,
-        )  # fmt: skip
-    columns = (
-        Column("id", lambda item: item["id"]),
-        Column("name", lambda item: item["name"]),
-        Column("status", lambda item: item["status"], styles=STATUS_STYLES),
-        Column("updated", lambda item: printable.moment(item["updated_at"])),
-        Column("artifacts", lambda item: item["artifact_count"], right=True),
-        Column("entries", lambda item: item["operation_count"], right=True),
-        Column("tags", lambda item: ", ".join(item["tags"])),
-    )
-    items = [info.to_dict() for info in page]
-    running.get().out.items(items, columns, next_cursor=page.next_cursor, nothing="no sessions")
+app.command(list_, name="list")
+app.command(count, name="count")
+app.command(tree, name="tree")
+app.command(history, name="history")
 
 
 @app.command(name="show")

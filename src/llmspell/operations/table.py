@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from llmspell.operations import artifacts, events, hooks, session_state, sessions, state, tools
+from llmspell.operations import artifacts, events, hooks, session_finding, session_state, sessions, state, tools
 from llmspell.operations.operation import Operation
 from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
-    *state.OPERATIONS, *sessions.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *hooks.OPERATIONS,
-    *events.OPERATIONS, *tools.OPERATIONS,
+    *state.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS, *session_state.OPERATIONS,
+    *artifacts.OPERATIONS, *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
     operation.title: operation for operation in (*OPERATIONS, *tools.ENGINE)
@@ -24,7 +24,7 @@ _ABSENT = {
         " query all"
     ),
     "Session": (
-        "builder can_replay replay get_replay_metadata list_replayable fork compare export import templates"
+        "can_replay replay get_replay_metadata list_replayable fork compare export import templates"
         " start_replay step continue set_breakpoint create_backup cleanup"
     ),
     "Artifact": "query grant revoke undelete export import relate collect",
