@@ -11,6 +11,7 @@ MODULES = (
     "messages",
     "disk",
     "agents",
+    "sessions",
     "recovery",
     "hooks",
     "scripts",
