@@ -121,6 +121,7 @@ class _Engine:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={SYNCHRONOUS[self._durability]}")
             connection.execute("PRAGMA cache_size=-16384")  # what our own connections have
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # this too: they would compile anew at each binding
             connection.wal_autocheckpoint(0)
             _warm(connection)
             self._connections[file] = connection

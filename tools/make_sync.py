@@ -40,7 +40,10 @@ FACES = (
     Face("llmspell.state.service", "AsyncState", "State", plain=("scope",)),
     Face("llmspell.agentstate.service", "AsyncAgents", "Agents"),
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
-    Face("llmspell.artifacts.service", "AsyncArtifacts", "Artifacts"),
+    Face(
+        "llmspell.artifacts.service", "AsyncArtifacts", "Artifacts",
+        skip=frozenset({"get_many"}), base="ArtifactsByHand",
+    ),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
     base="EventsByHand"),
     Face(
@@ -51,6 +54,7 @@ FACES = (
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face("llmspell.security.care", "AsyncKeys", "Keys"),
+    Face("llmspell.migration.service", "AsyncMigrations", "Migrations"),
     Face("llmspell.access.service", "AsyncAccess", "Access"),
     Face("llmspell.principals.sharing", "AsyncSharing", "Sharing"),
     Face("llmspell.principals.state", "AsyncPrincipalState", "PrincipalState", plain=("scope",)),
@@ -71,6 +75,7 @@ FACES = (
         },
         plain=("principal",),
     ),
+    Face("llmspell.migration.lazily", "AsyncLazyState", "LazyState", plain=("scope",)),
     Face("llmspell.registry.service", "AsyncSchemas", "Schemas"),
     Face("llmspell.state.past", "AsyncPastState", "PastState", plain=("scope",)),
     Face("llmspell.views", "AsyncView", "View", rooms={"state": "PastState"}, plain=("seq", "time")),
@@ -79,7 +84,7 @@ FACES = (
         rooms={
             "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
             "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys", "access": "Access", "sharing": "Sharing",
-            "schemas": "Schemas",
+            "schemas": "Schemas", "migrations": "Migrations",
         },
         skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
@@ -95,6 +100,7 @@ PLAIN = {
     "sessions": "All sessions.",
     "keys": "The keys that sensitive values are sealed with.",
     "agents": "The records of all agents.",
+    "migrations": "Migrations of stored values.",
     "access": "Who may do what.",
     "schemas": "Schemas of values.",
     "sharing": "Ways to work together.",
@@ -171,8 +177,8 @@ def imports(body: str) -> list[str]:
     own = {face.name for face in FACES} | {face.source for face in FACES}
     lines = ["from functools import cached_property", "from typing import TYPE_CHECKING"]
     lines.append("from llmspell.sync.drive import drive, iterate")
-    lines.append("from llmspell.sync.by_hand import EventsByHand, PrincipalEventsByHand, PrincipalSharingByHand")
-    lines.append("from llmspell.sync.by_hand import SessionByHand, StoreByHand")
+    lines.append("from llmspell.sync.by_hand import ArtifactsByHand, EventsByHand, PrincipalEventsByHand")
+    lines.append("from llmspell.sync.by_hand import PrincipalSharingByHand, SessionByHand, StoreByHand")
     runtime = {name for name in used & known.keys() if re.search(rf"=\s*{name}\b(?!\[)", code)}
     lines += [f"from {known[name]} import {name}" for name in sorted(runtime - own)]
     lines.append("if TYPE_CHECKING:")

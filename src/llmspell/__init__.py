@@ -27,10 +27,11 @@ _PLACES = {
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
-    "SessionQuery": "llmspell.sessions.query",
-    "SessionCount": "llmspell.sessions.query",
+    **dict.fromkeys(("SessionQuery", "SessionCount"), "llmspell.sessions.query"),
     "SessionTree": "llmspell.sessions.family",
     "SessionChange": "llmspell.sessions.history",
+    **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
+    "RetentionPolicy": "llmspell.sessions.retention",
     "SessionStatus": "llmspell.model.session",
     "Checkpoint": "llmspell.sessions.info",
     "Schema": "llmspell.schemas.schema",
@@ -45,6 +46,9 @@ _PLACES = {
     ),
     "ArtifactInfo": "llmspell.artifacts.info",
     "ArtifactDiff": "llmspell.artifacts.diff",
+    "ArtifactQuota": "llmspell.artifacts.quotas",
+    **dict.fromkeys(("BatchItem", "BatchReport"), "llmspell.artifacts.batch"),
+    **dict.fromkeys(("CollectReport", "Orphans"), "llmspell.artifacts.collect"),
     "Event": "llmspell.events.event",
     "Position": "llmspell.events.event",
     "Overflow": "llmspell.events.buffer",
@@ -82,8 +86,13 @@ if TYPE_CHECKING:
     from llmspell.agentstate.values import AgentMessage as AgentMessage
     from llmspell.agentstate.values import AgentState as AgentState
     from llmspell.agentstate.values import ToolUsage as ToolUsage
+    from llmspell.artifacts.batch import BatchItem as BatchItem
+    from llmspell.artifacts.batch import BatchReport as BatchReport
+    from llmspell.artifacts.collect import CollectReport as CollectReport
+    from llmspell.artifacts.collect import Orphans as Orphans
     from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff
     from llmspell.artifacts.info import ArtifactInfo as ArtifactInfo
+    from llmspell.artifacts.quotas import ArtifactQuota as ArtifactQuota
     from llmspell.errors import AccessDenied as AccessDenied
     from llmspell.errors import AlreadyExists as AlreadyExists
     from llmspell.errors import Busy as Busy
@@ -126,12 +135,16 @@ if TYPE_CHECKING:
     from llmspell.principals.sharing import Pipeline as Pipeline
     from llmspell.schemas.field import Field as Field
     from llmspell.schemas.schema import Schema as Schema
+    from llmspell.sessions.config import SessionConfig as SessionConfig
+    from llmspell.sessions.config import SessionLimits as SessionLimits
+    from llmspell.sessions.config import SessionRetention as SessionRetention
     from llmspell.sessions.family import SessionTree as SessionTree
     from llmspell.sessions.history import SessionChange as SessionChange
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
     from llmspell.sessions.query import SessionCount as SessionCount
     from llmspell.sessions.query import SessionQuery as SessionQuery
+    from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
     from llmspell.state.values import StateChange as StateChange

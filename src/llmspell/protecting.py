@@ -4,18 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
 from llmspell.state.classes import Protection, SecretsPolicy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.ports.sealing import StoreCipher
     from llmspell.security.redaction import Redactor
     from llmspell.security.sealer import KeySource
+    from llmspell.security.vault import StoreVault
+
+
+_HAS_SEALED = "SELECT EXISTS (SELECT 1 FROM state WHERE class = 'sensitive' AND deleted = 0)"
+
+
+class LazyVault:
+    """See ``ports.sealing.Vault``, imported when there is an encrypted store to open or to make."""
+
+    def __init__(self, key: KeySource | None) -> None:
+        self._key = key
+        self._made: Any = None
+
+    @property
+    def sealer(self) -> Any:
+        """The sealer that opened the store; None for one that is not encrypted."""
+        return None if self._made is None else self._made.sealer
+
+    def unlock(self, store_id: str, folder: Path) -> StoreCipher:
+        """See ``Vault``."""
+        return self._vault().unlock(store_id, folder)
+
+    def make(self, store_id: str, folder: Path) -> StoreCipher:
+        """See ``Vault``."""
+        return self._vault().make(store_id, folder)
+
+    def _vault(self) -> StoreVault:
+        from llmspell.security.vault import StoreVault
+
+        made: StoreVault = self._made or StoreVault(self._key)
+        self._made = made
+        return made
 
 
 def protection_of(
-    files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None
+    files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None, vault: LazyVault
 ) -> Protection:
     """What an open store protects values with. A key that is given is tried at once, if the store has a keyring.
 
@@ -27,17 +63,18 @@ def protection_of(
 
         return redactor or Standard()
 
-    return Protection(_LazySealer(files, key), Bindings(), finder, secrets, report_secrets)
+    return Protection(_LazySealer(files, key, vault.sealer), Bindings(), finder, secrets, report_secrets)
 
 
 class _LazySealer:
     """The sealer, imported when it is first used: most stores never need cryptography."""
 
-    def __init__(self, files: OpenStore, key: KeySource | None) -> None:
+    def __init__(self, files: OpenStore, key: KeySource | None, made: Any) -> None:
         self._files = files
         self._key = key
-        self._made: Any = None
-        if key is not None:
+        self._made: Any = made
+        self._may_make = made is not None or files.path is None
+        if key is not None and made is None:
             self.sealer(check=True)
 
     def sealer(self, *, check: bool = False) -> Any:
@@ -54,8 +91,14 @@ class _LazySealer:
                 self._made = sealer
         return self._made
 
+    def prepare(self, scope: str) -> None:
+        """See ``Sealer``."""
+        self._demand_keyring()
+        self.sealer().prepare(scope)
+
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``Sealer``."""
+        self._demand_keyring()
         sealed: bytes = self.sealer().seal(scope, key, text)
         return sealed
 
@@ -68,3 +111,19 @@ class _LazySealer:
         """See ``Sealer``."""
         if self._made is not None:
             self._made.close()
+
+    def _demand_keyring(self) -> None:
+        """Raises NotFound (``keyring-missing``) where the first write would make a second keyring: values would be
+        parted among two, of which one is found from each place.
+        """
+        if self._may_make:
+            return
+        path = self.sealer().path
+        if not path.exists() and self._files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,):
+            raise NotFound(
+                f"the store has sealed values, and their keyring is not at {path}",
+                code="keyring-missing",
+                hint="bring it back, or name its folder (LLMSPELL_KEYS); if it is lost for good, make another:"
+                " llmspell key create",
+            )
+        self._may_make = True

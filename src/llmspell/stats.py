@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import StorageFailed
@@ -27,7 +28,9 @@ SELECT
 """
 
 
-def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[str, Any]:
+def collect_stats(
+    files: OpenStore, journal: Journal, dispatcher: Any, saves: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
     """See ``AsyncStore.stats``. Counts rows, so it takes longer on larger stores."""
 
     def query(view: Reading) -> tuple[Any, ...]:
@@ -67,4 +70,5 @@ def collect_stats(files: OpenStore, journal: Journal, dispatcher: Any) -> dict[s
         "compression_ratio": round(unique / stored, 3) if stored else None,
         "limits": files.engine.memory_limits() | {"scope_cache_entries_max": journal.scopes.ENTRIES_MAX},
         "subscriptions": len(dispatcher.subscriptions()),
+        "auto_save": saves(),
     }

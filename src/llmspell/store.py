@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 from llmspell.access.ledger import Ledger
 from llmspell.access.projection import KINDS as ACCESS_KINDS
 from llmspell.access.service import AsyncAccess
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.store import OpenStore
 from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
-from llmspell.artifacts.units import remove_of_session
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.dispatcher import Dispatcher
 from llmspell.events.kinds import KINDS as EVENT_KINDS
@@ -29,6 +29,8 @@ from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
 from llmspell.journal.maintenance import Maintenance, Task, indexing
+from llmspell.migration.projection import KINDS as MIGRATION_KINDS
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
 from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
 from llmspell.model.entry import Entry
@@ -36,6 +38,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
+from llmspell.neighbours import neighbours_of, retention_task
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -49,27 +52,29 @@ from llmspell.sessions.index import indexing_sessions
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
-from llmspell.sessions.steps import Neighbours
-from llmspell.sessions.units import scope_of
+from llmspell.shredding.projection import KINDS as SHREDDING_KINDS
+from llmspell.shredding.service import Shredder
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.ephemeral import Ephemeral
-from llmspell.state.guarded import Guarded
-from llmspell.state.kinds import StateSet
 from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
-from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
+from llmspell.state.units import EXPIRE_STEP_KEYS, expire_keys, expiry_is_due
 from llmspell.timeline import read_timeline
 from llmspell.views import AsyncView, When, check_scope, moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
+    from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.hooks.callers import Caller
     from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
 
-_ROOMS = STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS
+_ROOMS = (
+    STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS,
+    SHREDDING_KINDS, MIGRATION_KINDS,
+)  # fmt: skip
 KINDS = Kinds((*OWN, *chain.from_iterable(_ROOMS)))
 
 
@@ -77,7 +82,8 @@ class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class AsyncStore:
         self._validators: dict[str, Any] = {}
         self._ephemeral = Ephemeral()
         self.protection = protection
+        protection.offload = offload
         self.hooks = Hooks(caller, report=report_hook, monotonic_ns=clock.monotonic_ns)
         self._source = JournalEvents(files.engine.read, files.timeline)
         self._dispatcher = Dispatcher(self._source, now_ns=clock.now_ns, report=report_callback)
@@ -109,13 +116,18 @@ class AsyncStore:
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
+        self.migrations = self._migrations(bindings.validators)
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
-        self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, self._neighbours())
+        self.sessions = AsyncSessions(
+            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), files, offload, self._state)
+        )
 
     async def start(self) -> None:
-        """Write the first entry of a new store. Called once by whoever opens; a crash before it is made good by the
-        next.
+        """Bring files of an older format to this version's, and write the first entry of a new store. Called once by
+        whoever opens; a crash before it is made good by the next.
         """
+        if self._files.outdated:
+            await self._migrate()
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -125,6 +137,17 @@ class AsyncStore:
                 await writer.append(STORE_CREATED, payload, await writer.scope("global"), "store")
 
         await self.journal.write(unit, context=ROOT)
+
+    async def _migrate(self) -> None:
+        from llmspell.formats import bring_up_to_date
+
+        try:
+            await self._offload.run(bring_up_to_date, self._files, self.journal)
+        except BaseException:
+            await self._offload.close()  # When only the waiting was cancelled, the work still goes on.
+            self._files.close()  # First of all: what closing a store still writes would go to tables it does not know.
+            await self.close()
+            raise
 
     @property
     def path(self) -> Path | None:
@@ -145,6 +168,11 @@ class AsyncStore:
     def durability(self) -> Durability:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._files.durability
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._files.cipher is not None
 
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> AsyncState:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
@@ -264,14 +292,42 @@ class AsyncStore:
 
         return await self._offload.run(verify_store, self._files, KINDS, progress)  # type: ignore[no-any-return]
 
+    async def collect(
+        self, *, dry_run: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> CollectReport:
+        """Take content away that nothing refers to any more, and give its room back. Others may read and write.
+
+        What goes: contents whose versions were all deleted for good, and what puts left that never ended. Soft deleted
+        versions keep theirs. ``progress`` is told how many of how many contents and chunks were looked at, in the
+        thread that collects. Costs a scan of all lists of chunks. Raises Busy (``collect-running``), Corrupt when
+        something needed is missing, StorageFailed.
+        """
+        from llmspell.artifacts.collect import collect
+
+        return await self._offload.run(  # type: ignore[no-any-return]
+            collect, self._files.engine, self._files.content, dry_run=dry_run, progress=progress
+        )
+
+    async def estimate(self) -> CollectReport:
+        """What ``collect`` would do now, and what it would keep and why. Changes nothing."""
+        return await self.collect(dry_run=True)
+
+    async def orphans(self) -> Orphans:
+        """The contents, chunks and files that nothing refers to. Changes nothing."""
+        from llmspell.artifacts.collect import find_orphans
+
+        return await self._offload.run(find_orphans, self._files.engine, self._files.content)  # type: ignore[no-any-return]
+
     async def stats(self) -> dict[str, Any]:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""
         from llmspell.stats import collect_stats
 
-        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher)  # type: ignore[no-any-return]
+        saves = self.sessions.neighbours.saver.stats
+        return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher, saves)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
+        await self._offload.run(self.sessions.neighbours.saver.close)
         self._dispatcher.close()
         await self._ledger.flush()
         await self._database.close()
@@ -308,19 +364,32 @@ class AsyncStore:
             events = []  # The dispatcher then reads the journal, and its readers are told what is wrong there.
         self._dispatcher.offer(events)
 
+    def _shredder(self) -> Shredder:
+        def keyring() -> Any | None:
+            sealer = None if self.path is None else self.protection.sealer.sealer()
+            return sealer.keyring() if sealer is not None and sealer.path.exists() else None
+
+        return Shredder(self.journal, self._files, self._offload, keyring, rewrite, self._ephemeral.forget)
+
     def _store_sealer(self) -> Any:
         if self.path is None:
             raise InvalidInput("a store in memory has no keys to keep", code="no-folder")
         return self.protection.sealer.sealer()
 
     def _tasks(self) -> Maintenance:
-        journal = self.journal
-
         def expire() -> Any:
-            return journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
+            return self.journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
 
-        expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
-        return Maintenance(self._files.engine, (indexing(), indexing_sessions(), expiring), report_maintenance)
+        clock = self.journal.clock
+        expiring = Task("expire", lambda view: expiry_is_due(view, clock.now_ns()), expire, EXPIRE_STEP_KEYS)
+        tasks = indexing(), indexing_sessions(), expiring, retention_task(self)
+        return Maintenance(self._files.engine, tasks, report_maintenance)
+
+    def _migrations(self, validators: Any) -> AsyncMigrations:
+        return AsyncMigrations(
+            self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
+            (self.id, self.path), self.schemas, validators, self.state_of,
+        )  # fmt: skip
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""
@@ -329,44 +398,3 @@ class AsyncStore:
     def events_of(self, acting: Acting) -> AsyncEvents:
         """The events room for a handle that acts elsewhere."""
         return AsyncEvents(self.journal, self.hooks, acting, self._dispatcher)
-
-    def _neighbours(self) -> Neighbours:
-        async def set_state(
-            writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
-        ) -> None:
-            stored = StateSet(scope, key, raw, 0, 0, kept, expires_at, redacted)
-            await put_back(writer, stored, self.protection)
-
-        async def initial_state(context: Any, scope: str, values: Any) -> Any:
-            return await Guarded(self.journal, self.hooks, context, scope, self.protection).initial(values)
-
-        async def delete_state(writer: Any, scope: str, key: str) -> bool:
-            return await delete_key(writer, scope, key, None)
-
-        async def remove_state(writer: Any, session: bytes) -> None:
-            await clear_scope(writer, scope_of(session), 0)
-
-        return Neighbours(set_state, initial_state, delete_state, (remove_state, remove_of_session), _Rooms(self))
-
-
-class _Rooms:
-    """The rooms of sessions' handles; see ``SessionRooms``."""
-
-    def __init__(self, store: AsyncStore) -> None:
-        self._store = store
-
-    def state(self, session: AsyncSession) -> AsyncState:
-        """Its state."""
-        return self._store._state(Scope.session(session.id), session.acting)  # noqa: SLF001 - its own wiring
-
-    def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
-        """Its artifacts."""
-        return self._store.artifacts_of(session.acting)
-
-    def events(self, session: AsyncSession) -> AsyncEvents:
-        """Its events."""
-        return self._store.events_of(session.acting)
-
-    async def timeline(self, session: AsyncSession, **filters: Any) -> Page[Entry]:
-        """Its entries."""
-        return await self._store.timeline(session=session.id, **filters)

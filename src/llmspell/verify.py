@@ -17,8 +17,9 @@ from llmspell.artifacts.blob import Blob, unpack_ids
 from llmspell.artifacts.content_check import verify_chunks
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.errors import Corrupt, LlmspellError
-from llmspell.journal.kinds import STORE_CREATED, Applied, Kinds, StoreCreated
+from llmspell.journal.kinds import Kinds, StoreCreated
 from llmspell.journal.reading import COLUMNS, check_row, watermark_of
+from llmspell.journal.reapplying import Chain, apply_again
 from llmspell.journal.terms_check import index_damage
 from llmspell.model.entry import GENESIS, Entry
 from llmspell.sessions.index_check import session_index_damage
@@ -40,9 +41,13 @@ PROJECTIONS = {
     "session": ("id", "since_seq"),
     "artifact": ("id", "since_seq"),
     "artifact_label": ("session", "name", "label", "since_seq"),
+    "artifact_erased": ("artifact",),
+    "artifact_quota": ("owner",),
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
     "run": ("id",),
+    "migration": ("name", "from_version", "to_version"),
+    "migration_run": ("id",),
     "agent": ("id", "since_seq"),
     "agent_head": ("id",),
     "agent_part": ("id", "until_seq", "part"),
@@ -111,19 +116,26 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     rebuilt = _Rebuilt(files, kinds, report)
     engine.read(rebuilt.copy_scopes)
     total = engine.read(lambda view: (view.one("SELECT max(seq) FROM entry") or (0,))[0] or 0)
-    while rebuilt.seq < total:
+    while rebuilt.chain.seq < total:
         if not engine.read(rebuilt.take_page):
             break
         if progress is not None:
-            progress(min(rebuilt.seq, total), total)
+            progress(min(rebuilt.chain.seq, total), total)
     engine.read(lambda view: _compare(view, rebuilt, report))
-    report.checked["entries"] = rebuilt.seq
-    report.head = rebuilt.seq, rebuilt.previous.hex()
+    report.checked["entries"] = rebuilt.chain.seq
+    report.head = rebuilt.chain.seq, rebuilt.chain.previous.hex()
     for damage in index_damage(engine.read):
         report.add(*damage)
     for damage in session_index_damage(engine.read):
         report.add(*damage)
-    engine.read(lambda view: _check_file(view, report))
+    engine.read(lambda view: _check_file(view, rebuilt.format, report))
+    for (name,) in engine.read(lambda view: view.all("SELECT name FROM meta WHERE name LIKE 'shredding:%' LIMIT 20")):
+        session = name.removeprefix("shredding:")
+        report.add(f"the shredding of session {session} was begun and not finished: shred it again", "meta")
+    try:
+        files.check_mark()
+    except Corrupt as exc:
+        report.add(exc.message, "meta")
     _check_content(files, report)
     return report
 
@@ -137,9 +149,9 @@ class _Rebuilt:
         self._scopes: dict[str, int] = {}
         self._identity = {"store_id": files.store_id, "timeline": files.timeline}
         self.tables = files.rebuild()
-        self.seq = 0
-        self.previous = GENESIS
-        self.at = 0
+        self.chain = Chain()
+        self.format = 0
+        """What the journal says about the format of the tables."""
 
     def copy_scopes(self, view: View) -> None:
         """Scopes belong to the journal: entries name them, projections use their ids."""
@@ -151,65 +163,45 @@ class _Rebuilt:
         rows = self._page(view)
         with self.tables.together():
             for row in rows:
-                self._check_place(row)
+                for wrong in self.chain.misplaced(row):
+                    self._report.add(wrong, "entry", row[0])
                 try:
                     entry = check_row(row)
                 except Corrupt as exc:
                     self._report.add(exc.message, "entry", row[0])
                 else:
                     self._apply(entry, view)
-                self.seq, self.previous, self.at = row[0], row[-1], row[2]
+                self.chain.advance(row)
         return bool(rows)
 
     def _page(self, view: View) -> list[Row]:
         try:
-            return view.all(f"SELECT {COLUMNS} {_ENTRIES}", (self.seq, _PAGE))
+            return view.all(f"SELECT {COLUMNS} {_ENTRIES}", (self.chain.seq, _PAGE))
         except UnicodeDecodeError:
-            return [_row_at(view, seq) for (seq,) in view.all(f"SELECT seq {_ENTRIES}", (self.seq, _PAGE))]
-
-    def _check_place(self, row: tuple[Any, ...]) -> None:
-        seq, at, previous = row[0], row[2], row[-2]
-        if seq != self.seq + 1:
-            self._report.add(f"entries {self.seq + 1} to {seq - 1} are missing", "entry", seq)
-        elif previous != self.previous:
-            self._report.add(f"entry {seq} does not chain to entry {seq - 1}", "entry", seq)
-        if at < self.at:
-            self._report.add(f"entry {seq} is older than the one before it", "entry", seq)
+            return [_row_at(view, seq) for (seq,) in view.all(f"SELECT seq {_ENTRIES}", (self.chain.seq, _PAGE))]
 
     def _apply(self, entry: Entry, view: View) -> None:
-        if entry.payload is None:
-            return
+        async def scope_id(name: str) -> int | None:
+            if name not in self._scopes:
+                self.copy_scopes(view)
+            return self._scopes.get(name)
+
         try:
-            kind = self._kinds.get(entry.kind, entry.kind_version)
-            if kind.apply is None and kind is not STORE_CREATED:
-                return
-            payload = self._kinds.decode(entry.kind, entry.payload)
-            if kind.apply is None:
-                self._check_identity(payload)
-                return
-            applied = Applied(
-                entry.seq, entry.at, entry.clock, entry.id, entry.session, entry.correlation,
-                self._scope_id(getattr(payload, "scope", None) if kind.scoped else None, view), payload,
-            )  # fmt: skip
-            _finish(kind.apply(self.tables.batch, applied))
+            told = _finish(apply_again(self._kinds, self.tables.batch, entry, scope_id))
         except Exception as exc:  # noqa: BLE001 - whatever a forged entry makes its apply do is a finding
             self._report.add(f"entry {entry.seq} ({entry.kind}) cannot be applied: {exc}", "entry", entry.seq)
+            return
+        if isinstance(told, StoreCreated):
+            self.format = told.format
+            self._check_identity(told)
+        elif told is not None:
+            self.format = told.to_format
 
     def _check_identity(self, created: StoreCreated) -> None:
         for what, here in self._identity.items():
             said = getattr(created, what)
             if said != here:
                 self._report.add(f"{what} is {here!r}, and was {said!r} when the store was created", "meta")
-
-    def _scope_id(self, name: str | None, view: View) -> int:
-        if name is None:
-            return 0
-        if name not in self._scopes:
-            self.copy_scopes(view)
-        found = self._scopes.get(name)
-        if found is None:
-            raise Corrupt(f"its scope {name!r} is not in the table of scopes")
-        return found
 
 
 def _row_at(view: View, seq: int) -> Row:
@@ -222,11 +214,11 @@ def _row_at(view: View, seq: int) -> Row:
     return row
 
 
-def _finish(coroutine: Any) -> None:
+def _finish(coroutine: Any) -> Any:
     try:
         coroutine.send(None)
-    except StopIteration:
-        return
+    except StopIteration as stop:
+        return stop.value
     raise RuntimeError("an apply function awaited something other than its transaction")
 
 
@@ -235,8 +227,9 @@ def _compare(view: View, rebuilt: _Rebuilt, report: Verification) -> None:
     while rebuilt.take_page(view):
         pass
     indexed = watermark_of(view)
-    if indexed > rebuilt.seq:
-        report.add(f"entries {rebuilt.seq + 1} to {indexed} were indexed and are missing", "entry", rebuilt.seq)
+    if indexed > rebuilt.chain.seq:
+        last = rebuilt.chain.seq
+        report.add(f"entries {last + 1} to {indexed} were indexed and are missing", "entry", last)
     rows = 0
     for table, key in PROJECTIONS.items():
         kinds = {row[1]: row[2] for row in view.all(f"PRAGMA table_info({table})")}
@@ -288,7 +281,10 @@ def _shown(value: Any, kind: str) -> str:
     return repr(value.decode(errors="replace")) if kind == "TEXT" else value.hex()
 
 
-def _check_file(view: View, report: Verification) -> None:
+def _check_file(view: View, told: int, report: Verification) -> None:
+    (found,) = view.one("PRAGMA user_version") or (0,)
+    if told not in (0, found):
+        report.add(f"main.db says it has format {found}, the journal says {told}", "main.db")
     for (line,) in view.all("PRAGMA quick_check(20)"):
         if line != "ok":
             report.add(f"SQLite says: {line}", "main.db")
@@ -300,7 +296,8 @@ def _check_content(files: OpenStore, report: Verification) -> None:
     for digest, name, version in engine.read(
         lambda view: view.all(
             "SELECT a.digest, min(CAST(a.name AS BLOB)), min(a.version) FROM artifact a"
-            " LEFT JOIN blob b ON b.digest = a.digest WHERE b.digest IS NULL GROUP BY a.digest"
+            " LEFT JOIN blob b ON b.digest = a.digest WHERE b.digest IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id) GROUP BY a.digest"
         )
     ):
         shown = name.decode(errors="replace")
@@ -318,6 +315,11 @@ def _check_content(files: OpenStore, report: Verification) -> None:
                 report.add(f"content {row[0].hex()}: {exc}", "content")
     report.checked["blobs"] = blobs
     report.checked["chunks"] = files.content.stats().chunks
+    try:
+        for lost in files.content.unindexed():
+            report.add(f"index and table of content.db are not one about {lost}", "content")
+    except Corrupt as exc:
+        report.add(f"the indexes of content.db cannot be read: {exc}", "content")
     for damaged in verify_chunks(files.content):
         report.add(f"chunk {damaged.id} {damaged.digest.hex()}: {damaged.what}", "content")
 

@@ -73,7 +73,7 @@ def test_content_is_there_when_the_file_is_opened_again(tmp_path):
     blob = put(store, data)
     store.close()
     store.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["content.db", "packs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["content.db", "packs", "puts.lock"]
     for read_only in (True, False):
         again = SqliteContent(tmp_path / "content.db", read_only=read_only)
         assert ContentReader(again, blob).read_all() == data
@@ -93,12 +93,12 @@ def test_a_read_only_handle_refuses_to_write_and_reads_what_others_write(tmp_pat
     reader.close()
 
 
-def test_pages_are_16_kib_and_the_file_says_whose_it_is(tmp_path):
+def test_pages_are_32_kib_and_the_file_says_whose_it_is(tmp_path):
     store = SqliteContent(tmp_path / "content.db")
     put(store, noise(100_000))
     store.close()
     outside = apsw.Connection(str(tmp_path / "content.db"))
-    assert (outside.pragma("page_size"), outside.pragma("journal_mode")) == (16384, "wal")
+    assert (outside.pragma("page_size"), outside.pragma("journal_mode")) == (32768, "wal")
     assert (outside.pragma("application_id"), outside.pragma("user_version")) == (0x4C4C4D53, 1)
     outside.close()
 

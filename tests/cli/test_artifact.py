@@ -191,3 +191,54 @@ def test_a_version_that_is_missing_of_a_name_that_exists_does_not_suggest_the_na
     assert ran.status == 13
     assert "f.txt' version 9" in ran.err
     assert "did you mean" not in ran.err
+
+
+# -- deleting for good, bringing back, collecting ----------------------------------------------------------------------
+
+
+def test_what_is_deleted_is_listed_comes_back_or_goes_for_good(ok, cli, session):
+    made = ok("artifact", "put", "-", "--session", "R", "--name", "f", "--json", stdin=os.urandom(200_000)).json
+    ok("artifact", "delete", "f", "--session", "R", "--yes")
+    assert [item["id"] for item in ok("artifact", "deleted", "--json").json["items"]] == [made["id"]]
+    assert "f" in ok("artifact", "deleted", "--session", "R").out
+    assert ok("artifact", "undelete", "f", "--session", "R", "--json").json["undeleted"] == 1
+    ok("artifact", "delete", made["id"], "--yes")
+    gone = ok("artifact", "delete", "f", "--session", "R", "--hard", "--yes", "--json").json
+    assert (gone["deleted"], gone["hard"]) == (1, True)
+    assert cli("artifact", "undelete", made["id"]).status == 13
+    estimate = ok("artifact", "estimate", "--json").json
+    assert (estimate["contents"], estimate["dry_run"]) == (1, True)
+    assert ok("artifact", "orphans", "--json").json["content_count"] == 1
+    assert "contents" in ok("artifact", "orphans").out
+    assert "would collect 1 content" in ok("collect", "--dry-run").out
+    report = ok("artifact", "collect", "--json").json
+    assert (report["contents"], report["chunk_bytes"]) == (1, 200_000)
+    assert "collected 0 contents" in ok("collect").out
+    assert ok("verify").out.startswith("clean")
+
+
+def test_a_collect_says_what_it_keeps_and_why(ok, session):
+    ok("artifact", "put", "-", "--session", "R", "--name", "f", stdin=b"x")
+    ok("artifact", "delete", "f", "--session", "R", "--yes")
+    assert "could be undeleted" in ok("collect").out
+
+
+def test_everything_that_fits_is_deleted(ok, cli, session):
+    for name in ("a.tmp", "b.tmp", "c.md"):
+        ok("artifact", "put", "-", "--session", "R", "--name", name, stdin=b"x")
+    assert cli("artifact", "delete-matching", "--name", "*.tmp").status == 2, "nobody is there to ask"
+    assert cli("artifact", "delete-matching", "--yes").status == 2, "nothing says which"
+    assert ok("artifact", "delete-matching", "--name", "*.tmp", "--yes", "--json").json["deleted"] == 2
+    done = ok("artifact", "delete-matching", "--name", "*", "--deleted", "--hard", "--session", "R", "--yes").out
+    assert "deleted 2 versions" in done
+    assert [item["name"] for item in ok("artifact", "list", "--session", "R", "--json").json["items"]] == ["c.md"]
+
+
+def test_a_quota_is_shown_set_and_taken_away(ok, cli, session):
+    assert "any number" in ok("artifact", "quota").out
+    assert ok("artifact", "quota", "--session", "R", "--total-bytes", "10", "--json").json["total_bytes_max"] == 10
+    refused = cli("artifact", "put", "-", "--session", "R", "--name", "f", "--json", stdin=b"x" * 11)
+    assert refused.json["error"]["code"] == "session-quota-exceeded"
+    assert cli("artifact", "quota", "--none", "--versions", "3").status == 2
+    assert ok("artifact", "quota", "--session", "R", "--none", "--json").json["total_bytes_max"] is None
+    ok("artifact", "put", "-", "--session", "R", "--name", "f", stdin=b"x" * 11)

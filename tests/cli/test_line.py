@@ -51,7 +51,7 @@ def test_an_unknown_command_exits_2_with_what_was_meant(cli, word, meant):
     assert f"`llmspell {meant}`" in ran.err
 
 
-@pytest.mark.parametrize("word", ["fork", "export", "backup", "replay", "serve", "mcp", "migrate", "hook"])
+@pytest.mark.parametrize("word", ["fork", "export", "backup", "replay", "serve", "mcp", "hook"])
 def test_what_does_not_exist_yet_is_an_unknown_command(cli, word):
     ran = cli("--json", word, "list")
     assert (ran.status, ran.error["code"]) == (2, "usage")

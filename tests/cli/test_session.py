@@ -127,3 +127,18 @@ def test_a_pair_given_twice_is_refused(cli):
 def test_creating_under_a_parent_makes_no_store(cli, tmp_path):
     assert cli("session", "create", "R", "--parent", "P").status == 10
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sessions_are_found_counted_and_drawn(ok, cli):
+    ok("session", "create", "root", "--meta", 'user="u1"', "--tag", "a")
+    ok("session", "create", "leaf", "--parent", "root", "--meta", "n=1")
+    found = ok("session", "list", "--meta", 'user="u1"', "--json").json["items"]
+    assert [one["name"] for one in found] == ["root"]
+    assert ok("session", "list", "--created-after", "-1h", "--updated-before", "2999-01-01", "--json").json["items"]
+    assert ok("session", "list", "--created-before", "-1h", "--json").json["items"] == []
+    assert ok("session", "count", "--json").json == {"count": 2, "exact": True}
+    assert ok("session", "count", "--tag", "a", "--json").json["count"] == 1
+    assert [line.split("  ")[0] for line in ok("session", "tree", "root").out.splitlines()] == ["root", "└─ leaf"]
+    assert ok("session", "tree", "root", "--json").json["children"][0]["name"] == "leaf"
+    assert cli("session", "tree", "nobody").status == 13
+    assert cli("session", "list", "--created-after", "soon").status == 2

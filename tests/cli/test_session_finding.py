@@ -25,7 +25,7 @@ def test_each_filter_chooses_what_is_listed_and_counted(filled, words, names):
     found = filled("session", "list", "--json", *words).json["items"]
     assert sorted(item["name"] for item in found) == names
     assert filled("session", "count", "--json", *words).json["count"] == len(names)
-    assert filled("session", "count", "--exact", *words).out == f"{len(names)}\n"
+    assert filled("session", "count", "--exact", *words).out == f"{len(names)} session(s)\n"
 
 
 @pytest.mark.parametrize("words", [("--text", "***"), ("--meta", "x"), ("--created-after", "soon"), ("--parent",)])
@@ -36,12 +36,12 @@ def test_a_filter_that_means_nothing_is_refused(filled, cli, words):
 
 def test_a_tree_is_drawn_for_people_and_nested_for_programs(filled):
     drawn = filled("session", "tree", "Top").out.splitlines()
-    assert [line.split(" (")[0] for line in drawn] == ["Top", "├── Left", "│   └── Below", "└── Right"]
+    assert [line.split("  [")[0] for line in drawn] == ["Top", "├─ Left", "│  └─ Below", "└─ Right"]
     nested = filled("session", "tree", "Top", "--json").json
     assert [child["name"] for child in nested["children"]] == ["Left", "Right"]
     assert nested["children"][0]["children"][0]["name"] == "Below"
     flat = filled("session", "tree", "Top", "--depth", "1").out.splitlines()
-    assert [line.split(" (")[0] for line in flat] == ["Top", "├── Left", "│   └── …", "└── Right"]
+    assert [line.split("  [")[0] for line in flat] == ["Top", "├─ Left", "│  └─ …", "└─ Right"]
     assert filled("session", "tree", "Below").out.startswith("Below")
     assert filled("session", "tree", "Below", "--up").out.splitlines() == drawn
     assert len(filled("session", "tree", "Top", "--limit", "2").out.splitlines()) == 4

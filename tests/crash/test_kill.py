@@ -1,5 +1,6 @@
 """kill -9 at every write-side system call: what was acknowledged is there, nothing is half there, verify is clean."""
 
+import random
 import shutil
 
 import pytest
@@ -9,7 +10,7 @@ from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
-OPERATIONS = ("state", "session", "small", "large", "delete", "agent")
+OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete")
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -29,7 +30,17 @@ def seed(tmp_path_factory):
         session = store.sessions.create("base")
         for number in range(1, 6):
             session.artifacts.put("doomed.txt", f"doomed {number}")
+            session.artifacts.put("deleted.txt", f"deleted {number}")
+            # Each shares most of its chunks with the others and with what stays, and has some of its own.
+            session.artifacts.put("erased.bin", shared(number))
+        session.artifacts.put("stays.bin", shared(0)[:700_000])
+        session.artifacts.delete("deleted.txt")
     return folder
+
+
+def shared(number):
+    """Large content, whose far half is its own."""
+    return random.Random(0).randbytes(600_000) + random.Random(number).randbytes(200_000)
 
 
 def check(folder, operation, acks):
@@ -78,6 +89,29 @@ def done_deletes(store):
     return sorted({1, 2, 3, 4} - left)
 
 
+def done_collects(store):
+    artifacts = store.sessions.open("base").artifacts
+    left = {info.version: info.id for info in artifacts.versions("erased.bin")}
+    for version, artifact in left.items():
+        assert store.artifacts.get(artifact).read() == shared(version)
+    assert artifacts.get("stays.bin").read() == shared(0)[:700_000]
+    store.collect()
+    orphans = store.orphans()
+    assert (orphans.content_count, orphans.chunks, orphans.files) == (0, 0, [])
+    assert store.verify().ok
+    return sorted({1, 2, 3, 4} - left.keys())
+
+
+def done_undeletes(store):
+    try:
+        back = store.sessions.open("base").artifacts.versions("deleted.txt")
+    except llmspell.NotFound:
+        return []
+    for info in back:
+        assert store.artifacts.get(info.id).text() == f"deleted {info.version}"
+    return [info.version for info in back]
+
+
 def done_turns(store):
     state = store.agents.load("agent")
     if state is None:
@@ -90,6 +124,21 @@ def done_turns(store):
     return done
 
 
+def done_migrations(store):
+    run = store.migrations.status()
+    if run is not None and run.open:
+        assert not run.alive
+        store.migrations.resume(run.id)
+    values = dict(store.state.items(prefix="chain:"))
+    if not values:
+        return []
+    (name,) = values["chain:0"]
+    version = int(name[1:])
+    assert values == {f"chain:{n}": {f"m{version}": n} for n in range(6)}
+    assert {one.status for one in store.migrations.list()} <= {"completed"}
+    return list(range(1, version))
+
+
 DONE = {
     "create": done_states,
     "state": done_states,
@@ -98,6 +147,9 @@ DONE = {
     "large": done_versions("large.bin", worker.content),
     "delete": done_deletes,
     "agent": done_turns,
+    "migrate": done_migrations,
+    "collect": done_collects,
+    "undelete": done_undeletes,
 }
 
 

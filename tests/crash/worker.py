@@ -13,6 +13,11 @@ import threading
 
 import llmspell
 from llmspell import AgentMessage, AgentState
+from llmspell.migration.migration import Migration
+from llmspell.migration.moving import Rename
+from llmspell.schemas.catalog import Catalog
+from llmspell.schemas.schema import Schema
+from llmspell.sync.drive import drive
 
 BIG = bytes(range(256)) * 1200
 """300 KB that go to the content file as chunks."""
@@ -34,6 +39,11 @@ def turn(number):
     return change
 
 
+async def erase(store, session, number):
+    await session.artifacts.delete("erased.bin", version=number, hard=True)
+    await store.collect()
+
+
 def say(text):
     os.write(1, (text + "\n").encode())
 
@@ -42,6 +52,26 @@ def wait_for_start():
     ids = [str(thread.native_id) for thread in threading.enumerate()]
     say("threads " + " ".join(ids))
     os.read(0, 1)
+
+
+CHAIN = [Schema("chain", f"{n}.0.0", {f"m{n}": "integer"}) for n in range(1, 6)]
+
+
+def renaming(number):
+    """From version ``number`` to the next one."""
+    return Migration("chain", f"{number}.0.0", f"{number + 1}.0.0", [Rename(f"m{number}", f"m{number + 1}")])
+
+
+async def migrate(store, number):
+    """Bring the values of a chain of versions to the next one, in small batches."""
+    if number == 1:
+        await store.state.set_many({f"chain:{n}": {"m1": n} for n in range(6)})
+        for one in range(1, 5):
+            await store.migrations.register(renaming(one))
+    given = {"from_version": f"{number}.0.0", "prefix": "chain:", "catalog": Catalog.of(CHAIN)}
+    await store.migrations.apply(
+        await store.migrations.plan("chain", f"{number + 1}.0.0", scope="global", **given), batch=2
+    )
 
 
 class Blocking:
@@ -58,6 +88,9 @@ class Blocking:
             "large": lambda n: session.artifacts.put("large.bin", content(n)),
             "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
             "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
+            "migrate": lambda n: drive(migrate(store._store, n)),
+            "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
+            "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
         }[operation]
         act(1)
         wait_for_start()
@@ -84,6 +117,9 @@ class Looped:
                 "large": lambda n: session.artifacts.put("large.bin", content(n)),
                 "delete": lambda n: session.artifacts.delete("doomed.txt", version=n),
                 "agent": lambda n: store.agents.update("agent", turn(n), default=AgentState("agent")),
+                "migrate": lambda n: migrate(store, n),
+                "collect": lambda n: erase(store, session, n),
+                "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             }[operation]
             await act(1)
             wait_for_start()

@@ -3,6 +3,7 @@
 import pytest
 
 import llmspell
+from llmspell import RetentionPolicy
 from llmspell.errors import LlmspellError
 from llmspell.model.clock import ManualClock
 from llmspell.model.ids import SequentialIds
@@ -92,6 +93,11 @@ def P(store, name):  # noqa: N802 - a principal
     return refused(lambda: store.acting_as(name).state_of(Scope.agent("a")).get("k"))
 
 
+def exported(store):
+    told = store.sessions.export("s", store.path.parent / "bundle", overwrite=True).to_dict()
+    return {name: told[name] for name in ("entries", "contents", "left_out", "redacted")}
+
+
 NOTE = {"name": "note", "version": "1.0.0", "value": {"type": "object", "fields": {"text": "string"}}}
 SESSION = lambda store: store.sessions.open("s")
 # In this order; each through its own name.
@@ -144,6 +150,32 @@ OPERATIONS = {
     "AsyncContent.stream": lambda store: [len(piece) for piece in content(store).stream(100_000)],
     "AsyncContent.range": lambda store: list(content(store).range(1000, 20)),
     "AsyncArtifacts.delete": lambda store: SESSION(store).artifacts.delete("f.txt", version=1),
+    "AsyncArtifacts.put_many": lambda store: [
+        item.to_dict()
+        for item in SESSION(store)
+        .artifacts.put_many(
+            [
+                {"name": "m.txt", "data": "1"},
+                {"name": "../m", "data": ""},
+                {"name": "m.txt", "data": "2"},
+            ]
+        )
+        .items
+    ],
+    "AsyncArtifacts.get_many": lambda store: [
+        item.to_dict() for item in SESSION(store).artifacts.get_many(["m.txt", "no"]).items
+    ],
+    "AsyncArtifacts.undelete": lambda store: SESSION(store).artifacts.undelete("f.txt", version=1),
+    "AsyncArtifacts.deleted": lambda store: [
+        SESSION(store).artifacts.delete("m.txt", version=1),
+        SESSION(store).artifacts.deleted(),
+    ],
+    "AsyncArtifacts.delete_matching": lambda store: SESSION(store).artifacts.delete_matching(name="m.*", hard=True),
+    "AsyncArtifacts.set_quota": lambda store: SESSION(store).artifacts.set_quota(versions_max=100),
+    "AsyncArtifacts.quota": lambda store: [SESSION(store).artifacts.quota(), store.artifacts.quota()],
+    "AsyncStore.orphans": lambda store: store.orphans(),
+    "AsyncStore.estimate": lambda store: store.estimate(),
+    "AsyncStore.collect": lambda store: store.collect().to_dict() | {"freed_bytes": 0},
     "AsyncEvents.publish": lambda store: store.events.publish("x.y", {"n": 1}, tags=["t"]),
     "AsyncEvents.publish_many": lambda store: store.events.publish_many([{"type": "x.y"}, {"type": "x.z"}]),
     "AsyncEvents.subscribe": subscribed,
@@ -178,6 +210,18 @@ OPERATIONS = {
     ],
     "AsyncSession.refresh": lambda store: SESSION(store).refresh(),
     "AsyncSession.timeline": lambda store: SESSION(store).timeline(kinds=["state.set"]),
+    "AsyncSessions.set_template": lambda store: store.sessions.set_template("t", {"tags": ["t"]}),
+    "AsyncSessions.templates": lambda store: store.sessions.templates(),
+    "AsyncSessions.set_retention": lambda store: store.sessions.set_retention(RetentionPolicy(max_count=500)),
+    "AsyncSessions.retention": lambda store: store.sessions.retention(),
+    "AsyncSessions.cleanup": lambda store: store.sessions.cleanup(dry_run=True).to_dict(),
+    "AsyncSessions.save_all_active": lambda store: [info.name for info in store.sessions.save_all_active()],
+    "AsyncSessions.restore_recent": lambda store: [info.name for info in store.sessions.restore_recent(2)],
+    "AsyncSessions.export": exported,
+    "AsyncSessions.import_": lambda store: (
+        store.sessions.import_(store.path.parent / "bundle", on_conflict="rename").outcome
+    ),
+    "AsyncSessions.shred": lambda store: store.sessions.shred("s", dry_run=True).to_dict(),
     "AsyncSchemas.register": lambda store: store.schemas.register(NOTE).to_dict(),
     "AsyncSchemas.register_all": lambda store: [
         one.hash for one in store.schemas.register_all([{**NOTE, "version": "1.0.1"}, {**NOTE, "version": "1.0.2"}])

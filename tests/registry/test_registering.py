@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import llmspell
-from llmspell.errors import Conflict, InvalidInput, NotFound, ReadOnly, Vetoed
+from llmspell.errors import Conflict, InvalidInput, LlmspellError, NotFound, ReadOnly, Vetoed
 from llmspell.hooks.results import Cancel
 from llmspell.schemas.schema import Schema
 from tests.registry.conftest import ONE, TWO, head
@@ -119,6 +119,41 @@ def test_a_store_that_only_reads_shows_schemas_and_registers_none(face, store):
     assert store.schemas.versions("note") == ["1.0.0"]
     with pytest.raises(ReadOnly):
         store.schemas.register(TWO)
+
+
+def test_one_schema_given_twice_is_registered_once(store, tmp_path):
+    assert [str(one.version) for one in store.schemas.register_all([ONE, TWO, ONE])] == ["1.0.0", "1.1.0", "1.0.0"]
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text(json.dumps({**ONE, "name": "other"}))
+    assert len(store.schemas.load_folder(tmp_path)) == 2
+    assert len(store.schemas.list()) == 3
+    assert len(store.timeline(kinds=["schema.registered"])) == 3
+
+
+@pytest.mark.parametrize(("given", "code"), [
+    ({**ONE, "version": "1.0.1", "value": {"type": "object", "fields": {"text": "integer"}}}, "schema-incompatible"),
+    ({**ONE, "value": {"type": "object", "fields": {"text": "integer"}}}, "schema-exists"),
+    ({"name": "c", "version": "1.0.0", "value": "any", "dependencies": ["nothing"]}, "schema-dependency"),
+])  # fmt: skip
+def test_the_file_whose_schema_is_refused_is_named_with_what_is_wrong(store, tmp_path, given, code):
+    store.schemas.register(ONE)
+    before = head(store)
+    (tmp_path / "a.json").write_text(json.dumps(TWO))
+    (tmp_path / "wrong.json").write_text(json.dumps(given))
+    with pytest.raises(LlmspellError) as error:
+        store.schemas.load_folder(tmp_path)
+    assert error.value.code == code
+    assert "wrong.json" in str(error.value)
+    assert ("changes" in error.value.details) == (code == "schema-incompatible")
+    assert head(store) == before
+
+
+def test_validators_given_to_a_registration_judge_the_values_that_try_its_promise(store):
+    asked = []
+    odd = {"name": "odd", "version": "1.0.0", "value": {"type": "integer", "validators": ["odd"]}}
+    store.schemas.register(odd)
+    store.schemas.register({**odd, "version": "1.1.0"}, validators={"odd": asked.append})
+    assert asked
 
 
 RACING = """

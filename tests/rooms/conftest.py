@@ -14,6 +14,8 @@ from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
+from llmspell.migration.lazily import AsyncLazyState
+from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import ManualClock
 from llmspell.principals.events import AsyncPrincipalEvents
 from llmspell.principals.handle import AsyncPrincipal
@@ -29,9 +31,9 @@ from llmspell.views import AsyncView
 
 DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
-    Subscription,
+    AsyncMigrations, Subscription,
     AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
-    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas,
+    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas, AsyncLazyState,
 )  # fmt: skip
 
 

@@ -532,3 +532,19 @@ def test_a_file_that_cannot_be_read_to_its_end_is_a_named_error(session):
     with pytest.raises((OSError, StorageFailed)):
         session.artifacts.put("f.bin", Failing())
     assert session.artifacts.list().items == []
+
+
+def test_a_later_version_takes_what_is_new_in_it_and_no_more(face, store):
+    import random
+
+    noise = random.Random(7)
+    session = store.sessions.create("s")
+    lines = [noise.randbytes(1500).hex() for _ in range(12)]
+    for count in range(1, len(lines) + 1):
+        session.artifacts.put("log.txt", "\n".join(lines[:count]))
+    assert store.stats()["chunks"] < 2 * len(lines)
+    for opened in face.both(store):
+        artifacts = opened.sessions.open("s").artifacts
+        for count in range(1, len(lines) + 1):
+            assert artifacts.get("log.txt", version=count).text() == "\n".join(lines[:count])
+        assert opened.verify().ok

@@ -1,5 +1,8 @@
 """Hooks around the rooms' operations: every point fires, and each result does what the table of results promises."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 import llmspell
@@ -12,8 +15,6 @@ from llmspell.model.scope import Scope
 
 ROOMS = ("state", "session", "artifact", "event")
 NOT_HERE = {
-    "before_state_migrate": "values are migrated by the room of migrations, which is not built yet",
-    "after_state_migrate": "values are migrated by the room of migrations, which is not built yet",
     "event_handler_error": "a callback runs outside of any operation; its failures go to the log",
 }
 
@@ -52,6 +53,7 @@ def stored(store):
     session.artifacts.get("f.txt")
     session.artifacts.update("f.txt", tags=["x"])
     session.artifacts.delete("f.txt")
+    session.artifacts.undelete("f.txt")
 
 
 def saved(store):
@@ -60,6 +62,12 @@ def saved(store):
     session.state.set("a", 2)
     session.restore("c")
     session.save()
+
+
+def ported(store):
+    with tempfile.TemporaryDirectory() as folder:
+        store.sessions.export("s", Path(folder) / "s.bundle")
+        store.sessions.import_(Path(folder) / "s.bundle", on_conflict="rename")
 
 
 # What makes the points of an operation fire.
@@ -83,11 +91,14 @@ OPERATIONS = {
     "session_save": saved,
     "session_restore": saved,
     "session_checkpoint": saved,
+    "session_export": ported,
+    "session_import": ported,
     "session_delete": lambda store: store.sessions.delete("s"),
     "artifact_put": stored,
     "artifact_get": stored,
     "artifact_update": stored,
     "artifact_delete": stored,
+    "artifact_undelete": stored,
     "event_publish": lambda store: store.events.publish("x.y", {"n": 1}),
 }
 

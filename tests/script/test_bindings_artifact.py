@@ -181,3 +181,22 @@ def test_a_list_longer_than_a_page_is_read_to_its_end():
       count(Session.timeline, {paged = true, limit = 3, kinds = 'artifact.stored'}), #Artifact.list{limit = 2}}
     """
     assert value(script) == [[5, 3], [6, 2], [5, 2], 2]
+
+
+def test_what_a_script_deleted_comes_back_or_goes_for_good():
+    script = STORE + """
+    Artifact.put('data', 'big', string.rep('0123456789abcdef', 20000))
+    local deleted = Artifact.delete('r.md')
+    local back = Artifact.undelete('r.md')
+    local again = Artifact.delete(a)
+    local backAgain = Artifact.undelete(a)
+    local soft = Artifact.delete('big')
+    local kept = Artifact.collect().contents
+    local hard = Artifact.delete('big', {hard = true})
+    local estimate = Artifact.collect{dry_run = true}
+    local report = Artifact.collect()
+    local ok, e = pcall(Artifact.undelete, 'big', {version = 1})
+    return {deleted, back, again, backAgain, soft, kept, hard, estimate.contents, report.contents, report.dry_run,
+      Artifact.get('r.md').content, e.code}
+    """  # fmt: skip
+    assert value(script) == [1, 1, 1, 1, 1, 0, 1, 1, 1, False, "text", "artifact-erased"]

@@ -10,6 +10,7 @@ import pytest
 
 from llmspell.errors import InvalidInput, NotFound, WrongKey
 from llmspell.security.keyring import Keyring
+from llmspell.security.keys import MasterKey
 from llmspell.security.sources import KeyFile
 from llmspell.security.user_key import UserKey, key_folder
 
@@ -195,3 +196,34 @@ def test_two_keys_that_both_do_not_open_the_keyring_are_both_kept(key, tmp_path)
         key.open_keyring(tmp_path / "ring")
     assert following.read_text() == "ab" * 32
     assert Path(key.path).exists()
+
+
+def test_a_process_that_has_the_keyring_open_goes_on_when_a_rotation_was_killed(key, tmp_path, monkeypatch):
+    def killed(_):
+        raise Killed
+
+    path = tmp_path / "ring"
+    key.make()
+    with key.open_keyring(path, create=True) as open_before:
+        before = open_before.data_key("a")
+        with key.open_keyring(path) as rotating, monkeypatch.context() as patched:
+            patched.setattr(UserKey, "_promote", killed)
+            with pytest.raises(Killed):
+                key.rotate(rotating)
+        assert open_before.data_key("a") == before
+        made = open_before.data_key("b")
+        key.open_keyring(path).close()
+        assert open_before.data_key("b") == made
+
+
+def test_whoever_holds_the_keyring_does_not_wait_for_a_rotation_that_waits_for_it(tmp_path):
+    key = UserKey(b"s" * 16, tmp_path / "keys", busy_timeout_s=0.2)
+    key.make()
+    path = tmp_path / "ring"
+    with key.open_keyring(path, create=True) as keyring:
+        with key.open_keyring(path) as other:
+            key.rotate(other)
+        with key._lock():  # As another rotation has it, from before it wraps the keyring until it is done.
+            key._write(MasterKey.generate())
+            assert keyring.data_key("a").id == keyring.data_key("a").id
+        key.open_keyring(path).close()

@@ -18,9 +18,13 @@ def test_children_are_those_directly_below_the_oldest_first(family):
     store, made = family
     assert [info.name for info in store.sessions.children(made["root"])] == ["a", "b"]
     assert [info.name for info in store.sessions.children("c")] == ["d"]
-    assert store.sessions.children("d").items == []
-    page = store.sessions.children("root", limit=1)
-    assert [info.name for info in store.sessions.children("root", limit=1, cursor=page.next_cursor)] == ["b"]
+    assert store.sessions.children("d") == []
+
+
+def test_children_are_read_a_page_at_a_time(family, monkeypatch):
+    store, _ = family
+    monkeypatch.setattr("llmspell.model.limits.PAGE_ROWS_MAX", 1)
+    assert [info.name for info in store.sessions.children("root")] == ["a", "b"]
 
 
 def test_parents_lead_to_the_top_and_end_where_one_is_gone(family):
@@ -38,8 +42,8 @@ def test_a_tree_holds_all_below_and_is_drawn(family):
     assert [info.name for info in tree] == ["root", "a", "c", "d", "b"]
     assert len(tree) == 5
     assert tree.picture() == "\n".join((
-        f"root (active) {made['root']}", f"├── a (active) {made['a']}", f"│   └── c (active) {made['c']}",
-        f"│       └── d (active) {made['d']}", f"└── b (completed) {made['b']}",
+        f"root  [active]  {made['root']}", f"├─ a  [active]  {made['a']}", f"│  └─ c  [active]  {made['c']}",
+        f"│     └─ d  [active]  {made['d']}", f"└─ b  [completed]  {made['b']}",
     ))  # fmt: skip
     shown = tree.to_dict()
     assert shown["name"] == "root"
@@ -51,7 +55,7 @@ def test_a_tree_that_is_cut_says_where(family):
     store, _ = family
     tree = store.sessions.tree("root", limit=3)
     assert [info.name for info in tree] == ["root", "a", "b"]
-    assert [line.split(" (")[0] for line in tree.picture().splitlines()] == ["root", "├── a", "│   └── …", "└── b"]
+    assert [line.split("  [")[0] for line in tree.picture().splitlines()] == ["root", "├─ a", "│  └─ …", "└─ b"]
     flat = store.sessions.tree("root", depth=1)
     assert [info.name for info in flat] == ["root", "a", "b"]
     assert (flat.cut, flat.children[0].cut, flat.children[1].cut) == (False, True, False)

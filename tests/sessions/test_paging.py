@@ -130,10 +130,10 @@ TESTS = {
         any(same(value, found) for found in value_at(info.metadata, path)) for path, value in wanted.items()
     ),
     "text": has_words,
-    "created_after": lambda info, wanted: info.created_at > wanted,
-    "created_before": lambda info, wanted: info.created_at < wanted,
-    "updated_after": lambda info, wanted: info.updated_at > wanted,
-    "updated_before": lambda info, wanted: info.updated_at < wanted,
+    "created_after": lambda info, wanted: info.created_at >= wanted,
+    "created_before": lambda info, wanted: info.created_at <= wanted,
+    "updated_after": lambda info, wanted: info.updated_at >= wanted,
+    "updated_before": lambda info, wanted: info.updated_at <= wanted,
 }
 
 

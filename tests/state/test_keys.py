@@ -1,5 +1,7 @@
 """The care of keys: made, shown, exported and rotated; a rotation that is killed leaves a store that opens."""
 
+from threading import Thread
+
 import pytest
 
 import llmspell
@@ -130,3 +132,52 @@ def test_a_rotation_that_is_killed_leaves_a_store_that_opens(filled, monkeypatch
 def test_a_store_in_memory_keeps_no_keys():
     with llmspell.open(":memory:") as store, pytest.raises(InvalidInput):
         store.keys.status()
+
+
+def test_a_second_keyring_is_not_made_unasked_for_a_store_that_has_sealed_values(tmp_path, monkeypatch):
+    with llmspell.open(tmp_path / "s") as store:
+        store.state.set("a", "sealed", state_class="sensitive")
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "another folder"))
+    with llmspell.open(tmp_path / "s") as store:
+        for write in (
+            lambda: store.state.set("b", "sealed", state_class="sensitive"),
+            lambda: store.state.set("a", "sealed anew"),
+            lambda: store.state.set_many({"b": 1}, state_class="sensitive"),
+        ):
+            with pytest.raises(NotFound) as gone:
+                write()
+            assert gone.value.code == "keyring-missing"
+        assert not (tmp_path / "another folder").exists()
+        store.state.set("plain", 1)
+        store.keys.create()
+        store.state.set("b", "sealed", state_class="sensitive")
+        assert store.state.get("b") == "sealed"
+
+
+def test_threads_that_read_and_write_go_on_while_others_rotate_the_key(tmp_path):
+    failed = []
+
+    def trying(work):
+        def run():
+            try:
+                for number in range(12):
+                    work(number)
+            except Exception as exc:  # noqa: BLE001 - told below
+                failed.append(exc)
+
+        return Thread(target=run)
+
+    with opened(tmp_path) as store:
+        store.keys.create()
+        agents = [store.state_of(llmspell.Scope.agent(f"a{number}")) for number in range(12)]
+        threads = [trying(lambda _: store.keys.rotate()) for _ in range(2)]
+        threads.append(trying(lambda number: agents[number].set("k", number, state_class="sensitive")))
+        threads.append(trying(lambda _: (store.state.set("k", 1, state_class="sensitive"), store.state.get("k"))))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert [agent.get("k") for agent in agents] == list(range(12))
+    with opened(tmp_path) as store:
+        assert store.state.get("k") == 1

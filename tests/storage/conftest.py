@@ -6,15 +6,33 @@ import pytest
 
 from llmspell.adapters.sqlite.store import open_store
 from llmspell.model.ids import SystemIds
+from llmspell.security.keys import DataKey
+from llmspell.security.vault import PageCipher
 from llmspell.testing.harness import AsyncHarness, BlockingHarness
+
+KEY = DataKey(b"k" * 32, b"i" * 16)
+
+
+class OneKey:
+    """A vault with the same key for every store."""
+
+    def unlock(self, store_id, folder):
+        return PageCipher(KEY, store_id)
+
+    make = unlock
+
 
 FACES = {"async": AsyncHarness, "blocking": BlockingHarness}
 PLACES = {
     "memory": lambda folder: open_store(":memory:", SystemIds()),
     "process": lambda folder: open_store(folder / "store", SystemIds(), durability="process"),
     "full": lambda folder: open_store(folder / "store", SystemIds(), durability="full"),
+    "sealed": lambda folder: open_store(
+        folder / "store", SystemIds(), durability="process", encrypt=True, vault=OneKey()
+    ),
 }
-FILES = ["process", "full"]
+PLAIN = ["process", "full"]
+FILES = [*PLAIN, "sealed"]
 
 
 def named(faces, places):

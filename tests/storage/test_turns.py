@@ -10,7 +10,7 @@ import pytest
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, StorageFailed
 from llmspell.testing.units import check_chain, code_of, getting, note, open_journal, put, raised, rows, writing
-from tests.storage.conftest import FACES, FILES, Opener, named
+from tests.storage.conftest import FACES, PLAIN, Opener, named
 
 OTHER = """
 import sys, llmspell
@@ -27,7 +27,7 @@ def opener(face, place, tmp_path):
     made.close()
 
 
-@pytest.mark.parametrize("face,place", named(FACES, FILES))
+@pytest.mark.parametrize("face,place", named(FACES, PLAIN))
 class TestTurns:
     def test_a_write_is_busy_when_another_handle_keeps_the_turn(self, opener):
         harness, other = opener(busy_timeout_s=0.05), opener()

@@ -86,3 +86,6 @@ WHERE a.agent_id > ? AND a.since_seq <= ? AND (a.until_seq IS NULL OR a.until_se
 SELECT a.agent_id, a.agent_type, h.version, h.messages, h.seq, a.created_at, h.at FROM agent a JOIN agent_head h ON h.id = a.id
 WHERE a.agent_type = ? AND a.agent_id > ? AND a.since_seq <= ? AND (a.until_seq IS NULL OR a.until_seq > ?)
 ORDER BY a.agent_id LIMIT ?
+
+-- name: part_until
+SELECT since_seq FROM agent_part WHERE id = ? AND until_seq = ? AND part = ?

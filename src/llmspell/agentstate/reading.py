@@ -296,3 +296,21 @@ def _corrupt(agent: Agent, why: str) -> Corrupt:
         hint="run `llmspell verify` for the extent",
         agent_id=agent.agent_id,
     )
+
+
+def load_fields(view: Reading, agent: Agent) -> dict[str, tuple[int, msgspec.Raw]]:
+    """The fields that were ever written of a record that is there, each with the entry that holds it; the conversation
+    is not read. Raises Corrupt.
+    """
+    rows = [(part, seq) for part, seq in view.all(_SQL["open_parts"], (agent.id,)) if not part.startswith(TOOL)]
+    fields, _ = _parts(view, agent, rows)
+    return {part: (seq, fields[part]) for part, seq in rows}
+
+
+def field_before(view: Reading, agent: Agent, field: str, seq: int) -> msgspec.Raw | None:
+    """What a field held until the entry ``seq`` wrote it; None when it had never been written. Raises Corrupt."""
+    row = view.one(_SQL["part_until"], (agent.id, seq, field))
+    if row is None:
+        return None
+    fields, _ = _parts(view, agent, [(field, row[0])])
+    return fields[field]

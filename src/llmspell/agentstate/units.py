@@ -136,3 +136,11 @@ async def _hash(writer: Writer, seq: int) -> str:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+async def save_fields(writer: Writer, agent_id: str, fields: dict[str, msgspec.Raw]) -> int:
+    """Write new values of fields, checked and encoded by the caller; gives the record's version. Raises NotFound."""
+    agent = await _stands(writer, agent_id)
+    saved = AgentSaved(agent_id=agent_id, version=agent.version + 1, fields=fields)
+    await writer.append(SAVED, saved, agent.scope, SUBJECT)
+    return saved.version

@@ -32,7 +32,7 @@ class Tier:
 
 
 TIERS = (
-    Tier(0, 1 * _KIB, 4 * _KIB, 16 * _KIB),
+    Tier(0, 1 * _KIB, 4 * _KIB, 8 * _KIB),
     Tier(4 * _MIB, 4 * _KIB, 16 * _KIB, 64 * _KIB),
     Tier(16 * _MIB, 128 * _KIB, 128 * _KIB, 512 * _KIB),
     Tier(1024 * _MIB, 1 * _MIB, 1 * _MIB, 4 * _MIB),

@@ -27,6 +27,8 @@ from llmspell.ports.content import Appender, Chunk, ContentStore
 Buffer = bytes | memoryview
 FEED_BYTES = 4 << 20
 """A good size for ``ContentWriter.feed``: larger pieces cost memory, smaller ones time."""
+SHARING_BYTES_MIN = 4 << 10
+"""Content that is likely to share with other content is cut into chunks from this size on, not kept whole."""
 _BLOCK_BYTES = 1 << 20
 _BLOCK_BYTES_LATER = 4 << 20
 _LATER_BYTES = 16 << 20
@@ -40,18 +42,25 @@ _THREADS_MAX = 4
 class ContentWriter:
     """One content on its way in. Synchronous; one thread at a time.
 
-    ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``. As a context manager it aborts
-    unless it was finished. ``compression``: see ``compression.Compression``. Adds at most some 40 MiB of memory. In a
-    large stream one block is stored on another thread while the next is cut, so an error may show one ``feed`` later.
+    ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``; after the unit that names the blob,
+    ``release``. As a context manager it aborts unless it was finished, and releases. ``compression``: see
+    ``compression.Compression``. ``sharing``: much of it is likely there already. Adds at most some 40 MiB of memory. In
+    a large stream one block is stored on another thread while the next is cut, so an error may show one ``feed`` later.
 
     The unit that stores the blob asks ``still_whole`` first: a collect may have removed chunks that this put found in
     the store and therefore did not write.
     """
 
     def __init__(
-        self, store: ContentStore, *, compression: Compression = "auto", tiers: Sequence[Tier] = TIERS
+        self,
+        store: ContentStore,
+        *,
+        compression: Compression = "auto",
+        tiers: Sequence[Tier] = TIERS,
+        sharing: bool = False,
     ) -> None:
         self._store = store
+        self._sharing = sharing
         self._compression = check_compression(compression)
         self._cutter = Cutter(tiers)
         self._whole = blake3()
@@ -104,6 +113,13 @@ class ContentWriter:
             self._appender.abort()
         self._let_go()
 
+    def release(self) -> None:
+        """Say that the unit which names the blob is over, whatever became of it. Until then a collect leaves alone what
+        this put has stored. Twice is allowed.
+        """
+        if self._appender is not None:
+            self._appender.release()
+
     def still_whole(self) -> bool:
         """Whether every chunk of the finished blob is (still) in the store; a cheap look when nothing was collected."""
         if not self._ids or self._store.generation() == self._generation:
@@ -118,12 +134,15 @@ class ContentWriter:
     ) -> None:
         if not self._ended:
             self.abort()
+        self.release()
 
     # -- small content -----------------------------------------------------------------------------------------------
 
     def _finish_small(self) -> Blob | None:
         """Everything inside the blob, or None when it does not fit."""
         data = b"".join(self._parts)
+        if self._sharing and len(data) > SHARING_BYTES_MIN:
+            return None
         compressor = Compressor(self._compression, level=_INLINE_LEVEL)
         fitting = compressor.compress_within(data, INLINE_BYTES_MAX)
         if fitting is None:

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.compression import Compression
-from llmspell.artifacts.content import FEED_BYTES, ContentWriter
+from llmspell.artifacts.content import FEED_BYTES, SHARING_BYTES_MIN, ContentWriter
 from llmspell.errors import InvalidInput, NotFound, StorageFailed
 from llmspell.offload import Offload
 from llmspell.ports.content import ContentStore
@@ -23,24 +23,28 @@ _INLINE_BYTES = 64 << 10
 
 class Taken(NamedTuple):
     """Content that was taken in. ``blob`` is None when the store had it; ``still_whole`` asks whether its chunks are
-    all there yet, which a collect might have changed.
+    all there yet, which a collect might have changed; ``release`` says that the unit which names them is over.
     """
 
     digest: bytes
     size: int
     blob: Blob | None
     still_whole: Callable[[], bool] = lambda: True
+    release: Callable[[], None] = lambda: None
 
 
 async def take(
-    source: Any, store: ContentStore, offload: Offload, compression: Compression, progress: Progress | None
-) -> tuple[Blob, ContentWriter]:
-    """The blob of ``source``, its chunks durable. Raises InvalidInput (``invalid-content``), NotFound (a file)."""
+    source: Any, store: ContentStore, offload: Offload, compression: Compression, progress: Progress | None,
+    *, sharing: bool = False,
+) -> tuple[Blob, ContentWriter]:  # fmt: skip
+    """The blob of ``source``, its chunks durable; ``sharing``: see ``ContentWriter``. Raises InvalidInput
+    (``invalid-content``), NotFound (a file).
+    """
     whole = in_memory(source)
-    writer = ContentWriter(store, compression=compression)
+    writer = ContentWriter(store, compression=compression, sharing=sharing)
     try:
         if whole is not None:
-            small = len(whole) <= _INLINE_BYTES
+            small = len(whole) <= (SHARING_BYTES_MIN if sharing else _INLINE_BYTES)
             blob = _whole(writer, whole) if small else await offload.run(_whole, writer, whole)
         elif hasattr(source, "__aiter__"):
             blob = await _from_async(writer, source, offload, progress)

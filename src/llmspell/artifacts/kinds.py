@@ -7,8 +7,11 @@ from typing import Any
 import msgspec
 
 
-class ArtifactStored(msgspec.Struct):
-    """A version of a named artifact was stored. ``digest`` names its content."""
+class ArtifactStored(msgspec.Struct, omit_defaults=True):
+    """A version of a named artifact was stored. ``digest`` names its content.
+
+    ``metered``: there were quotas, so that this counts towards them.
+    """
 
     id: str
     session: str
@@ -22,6 +25,7 @@ class ArtifactStored(msgspec.Struct):
     derived_from: list[str]
     size: int
     digest: str
+    metered: bool = False
 
 
 class ArtifactUpdated(msgspec.Struct):
@@ -31,13 +35,45 @@ class ArtifactUpdated(msgspec.Struct):
     changed: dict[str, Any]
 
 
-class ArtifactDeleted(msgspec.Struct):
-    """A version was deleted; its number is not given again."""
+class ArtifactDeleted(msgspec.Struct, omit_defaults=True):
+    """A version was deleted; its number is not given again. It may be undeleted until it is erased."""
 
     id: str
     session: str
     name: str
     version: int
+    metered: bool = False
+
+
+class ArtifactUndeleted(msgspec.Struct, omit_defaults=True):
+    """A deleted version is there again, with the labels that meant it and mean no other version since."""
+
+    id: str
+    session: str
+    name: str
+    version: int
+    metered: bool = False
+
+
+class ArtifactErased(msgspec.Struct):
+    """The content of a deleted version may go: nothing of it is given out any more, whatever moment is asked for.
+    ``digest`` names the content; it stays as long as another version needs it.
+    """
+
+    id: str
+    session: str
+    name: str
+    version: int
+    digest: str
+
+
+class ArtifactQuotaSet(msgspec.Struct):
+    """How much a session may hold, or with ``session`` None the whole store. None: no bound."""
+
+    session: str | None
+    artifact_bytes_max: int | None
+    total_bytes_max: int | None
+    versions_max: int | None
 
 
 class ArtifactTagged(msgspec.Struct):

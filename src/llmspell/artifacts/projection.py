@@ -6,7 +6,15 @@ from typing import Any
 
 import msgspec
 
-from llmspell.artifacts.kinds import ArtifactDeleted, ArtifactStored, ArtifactTagged, ArtifactUpdated
+from llmspell.artifacts.kinds import (
+    ArtifactDeleted,
+    ArtifactErased,
+    ArtifactQuotaSet,
+    ArtifactStored,
+    ArtifactTagged,
+    ArtifactUndeleted,
+    ArtifactUpdated,
+)
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
@@ -20,6 +28,9 @@ _COLUMNS = (
     "digest",
     "created_at", "updated_at",
 )  # fmt: skip
+_SIZE = _COLUMNS.index("size")
+STORE_OWNER = b""
+"""Owner of the quota of the whole store; those of sessions have the session's id."""
 
 
 async def apply_stored(tx: Transaction, entry: Applied) -> None:
@@ -32,6 +43,8 @@ async def apply_stored(tx: Transaction, entry: Applied) -> None:
          _text(new.tags), _text(new.metadata), _text(new.derived_from), new.size, bytes.fromhex(new.digest), entry.at,
          entry.at),
     )  # fmt: skip
+    if new.metered:
+        await _count(tx, new.session, new.size, 1)
 
 
 async def apply_updated(tx: Transaction, entry: Applied) -> None:
@@ -52,8 +65,49 @@ async def apply_updated(tx: Transaction, entry: Applied) -> None:
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:
     """No row from here on, and no label that means this version."""
     gone: ArtifactDeleted = entry.payload
+    if gone.metered and (row := await tx.one(_SQL["open_row"], (id_bytes(gone.id),))) is not None:
+        await _count(tx, gone.session, -row[_SIZE], -1)
     await tx.run(_CLOSE, (entry.seq, id_bytes(gone.id)))
     await tx.run(_SQL["close_labels_of"], (entry.seq, id_bytes(gone.session), gone.name, gone.version))
+
+
+async def apply_undeleted(tx: Transaction, entry: Applied) -> None:
+    """The row that was closed last is open again, and so are the labels that were closed with it and are free."""
+    back: ArtifactUndeleted = entry.payload
+    id_ = id_bytes(back.id)
+    row = await tx.one(_SQL["closed_row"], (id_,))
+    if row is None or row[0] is None:
+        return
+    until, *values = row
+    kept = dict(zip(_COLUMNS, values, strict=True)) | {"updated_at": entry.at}
+    await tx.run(_INSERT, (id_, entry.seq, *(kept[name] for name in _COLUMNS)))
+    session = id_bytes(back.session)
+    for (label,) in await tx.all(_SQL["labels_closed_with"], (session, back.name, back.version, until)):
+        if await tx.one(_SQL["label"], (session, back.name, label)) is None:
+            await tx.run(_SQL["insert_label"], (session, back.name, label, entry.seq, back.version))
+    if back.metered:
+        await _count(tx, back.session, kept["size"], 1)
+
+
+async def apply_erased(tx: Transaction, entry: Applied) -> None:
+    """Nothing of this version holds its content any more."""
+    gone: ArtifactErased = entry.payload
+    await tx.run(_SQL["insert_erased"], (id_bytes(gone.id), bytes.fromhex(gone.digest), entry.seq))
+
+
+async def apply_quota_set(tx: Transaction, entry: Applied) -> None:
+    """Bounds, and what counts towards them so far; no row where there is no bound."""
+    quota: ArtifactQuotaSet = entry.payload
+    owner = STORE_OWNER if quota.session is None else id_bytes(quota.session)
+    bounds = quota.artifact_bytes_max, quota.total_bytes_max, quota.versions_max
+    await tx.run(_SQL["delete_quota"], (owner,))
+    if any(bound is not None for bound in bounds):
+        used = await tx.one(_SQL["used_in_store"] if not owner else _SQL["used_in_session"], (owner,) if owner else ())
+        await tx.run(_SQL["insert_quota"], (owner, *bounds, *(used or (0, 0))))
+
+
+async def _count(tx: Transaction, session: str, size: int, versions: int) -> None:
+    await tx.run(_SQL["count_quota"], (size, versions, id_bytes(session)))
 
 
 async def apply_tagged(tx: Transaction, entry: Applied) -> None:
@@ -72,4 +126,7 @@ STORED = Kind("artifact.stored", ArtifactStored, apply_stored)
 UPDATED = Kind("artifact.updated", ArtifactUpdated, apply_updated)
 DELETED = Kind("artifact.deleted", ArtifactDeleted, apply_deleted)
 TAGGED = Kind("artifact.tagged", ArtifactTagged, apply_tagged)
-KINDS = (STORED, UPDATED, DELETED, TAGGED)
+UNDELETED = Kind("artifact.undeleted", ArtifactUndeleted, apply_undeleted)
+ERASED = Kind("artifact.erased", ArtifactErased, apply_erased)
+QUOTA_SET = Kind("artifact.quota_set", ArtifactQuotaSet, apply_quota_set)
+KINDS = (STORED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET)

@@ -16,7 +16,7 @@ FROM artifact WHERE id = ? AND until_seq IS NULL
 SELECT max(version) FROM artifact WHERE session = ? AND name = ?
 
 -- name: session_status
-SELECT status FROM session WHERE id = ? AND until_seq IS NULL
+SELECT status, EXISTS (SELECT 1 FROM artifact_quota) FROM session WHERE id = ? AND until_seq IS NULL
 
 -- name: blob_form
 SELECT stored_size, codec FROM blob WHERE digest = ?
@@ -58,3 +58,75 @@ SELECT id, name, version FROM artifact WHERE session = ? AND name = ? AND until_
 
 -- name: blob
 SELECT size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob WHERE digest = ?
+
+-- name: closed_row
+-- The last row of an artifact, open or closed.
+SELECT until_seq, session, name, version, type, mime_type, description, tags, metadata, derived_from, size, digest, created_at,
+  updated_at
+FROM artifact WHERE id = ? ORDER BY since_seq DESC LIMIT 1
+
+-- name: erased
+SELECT 1 FROM artifact_erased WHERE artifact = ?
+
+-- name: insert_erased
+INSERT OR IGNORE INTO artifact_erased (artifact, digest, seq) VALUES (?, ?, ?)
+
+-- name: labels_closed_with
+SELECT label FROM artifact_label WHERE session = ? AND name = ? AND version = ? AND until_seq = ? ORDER BY label
+
+-- name: all_of_name
+SELECT id, max(since_seq), until_seq, version FROM artifact WHERE session = ? AND name = ? GROUP BY id ORDER BY version
+
+-- name: any_quota
+SELECT EXISTS (SELECT 1 FROM artifact_quota)
+
+-- name: quotas_for
+SELECT owner, artifact_bytes_max, total_bytes_max, versions_max, used_bytes, used_versions FROM artifact_quota
+WHERE owner IN (x'', ?) ORDER BY owner DESC
+
+-- name: quota
+SELECT artifact_bytes_max, total_bytes_max, versions_max, used_bytes, used_versions FROM artifact_quota WHERE owner = ?
+
+-- name: insert_quota
+INSERT INTO artifact_quota (owner, artifact_bytes_max, total_bytes_max, versions_max, used_bytes, used_versions)
+VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: delete_quota
+DELETE FROM artifact_quota WHERE owner = ?
+
+-- name: count_quota
+UPDATE artifact_quota SET used_bytes = used_bytes + ?, used_versions = used_versions + ? WHERE owner IN (x'', ?)
+
+-- name: used_in_store
+SELECT coalesce(sum(size), 0), count(*) FROM artifact WHERE until_seq IS NULL
+
+-- name: used_in_session
+SELECT coalesce(sum(size), 0), count(*) FROM artifact WHERE session = ? AND until_seq IS NULL
+
+-- name: lost_content
+-- A version whose content is needed and is not there.
+SELECT a.digest, a.id FROM artifact a
+WHERE NOT EXISTS (SELECT 1 FROM blob b WHERE b.digest = a.digest)
+  AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id) LIMIT 1
+
+-- name: blob_page
+SELECT id, size, stored_size, chunk_count, chunk_ids, digest FROM blob WHERE id > ? ORDER BY id LIMIT ?
+
+-- name: holding
+-- How a content is held: 2 by a version that is there, 1 by one that can be undeleted or is history, 0 by none.
+SELECT EXISTS (SELECT 1 FROM artifact_erased WHERE digest = ?1),
+  coalesce((SELECT 2 FROM artifact WHERE digest = ?1 AND until_seq IS NULL LIMIT 1),
+    (SELECT 1 FROM artifact a WHERE a.digest = ?1
+      AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id) LIMIT 1), 0)
+
+-- name: blob_digest
+SELECT digest FROM blob WHERE id = ?
+
+-- name: delete_blob
+DELETE FROM blob WHERE id = ?
+
+-- name: blob_totals
+SELECT count(*), coalesce(max(id), 0) FROM blob
+
+-- name: is_named
+SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1

@@ -6,25 +6,31 @@ between leaves nothing but unreferenced chunks, and versions are contiguous whoe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts import units
+from llmspell.artifacts.batch import BatchItem, BatchReport
 from llmspell.artifacts.blob import Blob
-from llmspell.artifacts.compression import COMPRESS_BYTES_MIN, Codec, Compression, check_compression
+from llmspell.artifacts.compression import Compression
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
+from llmspell.artifacts.deleting import Deleting
 from llmspell.artifacts.diff import ArtifactDiff, diff_contents
 from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
-from llmspell.artifacts.intake import Progress, Source, Taken, digest_of, in_memory, take
+from llmspell.artifacts.intake import Progress, Source
 from llmspell.artifacts.kinds import ArtifactStored
-from llmspell.artifacts.mime import guess_mime
-from llmspell.artifacts.rules import check_artifact_name, check_fields, check_mime, check_sources, check_type, is_id
-from llmspell.artifacts.rules import check_version_number as check_number
-from llmspell.errors import Corrupt, InvalidInput, NotFound
+from llmspell.artifacts.lookup import BRIEF, OPEN, Lookup, described
+from llmspell.artifacts.putting import Putting
+from llmspell.artifacts.quotas import ArtifactQuota, check_bounds, read_quota, set_quota
+from llmspell.artifacts.rules import check_artifact_name, check_fields, check_type
+from llmspell.artifacts.selection import Selection
+from llmspell.errors import Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
 from llmspell.schema import queries
 
@@ -39,10 +45,6 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
-_INFO, _BRIEF = _SQL["info"], _SQL["brief"]
-_OPEN = "a.until_seq IS NULL"
-_SMALL_BYTES = 16 << 10
-"""Content up to this size is taken without asking first whether it is there: its unit asks anyway."""
 
 
 class AsyncArtifacts:
@@ -61,6 +63,9 @@ class AsyncArtifacts:
         self._content = content
         self._offload = offload
         self._validators = validators
+        self._lookup = Lookup(journal, acting)
+        self._putting = Putting(journal, hooks, content, offload, validators)
+        self._deleting = Deleting(journal, hooks, self._lookup)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -87,36 +92,25 @@ class AsyncArtifacts:
         session), Vetoed, StorageFailed (``disk-full``).
         """
         context = self._acting.context()
-        session = self._session(context)
-        fields: dict[str, Any] = {
-            "name": check_artifact_name(name),
-            "tags": check_tags(tags),
-            "metadata": check_metadata({} if metadata is None else metadata),
-        }
-        kind = check_type(type)
-        check_compression(compression)
-        sources = check_sources(derived_from)
-        text = check_text(description, "a description")
-        whole = in_memory(data)
-        if "before_artifact_put" in self._armed:
-            size = len(whole) if whole is not None else None
-            fields = await self._before_put(context, session, kind, size, fields)
-        mime = (
-            check_mime(mime_type) if mime_type is not None else guess_mime(fields["name"], text=isinstance(data, str))
-        )
-        taken = await self._take(data, whole, compression, progress)
-        digest, blob = taken.digest, taken.blob
-        new = ArtifactStored(
-            id_text(self._journal.ids.new()), id_text(session), fields["name"], 0, kind, mime, text, fields["tags"],
-            fields["metadata"], sources, taken.size, digest.hex(),
+        session = self._lookup.session(context)
+        request = await self._putting.check(
+            context, session, name, data, type=type, mime_type=mime_type, description=description, tags=tags,
+            metadata=metadata, derived_from=derived_from, compression=compression,
         )  # fmt: skip
-        if kind in self._validators:
-            await self._validate(new, blob, digest)
-        stored = await self._journal.write(lambda w: units.store(w, new, blob, taken.still_whole), context=context)
-        info = info_of_new(*stored)
-        if "after_artifact_put" in self._armed:
-            await self._after(context, "put", info)
-        return info
+        return await self._putting.put(context, session, request, progress)
+
+    async def put_many(
+        self, items: Sequence[Mapping[str, Any]], *, progress: Callable[[int, int], None] | None = None
+    ) -> BatchReport[ArtifactInfo]:
+        """Store many artifacts and say of each what became of it; one that fails keeps no other from being stored.
+
+        Each item is a mapping of ``name``, ``data`` and whatever else ``put`` takes. Those whose content is in memory
+        are named in few units, so a batch costs far less than its puts. ``progress`` is told how many of how many are
+        done. Raises only what is wrong with all of them (``no-session``).
+        """
+        context = self._acting.context()
+        session = self._lookup.session(context)
+        return BatchReport(await self._putting.put_many(context, session, list(items), progress))
 
     async def update(
         self,
@@ -135,40 +129,92 @@ class AsyncArtifacts:
         context = self._acting.context()
         info = await self.info(name_or_id, version=version)
         if "before_artifact_update" in self._armed:
-            data = {**self._data(info), **changed}
+            data = {**described(info), **changed}
             outcome = await run_point(self._hooks, context, "before_artifact_update", "artifact", "update", data)
             if outcome is not None:
                 changed |= check_fields({field: outcome.data[field] for field in outcome.changed})
         artifact = id_bytes(info.id)
         await self._journal.write(lambda writer: units.update(writer, artifact, changed), context=context)
-        info = await self._info_by_id(artifact)
+        info = await self._lookup.by_id(artifact)
         await self._after(context, "update", info)
         return info
 
-    async def delete(self, name_or_id: str, *, version: int | str | None = None) -> int:
+    async def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:
         """Delete one version (given by id, or by name and version), or every version of a name. Returns how many.
 
-        A deleted version's number is not given again, and its content stays until nothing refers to it and it is
-        collected. Raises NotFound when there is none, Vetoed.
+        A deleted version's number is not given again; ``undelete`` brings it back. With ``hard`` it is deleted for
+        good, also one that was deleted before: its content is given out no more, and goes with the next ``collect``
+        unless another artifact has it, too. Raises NotFound when there is none, Vetoed.
         """
+        return await self._deleting.delete(self._acting.context(), name_or_id, version, hard=hard)
+
+    async def delete_matching(
+        self,
+        *,
+        session: str | None = None,
+        name: str | None = None,
+        type: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        size_min: int | None = None,
+        size_max: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        deleted: bool = False,
+        hard: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Delete every version that fits all conditions: in this session, or through ``store.artifacts`` in all of them
+        or in ``session``. Returns how many.
+
+        ``name`` is a pattern like ``*.tmp``; ``tags`` must all be there; ``metadata`` are fields with equal values;
+        bounds are inclusive. ``deleted`` means those that are deleted already, which ``hard`` deletes for good. All
+        hooks run before anything is deleted; then units of 500 versions are committed one after the other. Raises
+        InvalidInput (``nothing-selected`` without any condition), Vetoed.
+        """
+        if deleted and not hard:
+            raise InvalidInput("what is deleted can only be deleted for good: hard=True", code="invalid-selection")
+        where = self._where(
+            session, name=name, type=type, tags=tags, created_after=created_after, created_before=created_before,
+            size_min=size_min, size_max=size_max, digest=digest, metadata=metadata or {}, deleted=deleted,
+        )  # fmt: skip
         context = self._acting.context()
-        if version is None and not is_id(name_or_id):
-            session = self._session(context)
-            name = check_artifact_name(name_or_id)
-            rows = await self._journal.database.read(lambda view: view.all(_SQL["of_name"], (session, name)))
-            infos = [await self._info_by_id(row[0]) for row in rows]
-            if not infos:
-                raise self._missing(name_or_id, None)
-        else:
-            infos = [await self.info(name_or_id, version=version)]
-        if "before_artifact_delete" in self._armed:
-            for info in infos:
-                await run_point(self._hooks, context, "before_artifact_delete", "artifact", "delete", self._data(info))
-        ids = [id_bytes(info.id) for info in infos]
-        count = await self._journal.write(lambda writer: units.delete(writer, ids), context=context)
-        for info in infos:
-            await self._after(context, "delete", info)
-        return count
+        return await self._deleting.delete_matching(context, where.check(), hard=hard, progress=progress)
+
+    async def undelete(self, name_or_id: str, *, version: int | None = None) -> int:
+        """Bring back one deleted version (by id, or by name and number), or all of a name. Returns how many.
+
+        They have their numbers and fields again, and the labels that mean no other version since. Raises NotFound
+        (``artifact-erased`` for one that was deleted for good), Conflict (``artifact-not-deleted``,
+        ``session-archived``), LimitExceeded, Vetoed.
+        """
+        return await self._deleting.undelete(self._acting.context(), name_or_id, version)
+
+    async def set_quota(
+        self,
+        *,
+        artifact_bytes_max: int | None = None,
+        total_bytes_max: int | None = None,
+        versions_max: int | None = None,
+    ) -> ArtifactQuota:
+        """Bound what this session may hold from now on, or through ``store.artifacts`` the whole store: bytes of one
+        version, bytes of all that are not deleted, and their number. None is no bound. What is there stays.
+
+        Puts and undeletes that pass a bound raise LimitExceeded: ``artifact-too-large``, ``session-quota-exceeded``,
+        ``store-quota-exceeded``.
+        """
+        bounds = check_bounds(
+            artifact_bytes_max=artifact_bytes_max, total_bytes_max=total_bytes_max, versions_max=versions_max
+        )
+        session = self._lookup.own_session
+        await self._journal.write(lambda writer: set_quota(writer, session, bounds), context=self._acting.context())
+        return await self.quota()
+
+    async def quota(self) -> ArtifactQuota:
+        """The bounds of this session, or of the store, and what is used of them."""
+        session = self._lookup.own_session
+        return await self._journal.database.read(lambda view: read_quota(view, session))
 
     async def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
         """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
@@ -188,7 +234,7 @@ class AsyncArtifacts:
         context = self._acting.context()
         fields: dict[str, Any] = {"name": old.name, "tags": old.tags, "metadata": old.metadata}
         if "before_artifact_put" in self._armed:
-            fields = await self._before_put(context, id_bytes(old.session), old.type, old.size, fields)
+            fields = await self._putting.before(context, id_bytes(old.session), old.type, old.size, fields)
         new = ArtifactStored(
             id_text(self._journal.ids.new()), old.session, fields["name"], 0, old.type, old.mime_type, old.description,
             fields["tags"], fields["metadata"], list(dict.fromkeys((*old.derived_from, old.id))), old.size, old.digest,
@@ -217,11 +263,11 @@ class AsyncArtifacts:
         """An artifact with its content: by id, or by name in the session, the latest version unless ``version`` says
         another (a number, ``latest``, or a label). Raises NotFound, Vetoed; reading raises Corrupt for damaged content.
         """
-        row = await self._row(name_or_id, version)
+        row = await self._lookup.row(name_or_id, version)
         info = info_of(row)
         if "before_artifact_get" in self._armed:
             context = self._acting.context()
-            await run_point(self._hooks, context, "before_artifact_get", "artifact", "get", self._data(info))
+            await run_point(self._hooks, context, "before_artifact_get", "artifact", "get", described(info))
         content = self._open(info, row)
         if "after_artifact_get" in self._armed:
             await self._after(self._acting.context(), "get", info)
@@ -229,20 +275,39 @@ class AsyncArtifacts:
 
     async def info(self, name_or_id: str, *, version: int | str | None = None) -> ArtifactInfo:
         """What ``get`` would open, without opening it."""
-        return info_of(await self._row(name_or_id, version))
+        return await self._lookup.info(name_or_id, version)
+
+    async def get_many(
+        self, names_or_ids: Sequence[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> BatchReport[AsyncContent]:
+        """Many artifacts at once, each with its content or with what kept it from being had. Content is read when it is
+        asked for, as ``get`` gives it.
+        """
+        items: list[BatchItem[AsyncContent]] = []
+        for index, one in enumerate(names_or_ids):
+            try:
+                items.append(BatchItem(index, one, await self.get(one)))
+            except LlmspellError as exc:
+                items.append(BatchItem(index, str(one), None, exc))
+            if progress is not None:
+                progress(len(items), len(names_or_ids))
+        return BatchReport(items)
+
+    async def deleted(self, *, session: str | None = None, name: str | None = None) -> list[ArtifactInfo]:
+        """Versions that are deleted and can be undeleted or deleted for good, in the order of their ids: of this
+        session, or through ``store.artifacts`` of all sessions, also those that are deleted themselves. ``name`` is a
+        pattern.
+        """
+        where = self._where(session, name=name or "*", deleted=True)
+        return await where.check().infos(self._journal.database)
 
     async def versions(self, name: str) -> list[ArtifactInfo]:
         """All versions of a name that are not deleted, oldest first. Raises NotFound when there is none."""
-        session, name = self._session(self._acting.context()), check_artifact_name(name)
-        where = f"WHERE a.session = ? AND a.name = ? AND {_OPEN} ORDER BY a.version"
-        rows = await self._journal.database.read(lambda view: view.all(f"{_BRIEF} {where}", (session, name)))
-        if not rows:
-            raise self._missing(name, None)
-        return [info_of(row) for row in rows]
+        return await self._lookup.of_name(name)
 
     async def labels(self, name: str) -> dict[str, int]:
         """Labels of a name and the versions they mean."""
-        session, name = self._session(self._acting.context()), check_artifact_name(name)
+        session, name = self._lookup.session(self._acting.context()), check_artifact_name(name)
         rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
         return {label: version for version, label in rows}
 
@@ -252,7 +317,7 @@ class AsyncArtifacts:
         """Artifacts of the session by name: the latest version of each, or every version. Items have the ``id`` that
         ``get`` and ``delete`` take.
         """
-        session = self._session(self._acting.context())
+        session = self._lookup.session(self._acting.context())
         check_limit(limit)
         after: tuple[str, int] = ("", 0)
         if cursor is not None:
@@ -264,10 +329,10 @@ class AsyncArtifacts:
             else " AND NOT EXISTS (SELECT 1 FROM artifact l WHERE l.session = a.session AND l.name = a.name"
             " AND l.version > a.version AND l.until_seq IS NULL)"
         )
-        beyond = f"a.session = ? AND (a.name, a.version) > (?, ?) AND {_OPEN}"
+        beyond = f"a.session = ? AND (a.name, a.version) > (?, ?) AND {OPEN}"
         where = f"WHERE {beyond}{newest} ORDER BY a.name, a.version LIMIT ?"
         rows = await self._journal.database.read(
-            lambda view: view.all(f"{_BRIEF} {where}", (session, *after, limit + 1))
+            lambda view: view.all(f"{BRIEF} {where}", (session, *after, limit + 1))
         )
         items = [info_of(row) for row in rows[:limit]]
         more = len(rows) > limit
@@ -280,68 +345,12 @@ class AsyncArtifacts:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _session(self, context: Context) -> bytes:
-        if self._acting.session is not None:
-            return self._acting.session.id
-        if context.session is None:
-            raise InvalidInput(
-                "artifacts belong to a session, and there is no current one",
-                code="no-session",
-                hint="use session.artifacts",
-            )
-        return context.session
-
-    async def _row(self, name_or_id: str, version: int | str | None) -> Row:
-        if is_id(name_or_id):
-            if version is not None:
-                raise InvalidInput("an artifact's id already names a version", code="invalid-version")
-            row = await self._journal.database.one(f"{_INFO} WHERE a.id = ? AND {_OPEN}", (id_bytes(name_or_id),))
-        else:
-            name = check_artifact_name(name_or_id)
-            session = self._session(self._acting.context())
-            number = await self._number(session, name, version)
-            exact = "" if number is None else " AND a.version = ?"
-            sql = f"{_INFO} WHERE a.session = ? AND a.name = ?{exact} AND {_OPEN} ORDER BY a.version DESC LIMIT 1"
-            row = await self._journal.database.one(sql, (session, name) if number is None else (session, name, number))
-        if row is None:
-            raise self._missing(name_or_id, version)
-        return row
-
-    async def _number(self, session: bytes, name: str, version: int | str | None) -> int | None:
-        if version is None or version == "latest":
-            return None
-        if isinstance(version, str):
-            version = check_label(version, "a label")
-            row = await self._journal.database.one(_SQL["label"], (session, name, version))
-            if row is None:
-                raise self._missing(name, version)
-            return row[0]  # type: ignore[no-any-return]
-        return check_number(version)
-
-    async def _take(
-        self, data: Source, whole: bytes | None, compression: Compression, progress: Progress | None
-    ) -> Taken:
-        """The content, durable: small ones as they are, known ones not again, all others through the writer."""
-        if whole is not None:
-            digest, size = digest_of(whole), len(whole)
-            small = size <= COMPRESS_BYTES_MIN and compression == "auto"
-            if small or (size > _SMALL_BYTES and await self._has(digest)):
-                if progress is not None:
-                    progress(size)
-                return Taken(digest, size, Blob(digest, size, size, Codec.RAW, whole) if small else None)
-        source = data if whole is None else whole
-        blob, writer = await take(source, self._content, self._offload, compression, progress)
-        return Taken(blob.digest, blob.size, blob, writer.still_whole)
-
-    async def _has(self, digest: bytes) -> bool:
-        """Whether this content is in the store: then it need not be taken again."""
-        return await self._journal.database.one(_SQL["blob_form"], (digest,)) is not None
-
-    async def _info_by_id(self, artifact: bytes) -> ArtifactInfo:
-        row = await self._journal.database.one(f"{_BRIEF} WHERE a.id = ? AND {_OPEN}", (artifact,))
-        if row is None:
-            raise self._missing(id_text(artifact), None)
-        return info_of(row)
+    def _where(self, session: str | None, **conditions: Any) -> Selection:
+        own = self._lookup.own_session
+        asked = None if session is None else id_bytes(session, "session")
+        if own is not None and asked not in {None, own}:
+            raise InvalidInput("this handle is of another session: use store.artifacts", code="invalid-selection")
+        return Selection(own or asked, **conditions)
 
     def _open(self, info: ArtifactInfo, row: Row) -> AsyncContent:
         stored_size, codec, inline, count, ids, list_digest, size = row[14:21]
@@ -351,46 +360,9 @@ class AsyncArtifacts:
                 artifact=info.id, digest=info.digest,
             )  # fmt: skip
         blob = Blob(bytes.fromhex(info.digest), size, stored_size, codec, inline, ids, list_digest, count)
-        return AsyncContent(info, ContentReader(self._content, blob), self._offload, inline=inline is not None)
-
-    async def _validate(self, new: ArtifactStored, blob: Blob | None, digest: bytes) -> None:
-        if blob is None:
-            row = await self._journal.database.one(_SQL["blob"], (digest,))
-            if row is None:
-                raise Corrupt(f"content {digest.hex()} was there a moment ago and is gone", digest=digest.hex())
-            blob = Blob(digest, *row)
-        reader = ContentReader(self._content, blob)
-        content: Callable[[], bytes] = reader.read_all
-        for validator in self._validators[new.type]:
-            reason = validator(
-                {"name": new.name, "type": new.type, "mime_type": new.mime_type, "size": new.size}, content()
-            )
-            if reason is not None:
-                raise InvalidInput(
-                    f"artifact {new.name!r} is not a valid {new.type}: {reason}", code="invalid-artifact"
-                )
-
-    async def _before_put(
-        self, context: Context, session: bytes, kind: str, size: int | None, fields: dict[str, Any]
-    ) -> dict[str, Any]:
-        data = {"session_id": id_text(session), "type": kind, "size": size, "version": None, **fields}
-        outcome = await run_point(self._hooks, context, "before_artifact_put", "artifact", "put", data)
-        if outcome is None:
-            return fields
-        return {**fields, **check_fields({field: outcome.data[field] for field in ("name", "tags", "metadata")})}
+        gone = partial(self._lookup.erased, row[0])
+        return AsyncContent(info, ContentReader(self._content, blob), self._offload, gone, inline=inline is not None)
 
     async def _after(self, context: Context, verb: str, info: ArtifactInfo) -> None:
         if f"after_artifact_{verb}" in self._armed:
-            await run_point(self._hooks, context, f"after_artifact_{verb}", "artifact", verb, self._data(info))
-
-    def _data(self, info: ArtifactInfo) -> dict[str, Any]:
-        return {
-            "id": info.id, "session_id": info.session, "name": info.name, "type": info.type, "size": info.size,
-            "tags": info.tags, "metadata": info.metadata, "version": info.version,
-        }  # fmt: skip
-
-    def _missing(self, name_or_id: str, version: int | str | None) -> NotFound:
-        which = f"{name_or_id!r}" if version is None else f"{name_or_id!r} version {version!r}"
-        return NotFound(
-            f"there is no artifact {which}", code="artifact-not-found", hint="`llmspell artifact list` shows all"
-        )
+            await run_point(self._hooks, context, f"after_artifact_{verb}", "artifact", verb, described(info))

@@ -8,8 +8,16 @@ from typing import Any
 import msgspec
 
 from llmspell.artifacts.blob import Blob
-from llmspell.artifacts.kinds import ArtifactDeleted, ArtifactStored, ArtifactTagged, ArtifactUpdated
-from llmspell.artifacts.projection import DELETED, STORED, TAGGED, UPDATED
+from llmspell.artifacts.kinds import (
+    ArtifactDeleted,
+    ArtifactErased,
+    ArtifactStored,
+    ArtifactTagged,
+    ArtifactUndeleted,
+    ArtifactUpdated,
+)
+from llmspell.artifacts.projection import DELETED, ERASED, STORED, TAGGED, UNDELETED, UPDATED
+from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
@@ -33,11 +41,7 @@ async def store(
     ``required`` are the artifacts that must exist, all of ``derived_from`` by default.
     """
     session = id_bytes(new.session)
-    row = await writer.one(_SQL["session_status"], (session,))
-    if row is None:
-        raise NotFound(f"session {new.session} does not exist", code="session-not-found")
-    if row[0] == "archived":
-        raise Conflict(f"session {new.session} is archived; unarchive it to store artifacts", code="session-archived")
+    metered = await _demand_session(writer, session, "store artifacts")
     for source in new.derived_from if required is None else required:
         if await writer.one(_SQL["open_row"], (id_bytes(source),)) is None:
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
@@ -48,9 +52,11 @@ async def store(
     elif form is not None:
         blob = None
     else:
-        raise Conflict("the content was collected while it was being put; put it again", code="content-collected")
+        raise collected()
+    if metered:
+        await demand_room(writer, session, (new.size,))
     last = await writer.one(_SQL["last_version"], (session, new.name))
-    stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1)
+    stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1, metered=metered)
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     if blob is not None:
@@ -70,13 +76,55 @@ async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> No
     await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
 
 
-async def delete(writer: Writer, artifacts: list[bytes]) -> int:
-    """Delete these versions; returns how many."""
+async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = False) -> int:
+    """Delete these versions, for good if ``hard``; returns how many. Those that are deleted already can only be deleted
+    for good. Raises NotFound.
+    """
+    found = []
     for artifact in artifacts:
-        session, name, version = await _require(writer, artifact)
-        payload = ArtifactDeleted(id_text(artifact), id_text(session), name, version)
-        await writer.append(DELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
-    return len(artifacts)
+        row = await writer.one(_SQL["closed_row"], (artifact,))
+        if row is None or (row[0] is not None and not hard):
+            raise not_there(artifact)
+        if row[0] is not None and await writer.one(_SQL["erased"], (artifact,)) is not None:
+            raise erased(artifact)
+        found.append((artifact, row))
+    metered = bool(found) and await is_metered(writer)
+    for artifact, row in found:
+        session, name, version = row[1:4]
+        scope = await writer.scope(f"session:{id_text(session)}")
+        about = id_text(artifact), id_text(session), name, version
+        if row[0] is None:
+            await writer.append(DELETED, ArtifactDeleted(*about, metered), scope, f"artifact/{name}")
+        if hard:
+            await writer.append(ERASED, ArtifactErased(*about, row[11].hex()), scope, f"artifact/{name}")
+    return len(found)
+
+
+async def undelete(writer: Writer, artifacts: Sequence[bytes]) -> int:
+    """Bring deleted versions back; returns how many. Raises NotFound, Conflict, LimitExceeded."""
+    found = []
+    for artifact in artifacts:
+        row = await writer.one(_SQL["closed_row"], (artifact,))
+        if row is None:
+            raise not_there(artifact)
+        if row[0] is None:
+            raise Conflict(f"artifact {id_text(artifact)} is not deleted", code="artifact-not-deleted")
+        if await writer.one(_SQL["erased"], (artifact,)) is not None:
+            raise erased(artifact)
+        found.append((artifact, row))
+    sizes: dict[bytes, list[int]] = {}
+    for _, row in found:
+        sizes.setdefault(row[1], []).append(row[10])
+    metered = False
+    for session, wanted in sizes.items():
+        metered = await _demand_session(writer, session, "undelete artifacts")
+        if metered:
+            await demand_room(writer, session, wanted)
+    for artifact, row in found:
+        session, name, version = row[1:4]
+        payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, metered)
+        await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+    return len(found)
 
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:
@@ -90,10 +138,36 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     """Delete every artifact of a session, as part of deleting it."""
     rows = await writer.all(_SQL["of_session"], (session,))
     await delete(writer, [row[0] for row in rows])
+    await forget_quota(writer, session)
+
+
+async def _demand_session(writer: Writer, session: bytes, what: str) -> bool:
+    """Raise NotFound or Conflict unless the session takes artifacts; gives whether there are quotas."""
+    row = await writer.one(_SQL["session_status"], (session,))
+    if row is None:
+        raise NotFound(f"session {id_text(session)} does not exist", code="session-not-found")
+    if row[0] == "archived":
+        raise Conflict(f"session {id_text(session)} is archived; unarchive it to {what}", code="session-archived")
+    return bool(row[1])
+
+
+def collected() -> Conflict:
+    """The error for a put whose content was collected in between."""
+    return Conflict("the content was collected while it was being put; put it again", code="content-collected")
+
+
+def erased(artifact: bytes) -> NotFound:
+    """The error for a version that was deleted for good."""
+    return NotFound(f"artifact {id_text(artifact)} was deleted for good", code="artifact-erased")
+
+
+def not_there(artifact: bytes) -> NotFound:
+    """The error for an artifact that is not there."""
+    return NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
 
 
 async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str, int]:
     row = await writer.one(_SQL["open_row"], (artifact,))
     if row is None:
-        raise NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
+        raise not_there(artifact)
     return row[0], row[1], row[2]

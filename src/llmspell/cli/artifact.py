@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import given, printable
+from llmspell.cli import artifact_care, given, printable
 from llmspell.cli.asking import confirmed
 from llmspell.cli.files import write_whole
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import NAMES_MAX, open_session, suggesting
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
@@ -125,27 +125,45 @@ def get(
 def delete(
     name: Named, /, *, session: Whose = None,
     version: Annotated[str | None, Parameter(help="Only this version; default: every version of the name.")] = None,
+    hard: artifact_care.Hard = False,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     dry_run: Annotated[bool, Parameter(help="Say what would be deleted, and delete nothing.")] = False,
 ) -> None:  # fmt: skip
-    """Delete every version of a name, or one version."""
+    """Delete every version of a name, or one version; `artifact undelete` brings it back."""
     run = running.get()
     with run.reading() if dry_run else run.changing() as store:
         artifacts = _artifacts(store, name, session)
         with _suggesting(artifacts, name):
-            single = version is not None or _is_id(name)
-            infos = [artifacts.info(name, version=given.version(version))] if single else artifacts.versions(name)
+            infos = _doomed(artifacts, name, given.version(version), hard=hard)
         size = sum(info.size for info in infos)
         plan = {
             "name": infos[0].name, "session": infos[0].session, "bytes": size,
-            "versions": [{"id": info.id, "version": info.version} for info in infos],
+            "versions": [{"id": info.id, "version": info.version} for info in infos], "hard": hard,
         }  # fmt: skip
-        which = f"version {infos[0].version}" if single else printable.count(len(infos), "version")
-        told = f"{infos[0].name}: {which} ({printable.size(size)})"
+        which = f"version {infos[0].version}" if len(infos) == 1 else printable.count(len(infos), "version")
+        told = f"{infos[0].name}: {which} ({printable.size(size)})" + (" for good" if hard else "")
         if not confirmed(run.out, plan, told, yes=yes, dry_run=dry_run):
             return
-        count = artifacts.delete(name, version=given.version(version))
+        count = artifacts.delete(name, version=given.version(version), hard=hard)
     run.out.done({**plan, "deleted": count}, f"deleted {told}")
+
+
+for _word, _command in artifact_care.COMMANDS.items():
+    app.command(_command, name=_word)
+
+
+def _doomed(artifacts: Artifacts, name: str, version: int | str | None, *, hard: bool) -> list[ArtifactInfo]:
+    """What a delete will take; with ``hard`` also what is deleted already."""
+    single = version is not None or _is_id(name)
+    found = [
+        one for one in artifacts.deleted() if hard and name in {one.id, one.name} and version in {None, one.version}
+    ]
+    try:
+        found += [artifacts.info(name, version=version)] if single else artifacts.versions(name)
+    except NotFound:
+        if not found:
+            raise
+    return found
 
 
 def _artifacts(store: Store, name: str, session: str | None) -> Artifacts:

@@ -20,18 +20,21 @@ from llmspell.cli.output import Output
 from llmspell.errors import InvalidInput, LlmspellError
 
 COMMANDS = {
+    "init": ("init:init", "Make a store, encrypted if you say so; other commands make one as they go."),
     "demo": ("demo:demo", "See it work: a research script over real text, killed half way, resumed, and looked at."),
     "run": ("scripts:run", "Run a script in a session of its own."),
     "exec": ("scripts:exec_code", "Run one line of Lua."),
     "repl": ("repl:repl", "A prompt for Lua, with the store at hand."),
-    "session": ("session:app", "Sessions: list, show, create, suspend, resume, complete, delete."),
+    "session": ("session:app", "Sessions: list, count, tree, show, create, their steps, export, import, cleanup."),
     "state": ("state:app", "State: get, set, list, delete, history."),
-    "artifact": ("artifact:app", "Artifacts: list, show, put, get, versions, delete."),
+    "artifact": ("artifact:app", "Artifacts: list, show, put, get, versions, delete, undelete, quota, collect."),
     "timeline": ("timeline:timeline", "What happened, in order."),
     "event": ("event:app", "Events: publish, tail."),
     "access": ("access:app", "Access: grant, revoke, list, audit, cut-off, restore, boundary."),
     "schema": ("schema:app", "Schemas: list, show, register, load, compare, bind, unbind, bindings, check."),
+    "migrate": ("migrate:app", "Migrations of values: register, plan, apply, status, resume, rollback, validate."),
     "key": ("key:app", "The key of sensitive values: status, create, export, import, rotate."),
+    "collect": ("artifact_care:collect", "Take content away that nothing refers to any more."),
     "verify": ("care:verify", "Check every entry, every derived row and all content."),
     "stats": ("care:stats", "What the store holds, in numbers."),
     "doctor": ("doctor:doctor", "Versions, settings, files, permissions, and who has the store open."),

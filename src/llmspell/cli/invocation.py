@@ -68,11 +68,14 @@ class Invocation:
             yield store
 
     @contextmanager
-    def changing(self, *, create: bool = False) -> Iterator[Store]:
-        """The store for writing; with ``create`` it is made when it is missing."""
+    def changing(self, *, create: bool = False, encrypt: bool = False) -> Iterator[Store]:
+        """The store for writing; with ``create`` it is made when it is missing, and encrypted with ``encrypt``."""
         from llmspell.sync.opening import open as open_store
 
-        with self._explaining(), open_store(self.place()[0], create=create, durability=self._durability()) as store:
+        with (
+            self._explaining(),
+            open_store(self.place()[0], create=create, durability=self._durability(), encrypt=encrypt) as store,
+        ):
             yield store
 
     @asynccontextmanager

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import given, printable
+from llmspell.cli import given, printable, session_life
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.session_finding import Named, count, history, list_, tree
-from llmspell.cli.suggest import open_session, session_id
+from llmspell.cli.suggest import open_session, session_id, suggesting_sessions
 from llmspell.model.limits import PAGE_ROWS_MAX
 
 if TYPE_CHECKING:
@@ -53,16 +53,23 @@ def create(
     meta: Annotated[list[str] | None, Parameter(help="A field of the metadata, NAME=JSON; several times.")] = None,
     config: Annotated[list[str] | None, Parameter(help="A setting kept with it, NAME=JSON; several times.")] = None,
     state: Annotated[list[str] | None, Parameter(help="A key of its first state, KEY=JSON; several times.")] = None,
+    template: Annotated[str | None, Parameter(help="A registered template that it begins with.")] = None,
 ) -> None:  # fmt: skip
     """Begin a session."""
-    fields = {
+    fields: dict[str, Any] = {
         "metadata": given.pairs(meta, "--meta"), "config": given.pairs(config, "--config"),
         "state": given.pairs(state, "--state"),
     }  # fmt: skip
     with running.get().changing(create=parent is None) as store:
         above = None if parent is None else session_id(store, parent)
         info = store.sessions.create(
-            name, description=description, tags=tags or (), created_by=created_by, parent=above, **fields
+            name,
+            description=description,
+            tags=tags or (),
+            created_by=created_by,
+            parent=above,
+            template=template,
+            **fields,
         ).info
     running.get().out.done(info.to_dict(), f"created session {info.name} {info.id}", bare=info.id)
 
@@ -110,6 +117,34 @@ def delete(
     run.out.done({**plan, "deleted": True}, f"deleted {told}")
 
 
+@app.command(name="shred")
+def shred(
+    session: Named, /, *,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Say what would be destroyed, and destroy nothing.")] = False,
+    detach: Annotated[bool, Parameter(help="Also when other sessions are under it, or were made from it.")] = False,
+) -> None:  # fmt: skip
+    """Destroy a session for good: no byte of it stays in the store, only that there was one.
+
+    Begun and interrupted, it is finished by doing it again. Both files of the store are written anew.
+    """
+    run = running.get()
+    with run.reading() if dry_run else run.changing() as store:
+        with suggesting_sessions(store, session):
+            plan = store.sessions.shred(session, detach=detach, dry_run=True)
+        keys, versions = (
+            printable.count(plan.state_keys, "key"), printable.count(plan.artifact_versions, "artifact version"),
+        )  # fmt: skip
+        told = f"session {plan.id} with {printable.count(plan.payloads, 'payload')}, {keys} and {versions}"
+        if not confirmed(run.out, plan.to_dict(), told, yes=yes, dry_run=dry_run, verb=("shred", "shredded")):
+            return
+        done = store.sessions.shred(plan.id, detach=detach)
+    kept = sum(done.kept.values())
+    about = f"; {printable.count(kept, 'entry')} about other things stay" if kept else ""
+    shared = f"; others have the content of {', '.join(done.shared)}" if done.shared else ""
+    run.out.done({**done.to_dict(), "shredded": True}, printable.line(f"shredded {told}{about}{shared}"))
+
+
 def _step(session: str, verb: str) -> None:
     with running.get().changing() as store:
         handle = open_session(store, session)
@@ -151,3 +186,7 @@ def _artifact(one: dict[str, Any]) -> str:
 def _some(lines: list[str]) -> str:
     shown = [printable.line(one) for one in lines[:SHOWN_MAX]]
     return "\n".join([*shown, f"… and {len(lines) - SHOWN_MAX:,} more"] if len(lines) > SHOWN_MAX else shown)
+
+
+for _name, _command in session_life.COMMANDS.items():
+    app.command(_command, name=_name)

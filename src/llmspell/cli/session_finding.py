@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llmspell.sync.faces import Store
 
 Named = Annotated[str, Parameter(help="The session, by name or id.")]
-_TIME = "RFC 3339, or how long ago (2h, 1d); not included."
+When = Annotated[given.Word | None, Parameter(help="A time, or 2h (or -2h) for some time ago; included.")]
 
 
 @Parameter(name="*")
@@ -36,10 +36,10 @@ class Conditions:
         Parameter(help="A field of the metadata, PATH=JSON, names of the path joined by dots; several times."),
     ] = None
     text: Annotated[str | None, Parameter(help="Only with all these words, anywhere in what people wrote.")] = None
-    created_after: Annotated[str | None, Parameter(help=f"Created after this: {_TIME}")] = None
-    created_before: Annotated[str | None, Parameter(help=f"Created before this: {_TIME}")] = None
-    updated_after: Annotated[str | None, Parameter(help=f"Last changed after this: {_TIME}")] = None
-    updated_before: Annotated[str | None, Parameter(help=f"Last changed before this: {_TIME}")] = None
+    created_after: When = None
+    created_before: When = None
+    updated_after: When = None
+    updated_before: When = None
 
     def of(self, store: Store) -> dict[str, Any]:
         """The arguments of ``store.sessions.list`` and ``count``."""
@@ -86,7 +86,8 @@ def count(
     with running.get().reading() as store:
         asked = (conditions or Conditions()).of(store)
         counted = store.sessions.count(**asked, exact=exact)
-    running.get().out.one(counted.to_dict(), str(counted))
+    told = {"count": counted.number, "exact": counted.exact}
+    running.get().out.done(told, f"{counted} session(s)", bare=str(counted))
 
 
 def tree(

@@ -29,17 +29,19 @@ def suggesting(wanted: str, names: Callable[[], Iterable[str]], otherwise: str) 
 
 def open_session(store: Store, name: str) -> Session:
     """A session by id or name; not found, it suggests others."""
-    with _sessions(store, name):
+    with suggesting_sessions(store, name):
         return store.sessions.open(name)
 
 
 def session_id(store: Store, name: str) -> str:
     """The id of a session given by id or name."""
-    with _sessions(store, name):
+    with suggesting_sessions(store, name):
         return store.sessions.get(name).id
 
 
-def _sessions(store: Store, name: str) -> AbstractContextManager[None]:
+def suggesting_sessions(store: Store, name: str) -> AbstractContextManager[None]:
+    """Give a NotFound of the block a hint: sessions with a name close to this one."""
+
     def names() -> Iterable[str]:
         return (info.name for info in store.sessions.list(limit=NAMES_MAX))
 

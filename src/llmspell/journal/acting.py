@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmspell.model.context import Context, current
+from llmspell.model.context import Bounds, Context, current
 
 
 @dataclass(frozen=True, slots=True)
 class InSession:
-    """The session a handle is bound to; ``opened`` is the seq of its ``session.created``, the root of its causes."""
+    """The session a handle is bound to; ``opened`` is the seq of its ``session.created``, the root of its causes.
+    ``bounds`` are its limits, if it has any.
+    """
 
     id: bytes
     correlation: bytes
     opened: int
+    bounds: Bounds | None = None
 
 
 class Acting:
@@ -40,4 +43,6 @@ class Acting:
 def enter(context: Context, session: InSession, *, anew: bool = False) -> Context:
     """``context`` inside a session. ``anew``: for the session's first entry, whose cause lies outside of it."""
     cause = context.cause if anew else context.cause or session.opened
-    return Context(session.id, session.correlation, context.correlation, cause, context.actor, context.step)
+    return Context(
+        session.id, session.correlation, context.correlation, cause, context.actor, context.step, session.bounds
+    )

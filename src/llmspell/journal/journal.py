@@ -8,7 +8,8 @@ batch may run again with the same result.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from blake3 import blake3
@@ -18,6 +19,7 @@ from llmspell.journal.kinds import (
     CLOCK_JUMPED,
     CORRELATION_OPENED,
     Applied,
+    Apply,
     ClockJumped,
     CorrelationOpened,
     Kind,
@@ -56,13 +58,25 @@ class Guard(Protocol):
 
     generation: int
     """The generation of the transaction that it was last confirmed in."""
+    active: bool
+    """Whether anything is held against a schema, as far as was confirmed."""
 
-    async def confirm(self, writer: Writer) -> bool:
-        """Whether it still holds in this transaction; if not, it has to be loaded, and the unit to begin again."""
+    async def confirm(self, writer: Transaction | Writer) -> bool:
+        """Whether what was known holds in this transaction; if not, it is known now."""
+        ...
+
+    async def hold(self, writer: Writer, scope: str, key: str, raw: bytes, held: Any) -> None:
+        """Hold a value (its JSON, or what ``held`` says of it) against what its key is bound to in this transaction,
+        unless ``held`` says that just this was done. Raises InvalidInput, NotFound.
+        """
         ...
 
     def binds(self, scope: str) -> bool:
         """Whether values of a scope are held against anything."""
+        ...
+
+    def doubt(self) -> None:
+        """Let the next unit confirm it: this one changes it."""
         ...
 
 
@@ -164,6 +178,21 @@ class Writer:
             )  # fmt: skip
         return seq
 
+    async def append_imported(
+        self, origin: Origin, kind: Kind, payload: msgspec.Struct, scope: tuple[int, bytes], subject: str
+    ) -> int:
+        """Append an entry that was first written in another store, with its own id, time and context: ``origin``.
+
+        The projections are told that it happened then; ``at`` says when it came here. Its actor begins with
+        ``imported:``, by which a rebuild knows. Returns its seq.
+        """
+        mine, used = self.origin, self._used
+        self.origin, self._used = origin, 0
+        try:
+            return await self.append(replace(kind, apply=_as_it_happened(kind.apply)), payload, scope, subject)
+        finally:
+            self.origin, self._used = mine, used
+
     def draw_id(self) -> bytes:
         """Another id for this unit, the same at each of its runs."""
         return self._draw()[0]
@@ -194,8 +223,16 @@ class Writer:
         self._used = 0
 
 
+def _as_it_happened(apply: Apply | None) -> Apply | None:
+    if apply is None:
+        return None
+    return lambda tx, entry: apply(tx, msgspec.structs.replace(entry, at=entry.clock))
+
+
 class Scopes:
-    """Ids and salts of committed scopes. They never change, so the cache cannot be stale; it is bounded by count."""
+    """Ids and salts of committed scopes. They never change while anything is there, so the cache cannot be stale; it is
+    bounded by count.
+    """
 
     ENTRIES_MAX = 50_000
 
@@ -211,6 +248,10 @@ class Scopes:
         if len(self._known) >= self.ENTRIES_MAX:
             self._known.clear()
         self._known[name] = (scope_id, salt)
+
+    def forget(self, name: str) -> None:
+        """A scope got another salt, which only its shredding gives it."""
+        self._known.pop(name, None)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -238,6 +279,8 @@ class Journal:
     ) -> T:
         """Commit ``work`` as one unit. Its writer draws ids and time captured now, in the caller's context."""
         context = context or current.get()
+        if context.bounds is not None:
+            work = context.bounds.around(work)
         if context.step is not None:
             return await context.step.write(self, work, context, strong=strong)  # type: ignore[no-any-return]
         origin = self.origin(context)

@@ -84,6 +84,13 @@ class StoreCreated(msgspec.Struct):
     format: int
 
 
+class StoreMigrated(msgspec.Struct):
+    """The store's tables were brought to a newer format."""
+
+    from_format: int
+    to_format: int
+
+
 class CorrelationOpened(msgspec.Struct):
     """A named correlation was used for the first time."""
 
@@ -107,6 +114,7 @@ async def _apply_correlation(tx: Transaction, entry: Applied) -> None:
 
 
 STORE_CREATED = Kind("store.created", StoreCreated)
+STORE_MIGRATED = Kind("store.migrated", StoreMigrated)
 CORRELATION_OPENED = Kind("correlation.opened", CorrelationOpened, _apply_correlation)
 CLOCK_JUMPED = Kind("clock.jumped", ClockJumped)
-OWN = (STORE_CREATED, CORRELATION_OPENED, CLOCK_JUMPED)
+OWN = (STORE_CREATED, STORE_MIGRATED, CORRELATION_OPENED, CLOCK_JUMPED)

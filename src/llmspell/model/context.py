@@ -39,13 +39,22 @@ class Recording(Protocol):
         ...
 
 
+class Bounds(Protocol):
+    """Limits of a session: they are held in the transaction that would pass them."""
+
+    def around(self, work: Any) -> Any:
+        """A unit's work with the look at the limits behind it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What each entry's header says about its origin.
 
     ``correlation`` is the innermost one opened by name, None outside of any; ``session`` the current session's id;
     ``session_correlation`` that session's own; ``cause`` the seq of the entry that led here, 0 when nothing did;
-    ``step`` the step of a script's run that is being executed, if any: it records itself in the unit it commits.
+    ``step`` the step of a script's run that is being executed, if any: it records itself in the unit it commits;
+    ``bounds`` the limits of the session, if it has any.
     """
 
     session: bytes | None = None
@@ -54,6 +63,7 @@ class Context:
     cause: int = 0
     actor: str = "owner"
     step: Recording | None = None
+    bounds: Bounds | None = None
 
 
 ROOT = Context()

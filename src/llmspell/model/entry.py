@@ -26,6 +26,10 @@ GENESIS = bytes(32)
 
 REDACTED = "[REDACTED]"
 """What stands in the place of a secret."""
+IMPORTED = "imported:"
+"""Before the actor of an entry that was first written in another store: its ``clock`` says when, its ``at`` when it
+came here.
+"""
 NO_ID = bytes(16)
 numbers = struct.Struct(">QqqHQ").pack
 """The header's fields of fixed size: seq, at, clock, kind version, cause."""
@@ -82,6 +86,16 @@ class Entry(msgspec.Struct, frozen=True):
     hash: bytes
 
     @property
+    def erased(self) -> bool:
+        """Whether the payload was erased by a later entry."""
+        return self.payload is None
+
+    @property
+    def happened_at(self) -> int:
+        """When it happened: ``at``, except for what was imported, which happened in another store before."""
+        return self.clock if self.actor.startswith(IMPORTED) else self.at
+
+    @property
     def data(self) -> Any:
         """The payload as a JSON value; None when erased. A sealed value shows as ``[REDACTED]``: state's own reads open
         it.
@@ -106,6 +120,8 @@ class Entry(msgspec.Struct, frozen=True):
             "actor": self.actor,
             "data": self.data,
             "hash": self.hash.hex(),
+            **({"erased": True} if self.payload is None else {}),
+            **({"happened_at": to_datetime(self.clock).isoformat()} if self.actor.startswith(IMPORTED) else {}),
         }
 
 

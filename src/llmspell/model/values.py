@@ -166,3 +166,21 @@ def _check_text(text: str, path: str) -> None:
         raise InvalidInput(
             f"{path} holds a lone surrogate, which UTF-8 cannot carry", code="invalid-value", path=path
         ) from None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A value as schemas see it: before it is sealed, or secrets in it are replaced.
+
+    ``mark`` is that of the bindings it was held against, empty for none. ``secret``: a refusal tells nothing of it but
+    the rule. ``replaced``: paths of what was replaced before, and so is not judged.
+    """
+
+    value: Any
+    mark: bytes = b""
+    secret: bool = False
+    replaced: tuple[str, ...] = ()
+
+
+ELSEWHERE = b"elsewhere"
+"""The mark of a value that is judged by whoever writes it: a migration brings it to a version that is not bound yet."""
+JUDGED = Held(None, ELSEWHERE)

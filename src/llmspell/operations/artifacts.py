@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import Conflict, InvalidInput, NotFound
-from llmspell.model import limits
+from llmspell.errors import InvalidInput, NotFound
+from llmspell.operations.artifact_found import find, id_in
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Form, Operation
 from llmspell.operations.shapes import artifact_id, artifact_table, listed
@@ -27,7 +27,7 @@ from llmspell.operations.types import (
 )
 
 if TYPE_CHECKING:
-    from llmspell.artifacts.info import ArtifactInfo
+    from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.model.entry import Entry
 
 INLINE_CHARS_MAX = 1024
@@ -53,16 +53,8 @@ def _fields(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
             fields[name] = value
     parent = given.pop("parent_artifact", None)
     if parent is not None:
-        fields["derived_from"] = [_id_in(parent, "metadata.parent_artifact"), *fields.get("derived_from", [])]
+        fields["derived_from"] = [id_in(parent, "metadata.parent_artifact"), *fields.get("derived_from", [])]
     return {**fields, "metadata": given}
-
-
-def _id_in(reference: Any, where: str) -> str:
-    if isinstance(reference, dict) and isinstance(reference.get("id"), str):
-        return str(reference["id"])
-    if type(reference) is str:
-        return reference
-    raise InvalidInput(f"{where} is an artifact's id, or the table that `store` gave", code="invalid-argument")
 
 
 async def _store(
@@ -91,48 +83,6 @@ async def _store_file(
     file = host.file(path, "Artifact.store_file")
     room = (await host.session(session)).artifacts
     return artifact_id(await room.put(file.name, file, type=type, **_fields(metadata)))
-
-
-async def find(
-    host: Host, artifact: str | Mapping[str, Any], session: str | None, version: int | str | None
-) -> ArtifactInfo:
-    """The artifact that a script names: by id, by name in a session, or by a table with either. Raises NotFound."""
-    if isinstance(artifact, Mapping):
-        return await _find_table(host, artifact, session, version)
-    room = (await host.session(session)).artifacts if session is not None or host.current else host.store.artifacts
-    return await room.info(artifact, version=version)
-
-
-async def _find_table(
-    host: Host, table: Mapping[str, Any], session: str | None, version: int | str | None
-) -> ArtifactInfo:
-    if isinstance(table.get("id"), str):
-        return await host.store.artifacts.info(table["id"], version=version)
-    session = table.get("session_id") or session
-    if isinstance(table.get("name"), str):
-        return await find(host, table["name"], session, table.get("version", version))
-    if not isinstance(table.get("content_hash"), str):
-        raise InvalidInput("an artifact is named by `id`, `name` or `content_hash`", code="invalid-argument")
-    return await _find_content(host, session, table["content_hash"], table.get("sequence"))
-
-
-async def _find_content(host: Host, session: str | None, digest: str, sequence: int | None) -> ArtifactInfo:
-    room = (await host.session(session)).artifacts
-    found, cursor = [], None
-    while True:
-        page = await room.list(all_versions=True, limit=limits.PAGE_ROWS_MAX, cursor=cursor)
-        found += [info for info in page if info.digest == digest and sequence in {None, info.version}]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    if not found:
-        raise NotFound(f"there is no artifact with the content {digest!r}", code="artifact-not-found")
-    if len({info.name for info in found}) > 1:
-        names = ", ".join(sorted({info.name for info in found}))
-        raise Conflict(
-            f"several artifacts have this content: {names}", code="ambiguous-name", hint="name one by its id"
-        )
-    return found[-1]
 
 
 async def _get(
@@ -200,15 +150,32 @@ async def _list(host: Host, session: str | None = None, options: Mapping[str, An
 async def _delete(
     host: Host, artifact: str | dict[str, Any], session: str | None = None, options: Mapping[str, Any] | None = None
 ) -> int:
-    version = (options or {}).get("version")
-    if isinstance(artifact, str) and version is None:
-        room = (await host.session(session)).artifacts if session is not None or host.current else host.store.artifacts
-        return await room.delete(artifact)
-    return await host.store.artifacts.delete((await find(host, artifact, session, version)).id)
+    version, hard = (options or {}).get("version"), (options or {}).get("hard", False)
+    if isinstance(artifact, str) and (version is None or hard):
+        return await (await _room(host, session)).delete(artifact, version=version, hard=hard)
+    if hard and isinstance(artifact, Mapping) and isinstance(artifact.get("id"), str):
+        return await host.store.artifacts.delete(artifact["id"], hard=True)
+    return await host.store.artifacts.delete((await find(host, artifact, session, version)).id, hard=hard)
 
 
 async def _deleted(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> int:
-    return len(entries)
+    return len({entry.data["id"] for entry in entries})
+
+
+async def _room(host: Host, session: str | None) -> AsyncArtifacts:
+    return (await host.session(session)).artifacts if session is not None or host.current else host.store.artifacts
+
+
+async def _undelete(
+    host: Host, artifact: str | dict[str, Any], session: str | None = None, options: Mapping[str, Any] | None = None
+) -> int:
+    if isinstance(artifact, Mapping):
+        return await host.store.artifacts.undelete(id_in(artifact, "artifact"))
+    return await (await _room(host, session)).undelete(artifact, version=(options or {}).get("version"))
+
+
+async def _collect(host: Host, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return (await host.store.collect(dry_run=(options or {}).get("dry_run", False))).to_dict()
 
 
 async def _versions(host: Host, name: str, session: str | None = None) -> list[dict[str, Any]]:
@@ -290,6 +257,15 @@ _LISTED = Param(
 _FOUND: tuple[Form, ...] = (
     (_REFERENCE,), (_REFERENCE, _OF_VERSION), (_SESSION, _REFERENCE), (_SESSION, _REFERENCE, _OF_VERSION),
 )  # fmt: skip
+_DELETED: tuple[Form, ...] = tuple(
+    (*form[:-1], Param("options", options(
+        Param("version", LABEL_OR_NUMBER, _VERSION.doc, optional=True),
+        Param("hard", BOOL, "for good: the content goes with the next collect", optional=True),
+    ), "which version, and how", optional=True)) if form[-1] is _OF_VERSION else form
+    for form in _FOUND
+)  # fmt: skip
+_NUMBERED = Param("options", options(Param("version", INT, "its number", optional=True)), "which", optional=True)
+_UNDELETED: tuple[Form, ...] = ((_REFERENCE, _NUMBERED), (_SESSION, _REFERENCE, _NUMBERED))
 _UPDATED = Param(
     "fields",
     options(
@@ -329,9 +305,23 @@ OPERATIONS = (
         "The artifacts of a session by name.", _list, errors=("no-session",), lua_returns="table[]",
     ),
     Operation(
-        "Artifact", ("delete", "remove"), _FOUND, "how many versions were deleted",
-        "Delete one version (by id or version), or all of a name.", _delete,
-        errors=(*_MISSING, "vetoed"), lua_returns="integer", made=("artifact.deleted", _deleted),
+        "Artifact", ("delete", "remove"), _DELETED, "how many versions were deleted",
+        "Delete one version (by id or version), or all of a name; `hard` for good, also what is deleted already.",
+        _delete, errors=(*_MISSING, "artifact-erased", "vetoed"), lua_returns="integer",
+        made=("artifact.deleted artifact.erased", _deleted),
+    ),
+    Operation(
+        "Artifact", ("undelete",), _UNDELETED, "how many versions are back",
+        "Bring back one deleted version (by id or number), or all of a name.", _undelete,
+        errors=(*_MISSING, "artifact-erased", "artifact-not-deleted", "vetoed"), lua_returns="integer",
+        made=("artifact.undeleted", _deleted),
+    ),
+    Operation(
+        "Artifact", ("collect",), ((Param("options", options(
+            Param("dry_run", BOOL, "only say what would go", optional=True)), "how", optional=True),),),
+        "a table {contents, chunks, chunk_bytes, freed_bytes, kept, …}",
+        "Take content away that nothing refers to any more, of the whole store.", _collect,
+        errors=("collect-running",), lua_returns="table",
     ),
     Operation(
         "Artifact", ("versions", "list_versions"), ((_NAME,), (_SESSION, _NAME)),

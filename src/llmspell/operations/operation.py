@@ -44,8 +44,8 @@ class Operation:
     when a step was answered from the record.
 
     ``made`` is for operations that cannot be asked for a second time, because what they are about is gone or got a new
-    id: the kind of the entry that says the change was made, and what gives the step's result then, ``(host, values,
-    entries of that kind)``.
+    id: the kind of the entry that says the change was made (or several, with spaces between), and what gives the step's
+    result then, ``(host, values, entries of those kinds)``.
     """
 
     namespace: str

@@ -8,8 +8,8 @@ from typing import Any
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Form, Operation
 from llmspell.operations.sessions import CONDITIONS
-from llmspell.operations.shapes import listed, present, session_table
-from llmspell.operations.types import BOOL, INT, PAGING, SESSION, Param, options
+from llmspell.operations.shapes import present, session_table
+from llmspell.operations.types import BOOL, INT, SESSION, Param, options
 from llmspell.sessions.family import SessionTree
 
 _SESSION = Param("session", SESSION, "id or unique name; nil or '' is the current one", optional=True)
@@ -26,11 +26,8 @@ async def _recent(host: Host, n: int = 10) -> list[dict[str, Any]]:
     return [session_table(info) for info in await host.store.sessions.recent(n)]
 
 
-async def _children(host: Host, session: str | None = None, options: Mapping[str, Any] | None = None) -> Any:
-    query = dict(options or {})
-    paged = query.pop("paged", False)
-    page = await host.store.sessions.children((await host.session(session)).id, **query)
-    return listed(page, session_table, paged=paged)
+async def _children(host: Host, session: str | None = None) -> list[dict[str, Any]]:
+    return [session_table(info) for info in await host.store.sessions.children((await host.session(session)).id)]
 
 
 async def _parents(host: Host, session: str | None = None) -> list[dict[str, Any]]:
@@ -67,8 +64,6 @@ _COUNTED = Param(
     "conditions as of `list`",
     optional=True,
 )
-_LIMIT = Param("limit", INT, "at most so many; 50 by default", optional=True)
-_PAGE = Param("options", options(_LIMIT, *PAGING), "which page", optional=True)
 _BOUNDS = Param(
     "options",
     options(
@@ -99,7 +94,7 @@ OPERATIONS = (
         "The sessions that changed last, newest first.", _recent, lua_returns="table[]",
     ),
     Operation(
-        "Session", ("children",), ((_SESSION, _PAGE), (_PAGE,)), "a list of tables as `get` gives",
+        "Session", ("children",), _ONE, "a list of tables as `get` gives",
         "The sessions directly below one, the oldest first.", _children, errors=("session-not-found",),
         lua_returns="table[]",
     ),

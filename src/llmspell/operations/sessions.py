@@ -160,6 +160,7 @@ _CREATE = options(
     Param("parent", NAME, "id of the session it belongs under", optional=True, aliases=("parent_session_id",)),
     Param("config", TABLE, "settings of your own, kept with it", optional=True),
     Param("state", TABLE, "first values of its own scope", optional=True),
+    Param("template", NAME, "a registered template that it begins with", optional=True),
 )
 CONDITIONS = (
     Param("status", NAME, "active, suspended, completed, failed or archived", optional=True),
@@ -171,10 +172,10 @@ CONDITIONS = (
           aliases=("custom_metadata",)),
     Param("text", TEXT, "has all these words in name, description, tags or metadata", optional=True,
           aliases=("search_text",)),
-    Param("created_after", NAME, "RFC 3339 time, not included", optional=True),
-    Param("created_before", NAME, "RFC 3339 time, not included", optional=True),
-    Param("updated_after", NAME, "RFC 3339 time, not included", optional=True),
-    Param("updated_before", NAME, "RFC 3339 time, not included", optional=True),
+    Param("created_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("created_before", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("updated_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("updated_before", NAME, "RFC 3339 time, inclusive", optional=True),
 )  # fmt: skip
 """What sessions are asked for, by every function that finds some."""
 _FILTER = options(

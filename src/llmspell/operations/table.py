@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from llmspell.operations import artifacts, events, hooks, session_finding, session_state, sessions, state, tools
+from llmspell.operations import (
+    artifacts,
+    events,
+    hooks,
+    migrations,
+    session_finding,
+    session_life,
+    session_state,
+    sessions,
+    state,
+    tools,
+)
 from llmspell.operations.operation import Operation
 from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
-    *state.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS, *session_state.OPERATIONS,
-    *artifacts.OPERATIONS, *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
+    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS,
+    *session_life.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS,
+    *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
     operation.title: operation for operation in (*OPERATIONS, *tools.ENGINE)
@@ -18,16 +30,12 @@ BY_NAME = MappingProxyType({
 """Operations by title, their name at an engine's port; its own calls (``print``, ``clock.now`` …) are among them."""
 
 _ABSENT = {
-    "State": (
-        "migrate_to_version migrate get_migration_status migration_status create_backup list_backups restore_backup"
-        " validate_backup get_storage_usage cleanup_backups"
-        " query all"
-    ),
+    "State": ("create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"),
     "Session": (
-        "can_replay replay get_replay_metadata list_replayable fork compare export import templates"
-        " start_replay step continue set_breakpoint create_backup cleanup"
+        "can_replay replay get_replay_metadata list_replayable fork compare export"
+        " start_replay step continue set_breakpoint create_backup"
     ),
-    "Artifact": "query grant revoke undelete export import relate collect",
+    "Artifact": "query grant revoke export import relate",
     "Event": "query receive_batch subscription_stats unsubscribe_pattern",
     "Hook": "enable disable enable_builtin disable_builtin is_builtin_enabled history",
     "Config": "set",

@@ -10,6 +10,9 @@ Contract (every adapter):
   collect takes them. Memory of a put stays bounded however much it is given.
 - ``generation`` grows whenever chunks are removed. A put notes it before its first ``known`` and, if it moved, asks
   ``missing`` inside the unit that names the chunks.
+- An ``Appender`` is in progress from its beginning until ``release`` or ``abort``, in whatever process. ``settled``
+  tells which chunks no put in progress can have stored; those go when nothing names them. ``remove`` is called inside a
+  unit of the main file, after a look whether anything names the chunks there, so that no unit names them in between.
 - Methods of the store may be called from any thread; an ``Appender`` belongs to one thread at a time. No method keeps a
   read transaction open when it returns. None is to be called while the caller holds the turn it gave to this store.
 - Errors: Busy, StorageFailed (``disk-full``: usable again later; ``sync-failed``, ``io-failed``: ReadOnly from then
@@ -19,9 +22,12 @@ Contract (every adapter):
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+COLLECTED = "content-collected"
+"""Code of the Conflict that says: what this put relied on was collected meanwhile; put it again."""
 Buffer = bytes | memoryview
 
 
@@ -74,6 +80,83 @@ class ContentStats:
     generation: int
 
 
+class Place(NamedTuple):
+    """Where a chunk lies in a pack: the bytes from ``position`` on, as many as it takes on disk."""
+
+    id: int
+    pack: str
+    position: int
+    length: int
+
+
+class PackUse(NamedTuple):
+    """A file of many chunks: its bytes, how many chunks in it have rows, and their bytes."""
+
+    id: int
+    name: str
+    size: int
+    chunks: int
+    alive: int
+
+
+class Settled(NamedTuple):
+    """What no put in progress can have stored: chunks and packs below these ids, the packs there were, and files that
+    no row names. With ``alone`` False puts are in progress somewhere, and nothing is settled.
+    """
+
+    chunk: int
+    pack: int
+    packs: tuple[PackUse, ...]
+    strays: tuple[str, ...]
+    alone: bool
+
+
+class Removed(NamedTuple):
+    """Chunks that were removed, and their stored bytes."""
+
+    chunks: int
+    stored_size: int
+
+
+class Sweep(Protocol):
+    """What a collect asks of a content store. One thread at a time."""
+
+    def settled(self) -> Settled:
+        """What no put in progress can have stored. Costs a scan of the chunk rows."""
+        ...
+
+    def remove(self, ids: Sequence[int]) -> Removed:
+        """Remove these chunks and let the generation grow, in one durable step. Those missing are passed over."""
+        ...
+
+    def uses(self) -> list[PackUse]:
+        """Every pack as it is now."""
+        ...
+
+    def drop_stray(self, name: str) -> int:
+        """Delete a file of ``Settled.strays``; gives its bytes."""
+        ...
+
+    def drop_pack(self, pack: PackUse) -> int:
+        """Delete a settled pack in which nothing is alive; gives its bytes, 0 when something is."""
+        ...
+
+    def rewrite(self, pack: PackUse) -> int:
+        """Move what is alive in a settled pack elsewhere and delete it; gives the bytes freed.
+
+        Raises StorageFailed (``disk-full``, ``pack-damaged``); then nothing has changed.
+        """
+        ...
+
+    def give_back(self) -> int:
+        """Give free room inside of files back to the disk, as far as that can be done; gives the bytes."""
+        ...
+
+    def make_room(self) -> bool:
+        """Have as much room to work in as can be had without removing anything; False when there is hardly any."""
+        ...
+
+
 class Appender(Protocol):
     """One put in progress."""
 
@@ -89,6 +172,10 @@ class Appender(Protocol):
         """Store the rest and give the ids of all chunks appended, in order, repeated where they repeat."""
         ...
 
+    def release(self) -> None:
+        """The unit that names the chunks is over, whatever became of it. Twice is allowed."""
+        ...
+
     def abort(self) -> None:
         """Give the put up. Nothing is to be called afterwards; calling it twice is allowed."""
         ...
@@ -96,6 +183,15 @@ class Appender(Protocol):
 
 class ContentStore(Protocol):
     """Chunks of one store."""
+
+    @property
+    def sweep(self) -> Sweep:
+        """For looking only: ``settled`` and ``uses``."""
+        ...
+
+    def collecting(self) -> AbstractContextManager[Sweep]:
+        """The right to remove, of one at a time among threads and processes. Raises Busy (``collect-running``)."""
+        ...
 
     def append(self) -> Appender:
         """Start a put. Raises ReadOnly when this handle does not write."""
@@ -123,6 +219,22 @@ class ContentStore(Protocol):
 
     def stats(self) -> ContentStats:
         """Totals. Costs a scan of the chunk rows (not of their bytes)."""
+        ...
+
+    def places(self, ids: Iterable[int]) -> list[Place]:
+        """Where those of ``ids`` lie that removing does not reach: to be remembered before, and overwritten after."""
+        ...
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Remove chunks, durably, and let ``generation`` grow. The caller keeps others from naming them meanwhile."""
+        ...
+
+    def overwrite(self, places: Iterable[Place]) -> int:
+        """Destroy the bytes at those places whose chunk was removed; how many there are. Again is harmless."""
+        ...
+
+    def rewrite(self) -> None:
+        """Leave no byte of removed chunks anywhere. Costs copying what stays. Raises Busy while others read."""
         ...
 
     def checkpoint(self) -> None:

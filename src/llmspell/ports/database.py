@@ -48,7 +48,7 @@ class Transaction(Protocol):
 
     head: Head
     generation: int
-    """Another number whenever somebody else may have committed since this process last did."""
+    """Another number whenever somebody else may have committed since this process last did, or a batch was undone."""
 
     async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         """The first row, or None; sees this batch's writes."""

@@ -3,6 +3,10 @@
 What is bound is read once and kept. A unit of work compares the generation of its transaction with the one in which
 that was confirmed: they differ when another process committed in between (or this one bound something), and then one
 row tells whether the bindings changed. So a write with nothing bound compares two numbers, and asks nothing.
+
+Values are checked before their unit begins. Each brings the mark of the bindings it was held against; in the unit it
+is held against them again if they have another mark by then. That another unit confirmed them does not count: it says
+nothing about this value. What is known only changes inside a transaction, so that nothing older ever replaces it.
 """
 
 from __future__ import annotations
@@ -15,17 +19,18 @@ import msgspec
 
 from llmspell.errors import Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model.values import ELSEWHERE, Held, decode_value
 from llmspell.registry.kinds import SchemaRegistered
 from llmspell.registry.projection import BINDINGS
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
-    from llmspell.ports.database import Reading, Row
+    from llmspell.ports.database import Row, Transaction
     from llmspell.schemas.schema import Schema
 
 _SQL = queries("llmspell.registry")
-_NEWEST = _SQL["newest"]
+_MARK = _SQL["mark"]
 _OPEN = f"SELECT scope, prefix, {COLUMNS} FROM ({_SQL['open_schemas']}) JOIN entry ON entry.seq = schema_seq"
 _payload = msgspec.json.Decoder(SchemaRegistered).decode
 
@@ -55,9 +60,13 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """All bindings as of the entry ``seq``: for a scope's name (empty: every scope) its prefixes, the longest first."""
+    """All bindings: for a scope's name (empty: every scope) its prefixes, the longest first.
 
-    seq: int = 0
+    ``mark`` is the hash of the newest entry about them, empty when there is none. A seq would not do: what a batch
+    wrote that was undone had one too, and another entry has it now.
+    """
+
+    mark: bytes = b""
     by_scope: Mapping[str, tuple[tuple[str, Schema], ...]] = field(default_factory=dict)
 
     def schema(self, scope: str, key: str) -> Schema | None:
@@ -88,41 +97,61 @@ class Bindings:
         self._journal = journal
         journal.guard = self
 
-    async def confirm(self, writer: Writer) -> bool:
+    async def confirm(self, writer: Transaction | Writer) -> bool:
         """Whether what is known still holds in this transaction: one row by its key. If not, it is known after."""
-        row = await writer.one(_NEWEST, (BINDINGS,))
-        seq = 0 if row is None else row[0]
-        self.generation = writer.generation
-        if seq == self.bound.seq:
+        row = await writer.one(_MARK, (BINDINGS,))
+        mark = b"" if row is None else row[0]
+        if mark == self.bound.mark:
+            self.generation = writer.generation
             return True
-        self._know(bound_of(seq, await writer.all(_OPEN)))
+        self.bound = bound_of(mark, await writer.all(_OPEN))
+        self.active = bool(self.bound.by_scope)
+        self.generation = writer.generation
         return False
+
+    async def hold(self, writer: Writer, scope: str, key: str, raw: bytes, held: Held | None) -> None:
+        """Hold a value against what its key is bound to in this transaction; see ``journal.Guard``."""
+        if self.generation != writer.generation:
+            await self.confirm(writer)
+        bound = self.bound
+        if held is not None and held.mark in (bound.mark, ELSEWHERE):
+            return
+        schema = bound.schema(scope, key)
+        if schema is not None:
+            self._check(schema, key, held or Held(decode_value(raw)))
 
     def doubt(self) -> None:
         """Let the next unit confirm what is known."""
         self.generation = -1
 
     async def load(self) -> None:
-        """Read what is bound now."""
+        """Know what is bound now. It takes a turn at writing: a read beside it could be overtaken by a unit."""
         assert self._journal is not None  # noqa: S101 - the wiring gives it
-        self._know(await self._journal.database.read(read_bound))
-
-    def _know(self, bound: Bound) -> None:
-        self.bound = bound
-        self.active = bool(bound.by_scope)
+        await self._journal.database.write(self.confirm)
 
     def binds(self, scope: str) -> bool:
         """Whether any key of a scope is held against anything."""
         return scope in self.bound.by_scope or "" in self.bound.by_scope
 
-    def check(self, scope: str, key: str, value: Any) -> None:
-        """Hold a value against what its key is bound to. Raises InvalidInput (``schema-mismatch``), NotFound
-        (``unknown-validator``). Messages never show the value.
+    def check(self, scope: str, key: str, held: Held) -> bytes:
+        """Hold a value against what its key is bound to, as far as is known; gives the mark of that. Raises
+        InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``). Messages never show the value.
         """
-        schema = self.bound.schema(scope, key)
-        if schema is None:
-            return
-        problems = schema.check(value, validators=self.validators)
+        bound = self.bound
+        schema = bound.schema(scope, key)
+        if schema is not None:
+            self._check(schema, key, held)
+        return bound.mark
+
+    def _check(self, schema: Schema, key: str, held: Held) -> None:
+        problems = schema.check(held.value, validators=self.validators)
+        at = [n for n, one in enumerate(problems) if not _within(one.path, held.replaced)]
+        if at and held.secret:
+            veiled = schema.check(held.value, validators=self.validators, veiled=True)
+            # As many, unless a validator changed its mind.
+            problems = [veiled[n] for n in at] if len(veiled) == len(problems) else veiled
+        else:
+            problems = [problems[n] for n in at]
         if problems:
             first, more = problems[0], len(problems) - 1
             raise InvalidInput(
@@ -137,19 +166,17 @@ class Bindings:
             )
 
 
-def read_bound(view: Reading) -> Bound:
-    """What is bound now, with the schemas."""
-    row = view.one(_NEWEST, (BINDINGS,))
-    return bound_of(0 if row is None else row[0], view.all(_OPEN))
+def _within(path: str, places: Iterable[str]) -> bool:
+    return any(path == place or path.startswith((f"{place}.", f"{place}[")) for place in places)
 
 
-def bound_of(seq: int, rows: Iterable[Row]) -> Bound:
-    """What is bound as of the entry ``seq``, of rows with a scope, a prefix and the entry of a schema."""
+def bound_of(mark: bytes, rows: Iterable[Row]) -> Bound:
+    """What is bound as of the entry with the hash ``mark``, of rows of scope, prefix and the entry of a schema."""
     by_scope: dict[str, list[tuple[str, Schema]]] = {}
     for scope, prefix, *stored in rows:
         entry = check_row(tuple(stored))
         by_scope.setdefault(scope, []).append((prefix, schema_in(entry.payload, f"of entry {entry.seq}")))
-    return Bound(seq, {scope: tuple(sorted(found, key=lambda one: -len(one[0]))) for scope, found in by_scope.items()})
+    return Bound(mark, {scope: tuple(sorted(found, key=lambda one: -len(one[0]))) for scope, found in by_scope.items()})
 
 
 def schema_in(payload: bytes | None, what: str) -> Schema:

@@ -14,15 +14,27 @@ FILES_MAX = 1000
 _FILE_BYTES_MAX = 4 * SCHEMA_BYTES_MAX
 
 
-def read_folder(path: str | Path) -> list[Schema]:
-    """The schemas of its ``*.json`` and ``*.toml`` files, in the order of their names."""
+def read_folder(path: str | Path) -> list[tuple[Path, Schema]]:
+    """The schemas of its ``*.json`` and ``*.toml`` files with these, in the order of their names."""
     folder = Path(path)
     if not folder.is_dir():
         raise NotFound(f"there is no folder {str(folder)!r}", code="folder-not-found")
     files = sorted(one for one in folder.iterdir() if one.suffix in (".json", ".toml") and one.is_file())
     if len(files) > FILES_MAX:
         raise InvalidInput(f"{str(folder)!r} holds {len(files):,} files; at most {FILES_MAX:,}", code="invalid-schema")
-    return [schema for file in files for schema in read_file(file)]
+    return [(file, schema) for file in files for schema in read_file(file)]
+
+
+def naming(found: list[tuple[Path, Schema]], error: LlmspellError) -> LlmspellError:
+    """A refusal that says which schema it is about, with the file that schema is in; others as they are."""
+    about = error.details.get("name"), error.details.get("version")
+    # Two files may hold one version, the second with other content: the later one is what was refused.
+    files = [file for file, schema in found if (schema.name, str(schema.version)) == about]
+    return _in_file(files[-1], error) if files else error
+
+
+def _in_file(file: Path, error: LlmspellError) -> LlmspellError:
+    return type(error)(f"{str(file)!r}: {error.message}", code=error.code, hint=error.hint, **error.details)
 
 
 def read_file(file: Path) -> list[Schema]:
@@ -47,4 +59,4 @@ def read_file(file: Path) -> list[Schema]:
     try:
         return [Schema.from_dict(one) for one in (given if isinstance(given, list) else [given])]
     except LlmspellError as exc:
-        raise type(exc)(f"{str(file)!r}: {exc.message}", code=exc.code, hint=exc.hint) from None
+        raise _in_file(file, exc) from None

@@ -3,6 +3,10 @@
 -- name: newest
 SELECT seq FROM schema_newest WHERE what = ?
 
+-- name: mark
+-- The hash of the newest entry, which no other entry ever has.
+SELECT e.hash FROM schema_newest n JOIN entry e ON e.seq = n.seq WHERE n.what = ?
+
 -- name: schemas
 SELECT seq FROM schema_version WHERE seq > ? ORDER BY seq LIMIT ?
 
@@ -17,7 +21,7 @@ SELECT b.scope, b.prefix, v.seq AS schema_seq FROM schema_binding b INDEXED BY s
 JOIN schema_version v ON v.name = b.name AND v.version = b.version WHERE b.until_seq IS NULL
 
 -- name: open_one
-SELECT name, version FROM schema_binding INDEXED BY schema_binding_open
+SELECT name, version, since_seq FROM schema_binding INDEXED BY schema_binding_open
 WHERE scope = ? AND prefix = ? AND until_seq IS NULL
 
 -- name: at

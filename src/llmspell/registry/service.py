@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from unicodedata import is_normalized
 
-from llmspell.errors import InvalidInput, NotFound
+from llmspell.errors import InvalidInput, LlmspellError, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.reading import COLUMNS, check_rows
 from llmspell.model import limits
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading
     from llmspell.registry.bindings import Bindings
     from llmspell.schemas.catalog import Catalog
-    from llmspell.schemas.checking import Problem
+    from llmspell.schemas.checking import Problem, Validators
     from llmspell.schemas.compatibility import Compatibility
     from llmspell.schemas.schema import Schema
 
@@ -50,17 +50,20 @@ class AsyncSchemas:
 
     # -- schemas -------------------------------------------------------------------------------------------------------
 
-    async def register(self, schema: Schema | dict[str, Any]) -> Schema:
+    async def register(self, schema: Schema | dict[str, Any], *, validators: Validators | None = None) -> Schema:
         """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
-        there with the same content is nothing new, and writes nothing.
+        there with the same content is nothing new, and writes nothing. ``validators``: functions by name, that also
+        judge the values which try what the version promises; without them only rules do where a validator is named.
 
         Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
         with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
         """
-        (made,) = await self.register_all([schema])
+        (made,) = await self.register_all([schema], validators=validators)
         return made
 
-    async def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+    async def register_all(
+        self, schemas: Iterable[Schema | dict[str, Any]], *, validators: Validators | None = None
+    ) -> list[Schema]:
         """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
         if isinstance(schemas, str | dict) or not isinstance(schemas, Iterable):
             raise InvalidInput(f"schemas are a list of them, not {told(schemas)}", code="invalid-schema")
@@ -69,8 +72,8 @@ class AsyncSchemas:
         asked: set[str] = set()
         while True:
             seq, catalog = await self._catalog()
-            new = [one for one in given if not _has(catalog, one)]
-            larger = await self._offload.run(catalog.adding_all, given)
+            new = [one for one in dict.fromkeys(given) if not _has(catalog, one)]
+            larger = await self._offload.run(catalog.adding_all, given, validators=validators)
             for one in new:
                 if one.hash not in asked:  # Asked once, however often others registered in between.
                     asked.add(one.hash)
@@ -87,11 +90,15 @@ class AsyncSchemas:
         """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
         schema, or a list of them (in TOML under ``schemas``).
 
-        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        Raises NotFound (``folder-not-found``), and what ``register`` raises, with the name of the file.
         """
-        from llmspell.registry.folder import read_folder
+        from llmspell.registry.folder import naming, read_folder
 
-        return await self.register_all(await self._offload.run(read_folder, path))
+        found = await self._offload.run(read_folder, path)
+        try:
+            return await self.register_all([schema for _, schema in found])
+        except LlmspellError as exc:
+            raise naming(found, exc) from exc
 
     async def get(self, name: str, version: str | None = None) -> Schema:
         """A version of a schema, the latest unless one is named. Raises NotFound (``schema-not-found``)."""
@@ -141,15 +148,15 @@ class AsyncSchemas:
         place, prefix = _place(scope), check_prefix(prefix)
         wanted = SchemaBound(place, prefix, schema.name, str(schema.version))
 
-        async def unit(writer: Writer) -> None:
+        async def unit(writer: Writer) -> int:
             row = await writer.one(_SQL["open_one"], (place, prefix))
-            if row != (wanted.name, wanted.version):
-                await writer.append(BOUND, wanted, await writer.scope("global"), f"binding/{place}/{prefix}")
-                self._bindings.doubt()
+            if row is not None and row[:2] == (wanted.name, wanted.version):
+                return int(row[2])
+            self._bindings.doubt()
+            return await writer.append(BOUND, wanted, await writer.scope("global"), f"binding/{place}/{prefix}")
 
-        await self._journal.write(unit, context=self._acting.context())
-        await self._bindings.load()
-        return next(one for one in await self.bindings() if (one.scope or "", one.prefix) == (place, prefix))
+        since = await self._journal.write(unit, context=self._acting.context())
+        return Binding(wanted.name, wanted.version, place or None, prefix, since)
 
     async def unbind(self, *, scope: Scope | None = None, prefix: str = "") -> bool:
         """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``."""
@@ -159,13 +166,11 @@ class AsyncSchemas:
             if await writer.one(_SQL["open_one"], (place, prefix)) is None:
                 return False
             payload = SchemaUnbound(place, prefix)
-            await writer.append(UNBOUND, payload, await writer.scope("global"), f"binding/{place}/{prefix}")
             self._bindings.doubt()
+            await writer.append(UNBOUND, payload, await writer.scope("global"), f"binding/{place}/{prefix}")
             return True
 
-        ended = await self._journal.write(unit, context=self._acting.context())
-        await self._bindings.load()
-        return ended
+        return await self._journal.write(unit, context=self._acting.context())
 
     async def bindings(self) -> list[Binding]:
         """What is bound now, by scope and prefix."""

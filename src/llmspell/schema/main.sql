@@ -97,10 +97,14 @@ CREATE TABLE session (
   ended_at    INTEGER,
   PRIMARY KEY (id, since_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_updated ON session (since_seq) WHERE until_seq IS NULL;
+CREATE INDEX session_since ON session (since_seq) WHERE until_seq IS NULL;
+CREATE INDEX session_updated ON session (updated_at, id) WHERE until_seq IS NULL;
 CREATE INDEX session_created ON session (id) WHERE until_seq IS NULL;
 CREATE INDEX session_closed ON session (until_seq) WHERE until_seq IS NOT NULL;
 CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
+CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq IS NULL;
+-- Not every session has it: those that have none cost nothing.
+CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
 
 -- Lagging index of open sessions by what they have, and by their words: complete up to its watermark, as for terms of
 -- entries. A row is known by the seq it holds from. The words are folded before they come here: `ascii` only tells them
@@ -146,6 +150,24 @@ CREATE TABLE artifact_label (
   until_seq INTEGER,
   version   INTEGER NOT NULL,
   PRIMARY KEY (session, name, label, since_seq)
+) STRICT, WITHOUT ROWID;
+
+-- Projection: versions whose content may go, and what that is.
+CREATE TABLE artifact_erased (
+  artifact BLOB PRIMARY KEY,
+  digest   BLOB NOT NULL,
+  seq      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_erased_digest ON artifact_erased (digest);
+
+-- Projection: how much a session (or, owner empty, the store) may hold, and how much it holds. None: no bound.
+CREATE TABLE artifact_quota (
+  owner              BLOB PRIMARY KEY,
+  artifact_bytes_max INTEGER,
+  total_bytes_max    INTEGER,
+  versions_max       INTEGER,
+  used_bytes         INTEGER NOT NULL,
+  used_versions      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
@@ -237,6 +259,45 @@ CREATE TABLE agent_message (
   entry_seq INTEGER NOT NULL,
   PRIMARY KEY (id, until_seq, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Projection: registered migrations of values, one from each version of a schema to another. The entry holds it.
+CREATE TABLE migration (
+  name         TEXT NOT NULL,
+  from_version TEXT NOT NULL,
+  to_version   TEXT NOT NULL,
+  hash         TEXT NOT NULL,
+  seq          INTEGER NOT NULL,
+  PRIMARY KEY (name, from_version, to_version)
+) STRICT, WITHOUT ROWID;
+
+-- Projection: plans that are or were applied. The attempt fences: only the newest one writes.
+CREATE TABLE migration_run (
+  id           BLOB PRIMARY KEY,
+  name         TEXT NOT NULL,
+  from_version TEXT NOT NULL,
+  to_version   TEXT NOT NULL,
+  status       TEXT NOT NULL,
+  attempt      INTEGER NOT NULL,
+  started_seq  INTEGER NOT NULL,
+  restore_seq  INTEGER NOT NULL,
+  rollback_seq INTEGER,
+  plan_hash    TEXT NOT NULL,
+  at_scope     TEXT,             -- how far it got: all up to this key of this scope is done
+  at_key       TEXT,
+  total        INTEGER NOT NULL,
+  seen         INTEGER NOT NULL DEFAULT 0,
+  changed      INTEGER NOT NULL DEFAULT 0,
+  skipped      INTEGER NOT NULL DEFAULT 0,
+  restored     INTEGER NOT NULL DEFAULT 0,
+  left_alone   INTEGER NOT NULL DEFAULT 0,
+  reason       TEXT,
+  started_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  ended_at     INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX migration_run_open ON migration_run (id) WHERE ended_at IS NULL;
+CREATE INDEX migration_run_started ON migration_run (started_seq);
+
 -- Projection: the versions of schemas that are registered; the schema itself is in the entry.
 CREATE TABLE schema_version (
   name    TEXT NOT NULL,

@@ -80,6 +80,8 @@ class Catalog:
                 f"{schema.name} {schema.version} is registered with other content",
                 code="schema-exists",
                 hint="a version never changes: give the schema a new version",
+                name=schema.name,
+                version=str(schema.version),
             )
         larger = self._with(schema)
         larger.dependencies(schema)
@@ -93,6 +95,8 @@ class Catalog:
                     code="schema-incompatible",
                     hint="raise the major version and give a migration, or declare compatibility='none'",
                     changes=[change.to_dict() for change in broken],
+                    name=schema.name,
+                    version=str(schema.version),
                 )
         return larger
 
@@ -168,6 +172,8 @@ class Catalog:
                 f"{schema.name} {schema.version} depends on {name} {requirement.text}, which is not known",
                 code="schema-dependency",
                 hint=self._known(name),
+                name=schema.name,
+                version=str(schema.version),
             )
         return found
 

@@ -57,14 +57,16 @@ class _Full(Exception):
     pass
 
 
-def problems(field: Field, value: Any, validators: Validators | None = None, *, ask: bool = True) -> list[Problem]:
+def problems(
+    field: Field, value: Any, validators: Validators | None = None, *, ask: bool = True, veiled: bool = False
+) -> list[Problem]:
     """All that is wrong with a value, at most ``PROBLEMS_MAX``; empty when the field accepts it. Without ``ask``, no
-    validator is asked.
+    validator is asked; with ``veiled``, members that are not named are ``*``, and what validators say is left out.
 
     Raises NotFound (``unknown-validator``) for a validator that was not given, InvalidInput (``invalid-answer``) for
     one that answers something else than it may. Some µs for a value of ten parts.
     """
-    judge = _Judge((validators or {}) if ask else None)
+    judge = _Judge((validators or {}) if ask else None, veiled)
     with suppress(_Full):
         judge.value(field, value, "$")
     return judge.found
@@ -126,8 +128,9 @@ def type_name(value: Any) -> str:
 class _Judge:
     """Walks a value along a field and notes what is wrong."""
 
-    def __init__(self, validators: Validators | None) -> None:
+    def __init__(self, validators: Validators | None, veiled: bool) -> None:
         self.found: list[Problem] = []
+        self._veiled = veiled
         self._validators = validators
 
     def value(self, field: Field, value: Any, path: str) -> None:
@@ -189,9 +192,12 @@ class _Judge:
             if name in named:
                 continue
             if field.items is not None:
-                self.value(field.items, item, f"{path}.{str(name)[:80]}")
+                self.value(field.items, item, f"{path}.{self._unnamed(name)}")
             else:
-                self._note(f"{path}.{str(name)[:80]}", "unknown", "is a member that the schema does not name")
+                self._note(f"{path}.{self._unnamed(name)}", "unknown", "is a member that the schema does not name")
+
+    def _unnamed(self, name: str) -> str:
+        return "*" if self._veiled else str(name)[:80]
 
     def _length(self, field: Field, length: int, of: str, path: str) -> None:
         if field.length_min is not None and length < field.length_min:
@@ -213,9 +219,8 @@ class _Judge:
             self._note(path, "validator", f"the validator {name!r} raised {type(exc).__name__}")
             return
         if answer is False or type(answer) is str:
-            self._note(
-                path, "validator", f"the validator {name!r} refused it" + (f": {answer[:200]}" if answer else "")
-            )
+            why = "" if not answer or self._veiled else f": {answer[:200]}"
+            self._note(path, "validator", f"the validator {name!r} refused it{why}")
         elif answer is not None and answer is not True:
             raise InvalidInput(
                 f"the validator {name!r} answered a {type(answer).__name__}; it answers True, False, None or a text",

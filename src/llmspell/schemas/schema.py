@@ -91,13 +91,14 @@ class Schema:
         """The members of the value; none when it is no object."""
         return self.value.fields or {}
 
-    def check(self, value: Any, *, validators: Validators | None = None) -> list[Problem]:
+    def check(self, value: Any, *, validators: Validators | None = None, veiled: bool = False) -> list[Problem]:
         """What is wrong with a value; nothing when it meets the schema.
 
         ``validators``: functions by the names that the schema uses; a missing one raises NotFound
-        (``unknown-validator``). Messages never show the value. About 1 µs for each of its parts.
+        (``unknown-validator``). Messages never show the value; with ``veiled``, not even names of members that the
+        schema does not have, nor what a validator says. About 1 µs for each of its parts.
         """
-        return checking.problems(self.value, value, validators)
+        return checking.problems(self.value, value, validators, veiled=veiled)
 
     def read(self, value: Any, *, validators: Validators | None = None) -> tuple[Any, list[Problem]]:
         """The value as this version reads it, with its defaults filled in, and what is wrong with it then."""

@@ -220,8 +220,33 @@ State.toolGet = State.tool_get
 function State.tool_set(tool, key, value) end
 State.toolSet = State.tool_set
 
+---Bring stored values to another version of their schema.
+---@overload fun(version: string): table
+---@overload fun(name: string, version: string): table
+---@param name string the schema; without it, the only one that there is
+---@param version string the version that values are to have, like `2.0.0`
+---@param options? { scope?: string, prefix?: string, from_version?: string, agents?: boolean, dry_run?: boolean, batch?: integer, timeout_s?: number, validation?: string } which values, and how
+---@return table # `{success, status, from_version, to_version, items_migrated, duration_ms, warnings …}`; `success` is false, with `error`, when it failed and was taken back
+function State.migrate(name, version, options) end
+State.migrate_to_version = State.migrate
+State.migrateToVersion = State.migrate
+
+---Which version values have, which ones they can have, and how the last migration stands.
+---@param name? string the schema; without it, the only one that there is
+---@return table # `{current_version, latest_version, is_latest, total_schemas, migration_available, migration_targets, run}`
+function State.get_migration_status(name) end
+State.getMigrationStatus = State.get_migration_status
+State.migration_status = State.get_migration_status
+State.migrationStatus = State.get_migration_status
+
+---Take a migration back to the byte.
+---@param id string of the migration
+---@return table # `{success, restored, left, left_alone …}`
+function State.rollback_migration(id) end
+State.rollbackMigration = State.rollback_migration
+
 ---Begin a session; it is active. Everything given is stored and comes back.
----@param options? { name?: string, description?: string, tags?: string[], created_by?: string, metadata?: table, parent?: string, config?: table, state?: table } its fields
+---@param options? { name?: string, description?: string, tags?: string[], created_by?: string, metadata?: table, parent?: string, config?: table, state?: table, template?: string } its fields
 ---@return string # the new session's id
 function Session.create(options) end
 Session.new = Session.create
@@ -351,11 +376,9 @@ function Session.count(options) end
 function Session.recent(n) end
 
 ---The sessions directly below one, the oldest first.
----@overload fun(options?: { limit?: integer, cursor?: string, paged?: boolean }): table[]
 ---@param session? string? id or unique name; nil or '' is the current one
----@param options? { limit?: integer, cursor?: string, paged?: boolean } which page
 ---@return table[] # a list of tables as `get` gives
-function Session.children(session, options) end
+function Session.children(session) end
 
 ---The session above one, the one above that, and so on.
 ---@param session? string? id or unique name; nil or '' is the current one
@@ -377,6 +400,45 @@ function Session.tree(session, options) end
 function Session.history(session, options) end
 Session.get_history = Session.history
 Session.getHistory = Session.history
+
+---Take in a session that was exported.
+---@param path string a bundle in what the run was granted
+---@param options? { on_conflict?: string, passphrase?: string } how
+---@return table # a table {id, name, outcome, original_id, entries, …}
+function Session.import(path, options) end
+
+---Save every active session, all of them or none.
+---@return table[] # a list of tables as `get` gives
+function Session.save_all_active() end
+Session.saveAllActive = Session.save_all_active
+Session.save_all = Session.save_all_active
+Session.saveAll = Session.save_all_active
+
+---Take up the sessions that changed last and have not ended.
+---@param count integer how many at most
+---@return table[] # a list of tables as `get` gives
+function Session.restore_recent(count) end
+Session.restoreRecent = Session.restore_recent
+
+---Delete sessions that ended, by bounds. Active ones are never touched.
+---@param options? { max_age_s?: number, max_count?: integer, max_bytes?: integer, statuses?: string[], dry_run?: boolean } which; the stored policy by default
+---@return table # a table {deleted, vetoed, changed, orphans, …}
+function Session.cleanup(options) end
+
+---Register fields that `create{template=…}` begins with.
+---@param name string the template's name
+---@param fields? table description, tags, metadata, config, created_by, state; nil takes it away
+---@return nil # nothing
+function Session.set_template(name, fields) end
+Session.setTemplate = Session.set_template
+Session.register_template = Session.set_template
+Session.registerTemplate = Session.set_template
+
+---Registered templates.
+---@return table # a table of fields by name
+function Session.templates() end
+Session.list_templates = Session.templates
+Session.listTemplates = Session.templates
 
 ---A value of the session's own scope.
 ---@overload fun(key: string): any
@@ -494,16 +556,29 @@ function Artifact.info(session, artifact, options) end
 ---@return table[] # a list of metadata tables, each with the `id` that `get` takes
 function Artifact.list(session, options) end
 
----Delete one version (by id or version), or all of a name.
+---Delete one version (by id or version), or all of a name; `hard` for good, also what is deleted already.
 ---@overload fun(artifact: string|table): integer
----@overload fun(artifact: string|table, options?: { version?: string|integer }): integer
+---@overload fun(artifact: string|table, options?: { version?: string|integer, hard?: boolean }): integer
 ---@overload fun(session: string?, artifact: string|table): integer
 ---@param session string? id or unique name; nil or '' is the current one
 ---@param artifact string|table id, name in the session, or a table {id} or {content_hash, session_id, sequence}
----@param options? { version?: string|integer } which version
+---@param options? { version?: string|integer, hard?: boolean } which version, and how
 ---@return integer # how many versions were deleted
 function Artifact.delete(session, artifact, options) end
 Artifact.remove = Artifact.delete
+
+---Bring back one deleted version (by id or number), or all of a name.
+---@overload fun(artifact: string|table, options?: { version?: integer }): integer
+---@param session string? id or unique name; nil or '' is the current one
+---@param artifact string|table id, name in the session, or a table {id} or {content_hash, session_id, sequence}
+---@param options? { version?: integer } which
+---@return integer # how many versions are back
+function Artifact.undelete(session, artifact, options) end
+
+---Take content away that nothing refers to any more, of the whole store.
+---@param options? { dry_run?: boolean } how
+---@return table # a table {contents, chunks, chunk_bytes, freed_bytes, kept, …}
+function Artifact.collect(options) end
 
 ---All versions of a name.
 ---@overload fun(name: string): table[]

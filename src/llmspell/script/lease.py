@@ -1,96 +1,20 @@
-"""One process at a time does a run: a lock file per run, given back by the system when its holder dies.
-
-The lock keeps a second process from taking a live run up. It is no guard of the data: that is the run's attempt, which
-every write of the run checks in its own transaction.
-"""
+"""One process at a time does a run: a lock file per run, given back by the system when its holder dies."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
-from llmspell.errors import Busy, StorageFailed
+from llmspell import lease
+from llmspell.errors import Busy
 
 FOLDER = "runs"
-_held: set[tuple[str, str]] = set()
-"""(store, run) of the runs of this process, also for stores in memory."""
 
 
-class Lease:
-    """The right to do one run. Release it when the run has ended, however it did."""
+class Lease(lease.Lease):
+    """The right to do one run. ``acquire`` raises Busy (``run-busy``)."""
 
     def __init__(self, store: str, folder: Path | None, run: str) -> None:
-        self._key = (store, run)
-        self._path = None if folder is None else folder / FOLDER / f"{run}.lock"
-        self._descriptor: int | None = None
-
-    def acquire(self) -> None:
-        """Take it, or raise Busy (``run-busy``). Never waits."""
-        if self._key in _held:
-            raise self._busy()
-        if self._path is not None:
-            self._descriptor = self._lock(self._path)
-        _held.add(self._key)
-
-    def release(self) -> None:
-        """Give it back and remove the file. Idempotent."""
-        _held.discard(self._key)
-        if self._descriptor is None or self._path is None:
-            return
-        # Removed while it is still locked: who opened it meanwhile sees that it is not the file of that name any more.
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-        self._descriptor = None
-
-    def _lock(self, path: Path) -> int:
-        try:
-            path.parent.mkdir(exist_ok=True)
-            while True:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
-                if not _try_lock(descriptor):
-                    os.close(descriptor)
-                    raise self._busy()
-                if _is_at(descriptor, path):
-                    return descriptor
-                os.close(descriptor)
-        except OSError as exc:
-            raise StorageFailed(f"cannot lock {path}: {exc.strerror}", code="system-error") from exc
-
-    def _busy(self) -> Busy:
-        return Busy(
-            f"run {self._key[1]} is going on in another process or task",
-            code="run-busy",
-            hint="wait until it has ended",
+        busy = Busy(
+            f"run {run} is going on in another process or task", code="run-busy", hint="wait until it has ended"
         )
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(descriptor), there)
-
-
-if sys.platform == "win32":  # pragma: no cover - the other branch is
-
-    def _try_lock(descriptor: int) -> bool:
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-
-    def _try_lock(descriptor: int) -> bool:
-        import fcntl
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        super().__init__(store, None if folder is None else folder / FOLDER / f"{run}.lock", run, busy)

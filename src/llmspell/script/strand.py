@@ -141,8 +141,8 @@ class Strand:
     ) -> tuple[Any, Exception | None]:
         host = self.run.host
         if past is not None and past.units and operation.made is not None:
-            kind, tell = operation.made
-            made = [entry for entry in await self.run.entries(past) if entry.kind == kind]
+            kinds, tell = operation.made
+            made = [entry for entry in await self.run.entries(past) if entry.kind in kinds.split()]
             if made:
                 return await self._act(step, lambda: tell(host, values, made), past, 0.0)
         wait_s = 0.0 if operation.wait_s is None else operation.wait_s(values)

@@ -10,13 +10,28 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from llmspell.errors import Busy, Corrupt, InvalidInput, LlmspellError, StorageFailed, WrongKey
 from llmspell.security.keyring_file import FILE_BYTES_MAX, KeyringFile, Look, look_through, read
 from llmspell.security.keyring_format import COUNT_AT, HEADER_BYTES, RECORD_BYTES, Ring, damaged
 from llmspell.security.keys import MasterKey
 
-MasterSource = MasterKey | Callable[[], MasterKey]
+
+@runtime_checkable
+class Choice(Protocol):
+    """A source that, while its key is rotated or after that was killed, has more than one key."""
+
+    def __call__(self) -> MasterKey:
+        """The key."""
+        ...
+
+    def candidates(self) -> Iterator[MasterKey]:
+        """The keys of which one opens the keyring, without waiting for anybody."""
+        ...
+
+
+MasterSource = MasterKey | Choice | Callable[[], MasterKey]
 """A master key, or what gives it. A function is asked again when another process has rotated the key."""
 
 _LOADS_MAX = 8
@@ -154,13 +169,29 @@ class SharedRing:
     def _opened(self, header: bytes) -> Ring:
         """The ring of a header. If the master key was rotated since we asked for it, its source is asked again."""
         known = self._known
-        try:
-            return Ring.parse(header, self._ask_once(), self._store_id)
-        except WrongKey:
-            if known is None or isinstance(self._master, MasterKey):
-                raise
-        self._known = None
+        if known is not None:
+            try:
+                return Ring.parse(header, known, self._store_id)
+            except WrongKey:
+                if isinstance(self._master, MasterKey):
+                    raise
+            self._known = None
+        if isinstance(self._master, Choice):
+            return self._chosen(header, self._master)
         return Ring.parse(header, self._ask_once(), self._store_id)
+
+    def _chosen(self, header: bytes, choice: Choice) -> Ring:
+        """The ring by the one of several keys that opens it. Whoever rotates may wait for our lock: wait for nobody."""
+        refused: WrongKey | None = None
+        for key in choice.candidates():
+            try:
+                ring = Ring.parse(header, key, self._store_id)
+            except WrongKey as exc:
+                refused = exc
+            else:
+                self._known = key
+                return ring
+        raise refused or WrongKey(f"there is no key for {self.path}", code="wrong-key")
 
     def _ask_once(self) -> MasterKey:
         if self._known is None:

@@ -36,6 +36,10 @@ class StoreSealer:
         self._keyring: Keyring | None = None
         self._lock = threading.Lock()
 
+    def prepare(self, scope: str) -> None:
+        """Have the key of a scope: what ``seal`` would make, and wait for the disk."""
+        self.keyring(create=True).data_key(scope)
+
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """``text`` sealed for a key of a scope."""
         return seal(self.keyring(create=True).data_key(scope), text, self._place(scope, key))
@@ -74,7 +78,6 @@ class StoreSealer:
             raise InvalidInput(
                 f"the key comes from {self.told}: make the new one there, and name its file", code="key-not-ours"
             )
-        self.close()
 
     @property
     def told(self) -> str:
@@ -112,6 +115,9 @@ class MemorySealer:
     def __init__(self, store_id: str) -> None:
         self._store = id_bytes(store_id)
         self._keys: dict[str, DataKey] = {}
+
+    def prepare(self, scope: str) -> None:
+        """Nothing waits for a disk here."""
 
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``StoreSealer``."""

@@ -104,11 +104,11 @@ def _drawn(top: SessionTree) -> Iterator[tuple[str, str]]:
         yield stem, _label(tree.info)
         rest: list[SessionTree | None] = [*tree.children, *([None] if tree.cut else [])]
         for index, child in enumerate(reversed(rest)):
-            stem, more = ("└── ", "    ") if index == 0 else ("├── ", "│   ")
+            stem, more = ("└─ ", "   ") if index == 0 else ("├─ ", "│  ")
             waiting.append((child, f"{below}{stem}", f"{below}{more}"))
 
 
 def _label(info: SessionInfo) -> str:
     name = info.name if len(info.name) <= _PICTURED_CHARS_MAX else f"{info.name[: _PICTURED_CHARS_MAX - 1]}…"
     shown = "".join(char if char.isprintable() else "�" for char in name)
-    return f"{shown} ({info.status}) {info.id}"
+    return f"{shown}  [{info.status}]  {info.id}"

@@ -12,6 +12,7 @@ from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.session import SessionStatus
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Row
+from llmspell.sessions.config import SessionConfig
 from llmspell.sessions.kinds import SessionCreated
 
 _json = msgspec.json.Encoder().encode
@@ -67,6 +68,16 @@ class SessionInfo:
     def config(self) -> dict[str, Any]:
         """The caller's own settings, kept with the session."""
         return decode_value(self._row[7])  # type: ignore[no-any-return]
+
+    @property
+    def settings(self) -> SessionConfig:
+        """The same, typed: when it is saved by itself, its limits, how long it is kept, and the caller's own."""
+        return SessionConfig.of(self.config)
+
+    @property
+    def created_ns(self) -> int:
+        """``created_at`` in nanoseconds since the Unix epoch."""
+        return self._row[11]  # type: ignore[no-any-return]
 
     @property
     def created_by(self) -> str | None:

@@ -62,7 +62,64 @@ class SessionRestored(msgspec.Struct):
     state_hash: str
 
 
-class SessionDeleted(msgspec.Struct):
-    """A session was deleted, with its state and artifacts, by the entries before this one."""
+class SessionDeleted(msgspec.Struct, omit_defaults=True):
+    """A session was deleted, with its state and artifacts, by the entries before this one.
+
+    Of a cleanup: ``why`` (age, count, size, rule, own-age), and the file ``archive`` that it was exported to before.
+    """
 
     id: str
+    why: str | None = None
+    archive: str | None = None
+
+
+class SessionImported(msgspec.Struct):
+    """A session of another store comes here; its entries follow, in the same transaction, each as it happened there.
+
+    ``digest`` is the checksum of the bundle; ``original_id`` the session's id in it.
+    """
+
+    id: str
+    original_id: str
+    store_id: str
+    timeline: str
+    seq: int
+    entries: int
+    digest: str
+
+
+class RetentionSet(msgspec.Struct):
+    """The store's policy of how long sessions are kept, applied every so many seconds; None: no policy any more."""
+
+    policy: dict[str, Any] | None
+    every_s: float
+
+
+class SessionsCleaned(msgspec.Struct):
+    """A cleanup came to its end: how many sessions went, were exported before, or were left, and by what policy."""
+
+    policy: dict[str, Any]
+    deleted: int
+    archived: int
+    vetoed: int
+    changed: int
+    failed: int
+    orphans: int
+    artifact_bytes: int
+
+
+class TemplateSet(msgspec.Struct):
+    """A template of sessions was registered under a name, or (``fields`` None) taken away."""
+
+    name: str
+    fields: dict[str, Any] | None
+
+
+class SessionAutoSaveFailed(msgspec.Struct):
+    """A session could not be saved in the background; it is tried again after ``retry_s`` seconds."""
+
+    id: str
+    code: str
+    message: str
+    failures: int
+    retry_s: float

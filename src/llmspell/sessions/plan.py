@@ -29,7 +29,7 @@ SORTED_ROWS_MAX = 4000
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM session_term WHERE term = ? LIMIT ?)"
 _COUNT_HITS = "SELECT count(*) FROM (SELECT 1 FROM session_text WHERE session_text MATCH ? LIMIT ?)"
 _HAS_TERM = " AND EXISTS (SELECT 1 FROM session_term x WHERE x.term = ? AND x.since_seq = {seq})"
-_OPEN_OF = "CROSS JOIN session s INDEXED BY session_updated ON s.since_seq = {seq} AND s.until_seq IS NULL"
+_OPEN_OF = "CROSS JOIN session s INDEXED BY session_since ON s.since_seq = {seq} AND s.until_seq IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _walk(asked: Conditions, low: int, high: int, name: str) -> Source:
     plainly, args = asked.plainly()
     created, bounds = asked.created_within("s.created_at")
     return Source(
-        name, f"{_columns(asked.wanted)} FROM session s INDEXED BY session_updated",
+        name, f"{_columns(asked.wanted)} FROM session s INDEXED BY session_since",
         f"s.until_seq IS NULL AND s.since_seq > ? AND s.since_seq <= ?{created}{plainly}", (low, high, *bounds, *args),
         "s.since_seq", "s.created_at",
     )  # fmt: skip

@@ -14,13 +14,18 @@ from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
 from llmspell.schema import queries
 from llmspell.sessions.kinds import (
+    RetentionSet,
+    SessionAutoSaveFailed,
     SessionCheckpointed,
     SessionCreated,
     SessionDeleted,
+    SessionImported,
     SessionMoved,
     SessionRestored,
     SessionSaved,
+    SessionsCleaned,
     SessionUpdated,
+    TemplateSet,
 )
 
 _SQL = queries("llmspell.sessions")
@@ -79,6 +84,11 @@ async def apply_checkpointed(tx: Transaction, entry: Applied) -> None:
     await _reopen(tx, entry, session, {})
 
 
+async def apply_imported(tx: Transaction, entry: Applied) -> None:
+    """A session that was here before and was deleted comes again, with the labels it brings."""
+    await tx.run("DELETE FROM checkpoint WHERE session = ?", (id_bytes(entry.payload.id),))
+
+
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:
     """No row from here on."""
     await tx.run(_CLOSE, (entry.seq, id_bytes(entry.payload.id)))
@@ -108,4 +118,22 @@ SAVED = Kind("session.saved", SessionSaved, apply_touched)
 CHECKPOINTED = Kind("session.checkpointed", SessionCheckpointed, apply_checkpointed)
 RESTORED = Kind("session.restored", SessionRestored, apply_touched)
 DELETED = Kind("session.deleted", SessionDeleted, apply_deleted)
-KINDS = (CREATED, UPDATED, *MOVED.values(), SAVED, CHECKPOINTED, RESTORED, DELETED)
+IMPORTED = Kind("session.imported", SessionImported, apply_imported)
+RETENTION_SET = Kind("session.retention_set", RetentionSet)
+AUTO_SAVE_FAILED = Kind("session.auto_save_failed", SessionAutoSaveFailed)
+CLEANED = Kind("session.cleaned", SessionsCleaned)
+TEMPLATE_SET = Kind("session.template_set", TemplateSet)
+KINDS = (
+    CREATED,
+    UPDATED,
+    *MOVED.values(),
+    SAVED,
+    CHECKPOINTED,
+    RESTORED,
+    DELETED,
+    IMPORTED,
+    RETENTION_SET,
+    CLEANED,
+    TEMPLATE_SET,
+    AUTO_SAVE_FAILED,
+)

@@ -55,7 +55,7 @@ SELECT seq FROM watermark WHERE name = ?
 INSERT INTO watermark (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq
 
 -- name: opened
-SELECT since_seq, length(description) + length(tags) + length(metadata) FROM session INDEXED BY session_updated
+SELECT since_seq, length(description) + length(tags) + length(metadata) FROM session INDEXED BY session_since
 WHERE until_seq IS NULL AND since_seq > ? ORDER BY since_seq LIMIT ?
 
 -- name: closed
@@ -67,7 +67,7 @@ FROM session INDEXED BY session_closed WHERE until_seq > ? AND until_seq <= ? AN
 
 -- name: open_between
 SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
-FROM session INDEXED BY session_updated WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ? ORDER BY since_seq
+FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ? ORDER BY since_seq
 
 -- name: every_row
 SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent FROM session WHERE id = ?
@@ -89,7 +89,7 @@ SELECT name, description, tags, metadata FROM session WHERE id = ? AND since_seq
 
 -- name: open_after
 SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
-FROM session INDEXED BY session_updated WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ?
+FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ?
 ORDER BY since_seq LIMIT ?
 
 -- name: has_term
@@ -100,15 +100,18 @@ SELECT words FROM session_text WHERE rowid = ?
 
 -- name: stray_terms
 SELECT DISTINCT since_seq FROM session_term t
-WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_updated WHERE until_seq IS NULL AND since_seq = t.since_seq)
+WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq = t.since_seq)
   AND since_seq NOT IN (SELECT since_seq FROM session INDEXED BY session_closed WHERE until_seq > ?)
 LIMIT ?
 
 -- name: stray_words
 SELECT rowid FROM session_text t
-WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_updated WHERE until_seq IS NULL AND since_seq = t.rowid)
+WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq = t.rowid)
   AND rowid NOT IN (SELECT since_seq FROM session INDEXED BY session_closed WHERE until_seq > ?)
 LIMIT ?
 
 -- name: merge_words
 INSERT INTO session_text (session_text) VALUES ('optimize')
+
+-- name: shredded
+SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1

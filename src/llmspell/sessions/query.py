@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
@@ -13,9 +14,13 @@ from llmspell.model.clock import DATETIME_NS
 from llmspell.model.ids import id_bytes
 from llmspell.model.labels import check_label, check_metadata, check_tags
 from llmspell.model.moment import moment_ns
+from llmspell.model.page import check_limit
 from llmspell.model.session import check_status
+from llmspell.model.telling import told
 from llmspell.sessions.terms import plain
 from llmspell.sessions.words import Search, parse_search
+
+Moment = datetime | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,17 @@ class SessionFilter:
     created: tuple[int | None, int | None] = (None, None)
     updated: tuple[int | None, int | None] = (None, None)
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> SessionFilter:
+        """The filter that keywords mean. Raises InvalidInput for what makes no sense, by name."""
+        strange = sorted(given.keys() - _CONDITIONS)
+        if strange:
+            raise InvalidInput(
+                f"sessions are not asked for by {', '.join(map(told, strange))}", code="invalid-filter",
+                hint=f"by {', '.join(sorted(_CONDITIONS))}",
+            )  # fmt: skip
+        return session_filter(**given)
+
 
 def session_filter(
     *,
@@ -44,10 +60,10 @@ def session_filter(
     name: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     text: str | None = None,
-    created_after: datetime | str | None = None,
-    created_before: datetime | str | None = None,
-    updated_after: datetime | str | None = None,
-    updated_before: datetime | str | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
+    updated_after: Moment | None = None,
+    updated_before: Moment | None = None,
 ) -> SessionFilter:
     """The conditions, checked. Raises InvalidInput by what is wrong with one."""
     return SessionFilter(
@@ -63,6 +79,9 @@ def session_filter(
     )
 
 
+_CONDITIONS = frozenset(inspect.signature(session_filter).parameters)
+
+
 def _fields(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     wanted = check_metadata(metadata)
     if len(wanted) > limits.METADATA_CONDITIONS_MAX:
@@ -73,26 +92,108 @@ def _fields(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((path, plain(value)) for path, value in wanted.items())
 
 
-def _first(after: datetime | str | None) -> int | None:
-    """What comes after a moment begins with the next one that a datetime can tell apart from it."""
-    return None if after is None else _moment(after) + DATETIME_NS
+def _first(after: Moment | None) -> int | None:
+    return None if after is None else _kept(moment_ns(after))
 
 
-def _last(before: datetime | str | None) -> int | None:
-    return None if before is None else _moment(before) - 1
+def _last(before: Moment | None) -> int | None:
+    """What a datetime cannot tell apart from it is included."""
+    return None if before is None else _kept(moment_ns(before) + DATETIME_NS - 1)
 
 
-def _moment(given: datetime | str) -> int:
+def _kept(ns: int) -> int:
     """Outside of what a database counts in, a moment is as good as never."""
-    return max(-(1 << 62), min(moment_ns(given), 1 << 62))
+    return max(-(1 << 62), min(ns, 1 << 62))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """A question about sessions, put together step by step; each step gives another query.
+
+        SessionQuery().with_status("active").with_metadata("user", "u1").limit(10).execute(store)
+
+    It is the same as ``store.sessions.list(status="active", metadata={"user": "u1"}, limit=10)``.
+    """
+
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    order: str = "-updated_at"
+    size: int = 50
+
+    def with_status(self, status: str) -> SessionQuery:
+        """Of this status."""
+        return self._with(status=status)
+
+    def with_name(self, name: str) -> SessionQuery:
+        """Of exactly this name."""
+        return self._with(name=name)
+
+    def with_tag(self, *tags: str) -> SessionQuery:
+        """With each of these tags, and of those asked for before."""
+        return self._with(tags=[*self.filters.get("tags", ()), *tags])
+
+    def with_tags(self, *tags: str | Iterable[str]) -> SessionQuery:
+        """The same; also of a list."""
+        return self.with_tag(*(one for tag in tags for one in ((tag,) if isinstance(tag, str) else tag)))
+
+    def text(self, text: str) -> SessionQuery:
+        """With all these words in name, description, tags or metadata."""
+        return self._with(text=text)
+
+    def with_metadata(self, path: str, value: Any) -> SessionQuery:
+        """Whose metadata has this value at this path, beside those asked for before."""
+        return self._with(metadata={**self.filters.get("metadata", {}), path: value})
+
+    def with_created_by(self, created_by: str) -> SessionQuery:
+        """Of this creator."""
+        return self._with(created_by=created_by)
+
+    def with_parent(self, parent: str) -> SessionQuery:
+        """Whose parent is this session, by its id."""
+        return self._with(parent=parent)
+
+    def created_after(self, moment: Moment) -> SessionQuery:
+        """Created at this time or later."""
+        return self._with(created_after=moment)
+
+    def created_before(self, moment: Moment) -> SessionQuery:
+        """Created at this time or earlier."""
+        return self._with(created_before=moment)
+
+    def updated_after(self, moment: Moment) -> SessionQuery:
+        """Changed last at this time or later."""
+        return self._with(updated_after=moment)
+
+    def updated_before(self, moment: Moment) -> SessionQuery:
+        """Changed last at this time or earlier."""
+        return self._with(updated_before=moment)
+
+    def order_by(self, order_by: str) -> SessionQuery:
+        """``updated_at`` or ``created_at``, with ``-`` newest first."""
+        return replace(self, order=order_by)
+
+    def limit(self, limit: int) -> SessionQuery:
+        """Sessions of one page."""
+        return replace(self, size=check_limit(limit))
+
+    def execute(self, store: Any, *, cursor: str | None = None) -> Any:
+        """The page, from ``store.sessions.list``; an awaitable from an ``AsyncStore``."""
+        return store.sessions.list(**self.filters, order_by=self.order, limit=self.size, cursor=cursor)
+
+    def count(self, store: Any, *, exact: bool = False) -> Any:
+        """How many there are, from ``store.sessions.count``."""
+        return store.sessions.count(**self.filters, exact=exact)
+
+    def _with(self, **given: Any) -> SessionQuery:
+        SessionFilter.of({name: value for name, value in given.items() if value is not None})
+        return replace(self, filters={**self.filters, **given})
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCount:
-    """How many sessions fit. ``exact`` False: there are more than ``number``, which is 1,000. As text ``1000+``."""
+    """How many sessions there are: ``number`` of them, or more when it is not ``exact``; as text ``1000+`` then."""
 
     number: int
-    exact: bool = True
+    exact: bool
 
     def __str__(self) -> str:
         return str(self.number) if self.exact else f"{self.number}+"
@@ -103,81 +204,3 @@ class SessionCount:
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
         return {"count": self.number, "exact": self.exact, "text": str(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class SessionQuery:
-    """A query made one condition after the other; what ``store.sessions.list`` takes by keyword, and checks, is the
-    same. Each method gives a new query and leaves this one as it is.
-
-    ``given`` holds the arguments so far.
-    """
-
-    given: tuple[tuple[str, Any], ...] = ()
-
-    def with_status(self, status: str) -> Self:
-        """In this status."""
-        return self._with("status", status)
-
-    def with_tags(self, *tags: str) -> Self:
-        """With each of these tags, and those given before."""
-        return self._with("tags", (*self.arguments().get("tags", ()), *tags))
-
-    def with_created_by(self, created_by: str) -> Self:
-        """Created by this one."""
-        return self._with("created_by", created_by)
-
-    def with_parent(self, parent: str) -> Self:
-        """Directly below the session of this id."""
-        return self._with("parent", parent)
-
-    def with_name(self, name: str) -> Self:
-        """Of exactly this name."""
-        return self._with("name", name)
-
-    def with_metadata(self, path: str, value: Any) -> Self:
-        """With this value at this path of the metadata, and those given before."""
-        return self._with("metadata", {**self.arguments().get("metadata", {}), path: value})
-
-    def text(self, text: str) -> Self:
-        """With all these words in name, description, tags or metadata."""
-        return self._with("text", text)
-
-    def created_after(self, moment: datetime | str) -> Self:
-        """Created after this."""
-        return self._with("created_after", moment)
-
-    def created_before(self, moment: datetime | str) -> Self:
-        """Created before this."""
-        return self._with("created_before", moment)
-
-    def updated_after(self, moment: datetime | str) -> Self:
-        """Last changed after this."""
-        return self._with("updated_after", moment)
-
-    def updated_before(self, moment: datetime | str) -> Self:
-        """Last changed before this."""
-        return self._with("updated_before", moment)
-
-    def order_by(self, order: str) -> Self:
-        """``updated_at`` or ``created_at``, with ``-`` newest first."""
-        return self._with("order_by", order)
-
-    def limit(self, limit: int) -> Self:
-        """At most so many on a page."""
-        return self._with("limit", limit)
-
-    def cursor(self, cursor: str | None) -> Self:
-        """The page after the one that gave this; None for the first."""
-        return self._with("cursor", cursor)
-
-    def arguments(self) -> dict[str, Any]:
-        """What ``store.sessions.list`` is called with."""
-        return dict(self.given)
-
-    def execute(self, store: Any) -> Any:
-        """The page of sessions that ``store.sessions.list`` gives; to be awaited if ``store`` is an AsyncStore."""
-        return store.sessions.list(**self.arguments())
-
-    def _with(self, name: str, value: Any) -> Self:
-        return replace(self, given=tuple({**self.arguments(), name: value}.items()))

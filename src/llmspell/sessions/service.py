@@ -6,10 +6,8 @@ for the past. Before-hooks of a step may change its fields or refuse it; after-h
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from functools import partial
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import Conflict, InvalidInput, NotFound
@@ -19,26 +17,36 @@ from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.page import Page, check_limit
-from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
-from llmspell.sessions.family import SessionTree, parents_of, tree_of
+from llmspell.sessions.batches import Batches
+from llmspell.sessions.bounds import bounds_of
+from llmspell.sessions.cleaning import Cleaning
+from llmspell.sessions.config import SessionConfig, check_config
+from llmspell.sessions.family import SessionTree
+from llmspell.sessions.finding import Finding
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
-from llmspell.sessions.listing import Order, Place, find, list_page
-from llmspell.sessions.query import SessionCount, SessionFilter, session_filter
+from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
+from llmspell.sessions.porting import Porting
+from llmspell.sessions.query import SessionCount
+from llmspell.sessions.registered import Registered, check_template, filled, retention_of
+from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.sessions.ported import BundleKey
+    from llmspell.sessions.shredded import Shredded
 
 _SQL = queries("llmspell.sessions")
-_BY_UPDATE = Order("updated_at", falling=True)
-_CONDITIONS = frozenset(inspect.signature(session_filter).parameters)
 
 
 class AsyncSessions:
@@ -48,8 +56,13 @@ class AsyncSessions:
         self._journal = journal
         self._hooks = hooks
         self._acting = acting
-        self._neighbours = neighbours
+        self.neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._cleaning = Cleaning(journal, self._steps, neighbours)
+        self._registered = Registered(journal)
+        self._finding = Finding(journal)
+        self._batches = Batches(journal, self._steps)
+        self._porting = Porting(self._steps, hooks, neighbours.porter)
 
     async def create(
         self,
@@ -60,22 +73,30 @@ class AsyncSessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
+        template: str | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
-        session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
-        InvalidInput, NotFound (the parent), Vetoed.
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
+        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
+        the template), Vetoed.
         """
+        if template is not None:
+            return await self._from_template(
+                template, name, description=description, tags=tags, created_by=created_by, metadata=metadata,
+                parent=parent, config=config, state=state,
+            )  # fmt: skip
         fields: dict[str, Any] = {
             "name": check_label(name, "a session's name"),
             "description": check_text(description, "a description"),
             "tags": check_tags(tags),
             "metadata": check_metadata({} if metadata is None else metadata),
         }
-        settings = check_metadata({} if config is None else config)
+        settings = check_config(config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
         values = _initial({} if state is None else state)
@@ -90,18 +111,16 @@ class AsyncSessions:
             above, id_text(correlation),
         )  # fmt: skip
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
-        set_initial = notify = None
+        set_initial = told = None
         if values:
-            set_initial, notify = await self._neighbours.initial_state(inside, f"session:{new.id}", values)
+            set_initial, told = await self.neighbours.initial_state(inside, f"session:{new.id}", values)
         seq, at, entries = await self._journal.write(
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        handle = AsyncSession(self._steps, self._neighbours.rooms, info, InSession(session, correlation, seq))
-        if notify is not None:
-            await notify()
-        if "after_session_create" in self._hooks.armed:
-            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours.saver))
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
+        await self._created(handle, told)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
@@ -109,12 +128,9 @@ class AsyncSessions:
         session = await self._resolve(session_id)
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
-        handle = AsyncSession(
-            self._steps,
-            self._neighbours.rooms,
-            info,
-            InSession(session, id_bytes(info.correlation_id), first[0] if first else 0),
-        )
+        bounds = bounds_of(info, session, self.neighbours.saver)
+        place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._steps.point(handle.context(), "before_session_open", "open", info)
         await self._steps.point(handle.context(), "after_session_open", "open", info)
         return handle
@@ -122,6 +138,192 @@ class AsyncSessions:
     async def get(self, session_id: str) -> SessionInfo:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return await self._steps.info(await self._resolve(session_id))
+
+    async def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+        """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
+        more, unless it is to be ``exact``: some 10 µs for each session then.
+        """
+        return await self._finding.count(filters, exact=exact)
+
+    async def recent(self, count: int = 10) -> list[SessionInfo]:
+        """The sessions that changed last, newest first."""
+        page: Page[SessionInfo] = await self.list(limit=count)
+        return page.items
+
+    async def children(self, session_id: str) -> list[SessionInfo]:
+        """The sessions opened directly under one, oldest first. Raises NotFound. ``list(parent=…)`` gives pages."""
+        info = await self.get(session_id)
+        return await self._finding.children(id_bytes(info.id))
+
+    async def parents(self, session_id: str) -> list[SessionInfo]:
+        """The sessions above one, the nearest first, up to the top or to one that is gone. Raises NotFound."""
+        info = await self.get(session_id)
+        return await self._finding.parents(id_bytes(info.id))
+
+    async def tree(
+        self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None
+    ) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. At most ``limit`` sessions, the nearest first, and
+        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
+        """
+        return await self._finding.tree(await self.get(session_id), limit, depth)
+
+    async def delete(self, session_id: str) -> None:
+        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
+        Vetoed.
+        """
+        session = await self._resolve(session_id)
+        info = await self._steps.info(session)
+        context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
+        await self._steps.point(context, "before_session_delete", "delete", info)
+        await self._journal.write(
+            lambda writer: units.delete(writer, session, self.neighbours.removers), context=context
+        )
+        await self._steps.point(context, "after_session_delete", "delete", info)
+
+    async def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
+        """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
+
+        The journal keeps that there was something, and when; what was written in the session about other things (global
+        state, an agent's record) stays and is counted in ``kept``. ``dry_run`` only looks. Nothing else may depend on
+        the session, unless ``detach``. Killed at any point, it is finished by shredding again, and so is one that
+        raised Busy. Both files are written anew, so it takes as long as copying them; writers wait meanwhile. Runs the
+        hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
+        ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
+        """
+        session = await self._resolve(session_id)
+        shredder = self.neighbours.shredder
+        looked = await shredder.look(session, detach=detach)
+        if dry_run:
+            return looked
+        context, info = self._acting.context(), None
+        with suppress(NotFound):  # It was deleted, or this finishes what was begun.
+            info = await self._steps.info(session)
+            await self._steps.point(context, "before_session_delete", "delete", info, "shred")
+        shredded = await shredder.shred(session, context, detach=detach)
+        if info is not None:
+            await self._steps.point(context, "after_session_delete", "delete", info, "shred")
+        return shredded
+
+    async def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        session = await self._resolve(session_id)
+        context = self._acting.context()
+        return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
+
+    async def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
+
+    async def cleanup(
+        self,
+        policy: RetentionPolicy | None = None,
+        *,
+        dry_run: bool = False,
+        progress: PortProgress | None = None,
+    ) -> CleanupReport:
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+
+        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
+        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
+        all. ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        """
+        found = policy if policy is not None else await self.retention()
+        if found is None:
+            raise NotFound("no policy is stored: give one, or call set_retention", code="no-policy")
+        return await self._cleaning.cleanup(found, self._acting.context(), dry_run=dry_run, progress=progress)
+
+    async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
+        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
+        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        """
+        await self._registered.set_retention(self._acting.context(), policy, every_s)
+
+    async def retention(self) -> RetentionPolicy | None:
+        """The stored policy."""
+        found = await self._journal.database.read(retention_of)
+        return None if found is None or found.policy is None else policy_of(found.policy)
+
+    async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
+        InvalidInput (``invalid-template``).
+        """
+        checked = None if fields is None else check_template(fields)
+        await self._registered.set_template(self._acting.context(), name, checked)
+
+    async def templates(self) -> dict[str, dict[str, Any]]:
+        """Registered templates by name."""
+        return await self._registered.templates()
+
+    async def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Save every active session in one transaction, durable on disk: all of them, or none. Hooks of saving are
+        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """
+        return await self._batches.save_all_active(self._acting.context(), progress)
+
+    async def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
+        Gives them, the last changed first.
+        """
+        return await self._batches.restore_recent(self.open, check_limit(count), progress)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _created(self, handle: AsyncSession, told: Any) -> None:
+        if told is not None:
+            await told()
+        if "after_session_create" in self._hooks.armed:
+            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+
+    async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
+        return await self.create(name, **filled(await self._registered.template(template), given))
+
+    async def _resolve(self, session_id: str) -> bytes:
+        if type(session_id) is not str or not session_id:
+            raise InvalidInput(f"a session is named by its id or name, not {session_id!r}", code="invalid-id")
+        try:
+            return id_bytes(session_id)
+        except InvalidInput:
+            name = check_label(session_id, "a session's name")
+            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (name,)))
+        if not rows:
+            raise NotFound(f"there is no session {session_id!r}", code="session-not-found")
+        if len(rows) > 1:
+            raise Conflict(
+                f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
+            )
+        return rows[0][0]  # type: ignore[no-any-return]
 
     async def list(
         self,
@@ -141,114 +343,22 @@ class AsyncSessions:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together.
+        """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
         ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
         (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
-        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text, and not
-        included. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
+        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
         """
-        wanted = session_filter(
-            status=status, tags=tags, created_by=created_by, parent=parent, name=name, metadata=metadata, text=text,
-            created_after=created_after, created_before=created_before, updated_after=updated_after,
-            updated_before=updated_before,
-        )  # fmt: skip
-        check_limit(limit)
-        return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
-
-    async def count(self, *, exact: bool = False, **conditions: Any) -> SessionCount:
-        """How many sessions fit conditions as ``list`` takes them. Above 1,000 the count stops, unless it is to be
-        ``exact``: some 10 µs for each session then.
-        """
-        if type(exact) is not bool:
-            raise InvalidInput(f"exact is True or False, not {told(exact)}", code="invalid-input")
-        wanted = _filter_of(conditions)
-        if not exact:
-            rows, _ = await self._journal.database.read(
-                lambda view: find(view, wanted, _BY_UPDATE, limits.COUNT_MAX + 1, Place())
-            )
-            return SessionCount(min(len(rows), limits.COUNT_MAX), len(rows) <= limits.COUNT_MAX)
-        number, place = 0, Place()
-        while True:
-            # One read for each so many, all as of the first one's seq: none of them lasts for seconds.
-            rows, as_of = await self._journal.database.read(
-                partial(find, wanted=wanted, order=_BY_UPDATE, count=limits.PAGE_ROWS_MAX, place=place)
-            )
-            number += len(rows)
-            if len(rows) < limits.PAGE_ROWS_MAX:
-                return SessionCount(number)
-            place = Place(as_of, (rows[-1][0], rows[-1][1]))
-
-    async def recent(self, n: int = 10) -> Sequence[SessionInfo]:
-        """The ``n`` sessions that changed last, newest first."""
-        return (await self.list(limit=n)).items
-
-    async def children(self, session_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[SessionInfo]:
-        """The sessions directly below this one (by id or unique name), the oldest first. Raises NotFound."""
-        info = await self.get(session_id)
-        return await self.list(parent=info.id, order_by="created_at", limit=limit, cursor=cursor)
-
-    async def parents(self, session_id: str) -> Sequence[SessionInfo]:
-        """The session above this one, then the one above that, up to the top. A deleted one ends the list, and so does
-        the thousandth. Raises NotFound.
-        """
-        info = await self.get(session_id)
-        return await self._journal.database.read(lambda view: parents_of(view, id_bytes(info.id)))
-
-    async def tree(
-        self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None
-    ) -> SessionTree:
-        """A session and all below it; ``.picture()`` draws it. At most ``limit`` sessions, the nearest first, and
-        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
-        """
-        check_limit(limit)
-        if depth is not None and (type(depth) is not int or depth < 0):
-            raise InvalidInput(f"depth is a number of levels, 0 or more, not {told(depth)}", code="invalid-limit")
-        info = await self.get(session_id)
-        return await self._journal.database.read(lambda view: tree_of(view, info, limit, depth))
-
-    async def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
-        Vetoed.
-        """
-        session = await self._resolve(session_id)
-        info = await self._steps.info(session)
-        context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
-        await self._steps.point(context, "before_session_delete", "delete", info)
-        await self._journal.write(
-            lambda writer: units.delete(writer, session, self._neighbours.removers), context=context
-        )
-        await self._steps.point(context, "after_session_delete", "delete", info)
-
-    # -- inside --------------------------------------------------------------------------------------------------------
-
-    async def _resolve(self, session_id: str) -> bytes:
-        if type(session_id) is not str or not session_id:
-            raise InvalidInput(f"a session is named by its id or name, not {session_id!r}", code="invalid-id")
-        try:
-            return id_bytes(session_id)
-        except InvalidInput:
-            name = check_label(session_id, "a session's name")
-            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (name,)))
-        if not rows:
-            raise NotFound(f"there is no session {session_id!r}", code="session-not-found")
-        if len(rows) > 1:
-            raise Conflict(
-                f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
-            )
-        return rows[0][0]  # type: ignore[no-any-return]
-
-
-def _filter_of(conditions: dict[str, Any]) -> SessionFilter:
-    unknown = sorted(conditions.keys() - _CONDITIONS)
-    if unknown:
-        raise InvalidInput(
-            f"there is no condition {unknown[0]!r}; there are {', '.join(sorted(_CONDITIONS))}", code="invalid-input"
-        )
-    return session_filter(**conditions)
+        given = {
+            "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,
+            "metadata": metadata, "text": text, "created_after": created_after, "created_before": created_before,
+            "updated_after": updated_after, "updated_before": updated_before,
+        }  # fmt: skip
+        return await self._finding.page(given, order_by, limit, cursor)
 
 
 def _initial(state: Mapping[str, Any]) -> dict[str, Any]:

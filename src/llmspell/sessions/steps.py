@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
+    from llmspell.sessions.ported import Porter
+    from llmspell.sessions.saving import AutoSaver
     from llmspell.sessions.session import AsyncSession, SessionRooms
+    from llmspell.sessions.shredded import Shredded
 
 _SQL = queries("llmspell.sessions")
 _STEPS = {
@@ -40,6 +43,18 @@ that is committed.
 """
 
 
+class Shredder(Protocol):
+    """Destroys a session in every room."""
+
+    async def look(self, session: bytes, *, detach: bool) -> Shredded:
+        """What would be destroyed."""
+        ...
+
+    async def shred(self, session: bytes, context: Context, *, detach: bool) -> Shredded:
+        """Destroy it, or finish what was begun."""
+        ...
+
+
 class Neighbours:
     """What the sessions room needs of other rooms, handed over by the wiring."""
 
@@ -50,12 +65,18 @@ class Neighbours:
         delete_state: units.DeleteState,
         removers: tuple[units.Remove, ...],
         rooms: SessionRooms,
+        shredder: Shredder,
+        porter: Porter,
+        saver: AutoSaver,
     ) -> None:
         self.set_state = set_state
         self.initial_state = initial_state
         self.delete_state = delete_state
         self.removers = removers
         self.rooms = rooms
+        self.shredder = shredder
+        self.porter = porter
+        self.saver = saver
 
 
 class Steps:
@@ -171,6 +192,8 @@ class Steps:
             lambda view: view.one(f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL", (session,))
         )
         if row is None:
+            if await self._journal.database.one(_SQL["shredded"], (session,)) is not None:
+                raise NotFound(f"session {id_text(session)} was shredded", code="erased")
             raise units.missing(session)
         return SessionInfo(row)
 

@@ -173,14 +173,15 @@ async def _held_at(writer: Writer, seq: int) -> _Held | None:
     return msgspec.json.decode(entry.payload, type=_Held)
 
 
-async def delete(writer: Writer, session: bytes, removers: tuple[Remove, ...]) -> int:
+async def delete(
+    writer: Writer, session: bytes, removers: tuple[Remove, ...], *, why: str | None = None, archive: str | None = None
+) -> int:
     """Remove what belongs to the session, then the session."""
     await require(writer, session)
     for remove in removers:
         await remove(writer, session)
-    return await writer.append(
-        DELETED, SessionDeleted(id_text(session)), await writer.scope(scope_of(session)), "session"
-    )
+    payload = SessionDeleted(id_text(session), why, archive)
+    return await writer.append(DELETED, payload, await writer.scope(scope_of(session)), "session")
 
 
 async def state_hash(writer: Writer, session: bytes) -> str:

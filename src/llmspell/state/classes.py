@@ -17,13 +17,17 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol, Self, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from llmspell.errors import Corrupt, InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.context import current
-from llmspell.model.values import decode_value, encode_value
+from llmspell.model.values import Held, decode_value, encode_value
+from llmspell.offload import Inline, Offload
 from llmspell.state.kinds import StateSet
 
+_PREPARED_MAX = 10_000
+"""Scopes whose key is known to exist; more only ask again."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,6 +72,10 @@ class Redactor(Protocol):
 class Sealer(Protocol):
     """Seals values for their place, by keys that are not in the store."""
 
+    def prepare(self, scope: str) -> None:
+        """Make the key of a scope if there is none yet; may wait for a disk and for other processes."""
+        ...
+
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """Raises WrongKey, StorageFailed when there is no key to be had."""
         ...
@@ -97,6 +105,8 @@ class Written(int):
         return made
 
 
+SECRET = frozenset({"sensitive", "external"})
+"""Classes of values that may be secrets, or hold some."""
 MISMATCH = "schema-mismatch"
 """The code of a refusal by a schema."""
 
@@ -104,7 +114,10 @@ MISMATCH = "schema-mismatch"
 class Schemas(Protocol):
     """Which keys are held against a schema; ``active`` when any is."""
 
-    active: bool
+    @property
+    def active(self) -> bool:
+        """Whether anything is bound, as far as is known here."""
+        ...
 
     async def load(self) -> None:
         """Load what is bound now."""
@@ -114,14 +127,16 @@ class Schemas(Protocol):
         """Whether any key of a scope is held against anything."""
         ...
 
-    def check(self, scope: str, key: str, value: Any) -> None:
-        """Raises InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``)."""
+    def check(self, scope: str, key: str, held: Held) -> bytes:
+        """The mark of what it was held against. Raises InvalidInput (``schema-mismatch``), NotFound
+        (``unknown-validator``).
+        """
         ...
 
 
 class Kept(Exception):
-    """The write has to begin again: the key is kept in another class than the standard one, or (None) values of its
-    scope are held against other schemas than was known.
+    """The write has to begin again: the key is kept in another class than the standard one, or (None) values that are
+    copied have to be opened, because their new place is held against schemas.
     """
 
     def __init__(self, state_class: str | None) -> None:
@@ -130,11 +145,14 @@ class Kept(Exception):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """A value as it goes into its entry: JSON text, its class, and what was replaced in it."""
+    """A value as it goes into its entry: JSON text, its class, and what was replaced in it. ``held``: as schemas saw
+    it.
+    """
 
     raw: msgspec.Raw
     state_class: str
     redacted: tuple[dict[str, str], ...] = ()
+    held: Held | None = None
 
 
 class Protection:
@@ -157,16 +175,34 @@ class Protection:
         self._redactor = redactor
         self._warn = warn
         self.secrets = secrets
+        self.offload: Offload = Inline()
+        """Where keys are made; the store of an event loop names another place."""
+        self._prepared: set[str] = set()
+
+    async def prepare(self, scope: str) -> None:
+        """Have the key of a scope before something is sealed by it, without making an event loop wait."""
+        if scope not in self._prepared:
+            await self.offload.run(self.sealer.prepare, scope)
+            if len(self._prepared) >= _PREPARED_MAX:
+                self._prepared.clear()
+            self._prepared.add(scope)
 
     def close(self) -> None:
         """Close the keyring, if it was opened."""
         self.sealer.close()
 
     def store(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
-        """``value`` as its class keeps it. Raises InvalidInput, LimitExceeded, and what the sealer raises."""
+        """``value`` as its class keeps it, held against what is bound. Raises InvalidInput, LimitExceeded, NotFound
+        (``unknown-validator``), and what the sealer raises.
+        """
+        held = Held(value, secret=state_class in SECRET or self.secrets != "off")
         if self.schemas.active and state_class != "trusted":
             encode_value(value)  # A value that is none is refused as such.
-            self.schemas.check(scope, key, value)
+            held = replace(held, mark=self.schemas.check(scope, key, held))
+        return replace(self.keep(scope, key, value, state_class), held=held)
+
+    def keep(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
+        """The same of a value that was held against its schema already."""
         if state_class == "external":
             return self._external(value)
         if state_class == "standard" and self.secrets != "off":

@@ -61,6 +61,11 @@ class Ephemeral:
             self._count -= len(self.scopes.pop(scope, {}))
             return count
 
+    def forget(self, scope: str) -> None:
+        """Forget a scope's values, those that are over too."""
+        with self._lock:
+            self._count -= len(self.scopes.pop(scope, {}))
+
     def _demand_room(self, now: int) -> None:
         if self._count < limits.EPHEMERAL_KEYS_MAX:
             return

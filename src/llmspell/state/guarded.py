@@ -22,15 +22,7 @@ from llmspell.model.keys import check_key
 from llmspell.schema import queries
 from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
 from llmspell.state.rows import end_of_prefix, load_page, load_row
-from llmspell.state.units import (
-    clear_scope,
-    delete_key,
-    demand_version,
-    list_or_unset,
-    moved_schemas,
-    set_key,
-    transfer_scope,
-)
+from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
@@ -77,13 +69,34 @@ class Guarded:
                 version = await self._write(
                     lambda writer, d=decided, s=stored, v=required: self._set(writer, d, s, v, expires_at, artifacts)
                 )
-            except Kept:
-                continue
             except Conflict:
                 if if_version is not None:
                     raise
                 continue
             await self._after("set", self._data("set", decided.key, decided.value, decided.old, version))
+            return Written(version, stored.redacted) if stored.redacted else int(version)
+        raise self._moving(key)
+
+    async def set_unwatched(
+        self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None,
+        artifacts: list[str] | UnsetType = UNSET,
+    ) -> int:  # fmt: skip
+        """The same where no hook has a say, so that nothing has to be read before. Without a class, one key's own."""
+        for _ in range(limits.CONFLICT_RETRIES_MAX):
+            if state_class in ("sensitive", "external"):
+                hide()
+            decided = _Decided(key, value, None, 0, state_class or "standard")
+            (stored,) = await self._kept(self._scope, [decided])
+            class_ = None if state_class is None else stored.state_class
+            try:
+                version = await self._write(
+                    lambda writer, s=stored, c=class_: set_key(
+                        writer, self._scope, key, s.raw, if_version, expires_at, c, list_or_unset(s), artifacts, s.held
+                    )
+                )
+            except Kept as kept:
+                state_class = kept.state_class or state_class
+                continue
             return Written(version, stored.redacted) if stored.redacted else int(version)
         raise self._moving(key)
 
@@ -105,7 +118,7 @@ class Guarded:
 
             try:
                 versions = await self._write(unit)
-            except (Conflict, Kept):
+            except Conflict:
                 continue
             for one, version in zip(decided, versions, strict=True):
                 await self._after("set", self._data("set", one.key, one.value, one.old, version))
@@ -132,10 +145,7 @@ class Guarded:
 
         async def unit(writer: Writer) -> None:
             pairs = zip(decided, stored, strict=True)
-            try:
-                versions[:] = [await self._set(writer, one, kept, 0, None) for one, kept in pairs]
-            except Kept:
-                raise moved_schemas() from None
+            versions[:] = [await self._set(writer, one, kept, 0, None) for one, kept in pairs]
 
         async def after() -> None:
             for one, version in zip(decided, versions, strict=True):
@@ -202,20 +212,23 @@ class Guarded:
                     await demand_version(writer, self._scope, one.key, one.version)
                     expires_at = None if one.expires_at is None else to_ns(one.expires_at)
                     await set_key(
-                        writer, target, one.key, kept.raw, None, expires_at, kept.state_class, list_or_unset(kept)
-                    )
+                        writer, target, one.key, kept.raw, None, expires_at, kept.state_class, list_or_unset(kept),
+                        held=kept.held,
+                    )  # fmt: skip
                     if move:
                         await delete_key(writer, self._scope, one.key, one.version)
                 return len(found)
 
             try:
                 return int(await self._write(unit))
-            except (Conflict, Kept):
+            except Conflict:
                 continue
         raise self._moving("the scope")
 
     async def _kept(self, scope: str, given: Sequence[_Decided | StateEntry]) -> list[Stored]:
         """Values as their classes keep them, held against what is bound now."""
+        if any(one.state_class == "sensitive" for one in given):
+            await self._protection.prepare(scope)
         store = self._protection.store
         try:
             return [store(scope, one.key, one.value, one.state_class) for one in given]
@@ -231,7 +244,7 @@ class Guarded:
     ) -> int:  # fmt: skip
         return await set_key(
             writer, self._scope, decided.key, stored.raw, if_version, expires_at, stored.state_class,
-            list_or_unset(stored), artifacts,
+            list_or_unset(stored), artifacts, stored.held,
         )  # fmt: skip
 
     async def _decide(self, key: str, value: Any, state_class: str | None) -> _Decided:

@@ -100,7 +100,7 @@ def change_of(entry: Entry, shown: Callable[[StateSet], Any]) -> StateChange:
         value=data.get("value"),
         version=data.get("version", 0),
         seq=entry.seq,
-        time=to_datetime(entry.at),
+        time=to_datetime(entry.happened_at),
         session=id_text(entry.session) if entry.session else None,
         correlation_id=id_text(entry.correlation),
         scope=data.get("scope", ""),

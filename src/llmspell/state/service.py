@@ -312,8 +312,12 @@ class AsyncState:
                 raise InvalidInput("an ephemeral change is in no entry that could name artifacts", code="no-entry")
             return await self._hold(key, value, if_version, expires_at)
         context = self._acting.context()
+        guard = self._guard(context)
+        watched = "before_state_set" in self._armed or "after_state_set" in self._armed
+        plain = self._default is None and self._protection.secrets == "off"
+        write = guard.set_unwatched if not watched and (plain or state_class is not None) else guard.set
         try:
-            version = await self._guard(context).set(key, value, if_version, expires_at, state_class, artifacts)
+            version = await write(key, value, if_version, expires_at, state_class, artifacts)
         except Conflict as conflict:
             await self._tell_conflict(context, "set", key, value, if_version, conflict)
             raise

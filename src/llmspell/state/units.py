@@ -13,9 +13,10 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
+from llmspell.model.values import Held
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, Protection, Stored
+from llmspell.state.classes import SECRET, Kept, Protection, Stored
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
@@ -35,13 +36,14 @@ async def set_key(
     state_class: str | None = None,
     redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET,
     artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET,
+    held: Held | None = None,
 ) -> int:
     """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
-    Kept when the key is kept in another, and when the schemas that its value was held against are no longer those.
+    Kept when the key is kept in another.
+
+    The value meets what its key is bound to in this very transaction: ``held`` is the value as schemas see it, needed
+    when ``raw`` is not that, and says what it was held against already. Raises Conflict, InvalidInput, NotFound.
     """
-    guard = writer.guard
-    if guard is not None and guard.generation != writer.generation and not await guard.confirm(writer):
-        raise Kept(None)
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     row = await writer.one(_ROW, (scope[0], key))
     if row is None:
@@ -54,6 +56,9 @@ async def set_key(
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
     if artifacts is not msgspec.UNSET:
         await _demand_artifacts(writer, artifacts)
+    guard = writer.guard
+    if guard is not None and (guard.active or guard.generation != writer.generation) and state_class != "trusted":
+        await guard.hold(writer, scope_name, key, bytes(raw), held)
     version += 1
     await writer.append(
         SET,
@@ -73,26 +78,19 @@ async def _demand_artifacts(writer: Writer, ids: list[str]) -> None:
 async def put_back(writer: Writer, held: StateSet, protection: Protection) -> None:
     """Set a key to what an entry of it holds, as it is, inside a unit of another room.
 
-    Raises InvalidInput (``schema-mismatch``) when its schema refuses that by now, Conflict when what its key is held
-    against changed at this very moment.
+    Raises InvalidInput (``schema-mismatch``) when its schema refuses that by now; what was replaced in it before it was
+    stored is not judged.
     """
-    schemas = protection.schemas
-    try:
-        if schemas.active and held.state_class != "trusted":
-            schemas.check(held.scope, held.key, protection.shown(held))
-    except InvalidInput:
-        if writer.guard is not None and not await writer.guard.confirm(writer):
-            raise moved_schemas() from None
-        raise
-    try:
-        await set_key(writer, held.scope, held.key, held.value, None, held.expires_at, held.state_class, held.redacted)
-    except Kept:
-        raise moved_schemas() from None
-
-
-def moved_schemas() -> Conflict:
-    """The error for a change whose values were held against schemas that are no longer bound."""
-    return Conflict("schemas were bound while this was on its way", code="schemas-moved", hint="do it again")
+    guard, seen = writer.guard, None
+    if guard is not None:
+        if guard.generation != writer.generation:
+            await guard.confirm(writer)
+        if guard.binds(held.scope) and held.state_class != "trusted":
+            paths = () if held.redacted is msgspec.UNSET else tuple(one["path"] for one in held.redacted)
+            seen = Held(protection.shown(held), secret=held.state_class in SECRET, replaced=paths)
+    await set_key(
+        writer, held.scope, held.key, held.value, None, held.expires_at, held.state_class, held.redacted, held=seen
+    )
 
 
 async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int | None) -> bool:
@@ -124,8 +122,11 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
     if scope is None:
         return 0
     guard = writer.guard
-    if guard is not None and (not await guard.confirm(writer) or guard.binds(target)):
-        raise Kept(None)  # Each value is opened and held against its schema, which is no unit's work.
+    if guard is not None:
+        if guard.generation != writer.generation:
+            await guard.confirm(writer)
+        if guard.binds(target):
+            raise Kept(None)  # Each value is opened and held against its schema, which is no unit's work.
     rows = await writer.all(_LIVE, (scope[0], now))
     for key, version, seq in rows:
         stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from llmspell.artifacts.batch import BatchItem, BatchReport
 from llmspell.events.buffer import BUFFER_EVENTS_DEFAULT, Overflow
 from llmspell.sessions.session import close_block
 from llmspell.sync.drive import drive
 
 if TYPE_CHECKING:
+    from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.dispatcher import FromPosition
     from llmspell.events.event import Event
     from llmspell.events.service import AsyncEvents
@@ -20,7 +22,30 @@ if TYPE_CHECKING:
     from llmspell.principals.sharing import AsyncPrincipalSharing
     from llmspell.sessions.session import AsyncSession
     from llmspell.store import AsyncStore
-    from llmspell.sync.faces import Session
+    from llmspell.sync.faces import Content, Session
+
+
+class ArtifactsByHand:
+    """Many at once: each result is a handle of this face."""
+
+    def __init__(self, inner: AsyncArtifacts) -> None:
+        self._artifacts = inner
+
+    def get_many(
+        self, names_or_ids: Sequence[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> BatchReport[Content]:
+        """Many artifacts at once, each with its content or with what kept it from being had. Content is read when it is
+        asked for, as ``get`` gives it.
+        """
+        from llmspell.sync.faces import Content
+
+        found = drive(self._artifacts.get_many(names_or_ids, progress=progress))
+        return BatchReport(
+            [
+                BatchItem(item.index, item.name, None if item.result is None else Content(item.result), item.error)
+                for item in found
+            ]
+        )
 
 
 class EventsByHand:

@@ -13,6 +13,7 @@ from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
 from llmspell.model import limits
 from llmspell.sync.by_hand import (
+    ArtifactsByHand,
     EventsByHand,
     PrincipalEventsByHand,
     PrincipalSharingByHand,
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
     from llmspell.agentstate.service import AsyncAgents
     from llmspell.agentstate.values import AgentChange, AgentInfo, AgentMessage, AgentState, ToolUsage
+    from llmspell.artifacts.batch import BatchReport
+    from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
     from llmspell.artifacts.diff import ArtifactDiff
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.artifacts.intake import Progress, Source
+    from llmspell.artifacts.quotas import ArtifactQuota
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.event import Event
@@ -48,6 +52,14 @@ if TYPE_CHECKING:
     from llmspell.hooks.outcome import HookFailure, Outcome
     from llmspell.hooks.registration import DefaultBreaker
     from llmspell.hooks.registry import F, HookHandle, Hooks
+    from llmspell.migration.applying import MigrationProgress
+    from llmspell.migration.lazily import AsyncLazyState
+    from llmspell.migration.migration import Migration
+    from llmspell.migration.plan import Plan
+    from llmspell.migration.preparing import Validation
+    from llmspell.migration.service import AsyncMigrations
+    from llmspell.migration.transform import Functions
+    from llmspell.migration.values import MigrationReport, MigrationRun, Validated
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
@@ -57,16 +69,22 @@ if TYPE_CHECKING:
     from llmspell.principals.state import AsyncPrincipalState
     from llmspell.registry.bindings import Binding
     from llmspell.registry.service import AsyncSchemas
-    from llmspell.schemas.checking import Problem
+    from llmspell.schemas.catalog import Catalog
+    from llmspell.schemas.checking import Problem, Validators
     from llmspell.schemas.compatibility import Compatibility
     from llmspell.schemas.schema import Schema
+    from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.family import SessionTree
     from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.query import SessionCount
+    from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
+    from llmspell.sessions.shredded import Shredded
     from llmspell.state.classes import StateClass
     from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
@@ -425,12 +443,13 @@ class Content:
         return drive(self._inner.range(start, length))
 
 
-class Artifacts:
+class Artifacts(ArtifactsByHand):
     """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a
     session.
     """
 
     def __init__(self, inner: AsyncArtifacts) -> None:
+        super().__init__(inner)
         self._inner = inner
 
     def put(
@@ -470,6 +489,17 @@ class Artifacts:
             )
         )
 
+    def put_many(
+        self, items: Sequence[Mapping[str, Any]], *, progress: Callable[[int, int], None] | None = None
+    ) -> BatchReport[ArtifactInfo]:
+        """Store many artifacts and say of each what became of it; one that fails keeps no other from being stored.
+
+        Each item is a mapping of ``name``, ``data`` and whatever else ``put`` takes. Those whose content is in memory
+        are named in few units, so a batch costs far less than its puts. ``progress`` is told how many of how many are
+        done. Raises only what is wrong with all of them (``no-session``).
+        """
+        return drive(self._inner.put_many(items, progress=progress))
+
     def update(
         self,
         name_or_id: str,
@@ -484,13 +514,89 @@ class Artifacts:
             self._inner.update(name_or_id, version=version, description=description, tags=tags, metadata=metadata)
         )
 
-    def delete(self, name_or_id: str, *, version: int | str | None = None) -> int:
+    def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:
         """Delete one version (given by id, or by name and version), or every version of a name. Returns how many.
 
-        A deleted version's number is not given again, and its content stays until nothing refers to it and it is
-        collected. Raises NotFound when there is none, Vetoed.
+        A deleted version's number is not given again; ``undelete`` brings it back. With ``hard`` it is deleted for
+        good, also one that was deleted before: its content is given out no more, and goes with the next ``collect``
+        unless another artifact has it, too. Raises NotFound when there is none, Vetoed.
         """
-        return drive(self._inner.delete(name_or_id, version=version))
+        return drive(self._inner.delete(name_or_id, version=version, hard=hard))
+
+    def delete_matching(
+        self,
+        *,
+        session: str | None = None,
+        name: str | None = None,
+        type: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        size_min: int | None = None,
+        size_max: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        deleted: bool = False,
+        hard: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Delete every version that fits all conditions: in this session, or through ``store.artifacts`` in all of them
+        or in ``session``. Returns how many.
+
+        ``name`` is a pattern like ``*.tmp``; ``tags`` must all be there; ``metadata`` are fields with equal values;
+        bounds are inclusive. ``deleted`` means those that are deleted already, which ``hard`` deletes for good. All
+        hooks run before anything is deleted; then units of 500 versions are committed one after the other. Raises
+        InvalidInput (``nothing-selected`` without any condition), Vetoed.
+        """
+        return drive(
+            self._inner.delete_matching(
+                session=session,
+                name=name,
+                type=type,
+                tags=tags,
+                created_after=created_after,
+                created_before=created_before,
+                size_min=size_min,
+                size_max=size_max,
+                digest=digest,
+                metadata=metadata,
+                deleted=deleted,
+                hard=hard,
+                progress=progress,
+            )
+        )
+
+    def undelete(self, name_or_id: str, *, version: int | None = None) -> int:
+        """Bring back one deleted version (by id, or by name and number), or all of a name. Returns how many.
+
+        They have their numbers and fields again, and the labels that mean no other version since. Raises NotFound
+        (``artifact-erased`` for one that was deleted for good), Conflict (``artifact-not-deleted``,
+        ``session-archived``), LimitExceeded, Vetoed.
+        """
+        return drive(self._inner.undelete(name_or_id, version=version))
+
+    def set_quota(
+        self,
+        *,
+        artifact_bytes_max: int | None = None,
+        total_bytes_max: int | None = None,
+        versions_max: int | None = None,
+    ) -> ArtifactQuota:
+        """Bound what this session may hold from now on, or through ``store.artifacts`` the whole store: bytes of one
+        version, bytes of all that are not deleted, and their number. None is no bound. What is there stays.
+
+        Puts and undeletes that pass a bound raise LimitExceeded: ``artifact-too-large``, ``session-quota-exceeded``,
+        ``store-quota-exceeded``.
+        """
+        return drive(
+            self._inner.set_quota(
+                artifact_bytes_max=artifact_bytes_max, total_bytes_max=total_bytes_max, versions_max=versions_max
+            )
+        )
+
+    def quota(self) -> ArtifactQuota:
+        """The bounds of this session, or of the store, and what is used of them."""
+        return drive(self._inner.quota())
 
     def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
         """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
@@ -515,6 +621,13 @@ class Artifacts:
     def info(self, name_or_id: str, *, version: int | str | None = None) -> ArtifactInfo:
         """What ``get`` would open, without opening it."""
         return drive(self._inner.info(name_or_id, version=version))
+
+    def deleted(self, *, session: str | None = None, name: str | None = None) -> list[ArtifactInfo]:
+        """Versions that are deleted and can be undeleted or deleted for good, in the order of their ids: of this
+        session, or through ``store.artifacts`` of all sessions, also those that are deleted themselves. ``name`` is a
+        pattern.
+        """
+        return drive(self._inner.deleted(session=session, name=name))
 
     def versions(self, name: str) -> list[ArtifactInfo]:
         """All versions of a name that are not deleted, oldest first. Raises NotFound when there is none."""
@@ -704,14 +817,17 @@ class Sessions:
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         parent: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
+        template: str | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` is the caller's own settings, kept as they are; ``state`` is set in the
-        session's scope in the same transaction. Writes ``session.created`` and a ``state.set`` for each key. Raises
-        InvalidInput, NotFound (the parent), Vetoed.
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
+        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
+        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
+        the template), Vetoed.
         """
         return Session(
             drive(
@@ -724,6 +840,7 @@ class Sessions:
                     parent=parent,
                     config=config,
                     state=state,
+                    template=template,
                 )
             )
         )
@@ -735,6 +852,132 @@ class Sessions:
     def get(self, session_id: str) -> SessionInfo:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return drive(self._inner.get(session_id))
+
+    def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+        """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
+        more, unless it is to be ``exact``: some 10 µs for each session then.
+        """
+        return drive(self._inner.count(exact=exact, **filters))
+
+    def recent(self, count: int = 10) -> list[SessionInfo]:
+        """The sessions that changed last, newest first."""
+        return drive(self._inner.recent(count))
+
+    def children(self, session_id: str) -> list[SessionInfo]:
+        """The sessions opened directly under one, oldest first. Raises NotFound. ``list(parent=…)`` gives pages."""
+        return drive(self._inner.children(session_id))
+
+    def parents(self, session_id: str) -> list[SessionInfo]:
+        """The sessions above one, the nearest first, up to the top or to one that is gone. Raises NotFound."""
+        return drive(self._inner.parents(session_id))
+
+    def tree(self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. At most ``limit`` sessions, the nearest first, and
+        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
+        """
+        return drive(self._inner.tree(session_id, limit=limit, depth=depth))
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
+        Vetoed.
+        """
+        drive(self._inner.delete(session_id))
+
+    def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
+        """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
+
+        The journal keeps that there was something, and when; what was written in the session about other things (global
+        state, an agent's record) stays and is counted in ``kept``. ``dry_run`` only looks. Nothing else may depend on
+        the session, unless ``detach``. Killed at any point, it is finished by shredding again, and so is one that
+        raised Busy. Both files are written anew, so it takes as long as copying them; writers wait meanwhile. Runs the
+        hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
+        ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
+        """
+        return drive(self._inner.shred(session_id, detach=detach, dry_run=dry_run))
+
+    def export(
+        self,
+        session_id: str,
+        path: str | Path,
+        *,
+        key: BundleKey | None = None,
+        secrets: bool = False,
+        overwrite: bool = False,
+        progress: PortProgress | None = None,
+    ) -> Exported:
+        """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
+        events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
+
+        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
+        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
+        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
+        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        """
+        return drive(
+            self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
+        )
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        on_conflict: OnConflict = "fail",
+        key: BundleKey | None = None,
+        progress: PortProgress | None = None,
+    ) -> Imported:
+        """Take in a session that was exported: all of it or, whatever the file is, nothing.
+
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
+        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
+        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        """
+        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
+
+    def cleanup(
+        self, policy: RetentionPolicy | None = None, *, dry_run: bool = False, progress: PortProgress | None = None
+    ) -> CleanupReport:
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+
+        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
+        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
+        all. ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        """
+        return drive(self._inner.cleanup(policy, dry_run=dry_run, progress=progress))
+
+    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
+        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
+        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        """
+        drive(self._inner.set_retention(policy, every_s=every_s))
+
+    def retention(self) -> RetentionPolicy | None:
+        """The stored policy."""
+        return drive(self._inner.retention())
+
+    def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
+        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
+        InvalidInput (``invalid-template``).
+        """
+        drive(self._inner.set_template(name, fields))
+
+    def templates(self) -> dict[str, dict[str, Any]]:
+        """Registered templates by name."""
+        return drive(self._inner.templates())
+
+    def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Save every active session in one transaction, durable on disk: all of them, or none. StoreHooks of saving are
+        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """
+        return drive(self._inner.save_all_active(progress=progress))
+
+    def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
+        """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
+        Gives them, the last changed first.
+        """
+        return drive(self._inner.restore_recent(count, progress=progress))
 
     def list(
         self,
@@ -754,12 +997,12 @@ class Sessions:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together.
+        """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
         ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
         (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
-        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text, and not
-        included. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
+        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
@@ -782,38 +1025,6 @@ class Sessions:
                 cursor=cursor,
             )
         )
-
-    def count(self, *, exact: bool = False, **conditions: Any) -> SessionCount:
-        """How many sessions fit conditions as ``list`` takes them. Above 1,000 the count stops, unless it is to be
-        ``exact``: some 10 µs for each session then.
-        """
-        return drive(self._inner.count(exact=exact, **conditions))
-
-    def recent(self, n: int = 10) -> Sequence[SessionInfo]:
-        """The ``n`` sessions that changed last, newest first."""
-        return drive(self._inner.recent(n))
-
-    def children(self, session_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[SessionInfo]:
-        """The sessions directly below this one (by id or unique name), the oldest first. Raises NotFound."""
-        return drive(self._inner.children(session_id, limit=limit, cursor=cursor))
-
-    def parents(self, session_id: str) -> Sequence[SessionInfo]:
-        """The session above this one, then the one above that, up to the top. A deleted one ends the list, and so does
-        the thousandth. Raises NotFound.
-        """
-        return drive(self._inner.parents(session_id))
-
-    def tree(self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None) -> SessionTree:
-        """A session and all below it; ``.picture()`` draws it. At most ``limit`` sessions, the nearest first, and
-        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
-        """
-        return drive(self._inner.tree(session_id, limit=limit, depth=depth))
-
-    def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
-        Vetoed.
-        """
-        drive(self._inner.delete(session_id))
 
 
 class Keys:
@@ -859,6 +1070,191 @@ class Keys:
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
         """
         return drive(self._inner.rotate(to))
+
+
+class Migrations:
+    """Registered migrations, plans, and how their application stands: ``store.migrations``."""
+
+    def __init__(self, inner: AsyncMigrations) -> None:
+        self._inner = inner
+
+    def register(self, migration: Migration, *, replace: bool = False) -> bool:
+        """Make known how values get from one version of a schema to another; True unless it was known already.
+
+        Writes a ``migration.registered`` entry. Raises Conflict (``migration-exists``) when another one leads between
+        the two versions, unless it is to be replaced; InvalidInput.
+        """
+        return drive(self._inner.register(migration, replace=replace))
+
+    def registered(self, name: str | None = None) -> list[Migration]:
+        """The registered migrations, of one schema or of all."""
+        return drive(self._inner.registered(name))
+
+    def plan(
+        self,
+        schema_name: str,
+        to_version: str | Version,
+        *,
+        from_version: str | Version | None = None,
+        scope: Scope | str | None = None,
+        prefix: str = "",
+        agents: bool = False,
+        catalog: Catalog | None = None,
+    ) -> Plan:
+        """What it takes to bring values from the version they have to another one. Nothing is written.
+
+        The values: keys of ``scope`` (of every scope, without one) that begin with ``prefix``; with neither, those
+        that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
+        the one that they have; without it, the version that they are bound to, or that an earlier migration of them
+        led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
+        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        """
+        return drive(
+            self._inner.plan(
+                schema_name,
+                to_version,
+                from_version=from_version,
+                scope=scope,
+                prefix=prefix,
+                agents=agents,
+                catalog=catalog,
+            )
+        )
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        dry_run: bool = False,
+        batch: int | None = None,
+        progress: MigrationProgress | None = None,
+        timeout_s: float | None = None,
+        validation: Validation = "strict",
+        rollback_on_failure: bool = True,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+    ) -> MigrationReport:
+        """Carry a plan through, in batches of at most ``batch`` values; their size follows from how long they take, so
+        that no other writer waits for long.
+
+        ``dry_run``: do it to copies and write nothing; the report has samples and all problems. ``progress`` is called
+        with how many values of how many are done. ``validation``: see ``Validation``. A failure takes everything back
+        and is raised, with ``details["migration"]``; with ``rollback_on_failure`` False the run stays open, to be
+        resumed. ``functions`` and ``validators`` are those that the plan's transforms and schemas name; they are
+        called in the thread that calls this. A run of the same plan that was interrupted is gone on with.
+
+        Writes ``migration.started``, ``state.set`` (or ``agent.saved``) for values that change, ``migration.batch`` and
+        ``migration.completed``, all under one correlation. Raises Conflict (``migration-running``), InvalidInput
+        (``migration-failed``), Vetoed, LimitExceeded (``migration-timeout``), NotFound (``unknown-function``).
+        """
+        return drive(
+            self._inner.apply(
+                plan,
+                dry_run=dry_run,
+                batch=batch,
+                progress=progress,
+                timeout_s=timeout_s,
+                validation=validation,
+                rollback_on_failure=rollback_on_failure,
+                functions=functions,
+                validators=validators,
+            )
+        )
+
+    def resume(
+        self,
+        id: str,
+        *,
+        batch: int | None = None,
+        progress: MigrationProgress | None = None,
+        timeout_s: float | None = None,
+        rollback_on_failure: bool = True,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+    ) -> MigrationReport:
+        """Go on with a migration that was interrupted or has failed, from the last batch that is committed.
+
+        Raises NotFound (``migration-not-found``), Conflict (``migration-running``, ``migration-not-open``), and what
+        ``apply`` does.
+        """
+        return drive(
+            self._inner.resume(
+                id,
+                batch=batch,
+                progress=progress,
+                timeout_s=timeout_s,
+                rollback_on_failure=rollback_on_failure,
+                functions=functions,
+                validators=validators,
+            )
+        )
+
+    def rollback(
+        self, id: str, *, batch: int | None = None, progress: MigrationProgress | None = None
+    ) -> MigrationReport:
+        """Take a migration back, completed or not: every value that it changed is as it was before, to the byte, but
+        for those that somebody else changed since. Those are left alone and named in the report.
+
+        Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
+        Conflict (``migration-running``, ``migration-not-open``: it was rolled back already).
+        """
+        return drive(self._inner.rollback(id, batch=batch, progress=progress))
+
+    def lazily(
+        self,
+        plan: Plan,
+        *,
+        scope: Scope | None = None,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+        write: bool = True,
+    ) -> LazyState:
+        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
+        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
+        is stored.
+
+        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
+        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        return LazyState(
+            drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
+        )
+
+    def status(self, id: str | None = None) -> MigrationRun | None:
+        """How a migration stands; without an id, the open one, else the last one, None when there never was any.
+
+        Raises NotFound (``migration-not-found``).
+        """
+        return drive(self._inner.status(id))
+
+    def list(self, *, limit: int = 100, before: int | None = None) -> list[MigrationRun]:
+        """Migrations that were begun, the newest first; the next page is ``before`` the last one's ``started_seq``."""
+        return drive(self._inner.list(limit=limit, before=before))
+
+    def validate(
+        self,
+        what: str | Schema,
+        *,
+        version: str | Version | None = None,
+        scope: Scope | str | None = None,
+        prefix: str = "",
+        agents: bool = False,
+        catalog: Catalog | None = None,
+        validators: Validators | None = None,
+    ) -> Validated:
+        """Check stored values against a version: ``what`` is the id of a migration (its values, by the version it led
+        to), a ``Schema``, or the name of one with its ``version`` (the latest, without one).
+
+        Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
+        """
+        return drive(
+            self._inner.validate(
+                what, version=version, scope=scope, prefix=prefix, agents=agents, catalog=catalog, validators=validators
+            )
+        )
 
 
 class Access:
@@ -1188,6 +1584,42 @@ class Principal:
         return PrincipalState(self._inner.state_of(scope, state_class=state_class))
 
 
+class LazyState:
+    """The values of a plan's target in one scope, in the new form. Get it from ``store.migrations.lazily(plan)``."""
+
+    def __init__(self, inner: AsyncLazyState) -> None:
+        self._inner = inner
+
+    @property
+    def scope(self) -> Scope:
+        """Whose state this is."""
+        return self._inner.scope
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key`` in the new form, or ``default``. Raises InvalidInput (``migration-failed``) for one that
+        the plan cannot bring there, by key and path.
+        """
+        return drive(self._inner.get(key, default))
+
+    def exists(self, key: str) -> bool:
+        """Whether ``key`` has a value now."""
+        return drive(self._inner.exists(key))
+
+    def keys(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Keys of the target that have a value, in code point order; the next page is ``after`` the last one."""
+        return drive(self._inner.keys(after=after, limit=limit))
+
+    def items(self, *, after: str = "", limit: int = 1000) -> list[tuple[str, Any]]:
+        """Keys and values in the new form, as ``keys`` orders them."""
+        return drive(self._inner.items(after=after, limit=limit))
+
+    def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Read in the new form, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns
+        the new value.
+        """
+        return drive(self._inner.update(key, fn, default=default))
+
+
 class Schemas:
     """Schemas of state values: ``store.schemas``. What is registered and bound survives restarts and holds in every
     process from its next write on.
@@ -1196,24 +1628,27 @@ class Schemas:
     def __init__(self, inner: AsyncSchemas) -> None:
         self._inner = inner
 
-    def register(self, schema: Schema | dict[str, Any]) -> Schema:
+    def register(self, schema: Schema | dict[str, Any], *, validators: Validators | None = None) -> Schema:
         """Add a version of a schema, given as a ``Schema`` or as the dict of one, and return it. A version that is
-        there with the same content is nothing new, and writes nothing.
+        there with the same content is nothing new, and writes nothing. ``validators``: functions by name, that also
+        judge the values which try what the version promises; without them only rules do where a validator is named.
 
         Writes ``schema.registered``. Raises InvalidInput (``invalid-schema``, ``schema-cycle``, ``schema-incompatible``
         with ``details["changes"]``), NotFound (``schema-dependency``), Conflict (``schema-exists``), Vetoed.
         """
-        return drive(self._inner.register(schema))
+        return drive(self._inner.register(schema, validators=validators))
 
-    def register_all(self, schemas: Iterable[Schema | dict[str, Any]]) -> list[Schema]:
+    def register_all(
+        self, schemas: Iterable[Schema | dict[str, Any]], *, validators: Validators | None = None
+    ) -> list[Schema]:
         """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
-        return drive(self._inner.register_all(schemas))
+        return drive(self._inner.register_all(schemas, validators=validators))
 
     def load_folder(self, path: str | Path) -> list[Schema]:
         """Register the schemas in the ``*.json`` and ``*.toml`` files of a folder, all or none. A file holds one
         schema, or a list of them (in TOML under ``schemas``).
 
-        Raises NotFound (``folder-not-found``), InvalidInput (``invalid-schema``) that names the file.
+        Raises NotFound (``folder-not-found``), and what ``register`` raises, with the name of the file.
         """
         return drive(self._inner.load_folder(path))
 
@@ -1337,7 +1772,8 @@ class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing`` and ``schemas`` are the rooms.
+    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
+    rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -1394,6 +1830,11 @@ class Store(StoreByHand):
         """Schemas of values."""
         return Schemas(self._inner.schemas)
 
+    @cached_property
+    def migrations(self) -> Migrations:
+        """Migrations of stored values."""
+        return Migrations(self._inner.migrations)
+
     @property
     def path(self) -> Path | None:
         """The store's folder; None in memory."""
@@ -1413,6 +1854,11 @@ class Store(StoreByHand):
     def durability(self) -> Durability:
         """What an acknowledged write survives: ``full`` a power cut, ``process`` a kill, ``none`` nothing."""
         return self._inner.durability
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files of the store are sealed whole."""
+        return self._inner.encrypted
 
     def state_of(self, scope: Scope, *, state_class: StateClass | str | None = None) -> State:
         """The state of a scope, ``Scope.agent("researcher")`` for instance. ``state_class`` is the class of keys that
@@ -1490,6 +1936,24 @@ class Store(StoreByHand):
         name what is damaged; nothing is changed.
         """
         return drive(self._inner.verify(progress=progress))
+
+    def collect(self, *, dry_run: bool = False, progress: Callable[[int, int], None] | None = None) -> CollectReport:
+        """Take content away that nothing refers to any more, and give its room back. Others may read and write.
+
+        What goes: contents whose versions were all deleted for good, and what puts left that never ended. Soft deleted
+        versions keep theirs. ``progress`` is told how many of how many contents and chunks were looked at, in the
+        thread that collects. Costs a scan of all lists of chunks. Raises Busy (``collect-running``), Corrupt when
+        something needed is missing, StorageFailed.
+        """
+        return drive(self._inner.collect(dry_run=dry_run, progress=progress))
+
+    def estimate(self) -> CollectReport:
+        """What ``collect`` would do now, and what it would keep and why. Changes nothing."""
+        return drive(self._inner.estimate())
+
+    def orphans(self) -> Orphans:
+        """The contents, chunks and files that nothing refers to. Changes nothing."""
+        return drive(self._inner.orphans())
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes: entries, sessions, artifacts, content before and after deduplication and compression."""

@@ -13,7 +13,7 @@ from llmspell.locate import locate
 from llmspell.model.clock import Clock, SystemClock
 from llmspell.model.ids import Ids, SystemIds
 from llmspell.offload import Inline
-from llmspell.protecting import protection_of
+from llmspell.protecting import LazyVault, protection_of
 from llmspell.store import AsyncStore
 from llmspell.sync.drive import drive
 from llmspell.sync.faces import Store
@@ -31,6 +31,7 @@ def open(
     read_only: bool = False,
     durability: Durability | None = None,
     key: KeySource | None = None,
+    encrypt: bool = False,
     secrets: SecretsPolicy = "off",
     redactor: Redactor | None = None,
     clock: Clock | None = None,
@@ -42,16 +43,21 @@ def open(
     is a store that ends with its handle. ``durability`` is ``full`` (the default: acknowledged means on disk),
     ``process`` (survives a kill; a power cut may lose the last moments) or ``none`` (only for a store created so).
     ``key`` is what opens sensitive values: 32 bytes, the path of a file, or a command as a list of words; without it,
-    ``LLMSPELL_KEY``, else a key made in the user's key folder when it is first needed. ``secrets`` says what becomes of
+    ``LLMSPELL_KEY``, else a key made in the user's key folder when it is first needed. ``encrypt`` makes a new store
+    whose files are sealed whole by that key; afterwards the key alone opens it. ``secrets`` says what becomes of
     secrets in standard values: ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them.
     ``clock`` and ``ids`` replace the system's, for tests and replays. Raises StoreMissing, InvalidInput
-    (``foreign-store``, ``scratch-store`` …), NeedsMigration (``newer-format``), WrongKey, Busy, StorageFailed.
+    (``foreign-store``, ``scratch-store``, ``not-encrypted`` …), NeedsMigration (``newer-format``), WrongKey, Busy,
+    StorageFailed.
     """
     place, _ = locate(path)
     source = ids or SystemIds()
-    files = open_store(place, source, create=create, read_only=read_only, durability=durability)
+    vault = LazyVault(key)
+    files = open_store(
+        place, source, create=create, read_only=read_only, durability=durability, encrypt=encrypt, vault=vault
+    )
     try:
-        protection = protection_of(files, key, secrets, redactor)
+        protection = protection_of(files, key, secrets, redactor, vault)
     except BaseException:
         files.close()
         raise

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from llmspell.adapters.sqlite.batch import NOT_NOW, Outcome, View
 from llmspell.adapters.sqlite.engine import Engine
-from llmspell.errors import StorageFailed
+from llmspell.errors import LlmspellError, StorageFailed
 from llmspell.model import limits
 from llmspell.ports.database import Row, Unit
 
@@ -54,7 +54,7 @@ class BlockingDatabase:
                 self.engine.check_writable()
                 outcome = self._queue_up(_Waiting(unit, strong=strong))
         except BaseException as exc:
-            if not isinstance(exc, Exception):
+            if not isinstance(exc, LlmspellError):  # Whatever a signal handler threw in: anything may be held yet.
                 self._let_go()
             raise
         if outcome.error is not None:

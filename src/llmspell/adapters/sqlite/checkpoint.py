@@ -9,9 +9,11 @@ has the thread.
 from __future__ import annotations
 
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 import apsw
 
@@ -42,9 +44,13 @@ class Checkpointer:
         self._turn = turn
         self._pages = 0
         self._done_pages = 0
-        self._due = threading.Event()
+        # Commits come here, and a signal handler may throw an exception between any two lines of one. So nothing is
+        # used that keeps state in Python: ``threading.Event`` and ``Thread.start`` would stay locked or half started.
+        self._due: SimpleQueue[None] = SimpleQueue()
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._claim = threading.Lock()
         self._stop = False
-        self._thread: threading.Thread | None = None
+        self._running = False
         self._after = after
         self._failed = failed
         self._given_up = False
@@ -56,18 +62,18 @@ class Checkpointer:
             self._done_pages = 0  # A writer started the WAL over.
         if pages - self._done_pages >= _START_PAGES:
             self._done_pages = pages
-            self._due.set()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="llmspell-checkpoint", daemon=True)
-                self._thread.start()
+            self._due.put(None)
+            if not self._running:
+                start_new_thread(self._run, ())
         return apsw.SQLITE_OK
 
     def close(self) -> None:
         """Stop the thread and, if nobody else is in the way, leave an empty WAL behind."""
         self._stop = True
-        self._due.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._due.put(None)
+        if self._running:
+            self._ended.get()
+            self._running = False
         if self._given_up:
             return
         with suppress(apsw.Error, Busy):  # A WAL left behind is complete and is taken up by the next opening.
@@ -87,13 +93,24 @@ class Checkpointer:
                 connection.close()
 
     def _run(self) -> None:
+        if not self._claim.acquire(blocking=False):
+            return  # Another one was started for the same commits.
+        self._running = True
+        try:
+            if not self._stop:
+                self._checkpoint_until_stopped()
+        finally:
+            self._ended.put(None)
+
+    def _checkpoint_until_stopped(self) -> None:
         connection = connect(self._path, "checkpointer", "full")
         try:
             while True:
-                self._due.wait()
+                self._due.get()
+                while not self._due.empty():
+                    self._due.get()
                 if self._stop:
                     return
-                self._due.clear()
                 try:
                     self._checkpoint(connection)
                 except apsw.BusyError:

@@ -5,6 +5,7 @@
   (NO_CKPT_ON_CLOSE). The checkpointing connection is synchronous=FULL whatever the store's durability, because a single
   weak closer would weaken what others were promised.
 - ``secure_delete`` on, so that what an entry erases does not linger in freed pages.
+- A file of an encrypted store is opened through the VFS that seals it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 import apsw
+
+from llmspell.adapters.sqlite.sealed_files import vfs_of
 
 Role = Literal["writer", "reader", "checkpointer"]
 Durability = Literal["full", "process", "none"]
@@ -24,17 +27,35 @@ MEMORY = ":memory:"
 
 
 def connect(
-    path: Path | str, role: Role, durability: Durability, *, read_only: bool = False, page_bytes: int = 4096
+    path: Path | str,
+    role: Role,
+    durability: Durability,
+    *,
+    read_only: bool = False,
+    page_bytes: int = 4096,
+    shrinks: bool = False,
 ) -> apsw.Connection:
-    """An open connection with our settings. Raises apsw.Error."""
+    """An open connection with our settings. Raises apsw.Error.
+
+    ``shrinks``: a file that is made by this connection, and is not sealed, can give free pages back to the disk.
+    """
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    connection = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENT_CACHE)
+    sealed = vfs_of(path)
+    connection = apsw.Connection(
+        str(path), flags=flags, vfs=None if sealed is None else sealed.name, statementcachesize=_STATEMENT_CACHE
+    )
+    if role != "checkpointer":  # At once: a connection that fails below is closed as any other.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     # Another process may just be taking up the WAL. A writer does not wait later on: the turnstile is where it queues.
     connection.set_busy_timeout(_BUSY_MS)
     run = connection.execute
     strength = "FULL" if role == "checkpointer" else SYNCHRONOUS[durability]
     if not read_only:
         run(f"PRAGMA page_size={page_bytes}")
+        if sealed is not None:
+            connection.reserve_bytes(reserve=sealed.extra_bytes)
+        elif shrinks:  # Not a sealed file: SQLite would want a rollback journal to make it.
+            run("PRAGMA auto_vacuum=INCREMENTAL")  # Of no effect on a file that is there already.
         run("PRAGMA journal_mode=WAL" if path != MEMORY else "PRAGMA journal_mode=MEMORY")
         run(f"PRAGMA synchronous={strength}")
         run("PRAGMA wal_autocheckpoint=0")
@@ -43,8 +64,8 @@ def connect(
     run("PRAGMA cache_size=-16384")
     run("PRAGMA trusted_schema=OFF")
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    if role != "checkpointer":
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    # Otherwise a statement with a range is compiled again whenever other values are bound: 15 µs instead of 3.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     if role == "writer":
         connection.set_busy_timeout(0)
     if role == "reader" and path != MEMORY:

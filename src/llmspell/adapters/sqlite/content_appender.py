@@ -14,7 +14,7 @@ import apsw
 
 from llmspell.adapters.sqlite.content_connections import ContentConnections
 from llmspell.adapters.sqlite.packs import Pack, PackFiles
-from llmspell.errors import StorageFailed
+from llmspell.errors import Conflict, StorageFailed
 from llmspell.ports.content import Chunk
 
 FILE_SLICE_BYTES = 8 << 20
@@ -32,6 +32,8 @@ class SqliteAppender:
     def __init__(
         self, connections: ContentConnections, packs: PackFiles | None, name: Callable[[], str], *, sync: bool
     ) -> None:
+        connections.pins.pin()
+        self._pinned = True
         self._connections = connections
         self._packs = packs
         self._name = name
@@ -89,6 +91,13 @@ class SqliteAppender:
         self._slice.clear()
         self._fresh.clear()
         self._leave_pack()
+        self.release()
+
+    def release(self) -> None:
+        """The put is over: what it stored is named by a unit by now, or is to be collected."""
+        if self._pinned and not self._connections.forked:
+            self._connections.pins.unpin()
+        self._pinned = False
 
     def _check(self) -> None:
         if self._done:
@@ -127,9 +136,9 @@ class SqliteAppender:
         for chunk in chunks:
             if chunk.stored is None:
                 raise ValueError("a new chunk comes with its bytes")
-            buffers.append(chunk.stored)
+            buffers.append(pack.form(chunk.stored, position))
             self._fresh[chunk.digest] = (chunk, position)
-            position += chunk.stored_size
+            position += len(buffers[-1])
             chunk.stored = None
         try:
             pack.write(buffers)
@@ -173,6 +182,11 @@ class SqliteAppender:
         except StorageFailed as exc:
             raise self._connections.note(exc) from exc.__cause__
 
+    def _still_there(self, execute: Callable[..., apsw.Cursor]) -> bool:
+        if self._pack is None or not self._pack.is_linked():
+            return False
+        return not self._pack_id or next(execute("SELECT 1 FROM pack WHERE id = ?", (self._pack_id,)), None) is not None
+
     def _insert(self, connection: apsw.Connection) -> int:
         """Rows for the slice's new chunks; gives the pack's id, 0 when no row names it."""
         execute = connection.execute
@@ -199,6 +213,11 @@ class SqliteAppender:
         )
         connection.executemany("INSERT INTO chunk_data (id, data) VALUES (?, ?)", data)
         if self._pack is not None and pack_id:
+            if not self._still_there(execute):
+                # Pins that do not work, as on some network disks, let a collect take the pack of a put in progress.
+                raise Conflict(
+                    "the content was collected while it was being put; put it again", code="content-collected"
+                )
             execute(
                 "INSERT INTO pack (id, name, size) VALUES (?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET size = excluded.size",

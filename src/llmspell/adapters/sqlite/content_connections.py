@@ -20,16 +20,22 @@ from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connect
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
+from llmspell.adapters.sqlite.pins import Pins
+from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
 from llmspell.schema import APPLICATION_ID, script
 
-PAGE_BYTES = 16 << 10
+PAGE_BYTES = 32 << 10
 CONTENT_FORMAT = 1
 """Format of the content file; a higher one is refused by name."""
+PINS_FILE = "puts.lock"
+"""Name of the lock file beside the content file by which puts in progress are known."""
 _CACHE_KIB = 4096
 _READERS_MAX = 4
 _RETRY_S = 0.002
+_READERS_WAIT_S = 1.0
+"""How long a checkpoint that starts the WAL over waits for readers, and for another checkpoint."""
 _WAL_PAGES_MAX = 4096
 """WAL pages (64 MiB) at which the committing thread checkpoints itself, because the background has not kept up."""
 _PAGES_SCALE = PAGE_BYTES // 4096
@@ -43,11 +49,22 @@ class ContentConnections:
     """
 
     def __init__(
-        self, path: Path | str, *, durability: Durability, turn: FileTurn | ThreadTurn, read_only: bool, busy_s: float
+        self,
+        path: Path | str,
+        *,
+        durability: Durability,
+        turn: FileTurn | ThreadTurn,
+        read_only: bool,
+        busy_s: float,
+        format_number: int = CONTENT_FORMAT,
     ) -> None:
         self._path = path
         self._durability: Durability = durability
         self._turn = turn
+        self._format = format_number
+        # Beside the content file, as its packs are.
+        pins_path = None if path == MEMORY else Path(path).with_name(PINS_FILE)
+        self.pins = Pins(pins_path, busy_s=busy_s, read_only=read_only)
         self._read_only = read_only
         self._busy_s = busy_s
         self._lock = threading.RLock()
@@ -123,12 +140,14 @@ class ContentConnections:
 
     def _open_once(self, role: Role) -> tuple[apsw.Connection, bool]:
         is_reader = role == "reader"
-        connection = connect(self._path, role, self._durability, read_only=is_reader, page_bytes=PAGE_BYTES)
+        connection = connect(
+            self._path, role, self._durability, read_only=is_reader, page_bytes=PAGE_BYTES, shrinks=True
+        )
         try:
             connection.set_busy_timeout(int(self._busy_s * 1000))
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             connection.execute("PRAGMA cell_size_check=ON")
-            return connection, _is_ours(connection, self._path)
+            return connection, _is_ours(connection, self._path, self._format)
         except BaseException:
             connection.close()
             raise
@@ -146,6 +165,8 @@ class ContentConnections:
                 connection = self._open_writer()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
+                    # A newer version may have migrated the file since it was opened here.
+                    _check_format(self._path, connection.pragma("user_version"), self._format)
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
@@ -155,7 +176,17 @@ class ContentConnections:
                     raise
                 self._bound_wal()
             except apsw.Error as exc:
+                if isinstance(exc, apsw.FullError):
+                    self._leave_room()
                 raise self.note(map_error(exc, doing)) from exc
+
+    def _leave_room(self) -> None:
+        """After a full disk: what was rolled back still takes room in the WAL, and the main file may need it, if only
+        to say what can be deleted.
+        """
+        if self._path != MEMORY:
+            with suppress(apsw.Error):  # The first error is the one to report.
+                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_s=_READERS_WAIT_S)
 
     def note(self, error: LlmspellError) -> LlmspellError:
         """Remember an error after which nothing may be written; gives it back to be raised."""
@@ -175,16 +206,41 @@ class ContentConnections:
                 hint="check the disk, then open the store again",
             ) from self._failed
 
-    def checkpoint(self) -> None:
-        """Bring all commits of all processes into the synced file. Raises Busy, StorageFailed."""
+    def checkpoint(self, *, restart: bool = False) -> None:
+        """Bring all commits of all processes into the synced file. Raises Busy, StorageFailed.
+
+        ``restart``: so that the next transaction uses the WAL's room from its start; Busy soon when a reader is in
+        the way.
+        """
         self.check_writable()
         if self._path == MEMORY or not Path(self._path).exists():
             return
         with self._turn_taken():
             try:
-                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
+                if restart:
+                    self._run_checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, wait_s=_READERS_WAIT_S)
+                else:
+                    self._run_checkpoint(apsw.SQLITE_CHECKPOINT_FULL)
             except apsw.Error as exc:
                 raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
+
+    def rewrite(self) -> None:
+        """Write the file anew without what was deleted, and empty the WAL. Raises Busy, StorageFailed."""
+        if self._path == MEMORY or not Path(self._path).exists():
+            return
+        with self._turn_taken():
+            rewrite(Path(self._path), self._busy_s, page_bytes=PAGE_BYTES)
+
+    def shrink(self) -> None:
+        """Let the files be as short as what they hold. What others are reading is left for another time."""
+        if self._path == MEMORY or not Path(self._path).exists():
+            return
+        try:
+            # Busy: a reader is in the way. Full: what was committed stays in the WAL, which is as durable as it was.
+            with suppress(Busy, apsw.BusyError, apsw.FullError), self._turn_taken():
+                self._run_checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_s=_READERS_WAIT_S)
+        except apsw.Error as exc:
+            raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
@@ -209,7 +265,7 @@ class ContentConnections:
         connection, is_ours = self._open("writer")
         if not is_ours:
             try:
-                _create_tables(connection)
+                _create_tables(connection, self._format)
             except BaseException:
                 connection.close()
                 raise
@@ -231,13 +287,24 @@ class ContentConnections:
         self._wal_pages = 0
         # Busy: the background is at it. Full: what was committed stays in the WAL, which is as durable as it was.
         with suppress(apsw.BusyError, apsw.FullError):
-            self._run_checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._run_checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE, wait_s=0)
 
-    def _run_checkpoint(self, mode: int) -> None:
+    def _run_checkpoint(self, mode: int, wait_s: float | None = None) -> None:
+        wait_s = self._busy_s if wait_s is None else wait_s
+        deadline = time.monotonic() + wait_s
         connection = connect(self._path, "checkpointer", "full", page_bytes=PAGE_BYTES)
         try:
-            connection.set_busy_timeout(int(self._busy_s * 1000))
-            connection.wal_checkpoint(mode=mode)
+            connection.set_busy_timeout(int(wait_s * 1000))
+            while True:
+                try:
+                    connection.wal_checkpoint(mode=mode)
+                except apsw.BusyError:
+                    # For another checkpoint, as that in the background, SQLite does not wait.
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(_RETRY_S)
+                else:
+                    return
         finally:
             connection.close()
 
@@ -257,6 +324,7 @@ class ContentConnections:
         if self._checkpointer is not None:
             self._checkpointer.close()  # After the others, because the last one to close takes the WAL away.
         self._turn.close()
+        self.pins.close()
 
     def poison(self) -> None:
         """In a forked child: refuse every use, and keep the parent's connections from ever being closed there.
@@ -268,6 +336,7 @@ class ContentConnections:
         self.forked = True
         if not self._closed:
             self._turn.forget()
+            self.pins.close()
         keep_for_ever(self._writer, tuple(self._readers), self._checkpointer)
 
     def _check_open(self) -> None:
@@ -281,26 +350,33 @@ class ContentConnections:
             raise StorageFailed(f"{self._path} is closed", code="closed")
 
 
-def _is_ours(connection: apsw.Connection, path: Path | str) -> bool:
+def _is_ours(connection: apsw.Connection, path: Path | str, wanted: int) -> bool:
     """True when the file has our tables, False when it is empty. Raises for anything else."""
-    mark = connection.pragma("application_id")
-    found = connection.pragma("user_version")
-    if (mark, found) == (0, 0) and connection.pragma("schema_version") == 0:
+    connection.execute("BEGIN")  # All three as of one moment: another process may just be making the file.
+    try:
+        mark, found, tables = map(connection.pragma, ("application_id", "user_version", "schema_version"))
+    finally:
+        connection.execute("ROLLBACK")
+    if (mark, found, tables) == (0, 0, 0):
         return False
     if mark != APPLICATION_ID:
         raise Corrupt(f"{path} is not the content file of a store", code="not-a-database")
-    if found != CONTENT_FORMAT:
-        raise NeedsMigration(f"{path} has content format {found}; this version reads {CONTENT_FORMAT}")
+    _check_format(path, found, wanted)
     return True
 
 
-def _create_tables(connection: apsw.Connection) -> None:
+def _check_format(path: Path | str, found: int, wanted: int) -> None:
+    if found != wanted:
+        raise NeedsMigration(f"{path} has content format {found}; this version reads {wanted}")
+
+
+def _create_tables(connection: apsw.Connection, number: int) -> None:
     """Make the tables in one transaction; the caller holds the turn, so nobody else is at it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(script("content.sql"))
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", CONTENT_FORMAT)
+        connection.pragma("user_version", number)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -20,19 +20,17 @@ from llmspell.adapters.sqlite.batch import NOT_NOW, Batch, NotNow, Outcome, View
 from llmspell.adapters.sqlite.checkpoint import Checkpointer
 from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability, connect
 from llmspell.adapters.sqlite.errors import damaged_text, map_error
+from llmspell.adapters.sqlite.head import read_head
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
 from llmspell.adapters.sqlite.readers import READERS_MAX, Readers
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, LlmspellError, ReadOnly, StorageFailed
 from llmspell.model import limits
-from llmspell.model.entry import GENESIS, Head
+from llmspell.model.entry import Head
 from llmspell.ports.database import Row, Unit
 
 T = TypeVar("T")
-_HEAD = "SELECT seq, hash, at, kind FROM entry ORDER BY seq DESC LIMIT 1"
 _FOREIGN_WAIT_S = 0.002
-RETIRED = "store.retired"
-"""The kind of the last entry of a generation that a restore has replaced; nothing is written after it."""
 _FATAL = (apsw.IOError, apsw.FullError, apsw.CorruptError, apsw.NotADBError, apsw.BusyError, apsw.NoMemError)
 """Failures of the file, not of a unit: the batch is over."""
 
@@ -47,10 +45,14 @@ class Engine:
         self.turn = turn
         self.durability = durability
         self.read_only = read_only
+        self.format: int | None = None
+        """The format that writers rely on, once the files have it."""
         self.listeners: list[Callable[[list[Any]], None]] = []
         self.busy_timeout_s = limits.BUSY_TIMEOUT_S
         self.after_checkpoint: Callable[[], None] = _nothing
         """Runs in the checkpointing thread after each checkpoint."""
+        self.before_commit: Callable[[Callable[..., Any], Head], None] | None = None
+        """Adds to a transaction that moved the head."""
         self.report: Callable[[str, BaseException], None] = _unheard
         """Is told of failures that no caller waits for."""
         self._failed: BaseException | None = None
@@ -157,9 +159,7 @@ class Engine:
         try:
             batch = self._begin(connection)
             value: T = drive(unit(batch))
-            connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
-            self._head = batch.head
-            self._head_version = connection.data_version()
+            self._end(connection, batch)
         except apsw.BusyError:
             self._roll_back(connection)
             return NOT_NOW
@@ -218,7 +218,7 @@ class Engine:
                 raise
             except Exception as exc:
                 if batch.written:
-                    connection.execute("ROLLBACK")
+                    self._roll_back(connection)
                     return self._attempt_each(connection, units)
                 batch.head = marks[0]
                 del batch.announced[marks[1] :]
@@ -227,10 +227,9 @@ class Engine:
         return outcomes, batch
 
     def _end(self, connection: apsw.Connection, batch: Batch) -> None:
-        if batch.dirty:
-            connection.execute("COMMIT")
-        else:
-            connection.execute("ROLLBACK")
+        if self.before_commit is not None and batch.head is not self._head:
+            self.before_commit(connection.execute, batch.head)
+        connection.execute("COMMIT" if batch.dirty else "ROLLBACK")
         self._head = batch.head
         self._head_version = connection.data_version()
 
@@ -259,17 +258,9 @@ class Engine:
         execute("BEGIN IMMEDIATE")
         # Inside the write lock SQLite's data version tells for certain whether anybody committed since our last commit.
         if self._head is None or connection.data_version() != self._head_version:
-            self._head = self._read_head(connection)
+            self._head = read_head(connection, self.path, self.format)
             self._generation += 1
         return Batch(execute, self._head, self._generation)
-
-    def _read_head(self, connection: apsw.Connection) -> Head:
-        row = next(connection.execute(_HEAD), None)
-        if row is None:
-            return Head(0, GENESIS, 0)
-        if row[3] == RETIRED:
-            raise StorageFailed(f"{self.path} was replaced by a restore; open the store again", code="retired")
-        return Head(row[0], row[1], row[2])
 
     def _roll_back(self, connection: apsw.Connection) -> None:
         self._head = None
@@ -332,7 +323,7 @@ class Engine:
             raise damaged_text(exc) from exc
         except apsw.Error as exc:
             raise map_error(exc, f"read {self.path}") from exc
-        except (KeyboardInterrupt, SystemExit):
+        except BaseException:  # Whatever a signal handler threw in; it may have come before the lock was guarded.
             self.let_go()
             raise
 

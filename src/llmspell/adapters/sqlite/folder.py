@@ -6,6 +6,7 @@
       generation-000001/        one history: a restore in place starts the next
         main.db                 journal and projections
         content.db              chunks of large artifacts
+        sealed                  only in an encrypted store: the id of the store, by which its key is found
 
 A store exists once ``CURRENT`` does. Everything it names is made and synced before it, so a crash on the way leaves a
 folder that the next creation starts over.
@@ -14,13 +15,16 @@ folder that the next creation starts over.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from llmspell.errors import InvalidInput, StoreMissing
+from llmspell.errors import InvalidInput, StorageFailed, StoreMissing
 
 CURRENT = "CURRENT"
 LOCK = "turnstile.lock"
 _FIRST = "generation-000001"
+_SEALED = "sealed"
+_SEALED_LINE = re.compile(r"llmspell encrypted store 1 ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\n", re.ASCII)
 
 
 class StoreFolder:
@@ -71,6 +75,29 @@ class StoreFolder:
         for left in folder.iterdir():
             left.unlink()
         return folder
+
+    def sealed_as(self, generation: Path) -> str | None:
+        """The id of the store if it is encrypted, else None. It has to be known before anything can be read."""
+        try:
+            line = (generation / _SEALED).read_text("ascii")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as exc:
+            raise StorageFailed(f"cannot read {generation / _SEALED}: {exc}", code="store-damaged") from exc
+        found = _SEALED_LINE.fullmatch(line)
+        if found is None:
+            raise StorageFailed(
+                f"{generation / _SEALED} says {line[:80]!r}, which names no encrypted store of this format",
+                code="store-damaged",
+            )
+        return found[1]
+
+    def note_sealed(self, generation: Path, store_id: str) -> None:
+        """Say in the folder that the store is encrypted."""
+        with (generation / _SEALED).open("w", encoding="ascii") as file:
+            file.write(f"llmspell encrypted store 1 {store_id}\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def publish(self, generation: Path) -> None:
         """Name ``generation`` as the one in use, durably and at once."""

@@ -12,16 +12,26 @@ import apsw
 from llmspell.adapters.sqlite.batch import Batch, View
 from llmspell.adapters.sqlite.connection import MEMORY, Durability, connect
 from llmspell.adapters.sqlite.content import SqliteContent
+from llmspell.adapters.sqlite.content_connections import PAGE_BYTES as CONTENT_PAGE_BYTES
 from llmspell.adapters.sqlite.engine import Engine
 from llmspell.adapters.sqlite.errors import map_error
 from llmspell.adapters.sqlite.folder import StoreFolder
+from llmspell.adapters.sqlite.formats import CONTENT, Finish, check_format, is_outdated, migrate
+from llmspell.adapters.sqlite.head_mark import check_mark, marking
 from llmspell.adapters.sqlite.inherited import check_not_inherited, note_closed, note_open
+from llmspell.adapters.sqlite.sealed_files import seal_file, unseal_file
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
-from llmspell.errors import Corrupt, InvalidInput, NeedsMigration, StorageFailed
+from llmspell.errors import InvalidInput, StorageFailed, WrongKey
 from llmspell.model.entry import GENESIS, Head
 from llmspell.model.ids import Ids, id_text
+from llmspell.ports.sealing import StoreCipher, Vault
 from llmspell.schema import APPLICATION_ID, FORMAT, script
+from llmspell.schema.migrations import MIGRATIONS, Migration, newest, newest_content
 
+CONTENT_LOCK = "content.lock"
+"""The lock file at which writers of the content file queue."""
+MAIN_FILE = "main.db"
+MAIN_PAGE_BYTES = 4096
 _DURABILITIES = ("full", "process", "none")
 
 
@@ -36,6 +46,25 @@ class OpenStore:
     timeline: str
     durability: Durability
     created: bool
+    migrations: tuple[Migration, ...] = MIGRATIONS
+    outdated: bool = False
+    """The files are of an older format, and ``migrate`` has not run."""
+    cipher: StoreCipher | None = None
+    """What seals the files of an encrypted store."""
+
+    def check_mark(self) -> None:
+        """Raises Corrupt (``head-mark``) when the head of an encrypted store was not written by a holder of its key."""
+        if self.cipher is not None:
+            check_mark(self.engine, self.cipher, self.timeline)
+
+    def migrate(self, finish: Finish) -> None:
+        """Bring the files to the newest format; see ``formats.migrate``. Before it nothing else may write here."""
+        if self.path is not None:
+            turn = FileTurn(self.path / CONTENT_LOCK)
+            try:
+                migrate(self.engine, turn, self.migrations, finish)
+            finally:
+                turn.close()
 
     def rebuild(self) -> Rebuild:
         """Tables to rebuild the projections in."""
@@ -47,6 +76,8 @@ class OpenStore:
         self.engine.close()
         self.engine.turn.close()
         note_closed(self.engine)
+        if self.cipher is not None and isinstance(self.engine.path, Path):
+            unseal(self.engine.path.parent)
 
 
 class Rebuild:
@@ -76,51 +107,35 @@ def check_durability(durability: str | None) -> None:
         )
 
 
-def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool) -> None:
+def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool, store_id: str | None = None) -> None:
     """The tables and the identity of a new store, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(script("main.sql"))
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={FORMAT}")
-    store_id, timeline = id_text(ids.new()), id_text(ids.new())
+    store_id, timeline = store_id or id_text(ids.new()), id_text(ids.new())
     for name, value in (("store_id", store_id), ("timeline", timeline), ("scratch", int(scratch))):
         connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, value))
     connection.execute("INSERT INTO scope (id, name, salt) VALUES (1, 'global', ?)", (ids.salt(),))
     connection.execute("COMMIT")
 
 
-def check_format(view: View, path: Path | str) -> None:
-    """Refuse a file that is not a store of ours, or of a format this version does not read."""
-    (application,) = view.one("PRAGMA application_id") or (0,)
-    (version,) = view.one("PRAGMA user_version") or (0,)
-    if application != APPLICATION_ID and view.one("SELECT 1 FROM sqlite_schema") is None:
-        raise Corrupt(
-            f"{path} is named as this store's database and is empty",
-            code="store-damaged",
-            hint="restore it from a backup; what was in it is not there any more",
-        )
-    if application != APPLICATION_ID:
-        raise InvalidInput(f"{path} is an SQLite file, but not a store of ours", code="foreign-store")
-    if version < 1:
-        raise StorageFailed(f"{path} says it has format {version}, which no llmspell wrote", code="store-damaged")
-    if version > FORMAT:
-        raise NeedsMigration(
-            f"{path} has format {version}; this llmspell reads up to {FORMAT}",
-            code="newer-format",
-            hint="upgrade llmspell",
-        )
-
-
 def open_store(
-    path: Path | str, ids: Ids, *, create: bool = True, read_only: bool = False, durability: Durability | None = None
-) -> OpenStore:
-    """Open (or create) a store's files. Raises StoreMissing, InvalidInput (``foreign-store``), NeedsMigration, Busy.
+    path: Path | str, ids: Ids, *, create: bool = True, read_only: bool = False, durability: Durability | None = None,
+    migrations: tuple[Migration, ...] = MIGRATIONS, encrypt: bool = False, vault: Vault | None = None,
+) -> OpenStore:  # fmt: skip
+    """Open (or create) a store's files. Raises StoreMissing, InvalidInput (``foreign-store``), NeedsMigration, Busy,
+    WrongKey.
 
     A store created with durability ``none`` is scratch for ever: nothing stronger can be promised for its files, and
-    nothing weaker than ``process`` for any other.
+    nothing weaker than ``process`` for any other. One made with ``encrypt`` is sealed for ever, by a key from
+    ``vault``; one that was not is refused. Files of an older format are opened as they are: the caller has them
+    migrated, by ``migrate``, before anything else is done with them.
     """
     check_durability(durability)
     if str(path) == MEMORY:
+        if encrypt:
+            raise InvalidInput("a store in memory has no files to encrypt", code="no-folder")
         return _open_memory(ids, read_only=read_only, durability=durability)
     folder = StoreFolder(Path(path).absolute())
     created = False
@@ -128,8 +143,18 @@ def open_store(
         folder.check_free()
         if not create or read_only:
             folder.generation()
-        created = _create(folder, ids, scratch=durability == "none")
-    return _open_folder(folder, read_only=read_only, durability=durability, created=created)
+        created = _create(folder, ids, scratch=durability == "none", vault=vault if encrypt else None)
+    generation = folder.generation()
+    cipher = _unlocked(folder, generation, vault, encrypt=encrypt)
+    try:
+        return _open_folder(
+            folder, generation, read_only=read_only, durability=durability, created=created, cipher=cipher,
+            migrations=migrations,
+        )  # fmt: skip
+    except BaseException:
+        if cipher is not None:
+            unseal(generation)
+        raise
 
 
 def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) -> OpenStore:
@@ -146,7 +171,37 @@ def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) ->
     return OpenStore(engine, content, None, store_id, timeline, "none", True)
 
 
-def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
+def _unlocked(folder: StoreFolder, generation: Path, vault: Vault | None, *, encrypt: bool) -> StoreCipher | None:
+    """What opens an encrypted store; its files are sealed ones from here on. None for a plain store."""
+    store_id = folder.sealed_as(generation)
+    if store_id is None:
+        if encrypt:
+            raise InvalidInput(
+                f"the store at {folder.path} was not made encrypted, and cannot become so",
+                code="not-encrypted",
+                hint="make another store with encrypt=True, and copy what you need",
+            )
+        return None
+    if vault is None:
+        raise WrongKey(f"the store at {folder.path} is encrypted, and no key was given", code="key-needed")
+    cipher = vault.unlock(store_id, folder.path)
+    seal(generation, cipher)
+    return cipher
+
+
+def seal(generation: Path, cipher: StoreCipher) -> None:
+    """Have the databases of a generation opened as sealed files."""
+    seal_file(generation / MAIN_FILE, MAIN_PAGE_BYTES, cipher)
+    seal_file(generation / CONTENT, CONTENT_PAGE_BYTES, cipher)
+
+
+def unseal(generation: Path) -> None:
+    """The counterpart of ``seal``."""
+    unseal_file(generation / MAIN_FILE)
+    unseal_file(generation / CONTENT)
+
+
+def _create(folder: StoreFolder, ids: Ids, *, scratch: bool, vault: Vault | None) -> bool:
     """Make a store, unless another process was quicker; everything is on disk before its name is."""
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -158,11 +213,17 @@ def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
         if folder.exists:
             return False
         generation = folder.first_generation()
-        connection = connect(generation / "main.db", "checkpointer", "full")
-        try:
-            create_tables(connection, ids, scratch=scratch)
-        finally:
-            connection.close()
+        store_id = id_text(ids.new())
+        if vault is None:
+            _create_main(generation, ids, store_id, scratch=scratch)
+        else:
+            cipher = vault.make(store_id, folder.path)
+            folder.note_sealed(generation, store_id)
+            seal(generation, cipher)
+            try:
+                _create_main(generation, ids, store_id, scratch=scratch)
+            finally:
+                unseal(generation)
         folder.publish(generation)
     except apsw.Error as exc:
         raise map_error(exc, f"create a store at {folder.path}") from exc
@@ -174,13 +235,23 @@ def _create(folder: StoreFolder, ids: Ids, *, scratch: bool) -> bool:
     return True
 
 
-def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability | None, created: bool) -> OpenStore:
-    generation = folder.generation()
-    main = generation / "main.db"
+def _create_main(generation: Path, ids: Ids, store_id: str, *, scratch: bool) -> None:
+    connection = connect(generation / MAIN_FILE, "checkpointer", "full")
+    try:
+        create_tables(connection, ids, scratch=scratch, store_id=store_id)
+    finally:
+        connection.close()
+
+
+def _open_folder(
+    folder: StoreFolder, generation: Path, *, read_only: bool, durability: Durability | None, created: bool,
+    cipher: StoreCipher | None, migrations: tuple[Migration, ...],
+) -> OpenStore:  # fmt: skip
+    main = generation / MAIN_FILE
     if not main.is_file():
         raise StorageFailed(f"{folder.path} names {generation.name}, which has no main.db", code="store-damaged")
     check_not_inherited(main)
-    _look(main)
+    outdated = _look(main, migrations, read_only=read_only)
     turn = FileTurn(folder.lock) if not read_only else ThreadTurn()
     try:
         engine = Engine(main, turn, durability or "full", read_only=read_only)
@@ -188,32 +259,39 @@ def _open_folder(folder: StoreFolder, *, read_only: bool, durability: Durability
         turn.close()
         raise
     note_open(engine, main)
+    if not outdated:
+        engine.format = newest(migrations)
     try:
         store_id, timeline, scratch = _identity(engine)
         strength = _strength(durability, scratch)
         engine.set_durability(strength)
-        content_turn = FileTurn(folder.path / "content.lock") if not read_only else ThreadTurn()
+        content_turn = FileTurn(folder.path / CONTENT_LOCK) if not read_only else ThreadTurn()
         # Content is synced even under ``process``: an entry that a later sync makes durable must find its content.
         content_strength: Durability = "none" if strength == "none" else "full"
         content = SqliteContent(
-            generation / "content.db", durability=content_strength, turn=content_turn, read_only=read_only
-        )
+            generation / CONTENT, durability=content_strength, turn=content_turn, read_only=read_only,
+            format_number=newest_content(migrations), cipher=cipher,
+        )  # fmt: skip
+        if cipher is not None:
+            check_mark(engine, cipher, timeline)
+            engine.before_commit = marking(cipher, timeline)
     except BaseException:
         engine.close()
         turn.close()
         note_closed(engine)
         raise
-    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created)
+    return OpenStore(engine, content, folder.path, store_id, timeline, strength, created, migrations, outdated, cipher)
 
 
-def _look(main: Path) -> None:
-    """Refuse a foreign or newer file before anything of ours could change it."""
+def _look(main: Path, migrations: tuple[Migration, ...], *, read_only: bool) -> bool:
+    """Refuse a foreign or newer file before anything of ours could change it; gives whether it is an older one."""
     try:
         connection = connect(main, "reader", "full", read_only=True)
         try:
-            check_format(View(connection), main)
+            found = check_format(View(connection), main, newest(migrations))
         finally:
             connection.close()
+        return is_outdated(main.parent, found, migrations, read_only=read_only)
     except apsw.Error as exc:
         raise map_error(exc, f"open {main}") from exc
 

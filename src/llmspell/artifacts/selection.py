@@ -1,0 +1,148 @@
+"""Which artifacts are meant by what is said about them, for what is done to many at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any
+
+from llmspell.artifacts.info import ArtifactInfo, info_of
+from llmspell.artifacts.lookup import BRIEF, OPEN
+from llmspell.artifacts.rules import check_type
+from llmspell.errors import InvalidInput
+from llmspell.model.clock import DATETIME_NS, to_ns
+from llmspell.model.labels import check_metadata, check_tags
+from llmspell.model.telling import told
+
+if TYPE_CHECKING:
+    from llmspell.ports.database import Database
+
+PAGE_ROWS = 500
+_DELETED = (
+    "a.until_seq IS NOT NULL AND NOT EXISTS (SELECT 1 FROM artifact l WHERE l.id = a.id AND l.since_seq > a.since_seq)"
+    " AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id)"
+)
+_LATEST = (1 << 63) - 1_000_000
+"""The last time that a column can hold, in the year 2262; what a datetime can say does not end there."""
+_DIGEST = re.compile("[0-9a-f]{64}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Conditions that hold together; None and empty ones do not count.
+
+    ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with equal
+    values; times are aware datetimes or RFC 3339 text, sizes bytes, both inclusive; ``deleted`` means versions that are
+    deleted and not erased, instead of those that are there.
+    """
+
+    session: bytes | None = None
+    name: str | None = None
+    type: str | None = None
+    tags: Iterable[str] = ()
+    created_after: datetime | str | None = None
+    created_before: datetime | str | None = None
+    size_min: int | None = None
+    size_max: int | None = None
+    digest: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    deleted: bool = False
+
+    def check(self) -> Where:
+        """The conditions, checked. Raises InvalidInput (``invalid-selection``, ``nothing-selected``)."""
+        sql, args = [_DELETED if self.deleted else OPEN], []
+        for clause, value in self._clauses():
+            if value is not None:
+                sql.append(clause)
+                args.append(value)
+        tags, fields = check_tags(self.tags), check_metadata(dict(self.metadata))
+        name = _pattern(self.name)
+        if len(sql) == 1 and not tags and not fields and name is None:
+            raise InvalidInput(
+                "nothing says which artifacts are meant", code="nothing-selected", hint="name='*' means all of them"
+            )
+        return Where(" AND ".join(sql), args, name, frozenset(tags), fields)
+
+    def _clauses(self) -> list[tuple[str, Any]]:
+        before = _time(self.created_before)
+        return [
+            ("a.session = ?", self.session),
+            ("a.type = ?", None if self.type is None else check_type(self.type)),
+            ("a.created_at >= ?", _time(self.created_after)),
+            ("a.created_at <= ?", None if before is None else before + DATETIME_NS - 1),
+            ("a.size >= ?", _bytes(self.size_min)),
+            ("a.size <= ?", _bytes(self.size_max)),
+            ("a.digest = ?", _digest(self.digest)),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A checked selection: what the database decides, and what is decided row by row."""
+
+    sql: str
+    args: list[Any]
+    name: re.Pattern[str] | None
+    tags: frozenset[str]
+    metadata: dict[str, Any]
+
+    async def infos(self, database: Database) -> list[ArtifactInfo]:
+        """All that are meant, in the order of their ids; a read a page."""
+        found: list[ArtifactInfo] = []
+        after, since = b"", 0
+        while True:
+            page = f"{BRIEF} WHERE (a.id, a.since_seq) > (?, ?) AND {self.sql} ORDER BY a.id, a.since_seq LIMIT ?"
+            args = (after, since, *self.args, PAGE_ROWS)
+            rows = await database.read(lambda view, page=page, args=args: view.all(page, args))  # type: ignore[misc]
+            found += [info for info in map(info_of, rows) if self.fits(info)]
+            if len(rows) < PAGE_ROWS:
+                return found
+            after, since = rows[-1][0], (1 << 63) - 1
+
+    def fits(self, info: ArtifactInfo) -> bool:
+        """Whether a row that the database found is meant."""
+        return (
+            (self.name is None or self.name.match(info.name) is not None)
+            and self.tags <= set(info.tags)
+            and all(_equal(info.metadata.get(key, _equal), value) for key, value in self.metadata.items())
+        )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1 is not true."""
+    return type(one) is type(other) and one == other
+
+
+def _pattern(name: str | None) -> re.Pattern[str] | None:
+    if name is None:
+        return None
+    if type(name) is not str or not 0 < len(name) <= 1000:
+        raise InvalidInput(f"a pattern of names is a short text, not {told(name)}", code="invalid-selection")
+    return re.compile(translate(name))
+
+
+def _time(value: datetime | str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return min(to_ns(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)), _LATEST)
+    except (ValueError, OverflowError, OSError, AttributeError, TypeError):
+        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not {told(value)}", code="invalid-time") from None
+
+
+def _bytes(value: int | None) -> int | None:
+    if value is not None and (type(value) is not int or not 0 <= value < 1 << 63):
+        raise InvalidInput(f"a size is a number of bytes from 0, not {told(value)}", code="invalid-selection")
+    return value
+
+
+def _digest(value: str | None) -> bytes | None:
+    if value is None:
+        return None
+    if type(value) is not str or not _DIGEST(value):
+        raise InvalidInput(f"a digest is 64 hexadecimal digits, not {told(value)}", code="invalid-selection")
+    return bytes.fromhex(value)

@@ -1,0 +1,141 @@
+"""Values migrated when they are read: for whoever cannot wait for all of them, or will never read most.
+
+It is the reader who asks: a handle for one plan gives the values of its target in the new form, and writes each back
+that it had to change. Plain reads, history and views show what is stored. What must stay true: a value is changed by
+the plan once; what somebody else writes meanwhile is read again and never overwritten; a value that the plan cannot
+bring to the new version is not given in half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from llmspell.errors import Conflict, InvalidInput
+from llmspell.migration.applying import failed
+from llmspell.migration.values import Problem
+from llmspell.model.keys import check_key
+from llmspell.model.page import check_limit
+from llmspell.model.telling import told
+from llmspell.model.values import decode_value
+from llmspell.state.rows import check_after
+
+if TYPE_CHECKING:
+    from llmspell.journal.acting import Acting
+    from llmspell.journal.journal import Journal, Writer
+    from llmspell.migration.held import Held
+    from llmspell.migration.preparing import Preparation
+    from llmspell.migration.state_values import StateValues
+    from llmspell.ports.database import Reading
+    from llmspell.state.service import AsyncState
+
+_ATTEMPTS_MAX = 100
+
+
+class AsyncLazyState:
+    """The values of a plan's target in one scope, in the new form. Get it from ``store.migrations.lazily(plan)``."""
+
+    def __init__(
+        self, journal: Journal, acting: Acting, state: AsyncState, values: StateValues, preparation: Preparation,
+        since: int | None, write: bool,
+    ) -> None:  # fmt: skip
+        """``since``: the entry from which on keys were held against the new version; None when they are not bound."""
+        self._journal = journal
+        self._acting = acting
+        self._state = state
+        self._values = values
+        self._preparation = preparation
+        self._since = since
+        self._write = write
+        self.scope = state.scope
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key`` in the new form, or ``default``. Raises InvalidInput (``migration-failed``) for one that
+        the plan cannot bring there, by key and path.
+        """
+        key = self._checked(key)
+        for _ in range(_ATTEMPTS_MAX):
+            held = await self._held(key)
+            if held is None:
+                return default
+            done, value = await self._renewed(held)
+            if done:
+                return value
+        raise _moving(key)
+
+    async def exists(self, key: str) -> bool:
+        """Whether ``key`` has a value now."""
+        return await self._held(self._checked(key)) is not None
+
+    async def keys(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Keys of the target that have a value, in code point order; the next page is ``after`` the last one."""
+        prefix = self._preparation.plan.target.prefix
+        return await self._state.keys(prefix=prefix, after=check_after(after), limit=check_limit(limit))
+
+    async def items(self, *, after: str = "", limit: int = 1000) -> list[tuple[str, Any]]:
+        """Keys and values in the new form, as ``keys`` orders them."""
+        gone = object()
+        found = [(key, await self.get(key, gone)) for key in await self.keys(after=after, limit=limit)]
+        return [(key, value) for key, value in found if value is not gone]
+
+    async def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Read in the new form, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns
+        the new value.
+        """
+        key = self._checked(key)
+        for _ in range(_ATTEMPTS_MAX):
+            held = await self._held(key)
+            value = deepcopy(default) if held is None else self._made(held)[1]
+            value = fn(value)
+            try:
+                await self._state.set(key, value, if_version=0 if held is None else held.version)
+            except Conflict:
+                continue
+            return value
+        raise _moving(key)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _checked(self, key: str) -> str:
+        key = check_key(key)
+        if not key.startswith(self._preparation.plan.target.prefix):
+            raise InvalidInput(
+                f"{told(key)} is not among {self._preparation.plan.target}", code="not-a-target",
+                hint="read it by the state itself",
+            )  # fmt: skip
+        return key
+
+    async def _held(self, key: str) -> Held | None:
+        def query(view: Reading) -> Held | None:
+            return self._values.of_key(view, self.scope.name, key)
+
+        return await self._journal.database.read(query)
+
+    def _made(self, held: Held) -> tuple[Any, Any]:
+        """What is to be written (None: nothing), and the value in the new form. Raises InvalidInput."""
+        if self._since is not None and held.seq > self._since:
+            return None, held.value  # It was held against the new version when it was written.
+        preparation = self._preparation
+        found = preparation.late(held) if self._since is None else preparation.one(held, 0)
+        if isinstance(found, Problem):
+            raise failed([found])
+        return (None, decode_value(held.raw)) if found is None else found
+
+    async def _renewed(self, held: Held) -> tuple[bool, Any]:
+        """The value in the new form, written back; False when somebody else was quicker."""
+        stored, made = self._made(held)
+        if stored is None or not self._write:
+            return True, made
+
+        async def unit(writer: Writer) -> bool:
+            if not await self._values.stands(writer, held):
+                return False
+            await self._values.write(writer, held, stored)
+            return True
+
+        return await self._journal.write(unit, context=self._acting.context()), made
+
+
+def _moving(key: str) -> Conflict:
+    return Conflict(f"{key!r} kept changing through {_ATTEMPTS_MAX} attempts to migrate it", key=key)

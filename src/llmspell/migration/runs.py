@@ -1,0 +1,105 @@
+"""How the applications of plans stand: rows, and the entries that began them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from llmspell.errors import Corrupt
+from llmspell.journal.reading import entry_at
+from llmspell.migration.kinds import MigrationRegistered, MigrationStarted
+from llmspell.migration.migration import Migration
+from llmspell.migration.plan import Plan
+from llmspell.migration.units import not_found
+from llmspell.migration.values import MigrationRun
+from llmspell.model.clock import to_datetime
+from llmspell.model.ids import id_bytes, id_text
+from llmspell.ports.database import Reading, Row
+from llmspell.schema import queries
+
+_SQL = queries("llmspell.migration")
+_started = msgspec.json.Decoder(MigrationStarted).decode
+_registered = msgspec.json.Decoder(MigrationRegistered).decode
+_SEQ_MAX = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run with all that it takes to go on with it."""
+
+    row: Row
+    started: MigrationStarted
+    plan: Plan
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.started.id
+
+    @property
+    def status(self) -> str:
+        """See ``MigrationRun``."""
+        return str(self.row[4])
+
+    @property
+    def attempt(self) -> int:
+        """The newest one."""
+        return int(self.row[5])
+
+    @property
+    def seq(self) -> int:
+        """That of its first entry."""
+        return int(self.row[6])
+
+    def shown(self, *, alive: bool) -> MigrationRun:
+        """As callers see it."""
+        row = self.row
+        return MigrationRun(
+            id=self.id, name=row[1], from_version=row[2], to_version=row[3], status=row[4], target=self.plan.target,
+            attempt=row[5], total=row[12], seen=row[13], changed=row[14], skipped=row[15], restored=row[16],
+            left_alone=row[17], started_seq=row[6], restore_seq=row[7], started_at=to_datetime(row[19]),
+            updated_at=to_datetime(row[20]), ended_at=None if row[21] is None else to_datetime(row[21]),
+            reason=row[18], alive=alive,
+        )  # fmt: skip
+
+
+def load_run(view: Reading, migration: str) -> Begun:
+    """A run by its id. Raises NotFound (``migration-not-found``), Corrupt."""
+    row = view.one(_SQL["run"], (id_bytes(migration, "migration"),))
+    if row is None:
+        raise not_found(migration)
+    return _begun(view, row)
+
+
+def load_open(view: Reading) -> Begun | None:
+    """The run that is neither completed nor rolled back; there is one at most."""
+    row = view.one(_SQL["open"])
+    return None if row is None else load_run(view, id_text(row[0]))
+
+
+def load_runs(view: Reading, limit: int, before: int | None = None) -> list[Begun]:
+    """Runs, the newest first."""
+    rows = view.all(_SQL["runs"], (before or _SEQ_MAX, limit))
+    return [load_run(view, id_text(row[0])) for row in rows]
+
+
+def load_registered(view: Reading, name: str | None) -> list[Migration]:
+    """The registered migrations, of one schema or all."""
+    rows = view.all(_SQL["all_registered"]) if name is None else view.all(_SQL["registered"], (name,))
+    return [_migration(view, row[0]) for row in rows]
+
+
+def _begun(view: Reading, row: Row) -> Begun:
+    entry = entry_at(view, row[6])
+    if entry is None or entry.payload is None or entry.kind != "migration.started":
+        raise Corrupt(f"the migration {id_text(row[0])} should have begun with entry {row[6]}", seq=row[6])
+    started = _started(entry.payload)
+    return Begun(row, started, Plan.from_entry(started.plan))
+
+
+def _migration(view: Reading, seq: int) -> Migration:
+    entry = entry_at(view, seq)
+    if entry is None or entry.payload is None or entry.kind != "migration.registered":
+        raise Corrupt(f"a registered migration should stand in entry {seq}", seq=seq)
+    return Migration.from_dict(_registered(entry.payload).migration)

@@ -1,0 +1,91 @@
+"""What the sessions room needs of other rooms, put together: state that sessions begin with, are set back to and leave
+behind, and the rooms that a session's handle shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from llmspell.artifacts.units import remove_of_session
+from llmspell.model.scope import Scope
+from llmspell.portable.service import StorePorter
+from llmspell.report import report_maintenance
+from llmspell.sessions.cleaning import BackgroundCleaning
+from llmspell.sessions.saving import AutoSaver
+from llmspell.sessions.steps import Neighbours
+from llmspell.sessions.units import scope_of
+from llmspell.state.guarded import Guarded
+from llmspell.state.kinds import StateSet
+from llmspell.state.units import clear_scope, delete_key, put_back
+
+if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.artifacts.service import AsyncArtifacts
+    from llmspell.events.service import AsyncEvents
+    from llmspell.journal.maintenance import Task
+    from llmspell.model.entry import Entry
+    from llmspell.model.page import Page
+    from llmspell.offload import Offload
+    from llmspell.sessions.session import AsyncSession
+    from llmspell.state.service import AsyncState
+    from llmspell.store import AsyncStore
+
+
+def neighbours_of(
+    store: AsyncStore, shredder: Any, files: OpenStore, offload: Offload, state_of: Callable[..., AsyncState]
+) -> Neighbours:
+    """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere."""
+    protection = store.protection
+
+    async def set_state(
+        writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
+    ) -> None:
+        await put_back(writer, StateSet(scope, key, raw, 0, 0, kept, expires_at, redacted), protection)
+
+    async def initial_state(context: Any, scope: str, values: Any) -> Any:
+        return await Guarded(store.journal, store.hooks, context, scope, protection).initial(values)
+
+    async def delete_state(writer: Any, scope: str, key: str) -> bool:
+        return await delete_key(writer, scope, key, None)
+
+    async def remove_state(writer: Any, session: bytes) -> None:
+        await clear_scope(writer, scope_of(session), 0)
+
+    removers = remove_state, remove_of_session
+    rooms = _Rooms(store, state_of)
+    saver = AutoSaver(store.journal, files.engine, report_maintenance)
+    porter = StorePorter(store.journal, files, offload, protection, removers)
+    return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver)
+
+
+def retention_task(store: AsyncStore) -> Task:
+    """The task of maintenance that lets sessions go by the stored policy."""
+    armed = store.hooks.armed
+    return BackgroundCleaning(
+        store.journal, lambda: store.sessions.neighbours, lambda: "before_session_delete" in armed
+    ).task()
+
+
+class _Rooms:
+    """The rooms of sessions' handles; see ``SessionRooms``."""
+
+    def __init__(self, store: AsyncStore, state_of: Callable[..., AsyncState]) -> None:
+        self._store = store
+        self._state_of = state_of
+
+    def state(self, session: AsyncSession) -> AsyncState:
+        """Its state."""
+        return self._state_of(Scope.session(session.id), session.acting)
+
+    def artifacts(self, session: AsyncSession) -> AsyncArtifacts:
+        """Its artifacts."""
+        return self._store.artifacts_of(session.acting)
+
+    def events(self, session: AsyncSession) -> AsyncEvents:
+        """Its events."""
+        return self._store.events_of(session.acting)
+
+    async def timeline(self, session: AsyncSession, **filters: Any) -> Page[Entry]:
+        """Its entries."""
+        return await self._store.timeline(session=session.id, **filters)

@@ -1,0 +1,195 @@
+"""Writing a bundle: to a file beside its path, which gets the name when all of it is durable."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.content_reader import ContentReader
+from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, StorageFailed
+from llmspell.model.ids import id_text
+from llmspell.portable.frames import CONTENT, ENTRIES, HEADER, PIECE, FrameWriter
+from llmspell.portable.leaving import Leaving, Read
+from llmspell.portable.records import (
+    PAGE_BYTES,
+    PAGE_ENTRIES,
+    PIECE_BYTES_MAX,
+    Carried,
+    Content,
+    End,
+    Header,
+    encode,
+)
+from llmspell.portable.sealed import new_seal
+from llmspell.ports.content import ContentStore
+from llmspell.ports.database import Reading, Row
+from llmspell.security.durable import sync_folder
+from llmspell.sessions.ported import BundleKey, Exported, PortProgress, tell_nobody
+from llmspell.state.kinds import StateSet
+
+_SESSION = "SELECT name FROM session WHERE id = ? AND until_seq IS NULL"
+_DIGESTS = (
+    "SELECT digest, max(until_seq IS NULL) FROM artifact WHERE session = ? AND since_seq <= ? AND digest > ?"
+    " GROUP BY digest ORDER BY digest LIMIT 500"
+)
+_BLOB = "SELECT size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob WHERE digest = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What an export reads: one store."""
+
+    read: Read
+    content: ContentStore
+    kinds: Any
+    store_id: str
+    timeline: str
+    opened: Callable[[StateSet], Any]
+
+
+def export_session(
+    store: Origins, session: bytes, path: Path, now: int, key: BundleKey | None, *, secrets: bool, overwrite: bool,
+    progress: PortProgress | None,
+) -> Exported:  # fmt: skip
+    """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries."""
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise AlreadyExists(
+            f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
+        )
+    seal = None if key is None else new_seal(key)
+    bundle = _Bundle(store, session, secrets, progress or tell_nobody)
+    with _replacing(path) as (file, finish):
+        frames = FrameWriter(file, seal)
+        digest = bundle.write(frames, now)
+        finish()
+    return Exported(
+        id_text(session), str(path), frames.bytes_written, bundle.entries, bundle.contents, bundle.seq, digest,
+        seal is not None, bundle.redacted, bundle.left_out,
+    )  # fmt: skip
+
+
+class _Bundle:
+    """One bundle on its way out."""
+
+    def __init__(self, store: Origins, session: bytes, secrets: bool, progress: PortProgress) -> None:
+        self._store = store
+        self._session = session
+        self._secrets = secrets
+        self._progress = progress
+        self.entries = self.contents = self.redacted = self.seq = 0
+        self.left_out: dict[str, int] = {}
+
+    def write(self, frames: FrameWriter, now: int) -> str:
+        """All frames; gives the checksum."""
+        store, session = self._store, self._session
+        name, self.seq = store.read(self._now)
+        sensitive: Literal["carried", "redacted"] = "carried" if self._secrets else "redacted"
+        header = Header(id_text(session), name, store.store_id, store.timeline, self.seq, now, sensitive)
+        frames.write(HEADER, encode(header))
+        for content, pieces in self._contents():
+            frames.write(CONTENT, encode(content))
+            for piece in pieces:
+                frames.write(PIECE, piece)
+            self.contents += 1
+            self._progress("contents", self.contents)
+        leaving = Leaving(store.read, store.kinds, session, self.seq, store.opened if self._secrets else None)
+        for page in _pages(leaving.entries()):
+            frames.write(ENTRIES, encode(page))
+            self.entries += len(page)
+            self.redacted = leaving.redacted
+            self._progress("entries", self.entries)
+        self.left_out = dict(sorted(leaving.left_out.items()))
+        return frames.end(encode(End(self.contents, self.entries, self.left_out)))
+
+    def _now(self, view: Any) -> tuple[str, int]:
+        row = view.one(_SESSION, (self._session,))
+        if row is None:
+            raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
+        return row[0], view.one("SELECT max(seq) FROM entry")[0]
+
+    def _contents(self) -> Iterator[tuple[Content, Iterator[bytes]]]:
+        """Every content that a version names, once. What only deleted versions name may have been collected."""
+        store, after = self._store, b""
+        while rows := store.read(partial(_all, _DIGESTS, (self._session, self.seq, after))):
+            for digest, needed in rows:
+                after = digest
+                row = store.read(partial(_one, _BLOB, (digest,)))
+                if row is not None:
+                    blob = Blob(digest, *row)
+                    pieces = ContentReader(store.content, blob).stream(PIECE_BYTES_MAX)
+                    yield Content(digest.hex(), blob.size), pieces
+                elif needed:
+                    raise Corrupt(f"content {digest.hex()} of an artifact is missing", digest=digest.hex())
+
+
+def _all(sql: str, args: tuple[Any, ...], view: Reading) -> list[Row]:
+    return view.all(sql, args)
+
+
+def _one(sql: str, args: tuple[Any, ...], view: Reading) -> Row | None:
+    return view.one(sql, args)
+
+
+def _pages(entries: Iterator[Carried]) -> Iterator[list[Carried]]:
+    page: list[Carried] = []
+    held = 0
+    for carried in entries:
+        size = len(bytes(carried.payload))
+        if page and (len(page) == PAGE_ENTRIES or held + size > PAGE_BYTES):
+            yield page
+            page, held = [], 0
+        page.append(carried)
+        held += size
+    if page:
+        yield page
+
+
+class _replacing:  # noqa: N801 - it is used as the block that it is
+    """A file beside ``path``, for its owner only, that gets the name when ``finish`` is called and the block ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._finished = False
+
+    def __enter__(self) -> tuple[IO[bytes], Callable[[], None]]:
+        try:
+            descriptor, self._name = tempfile.mkstemp(
+                prefix=f".{self._path.name[:100]}.", suffix=".part", dir=self._path.parent
+            )
+        except OSError as exc:
+            raise _cannot(self._path, exc) from exc
+        except ValueError as exc:
+            raise InvalidInput(f"{str(self._path)!r} is not a file's name", code="invalid-path") from exc
+        self._file = os.fdopen(descriptor, "wb")
+        return self._file, self._finish
+
+    def _finish(self) -> None:
+        self._finished = True
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: object) -> None:
+        try:
+            with self._file:
+                if self._finished:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            if self._finished:
+                Path(self._name).replace(self._path)
+                sync_folder(self._path.parent)
+        except OSError as error:
+            self._finished = False
+            raise _cannot(self._path, error) from error
+        finally:
+            if not self._finished:
+                Path(self._name).unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise _cannot(self._path, exc) from exc
+
+
+def _cannot(path: Path, exc: OSError) -> StorageFailed:
+    return StorageFailed(f"cannot write {str(path)!r}: {exc.strerror}", code="cannot-write")

@@ -1,0 +1,181 @@
+"""Which entries are a session's own, in their order, as a bundle carries them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from llmspell.errors import Corrupt
+from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model.entry import REDACTED, Entry, subject_digest
+from llmspell.model.ids import id_bytes, id_text
+from llmspell.portable.payloads import CARRIED
+from llmspell.portable.records import Carried
+from llmspell.ports.database import Reading, Row
+from llmspell.runs.items import Item
+from llmspell.runs.items import Sealed as SealedItem
+from llmspell.runs.kinds import RunRecorded
+from llmspell.state.kinds import StateSet
+
+_PAGE_ENTRIES = 256
+_PAGE_BYTES = 4 << 20
+_FIRST = "SELECT seq FROM entry WHERE subject = ? AND seq <= ? AND kind = 'session.created' ORDER BY seq DESC LIMIT 1"
+_SIZES = (
+    "SELECT seq, octet_length(payload) FROM entry WHERE session = ? AND seq > ? AND seq <= ?"
+    f" ORDER BY seq LIMIT {_PAGE_ENTRIES}"
+)
+_PAGE = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND seq > ? AND seq <= ? ORDER BY seq"
+_ONE = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
+_OUTSIDE = (
+    "SELECT seq FROM entry WHERE subject = ? AND seq BETWEEN ? AND ? AND (session IS NULL OR session <> ?)"
+    " AND payload IS NOT NULL"
+)
+_SUBJECTS = (
+    "SELECT 'state/' || key FROM state WHERE scope = ?2"
+    " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
+    " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
+)
+_RUNS = "SELECT id FROM run WHERE session = ?"
+_OWNER = {
+    "artifact": "SELECT session FROM artifact WHERE id = ? LIMIT 1", "run": "SELECT session FROM run WHERE id = ?",
+}  # fmt: skip
+Read = Callable[[Callable[[Reading], Any]], Any]
+_item = msgspec.json.Decoder(Item | SealedItem).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Leaving:
+    """The entries of one session up to ``seq``. ``opened`` gives the text of a sealed value, or None to redact them.
+    ``left_out`` counts, by kind, what of the session's timeline is not its own or was erased.
+    """
+
+    def __init__(
+        self, read: Read, kinds: Any, session: bytes, seq: int, opened: Callable[[StateSet], Any] | None
+    ) -> None:
+        self._read = read
+        self._kinds = kinds
+        self._session = session
+        self._id = id_text(session)
+        self._scope = f"session:{self._id}"
+        self._last = seq
+        self._opened = opened
+        self.left_out: dict[str, int] = {}
+        self.redacted = 0
+        """Sealed values, and sealed items of runs, that were replaced."""
+
+    def entries(self) -> Iterator[Carried]:
+        """Oldest first, each hash checked. No read transaction is held between two of them."""
+        first, outside = self._read(self._look)
+        inside = self._inside(first - 1)
+        for entry in heapq.merge(inside, self._at(outside), key=lambda entry: entry.seq):
+            carried = self._carried(entry)
+            if carried is not None:
+                yield carried
+
+    def _look(self, view: Reading) -> tuple[int, list[int]]:
+        """The seq that the session begins with, and those of its entries that were written outside of it."""
+        scope = view.one("SELECT id, salt FROM scope WHERE name = ?", (self._scope,))
+        if scope is None:
+            raise Corrupt(f"session {self._id} has no scope")
+        row = view.one(_FIRST, (subject_digest(scope[1], "session"), self._last))
+        if row is None:
+            raise Corrupt(f"session {self._id} is there, but no entry creates it")
+        first = row[0]
+        subjects = [subject for (subject,) in view.all(_SUBJECTS, (self._session, scope[0]))]
+        subjects += [f"run/{id_text(run)}" for (run,) in view.all(_RUNS, (self._session,))]
+        found = set[int]()
+        for subject in subjects:
+            args = (subject_digest(scope[1], subject), first, self._last, self._session)
+            found.update(seq for (seq,) in view.all(_OUTSIDE, args))
+        return first, sorted(found)
+
+    def _inside(self, after: int) -> Iterator[Entry]:
+        while True:
+            page, last = self._read(partial(self._page, after))
+            if last is None:
+                return
+            yield from page
+            after = last
+
+    def _page(self, after: int, view: Reading) -> tuple[list[Entry], int | None]:
+        taken, end = 0, None
+        for seq, stored in view.all(_SIZES, (self._session, after, self._last)):
+            taken += stored or 0
+            if end is not None and taken > _PAGE_BYTES:
+                break
+            end = seq
+        if end is None:
+            return [], None
+        return [check_row(row) for row in view.all(_PAGE, (self._session, after, end))], end
+
+    def _at(self, seqs: list[int]) -> Iterator[Entry]:
+        for seq in seqs:
+            row = self._read(partial(_one, seq))
+            if row is not None:
+                yield check_row(row)
+
+    def _carried(self, entry: Entry) -> Carried | None:
+        kind = CARRIED.get(entry.kind)
+        if entry.payload is None or kind is None or entry.kind_version > kind.version:
+            self._leave(entry)
+            return None
+        payload = self._kinds.decode(entry.kind, entry.payload)
+        if not self._is_own(entry, payload):
+            self._leave(entry)
+            return None
+        raw = entry.payload
+        if isinstance(payload, StateSet) and payload.state_class == "sensitive":
+            raw = _encode(self._shown(payload))
+        elif isinstance(payload, RunRecorded):
+            raw = _encode(msgspec.structs.replace(payload, items=[self._unsealed(item) for item in payload.items]))
+        return Carried(
+            entry.seq, id_text(entry.id), entry.happened_at, entry.kind, entry.kind_version,
+            id_text(entry.correlation), entry.cause if entry.cause < entry.seq else 0, entry.actor, msgspec.Raw(raw),
+            entry.session == self._session,
+        )  # fmt: skip
+
+    def _leave(self, entry: Entry) -> None:
+        if entry.session == self._session and not entry.kind.startswith("session.imported"):
+            what = "erased" if entry.payload is None else entry.kind
+            self.left_out[what] = self.left_out.get(what, 0) + 1
+
+    def _shown(self, payload: StateSet) -> StateSet:
+        """A sealed value in clear, or as an external value is kept whose secret was replaced."""
+        if self._opened is not None:
+            value = msgspec.Raw(_encode(self._opened(payload)))
+            return msgspec.structs.replace(payload, value=value)
+        self.redacted += 1
+        return msgspec.structs.replace(
+            payload, value=msgspec.Raw(_encode(REDACTED)), state_class="external",
+            redacted=[{"path": "$", "kind": "sensitive"}],
+        )  # fmt: skip
+
+    def _is_own(self, entry: Entry, payload: Any) -> bool:
+        room = entry.kind.partition(".")[0]
+        if room in {"event", "correlation"}:
+            return entry.session == self._session
+        if room == "state":
+            return bool(payload.scope == self._scope)
+        if room == "session":
+            return bool(payload.id == self._id)
+        said = getattr(payload, "session", None)
+        if said is not None:
+            return bool(said == self._id)
+        row = self._read(lambda view: view.one(_OWNER[room], (id_bytes(payload.id),)))
+        return row is not None and bool(row[0] == self._session)
+
+    def _unsealed(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """An item of a run's record; a sealed one shows nothing, since nobody else could open it."""
+        item = _item(raw)
+        if not isinstance(item, SealedItem):
+            return raw
+        self.redacted += 1
+        return msgspec.Raw(_encode(SealedItem(item.path, REDACTED)))
+
+
+def _one(seq: int, view: Reading) -> Row | None:
+    return view.one(_ONE, (seq,))

@@ -1,0 +1,254 @@
+"""Sessions out of a store and into it, as ``store.sessions.export`` and ``import_`` ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
+from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model import limits
+from llmspell.model.context import Context
+from llmspell.model.ids import id_bytes, id_text
+from llmspell.model.telling import told
+from llmspell.model.values import Held
+from llmspell.portable.arriving import Target
+from llmspell.portable.exporting import Origins, export_session
+from llmspell.portable.importing import (
+    Bundle,
+    Looked,
+    append_all,
+    look_through,
+    opened_file,
+    take_contents,
+)
+from llmspell.portable.sealed import check_bundle_key
+from llmspell.schema import queries
+from llmspell.sessions import units
+from llmspell.sessions.kinds import SessionImported
+from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress, tell_nobody
+from llmspell.sessions.projection import IMPORTED
+from llmspell.state.classes import SECRET, Protection
+from llmspell.state.kinds import StateSet
+
+if TYPE_CHECKING:
+    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.journal.journal import Journal, Writer
+    from llmspell.offload import Offload
+
+_SQL = queries("llmspell.sessions")
+_HAS_BLOB = queries("llmspell.artifacts")["blob_form"]
+_NAME = "SELECT name FROM session WHERE id = ? AND until_seq IS NULL"
+_TAKEN = "SELECT 1 FROM session WHERE name = ? AND until_seq IS NULL AND id <> ? LIMIT 1"
+_ENTRY = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
+_NAMES_MAX = 10_000
+_set = msgspec.json.Decoder(StateSet).decode
+
+
+class StorePorter:
+    """See ``sessions.ported.Porter``. ``removers`` empty a session that is replaced."""
+
+    def __init__(
+        self, journal: Journal, files: OpenStore, offload: Offload, protection: Protection,
+        removers: tuple[units.Remove, ...],
+    ) -> None:  # fmt: skip
+        self._journal = journal
+        self._files = files
+        self._offload = offload
+        self._protection = protection
+        self._removers = removers
+
+    async def export(
+        self, session: bytes, path: Any, *, key: Any, secrets: bool, overwrite: bool, progress: PortProgress | None
+    ) -> Exported:
+        """See ``AsyncSessions.export``."""
+        target = self._checked_path(path)
+        if key is not None:
+            check_bundle_key(key)
+        elif secrets:
+            raise InvalidInput(
+                "secrets leave the store in an encrypted bundle only", code="secrets-need-key", hint="give key="
+            )
+        now = self._journal.clock.now_ns()
+        return await self._offload.run(
+            export_session,
+            self._origins(),
+            session,
+            target,
+            now,
+            key,
+            secrets=secrets,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+    def export_here(self, session: bytes, path: Any) -> Exported:
+        """See ``Porter``."""
+        now = self._journal.clock.now_ns()
+        return export_session(
+            self._origins(), session, self._checked_path(path), now, None, secrets=False, overwrite=True, progress=None
+        )
+
+    def read(self, query: Any) -> Any:
+        """See ``Porter``."""
+        return self._files.engine.read(query)
+
+    async def off(self, function: Any, *args: Any) -> Any:
+        """See ``Porter``."""
+        return await self._offload.run(function, *args)
+
+    async def import_(
+        self, path: Any, on_conflict: OnConflict, *, key: Any, context: Context, progress: PortProgress | None,
+        ask: Callable[[dict[str, Any]], Any],
+    ) -> Imported:  # fmt: skip
+        """See ``AsyncSessions.import_``. ``ask`` asks the hooks, once it is known what would be imported."""
+        if key is not None:
+            check_bundle_key(key)
+        tell = progress or tell_nobody
+        run = self._offload.run
+        with opened_file(self._checked_path(path)) as file:
+            bundle = Bundle(file, key)
+            looked = await run(look_through, bundle, tell)
+            header = looked.header
+            target = self._target(looked, on_conflict)
+            await ask({"id": header.session, "name": header.name, "store_id": header.store_id, "path": str(path)})
+            if target is None:
+                return Imported(header.session, header.name, "skipped", header.session)
+            await run(self._take_contents, bundle, looked, id_text(target.session), tell)
+            inside = replace(
+                context, session=target.session, session_correlation=target.correlation, correlation=None, cause=0
+            )
+            replaced = await self._journal.write(
+                lambda writer: self._append(writer, bundle, looked, target, on_conflict, tell),
+                context=inside, strong=True,
+            )  # fmt: skip
+        if replaced is None:
+            return Imported(header.session, header.name, "skipped", header.session)
+        (name,) = self._files.engine.read(lambda view: view.one(_NAME, (target.session,))) or ("",)
+        outcome: Any = "renamed" if target.renamed else "replaced" if replaced else "imported"
+        return Imported(
+            id_text(target.session), name, outcome, header.session, looked.entries, looked.contents, looked.digest
+        )
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _origins(self) -> Origins:
+        files = self._files
+        return Origins(
+            files.engine.read, files.content, self._journal.kinds, files.store_id, files.timeline,
+            self._protection.shown,
+        )  # fmt: skip
+
+    def _checked_path(self, path: Any) -> Path:
+        if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+            raise InvalidInput(f"a path is a str or a Path, not {told(path)}", code="invalid-path")
+        found = Path(path)
+        folder = self._files.path
+        if folder is not None and found.resolve().is_relative_to(folder.resolve()):
+            raise InvalidInput(
+                f"{str(path)!r} is in the store's own folder", code="path-in-store", hint="choose a path elsewhere"
+            )
+        return found
+
+    def _target(self, looked: Looked, on_conflict: OnConflict) -> Target | None:
+        """What the session becomes here; None when it is skipped. Raises AlreadyExists, Conflict."""
+        header, created = looked.header, looked.created
+        if created is None:
+            raise Corrupt("no entry creates the session", code="invalid-bundle")
+        session = id_bytes(header.session)
+        kept = Target(session, id_bytes(created.correlation), renamed=False)
+        there = self._files.engine.read(lambda view: view.one(_NAME, (session,))) is not None
+        shredded = not there and self._files.engine.read(lambda view: view.one(_SQL["shredded"], (session,)))
+        if not there and not shredded:
+            return kept
+        if on_conflict == "rename":
+            return Target(self._journal.ids.new(), self._journal.ids.new(), renamed=True)
+        if shredded:
+            raise Conflict(
+                f"session {header.session} was shredded here", code="session-shredded",
+                hint="import it as another session: on_conflict='rename'",
+            )  # fmt: skip
+        if on_conflict == "fail":
+            raise _exists(header.session)
+        return kept if on_conflict == "replace" else None
+
+    def _take_contents(self, bundle: Bundle, looked: Looked, id_: str, tell: PortProgress) -> None:
+        engine = self._files.engine
+
+        def has(digest: bytes) -> bool:
+            return engine.read_one(_HAS_BLOB, (digest,)) is not None
+
+        def seal(payload: StateSet) -> str:
+            sealing = self._protection.sealing(f"session:{id_}")
+            return sealing(f"state/{payload.key}", bytes(payload.value))
+
+        take_contents(bundle, looked, self._files.content, has, seal, tell)
+
+    async def _append(
+        self, writer: Writer, bundle: Bundle, looked: Looked, target: Target, on_conflict: OnConflict,
+        tell: PortProgress,
+    ) -> bool | None:  # fmt: skip
+        """The unit. Whether another session was replaced; None when it is there and skipped after all."""
+        header, session = looked.header, target.session
+        there = await writer.one(_NAME, (session,)) is not None
+        if there and on_conflict == "skip":
+            return None
+        if there and on_conflict != "replace":
+            raise _exists(header.session)
+        if there:
+            await units.delete(writer, session, self._removers)
+        scope = await writer.scope(units.scope_of(session))
+        await writer.append(
+            IMPORTED,
+            SessionImported(
+                id_text(session), header.session, header.store_id, header.timeline, header.seq, looked.entries,
+                looked.digest,
+            ),
+            scope, "session",
+        )  # fmt: skip
+        await append_all(writer, bundle, looked, target, self._files.content, tell)
+        if target.renamed:
+            await _give_free_name(writer, session)
+        await self._hold(writer, session)
+        return there
+
+    async def _hold(self, writer: Writer, session: bytes) -> None:
+        """Hold the values that the session has now against what this store binds them to, as ``put_back`` does."""
+        guard, scope = writer.guard, units.scope_of(session)
+        if guard is None:
+            return
+        if guard.generation != writer.generation:
+            await guard.confirm(writer)
+        if not guard.binds(scope):
+            return
+        for key, _, seq in await writer.all(_SQL["live_state"], (scope, writer.origin.clock)):
+            row = await writer.one(_ENTRY, (seq,))
+            payload = _set(check_row(row).payload or b"{}") if row is not None else None
+            if payload is None or payload.state_class == "trusted":
+                continue
+            paths = () if payload.redacted is msgspec.UNSET else tuple(one["path"] for one in payload.redacted)
+            held = Held(self._protection.shown(payload), secret=payload.state_class in SECRET, replaced=paths)
+            await guard.hold(writer, scope, key, bytes(payload.value), held)
+
+
+async def _give_free_name(writer: Writer, session: bytes) -> None:
+    """Another name, when a session here has this one: the session is to be found by it."""
+    row = await writer.one(_NAME, (session,))
+    name: str = row[0] if row is not None else ""
+    for number in range(1, _NAMES_MAX):
+        free = name if number == 1 else f"{name[: limits.NAME_CHARS_MAX - 8]} ({number})"
+        if await writer.one(_TAKEN, (free, session)) is None:
+            if free != name:
+                await units.update(writer, session, {"name": free})
+            return
+
+
+def _exists(session: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"session {session} is there already", code="session-exists",
+        hint="on_conflict: skip, rename or replace",
+    )  # fmt: skip

@@ -1,0 +1,241 @@
+"""Letting sessions go by a policy: asked for, or in the background of an open store.
+
+Each session goes in a unit of its own, which looks again whether it has ended and has not changed since; so a session
+that somebody resumed meanwhile stays. What is to be archived is exported, durable, before that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmspell.errors import LlmspellError, NotFound, Vetoed
+from llmspell.journal.acting import InSession, enter
+from llmspell.journal.maintenance import Task
+from llmspell.model.context import MAINTENANCE, Context
+from llmspell.model.ids import id_bytes
+from llmspell.sessions import units
+from llmspell.sessions.kinds import SessionsCleaned
+from llmspell.sessions.projection import CLEANED
+from llmspell.sessions.registered import retention_of
+from llmspell.sessions.retention import CleanupReport, Due, RetentionPolicy, due_sessions, orphans, policy_of
+
+if TYPE_CHECKING:
+    from llmspell.journal.journal import Journal, Writer
+    from llmspell.ports.database import Reading
+    from llmspell.sessions.ported import PortProgress
+    from llmspell.sessions.steps import Neighbours, Steps
+
+_OPEN = "SELECT status, updated_at FROM session WHERE id = ? AND until_seq IS NULL"
+_FOLDER_SUFFIX = ".llmspell-session"
+
+
+class Cleaning:
+    """Cleanups of one store."""
+
+    def __init__(self, journal: Journal, steps: Steps, neighbours: Neighbours) -> None:
+        self._journal = journal
+        self._steps = steps
+        self._near = neighbours
+
+    async def cleanup(
+        self, policy: RetentionPolicy, context: Context, *, dry_run: bool, progress: PortProgress | None
+    ) -> CleanupReport:
+        """See ``AsyncSessions.cleanup``."""
+        porter = self._near.porter
+        now = self._journal.clock.now_ns()
+        due = await porter.off(due_sessions, porter.read, policy, now)
+        left = await porter.off(porter.read, orphans) if policy.orphans else []
+        report = CleanupReport(dry_run, looked_at=len(due), orphans=len(left))
+        for done, one in enumerate(due, 1):
+            if dry_run:
+                _count(report, one)
+            else:
+                await self._let_go(one, policy, context, report)
+            if progress is not None:
+                progress("sessions", done)
+        if dry_run:
+            return report
+        await self._journal.write(
+            lambda writer: finish(writer, policy, report, left, self._near.removers), context=context
+        )
+        return report
+
+    async def _let_go(self, one: Due, policy: RetentionPolicy, context: Context, report: CleanupReport) -> None:
+        info = one.info
+        session = id_bytes(info.id)
+        inside = enter(context, InSession(session, id_bytes(info.correlation_id), 0))
+        try:
+            await self._steps.point(inside, "before_session_delete", "cleanup", info, one.why)
+        except Vetoed:
+            report.vetoed.append(info.id)
+            return
+        archive = None
+        if policy.archive_to is not None:
+            try:
+                archive = archive_path(policy, info.id)
+                await self._near.porter.export(session, archive, key=None, secrets=False, overwrite=True, progress=None)
+            except LlmspellError:
+                report.failed.append(info.id)
+                return
+        went = await self._journal.write(
+            lambda writer: let_go(writer, one, policy, archive, self._near.removers), context=inside
+        )
+        settle(report, one, archive, went=went)
+        if went:
+            await self._steps.point(inside, "after_session_delete", "cleanup", info, one.why)
+
+
+class BackgroundCleaning:
+    """The same as a task of maintenance, by the stored policy, every so many seconds of an open store.
+
+    Hooks cannot be asked in its thread: while one may refuse a deletion (``may_refuse``), nothing goes here.
+    """
+
+    def __init__(self, journal: Journal, neighbours: Callable[[], Neighbours], may_refuse: Callable[[], bool]) -> None:
+        self._journal = journal
+        self._neighbours = neighbours
+        self._may_refuse = may_refuse
+        self._lock = threading.Lock()
+        self._next_ns = 0
+        self._due: list[Due] | None = None
+        self._report = CleanupReport(dry_run=False)
+        self._policy = RetentionPolicy()
+
+    def task(self) -> Task:
+        """The task. Each of its steps lets one session go; the last one says what was done."""
+        return Task("retention", self._is_due, self._unit, 1)
+
+    def _is_due(self, view: Reading) -> bool:
+        if self._may_refuse():
+            return False
+        if self._due is not None:
+            return True
+        return self._journal.clock.now_ns() >= self._next_ns and retention_of(view) is not None
+
+    def _unit(self) -> Any:
+        with self._lock:
+            near = self._neighbours()
+            stored = near.porter.read(retention_of)
+            if stored is None:
+                self._due = None
+                return self._journal.unit_of(_nothing, context=MAINTENANCE)
+            if self._due is None:
+                self._begin(near, policy_of(stored.policy), stored.every_s)
+            if self._due:
+                return self._step(near, self._due.pop())
+            return self._end(near)
+
+    def _begin(self, near: Neighbours, policy: RetentionPolicy, every_s: float) -> None:
+        now = self._journal.clock.now_ns()
+        self._policy = policy
+        self._report = CleanupReport(dry_run=False)
+        self._next_ns = now + round(every_s * 1e9)
+        self._due = due_sessions(near.porter.read, policy, now)
+
+    def _step(self, near: Neighbours, one: Due) -> Any:
+        info, policy, report = one.info, self._policy, self._report
+        session, archive = id_bytes(info.id), None
+        if policy.archive_to is not None:
+            try:
+                archive = archive_path(policy, info.id)
+                near.porter.export_here(session, archive)
+            except LlmspellError:
+                report.failed.append(info.id)
+                return self._journal.unit_of(_one, context=MAINTENANCE)
+
+        async def unit(writer: Writer) -> int:
+            went = await let_go(writer, one, policy, archive, near.removers)
+            settle(report, one, archive, went=went)
+            return 1
+
+        context = enter(MAINTENANCE, InSession(session, id_bytes(info.correlation_id), 0))
+        return self._journal.unit_of(unit, context=context)
+
+    def _end(self, near: Neighbours) -> Any:
+        policy, report, self._due = self._policy, self._report, None
+        left = near.porter.read(orphans) if policy.orphans else []
+        report.orphans = len(left)
+
+        async def unit(writer: Writer) -> int:
+            await finish(writer, policy, report, left, near.removers)
+            return 0
+
+        return self._journal.unit_of(unit, context=MAINTENANCE)
+
+
+# -- units -------------------------------------------------------------------------------------------------------------
+
+
+async def let_go(
+    writer: Writer, one: Due, policy: RetentionPolicy, archive: Path | None, removers: tuple[units.Remove, ...]
+) -> bool:
+    """Delete a session, unless it changed since it was looked at."""
+    session = id_bytes(one.info.id)
+    row = await writer.one(_OPEN, (session,))
+    if row is None or row[0] not in {str(status) for status in policy.statuses} or row[1] != one.updated_ns:
+        return False
+    await units.delete(writer, session, removers, why=one.why, archive=None if archive is None else str(archive))
+    return True
+
+
+async def finish(
+    writer: Writer, policy: RetentionPolicy, report: CleanupReport, left: list[bytes],
+    removers: tuple[units.Remove, ...],
+) -> None:  # fmt: skip
+    """Remove what is left of deleted sessions, and say what was done; nothing when there was nothing to do."""
+    for session in left:
+        if await writer.one(_OPEN, (session,)) is None:
+            for remove in removers:
+                with suppress(NotFound):  # Of whom the session itself is asked, and that is gone.
+                    await remove(writer, session)
+    counts = [len(one) for one in (report.deleted, report.archived, report.vetoed, report.changed, report.failed)]
+    if not any(counts) and not left:
+        return
+    deleted, archived, vetoed, changed, failed = counts
+    payload = SessionsCleaned(
+        policy_dict(policy), deleted, archived, vetoed, changed, failed, len(left), report.artifact_bytes
+    )
+    await writer.append(CLEANED, payload, await writer.scope("global"), "session-cleanup")
+
+
+async def _nothing(_: Writer) -> int:
+    return 0
+
+
+async def _one(_: Writer) -> int:
+    return 1
+
+
+def settle(report: CleanupReport, one: Due, archive: Path | None, *, went: bool) -> None:
+    """Note what became of a session."""
+    if not went:
+        report.changed.append(one.info.id)
+        return
+    _count(report, one)
+    if archive is not None:
+        report.archived.append(str(archive))
+
+
+def _count(report: CleanupReport, one: Due) -> None:
+    report.deleted.append(one.to_dict())
+    report.artifact_bytes += one.info.artifact_bytes
+
+
+def policy_dict(policy: RetentionPolicy) -> dict[str, Any]:
+    """A policy as the audit shows it."""
+    return replace(policy, rule=None).to_dict() | {"rule": policy.rule is not None}
+
+
+def archive_path(policy: RetentionPolicy, id_: str) -> Path:
+    """The file that a session is exported to before it goes; its folder is made."""
+    folder = Path(policy.archive_to or ".")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise LlmspellError(f"cannot make {folder}: {exc.strerror}", code="cannot-write") from exc
+    return folder / f"{id_}{_FOLDER_SUFFIX}"

@@ -1,0 +1,204 @@
+"""How long sessions are kept: a policy, and which sessions it lets go. Only sessions that ended are ever looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from llmspell.errors import InvalidInput
+from llmspell.model.ids import id_bytes
+from llmspell.model.session import check_status
+from llmspell.model.telling import told
+from llmspell.ports.database import Reading
+from llmspell.schema import queries
+from llmspell.sessions.config import SECONDS_MAX, SessionRetention
+from llmspell.sessions.info import SessionInfo
+
+Why = Literal["age", "count", "size", "rule", "own-age"]
+_INFO = queries("llmspell.sessions")["info"]
+_PAGE_ROWS = 500
+_PAGE = (
+    f"{_INFO} WHERE s.until_seq IS NULL AND (s.updated_at, s.id) < (?, ?)"
+    f" ORDER BY s.updated_at DESC, s.id DESC LIMIT {_PAGE_ROWS}"
+)
+_ORPHANS = (
+    "SELECT unhex(replace(substr(c.name, 9), '-', '')) AS id FROM scope c WHERE c.name GLOB 'session:*'"
+    " AND EXISTS (SELECT 1 FROM state t WHERE t.scope = c.id AND t.deleted = 0)"
+    " AND EXISTS (SELECT 1 FROM session s WHERE s.id = unhex(replace(substr(c.name, 9), '-', '')))"
+    " AND NOT EXISTS (SELECT 1 FROM session s"
+    "   WHERE s.id = unhex(replace(substr(c.name, 9), '-', '')) AND s.until_seq IS NULL)"
+    " UNION SELECT a.session FROM artifact a WHERE a.until_seq IS NULL AND EXISTS"
+    " (SELECT 1 FROM session s WHERE s.id = a.session) AND NOT EXISTS"
+    " (SELECT 1 FROM session s WHERE s.id = a.session AND s.until_seq IS NULL)"
+)
+ENDED = ("completed", "failed", "archived")
+_LAST = ((1 << 63) - 1, b"\xff" * 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """Which sessions go. A session goes when any bound lets it go; ages are since its last change, in seconds.
+
+    ``max_age_s``; ``max_count``: the newest so many stay; ``max_bytes``: the newest stay whose artifacts together have
+    so many bytes; ``rule``: a function of the ``SessionInfo`` that says True. ``statuses`` are those looked at: by
+    default completed, failed and archived, also suspended when named; never active ones. ``archive_to``: a folder into
+    which each is exported before it is deleted. ``orphans``: remove what was written to sessions after their deletion.
+
+    A session's own retention comes first: what it says to keep stays and counts towards nothing. Raises InvalidInput
+    (``invalid-policy``).
+    """
+
+    max_age_s: float | None = None
+    max_count: int | None = None
+    max_bytes: int | None = None
+    rule: Callable[[SessionInfo], bool] | None = None
+    statuses: Sequence[str] = ENDED
+    archive_to: str | Path | None = None
+    orphans: bool = True
+
+    def __post_init__(self) -> None:
+        age: Any = self.max_age_s
+        if age is not None and (type(age) not in {int, float} or not 0 <= age <= SECONDS_MAX):
+            raise _wrong("max_age_s is a number of seconds", age)
+        for name in ("max_count", "max_bytes"):
+            bound = getattr(self, name)
+            if bound is not None and (type(bound) is not int or not 0 <= bound < 1 << 63):
+                raise _wrong(f"{name} is a whole number from 0", bound)
+        if self.rule is not None and not callable(self.rule):
+            raise _wrong("rule is a function of a SessionInfo", self.rule)
+        statuses: object = self.statuses
+        if isinstance(statuses, str) or not isinstance(statuses, Sequence):
+            raise _wrong("statuses are a list", statuses)
+        if "active" in [check_status(status) for status in statuses]:
+            raise InvalidInput("active sessions are never cleaned up", code="invalid-policy")
+        object.__setattr__(self, "statuses", tuple(str(status) for status in statuses))
+        folder: Any = self.archive_to
+        if folder is not None and (not isinstance(folder, str | os.PathLike) or "\0" in str(folder)):
+            raise _wrong("archive_to is a folder", folder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored. Raises InvalidInput (``rule-not-stored``) when it has a rule."""
+        if self.rule is not None:
+            raise InvalidInput(
+                "a policy that is stored has no rule, since functions are not", code="rule-not-stored",
+                hint="call cleanup with it, or store the bounds alone",
+            )  # fmt: skip
+        return {
+            "max_age_s": self.max_age_s, "max_count": self.max_count, "max_bytes": self.max_bytes,
+            "statuses": [str(status) for status in self.statuses],
+            "archive_to": None if self.archive_to is None else str(self.archive_to), "orphans": self.orphans,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A session that may go, and why. ``updated_ns`` is when it had changed last when it was looked at."""
+
+    info: SessionInfo
+    why: Why
+    updated_ns: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields that a person wants to see, in JSON types."""
+        info = self.info
+        return {
+            "id": info.id, "name": info.name, "status": str(info.status), "why": self.why,
+            "updated_at": info.updated_at.isoformat(), "artifact_bytes": info.artifact_bytes,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class CleanupReport:
+    """What a cleanup did, or with ``dry_run`` would do.
+
+    ``deleted`` (each with its ``why``) and, where they were exported before, ``archived`` paths; ``vetoed`` by a hook;
+    ``changed`` while it went on, and so left; ``failed`` to be exported, and so left. ``orphans`` counts deleted
+    sessions that something was left of. ``artifact_bytes`` are those of the deleted; ``collect`` gives them back.
+    """
+
+    dry_run: bool
+    looked_at: int = 0
+    deleted: list[dict[str, Any]] = field(default_factory=list)
+    archived: list[str] = field(default_factory=list)
+    vetoed: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    orphans: int = 0
+    artifact_bytes: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def policy_of(stored: dict[str, Any]) -> RetentionPolicy:
+    """The policy that was stored."""
+    return RetentionPolicy(**stored)
+
+
+def due_sessions(read: Callable[[Callable[[Reading], Any]], Any], policy: RetentionPolicy, now: int) -> list[Due]:
+    """The sessions that a policy lets go, newest first. A scan of all sessions, a page at a time."""
+    judge, found = _Judge(policy, now), []
+    for info, updated in _ended(read, frozenset(str(status) for status in policy.statuses)):
+        why = judge.why(info, updated)
+        if why is not None:
+            found.append(Due(info, why, updated))
+    return found
+
+
+def orphans(view: Reading) -> list[bytes]:
+    """Deleted sessions of which something is left."""
+    return [session for (session,) in view.all(_ORPHANS)]
+
+
+class _Judge:
+    """Goes through sessions, the newest first, and counts those that stay."""
+
+    def __init__(self, policy: RetentionPolicy, now: int) -> None:
+        self._policy = policy
+        self._now = now
+        self._count = self._bytes = 0
+
+    def why(self, info: SessionInfo, updated: int) -> Why | None:
+        """Why it goes; None when it stays."""
+        policy, own = self._policy, info.settings.retention
+        if own.keep:
+            return None
+        if own != SessionRetention() and own.max_age_s is not None:
+            return "own-age" if self._older(updated, own.max_age_s) else None
+        if policy.max_age_s is not None and self._older(updated, policy.max_age_s):
+            return "age"
+        if policy.rule is not None and policy.rule(info):
+            return "rule"
+        if policy.max_count is not None and self._count >= policy.max_count:
+            return "count"
+        size = info.artifact_bytes if policy.max_bytes is not None else 0
+        if policy.max_bytes is not None and self._bytes + size > policy.max_bytes:
+            return "size"
+        self._count += 1
+        self._bytes += size
+        return None
+
+    def _older(self, updated: int, age_s: float) -> bool:
+        return self._now - updated > age_s * 1e9
+
+
+def _ended(read: Any, statuses: frozenset[str]) -> Iterator[tuple[SessionInfo, int]]:
+    edge: tuple[int, bytes] = _LAST
+    while rows := read(_page_after(edge)):
+        for row in rows:
+            info = SessionInfo(row)
+            edge = row[12], id_bytes(info.id)
+            if str(info.status) in statuses:
+                yield info, row[12]
+
+
+def _page_after(edge: tuple[int, bytes]) -> Callable[[Reading], Any]:
+    return lambda view: view.all(_PAGE, edge)
+
+
+def _wrong(rule: str, value: object) -> InvalidInput:
+    return InvalidInput(f"{rule}, not {told(value)}", code="invalid-policy")

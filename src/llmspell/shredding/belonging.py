@@ -1,0 +1,115 @@
+"""Which entries are a session's own: those about what lies in its scope, its events, and the correlations it opened.
+
+What was written in the session into other scopes (the global one, an agent's) belongs there and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from llmspell.journal.codec import load_payload
+from llmspell.model.entry import subject_digest
+from llmspell.model.ids import id_bytes, id_text
+from llmspell.shredding.asking import Asks
+
+_OWN_KINDS = frozenset({"event.published", "correlation.opened"})
+_RECORDS = frozenset({"session.shredded", "payload.erased"})
+_STEP_ROWS = 500
+_WRITTEN_IN = (
+    "SELECT seq, kind, codec, payload FROM entry WHERE session = ? AND seq > ? AND payload IS NOT NULL"
+    f" ORDER BY seq LIMIT {_STEP_ROWS}"
+)
+_ONE = "SELECT seq, kind, codec, payload FROM entry WHERE seq = ? AND payload IS NOT NULL"
+_WRITTEN_ELSEWHERE = (
+    "SELECT seq FROM entry WHERE subject = ? AND (session IS NULL OR session <> ?) AND payload IS NOT NULL"
+)
+_SUBJECTS = (
+    "SELECT 'state/' || key FROM state WHERE scope = ?2"
+    " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
+    " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
+)
+_RUNS = "SELECT id FROM run WHERE session = ?"
+
+
+class Step(NamedTuple):
+    """Entries that were looked at: up to ``last``; those to erase, those that stay by kind; whether more may follow."""
+
+    last: int
+    own: list[int]
+    kept: dict[str, int]
+    more: bool
+
+
+class _Said(msgspec.Struct):
+    """The fields by which a payload says whose it is; each kind has some of them."""
+
+    id: str | None = None
+    session: str | None = None
+    scope: str | None = None
+
+
+_said = msgspec.json.Decoder(_Said).decode
+
+
+async def next_step(asks: Asks, session: bytes, scope: str, after: int) -> Step:
+    """The next entries that were written in the session."""
+    rows = await asks.all(_WRITTEN_IN, (session, after))
+    own, kept = [], dict[str, int]()
+    for seq, kind, codec, payload in rows:
+        if kind in _RECORDS:
+            continue
+        if await _is_own(asks, kind, load_payload(codec, payload), session, scope):
+            own.append(seq)
+        else:
+            kept[kind] = kept.get(kind, 0) + 1
+    return Step(rows[-1][0] if rows else after, own, kept, len(rows) == _STEP_ROWS)
+
+
+async def still_there(asks: Asks, seqs: Iterable[int]) -> list[int]:
+    """Those entries that have a payload."""
+    return [seq for seq in seqs if await asks.one(_ONE, (seq,)) is not None]
+
+
+async def written_elsewhere(asks: Asks, session: bytes, scope: tuple[int, bytes]) -> list[int]:
+    """Entries about what lies in the session's scope that were not written in the session. A probe for each subject."""
+    subjects = [subject for (subject,) in await asks.all(_SUBJECTS, (session, scope[0]))]
+    subjects += [f"run/{id_text(run)}" for (run,) in await asks.all(_RUNS, (session,))]
+    found: list[int] = []
+    for subject in subjects:
+        rows = await asks.all(_WRITTEN_ELSEWHERE, (subject_digest(scope[1], subject), session))
+        found += [seq for (seq,) in rows]
+    return sorted(found)
+
+
+def ranges_of(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending seqs as runs, first and last."""
+    runs: list[tuple[int, int]] = []
+    for seq in seqs:
+        if runs and runs[-1][1] == seq - 1:
+            runs[-1] = runs[-1][0], seq
+        else:
+            runs.append((seq, seq))
+    return runs
+
+
+async def _is_own(asks: Asks, kind: str, payload: bytes, session: bytes, scope: str) -> bool:
+    if kind in _OWN_KINDS:
+        return True
+    room = kind.partition(".")[0]
+    if room not in {"state", "session", "artifact", "run"}:
+        return False
+    said = _said(payload)
+    id_ = scope.removeprefix("session:")
+    if room == "state":
+        return said.scope == scope
+    if room == "session":
+        return said.id == id_
+    if said.session is not None:
+        return said.session == id_
+    # Only the entry that made it says whose it is. Rows of other sessions are all there; the session's own may be gone.
+    table = "artifact" if room == "artifact" else "run"
+    row = await asks.one(f"SELECT session FROM {table} WHERE id = ? LIMIT 1", (id_bytes(said.id or ""),))
+    return row is None or row[0] == session

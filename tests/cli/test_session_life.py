@@ -1,0 +1,52 @@
+"""``llmspell session export``, ``import``, ``save-all``, ``cleanup``, ``retention`` and templates."""
+
+
+def test_a_session_goes_to_a_file_and_comes_back(ok, cli, tmp_path, monkeypatch):
+    ok("session", "create", "R", "--state", "topic=bees")
+    file = str(tmp_path / "r.bundle")
+    told = ok("session", "export", "R", file, "--json").json
+    assert told["entries"] == 2
+    assert cli("--json", "session", "export", "R", file).error["code"] == "file-exists"
+    ran = cli("--json", "session", "import", file)
+    assert (ran.status, ran.error["code"]) == (14, "session-exists")
+    assert ok("session", "import", file, "--on-conflict", "rename", "--json").json["name"] == "R (2)"
+    ok("session", "delete", "R", "--yes")
+    assert "imported session R" in ok("session", "import", file).out
+    (tmp_path / "cut").write_bytes((tmp_path / "r.bundle").read_bytes()[:-1])
+    ran = cli("--json", "session", "import", str(tmp_path / "cut"), "--on-conflict", "rename")
+    assert (ran.status, ran.error["code"]) == (16, "invalid-bundle")
+    monkeypatch.setenv("BUNDLE", "a long passphrase")
+    ok("session", "export", "R", file, "--overwrite", "--passphrase-from", "BUNDLE")
+    assert cli("session", "import", file, "--on-conflict", "replace").status == 12
+    ok("session", "import", file, "--on-conflict", "replace", "--passphrase-from", "BUNDLE")
+
+
+def test_cleanup_shows_asks_and_deletes(ok, cli):
+    for name in ("one", "two"):
+        ok("session", "create", name)
+        ok("session", "complete", name)
+    ok("session", "create", "active")
+    assert cli("--json", "session", "cleanup").error["code"] == "no-policy"
+    plan = ok("session", "cleanup", "--max-count", "1", "--dry-run", "--json").json
+    assert [(one["name"], one["why"]) for one in plan["deleted"]] == [("one", "count")]
+    done = ok("session", "cleanup", "--max-count", "1", "--yes", "--json").json
+    assert len(done["deleted"]) == 1
+    names = [item["name"] for item in ok("session", "list", "--json").json["items"]]
+    assert sorted(names) == ["active", "two"]
+    ok("session", "retention", "--max-age", "30d", "--every", "1d")
+    assert ok("session", "retention", "--json").json["policy"]["max_age_s"] == 30 * 86400
+    ok("session", "retention", "--off")
+    assert ok("session", "retention", "--json").json["policy"] is None
+    assert cli("session", "cleanup", "--max-age", "soon", "--yes").status == 2
+
+
+def test_save_all_and_templates(ok, cli):
+    ok("session", "template", "research", '{"tags": ["r"], "state": {"n": 0}}')
+    assert ok("session", "templates", "--json").json["items"] == [
+        {"name": "research", "fields": {"tags": ["r"], "state": {"n": 0}}}
+    ]
+    ok("session", "create", "S", "--template", "research", "--tag", "mine")
+    assert ok("session", "show", "S", "--json").json["tags"] == ["r", "mine"]
+    assert [item["name"] for item in ok("session", "save-all", "--json").json["items"]] == ["S"]
+    ok("session", "template", "research", "--delete")
+    assert cli("--json", "session", "create", "T", "--template", "research").error["code"] == "template-not-found"

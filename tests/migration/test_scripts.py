@@ -1,0 +1,63 @@
+"""Migrations from scripts, by both names."""
+
+import asyncio
+
+import pytest
+
+from llmspell.opening import open_async
+from tests.migration.people import TO_2, V1, V2, new, old
+from tests.script.running import ran
+
+
+@pytest.mark.parametrize("name", ["migrate", "migrate_to_version", "migrateToVersion"])
+def test_a_script_migrates_what_is_bound_and_takes_it_back(tmp_path, name):
+    async def work():
+        async with await open_async(tmp_path / "s", durability="process") as store:
+            for schema in (V1, V2):
+                await store.schemas.register(schema)
+            await store.schemas.bind("user", "1.0.0", prefix="user:")
+            await store.migrations.register(TO_2)
+            await store.state.set_many({f"user:{n}": old(n) for n in range(5)})
+            script = f"""
+                local before = State.get_migration_status()
+                local done = State.{name}("2.0.0")
+                local again = State.{name}("user", "2.0.0")
+                local after = State.migration_status("user")
+                return {{ before = before, done = done, again = again, after = after }}
+            """
+            outcome = await ran(store, script, name="m.lua")
+            assert outcome.error is None, outcome.error
+            got = outcome.value
+            assert got["before"]["current_version"] == "1.0.0"
+            assert got["before"]["migration_targets"] == ["2.0.0"]
+            assert (got["done"]["success"], got["done"]["status"], got["done"]["items_migrated"]) == (
+                True,
+                "completed",
+                5,
+            )
+            assert got["again"]["status"] == "already_current"
+            assert (got["after"]["current_version"], got["after"]["is_latest"]) == ("2.0.0", True)
+            assert await store.state.get("user:3") == new(3)
+            back = await ran(store, f"return State.rollback_migration('{got['done']['id']}').restored", name="b.lua")
+            assert back.value == 5
+            assert await store.state.get("user:3") == old(3)
+
+    asyncio.run(work())
+
+
+def test_a_failure_is_a_table_and_nothing_is_left_of_it(tmp_path):
+    async def work():
+        async with await open_async(tmp_path / "s", durability="process") as store:
+            for schema in (V1, V2):
+                await store.schemas.register(schema)
+            await store.migrations.register(TO_2)
+            await store.state.set_many({"user:1": old(1), "user:2": {"name": "x", "age": "many"}})
+            options = "{from_version = '1.0.0', prefix = 'user:'}"
+            outcome = await ran(store, f"return State.migrate('user', '2.0.0', {options})", name="m.lua")
+            assert (outcome.value["success"], outcome.value["code"]) == (False, "migration-failed")
+            assert outcome.value["status"] == "rolled_back"
+            assert await store.state.get("user:1") == old(1)
+            outcome = await ran(store, "return State.migrate('user', '9.0.0')", name="m.lua")
+            assert outcome.error.code == "schema-not-found"
+
+    asyncio.run(work())

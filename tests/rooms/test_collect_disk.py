@@ -1,0 +1,205 @@
+"""Collecting on a disk that is full, that fails, and that may lose its power."""
+
+import random
+import shutil
+import subprocess
+import sys
+
+import apsw
+import pytest
+
+import llmspell
+from llmspell.adapters.sqlite.content_sweep import Sweep
+from llmspell.errors import StorageFailed
+from tests.storage.faulty import Disk, File
+
+MIB = 1 << 20
+
+
+def noise(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def sound(store):
+    report = store.verify()
+    assert report.ok, [finding.what for finding in report.findings]
+    return store
+
+
+class SmallDisk(Disk):
+    """Has room for so many bytes of a WAL of the content file; the file cannot grow beyond."""
+
+    def __init__(self):
+        super().__init__()
+        self.wal_bytes_max = None
+
+    def xOpen(self, name, flags):  # noqa: N802 - SQLite's name
+        return SmallFile(self, name, flags)
+
+
+class SmallFile(File):
+    def xWrite(self, data, offset):  # noqa: N802 - SQLite's name
+        limit = self.disk.wal_bytes_max
+        if limit is not None and self.name.endswith("content.db-wal") and offset + len(data) > limit:
+            raise apsw.exception_for(apsw.SQLITE_FULL)
+        return super().xWrite(data, offset)
+
+
+@pytest.fixture
+def disk():
+    made = SmallDisk()
+    yield made
+    made.repair()
+    made.unregister()
+
+
+@pytest.fixture
+def store(disk, tmp_path):
+    with llmspell.open(tmp_path / "store", durability="process") as opened:
+        session = opened.sessions.create("s")
+        session.artifacts.put("gone", noise(3 * MIB))
+        session.artifacts.put("kept", noise(MIB, 2))
+        session.artifacts.delete("gone", hard=True)
+        yield opened
+        disk.repair()
+        disk.wal_bytes_max = None
+
+
+def kept(store):
+    found = store.sessions.list().items[0].id
+    return store.sessions.open(found).artifacts.get("kept").read() == noise(MIB, 2)
+
+
+@pytest.mark.parametrize("only", ["content.db-wal", "main.db-wal"])
+def test_a_disk_without_any_room_is_told_and_the_next_collect_finishes(store, disk, only):
+    disk.only, disk.fail_write = only, apsw.SQLITE_FULL
+    for _ in range(2):
+        with pytest.raises(StorageFailed) as refused:
+            store.collect()
+        assert refused.value.code == "disk-full"
+        assert kept(store)
+    disk.repair()
+    sound(store)
+    assert store.collect().chunk_bytes == 3 * MIB
+    assert kept(sound(store))
+
+
+def test_a_disk_with_hardly_any_room_is_collected_in_small_steps(store, disk):
+    store._store._files.content.checkpoint()
+    disk.wal_bytes_max = 300_000  # Less than what a batch takes.
+    assert store.collect().chunk_bytes == 3 * MIB
+    assert kept(store)
+    disk.wal_bytes_max = None
+    sound(store)
+    assert store.orphans().chunks == 0
+
+
+@pytest.mark.parametrize("only", ["content.db-wal", "main.db-wal"])
+def test_a_disk_that_fails_is_told_and_loses_nothing(tmp_path, store, disk, only):
+    disk.only, disk.fail_write = only, apsw.SQLITE_IOERR_WRITE
+    with pytest.raises(StorageFailed) as refused:
+        store.collect()
+    assert refused.value.code == "io-failed"
+    disk.repair()
+    with llmspell.open(tmp_path / "store", durability="process") as again:
+        assert kept(sound(again))
+        assert again.collect().chunk_bytes == 3 * MIB
+
+
+def test_what_lets_chunks_go_is_on_the_disk_before_they_do(store, disk, monkeypatch):
+    """A power cut takes the last commits of a store opened with ``process``; it must not take that one alone."""
+    real, synced = Sweep.remove, []
+
+    def remove(self, ids):
+        synced.append(any(name.endswith("main.db-wal") for name in disk.syncs))
+        return real(self, ids)
+
+    monkeypatch.setattr(Sweep, "remove", remove)
+    store.state.set("a", 1)
+    disk.syncs.clear()
+    store.state.set("a", 2)
+    assert not [name for name in disk.syncs if name.endswith("main.db-wal")], "a weak commit does not sync"
+    store.collect()
+    assert synced
+    assert all(synced)
+
+
+# -- a real one --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A disk of 32 MiB."""
+    if sys.platform != "linux" or shutil.which("mount") is None:
+        pytest.skip("a small disk is made with Linux's mount")
+    place = tmp_path / "small"
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"this user may not mount: {made.stderr.decode()[:100]}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(path, room):
+    """A file that leaves ``room`` bytes of the disk."""
+    with path.open("wb", buffering=0) as file:
+        free = shutil.disk_usage(path.parent).free
+        file.write(bytes(max(0, free - room)))
+
+
+def put_until_full(artifacts):
+    for number in range(100):
+        if code_of(lambda number=number: artifacts.put(f"f{number}", noise(2 * MIB, number))) == "disk-full":
+            return number
+    raise AssertionError("the disk has room for more than it is large")
+
+
+def code_of(call):
+    try:
+        call()
+    except StorageFailed as exc:
+        return exc.code
+    return None
+
+
+@pytest.mark.parametrize("room", [6 * MIB, 0])
+def test_a_full_disk_has_room_again_after_a_collect(small, room):
+    """What the WAL holds has to find its place in the file first: up to some MiB, whatever is removed then."""
+    fill(small / "spare", 24 * MIB)
+    with llmspell.open(small / "store") as store:
+        session = store.sessions.create("s")
+        count = put_until_full(session.artifacts)
+        assert count >= 4
+        (small / "spare").unlink()  # To say what may go takes room, too.
+        assert session.artifacts.delete_matching(name="f[13579]", hard=True) >= 2
+        fill(small / "ballast", room)
+        sound(store)
+        assert code_of(store.collect) in {None} | ({"disk-full"} if room == 0 else set())
+        sound(store)
+        (small / "ballast").unlink()
+        store.collect()
+        assert store.orphans().chunks == 0
+        for number in range(0, min(count, 10), 2):
+            assert session.artifacts.get(f"f{number}").read() == noise(2 * MIB, number)
+        session.artifacts.put("again", noise(2 * MIB, 1))
+        session.artifacts.put("again", noise(2 * MIB, 3))
+        sound(store)
+    with llmspell.open(small / "store") as store:
+        assert sound(store).orphans().chunks == 0
+
+
+def test_a_put_that_found_no_room_leaves_the_room_there_was(small):
+    with llmspell.open(small / "store") as store:
+        session = store.sessions.create("s")
+        session.artifacts.put("f", noise(2 * MIB))
+        store._store._files.content.checkpoint()
+        fill(small / "ballast", 5 * MIB)
+        before = shutil.disk_usage(small).free
+        assert code_of(lambda: session.artifacts.put("g", noise(7 * MIB, 2))) == "disk-full"
+        assert shutil.disk_usage(small).free > before - MIB
+        assert session.artifacts.delete("f", hard=True) == 1
+        assert store.collect().contents == 1
+        sound(store)

@@ -1,0 +1,173 @@
+"""Sessions are saved in the background, by interval and on change; what fails is tried later and told."""
+
+import pytest
+
+import llmspell
+from llmspell import SessionConfig
+from llmspell.errors import StorageFailed, Vetoed
+from llmspell.hooks.results import Cancel
+from llmspell.sessions.saving import FAILURES_MAX, PAUSE_S
+
+
+def saves(store, session):
+    return list(store.timeline(session=session.id, kinds=["session.saved"], limit=500))
+
+
+def saver(face, store):
+    return face.core(store).sessions.neighbours.saver
+
+
+def test_an_interval_saves_what_changed_and_only_that(face, store, clock):
+    session = store.sessions.create("s", config=SessionConfig(auto_save_interval_s=30))
+    auto = saver(face, store)
+    session.state.set("a", 1)
+    auto.tick()
+    assert saves(store, session) == []
+    clock.advance(31)
+    auto.tick()
+    (entry,) = saves(store, session)
+    assert entry.actor == "maintenance"
+    clock.advance(31)
+    auto.tick()
+    assert len(saves(store, session)) == 1
+    session.state.set("a", 2)
+    clock.advance(31)
+    auto.tick()
+    assert len(saves(store, session)) == 2
+    assert store.stats()["auto_save"]["saved"] == 2
+
+
+def test_so_many_changes_save_without_waiting_for_an_interval(face, store):
+    session = store.sessions.create("s", config=SessionConfig(auto_save_changes=3))
+    auto = saver(face, store)
+    for number in range(2):
+        session.state.set("a", number)
+    auto.tick()
+    assert saves(store, session) == []
+    session.artifacts.put("x", b"x")
+    auto.tick()
+    assert len(saves(store, session)) == 1
+
+
+def test_closing_the_store_saves_what_changed_and_the_next_handle_goes_on(face, store, clock):
+    session = store.sessions.create("s", config=SessionConfig(auto_save_interval_s=30))
+    session.state.set("a", 1)
+    again = face.reopen()
+    assert len(saves(again, session)) == 1
+    there = again.sessions.open(session.id)
+    there.state.set("a", 2)
+    clock.advance(31)
+    saver(face, again).tick()
+    assert len(saves(again, session)) == 2
+
+
+def test_sessions_without_settings_have_no_watcher_and_no_thread(face, store):
+    session = store.sessions.create("s")
+    session.state.set("a", 1)
+    auto = saver(face, store)
+    assert store.stats()["auto_save"] == {
+        "watched": 0, "saved": 0, "failed": 0, "paused": 0, "last_error": None,
+    }  # fmt: skip
+    assert auto._thread is None
+
+
+def test_an_ended_session_is_not_watched_any_more(face, store, clock):
+    session = store.sessions.create("s", config=SessionConfig(auto_save_interval_s=30))
+    session.state.set("a", 1)
+    session.complete()
+    clock.advance(31)
+    saver(face, store).tick()
+    assert saves(store, session) == []
+    assert store.stats()["auto_save"]["watched"] == 0
+
+
+class Failing:
+    """The files of a store whose disk does not take a strong commit."""
+
+    read_only = False
+
+    def __init__(self, files):
+        self._files = files
+        self.broken = True
+        self.tries = 0
+
+    def commit(self, units, *, strong=False, wait_s=None):
+        if strong:
+            self.tries += 1
+            if self.broken:
+                raise StorageFailed("the disk is full", code="disk-full")
+        return self._files.commit(units, strong=strong, wait_s=wait_s)
+
+
+def test_failures_back_off_pause_are_counted_and_told(face, store, clock):
+    session = store.sessions.create("s", config=SessionConfig(auto_save_interval_s=1))
+    auto = saver(face, store)
+    auto._files = failing = Failing(auto._files)
+    auto._thread = object()  # The background is this test: nothing else ticks.
+    session.state.set("a", 1)
+    try:
+        clock.advance(2)
+        auto.tick()
+        auto.tick()
+        assert failing.tries == 1
+        for wait_s in (1, 2, 4, 8):
+            clock.advance(wait_s - 0.5)
+            auto.tick()
+            before = failing.tries
+            clock.advance(0.6)
+            auto.tick()
+            assert failing.tries == before + 1
+        assert failing.tries == FAILURES_MAX
+        clock.advance(PAUSE_S - 1)
+        auto.tick()
+        assert failing.tries == FAILURES_MAX
+        found = store.stats()["auto_save"]
+        assert (found["failed"], found["paused"], found["last_error"]) == (FAILURES_MAX, 1, "the disk is full")
+        told = list(store.timeline(kinds=["session.auto_save_failed"]))
+        assert [(entry.data["failures"], entry.data["retry_s"]) for entry in told] == [(1, 1.0), (5, PAUSE_S)]
+        failing.broken = False
+        clock.advance(2)
+        auto.tick()
+        assert len(saves(store, session)) == 1
+        session.state.set("a", 2)
+        clock.advance(2)
+        auto.tick()
+        assert len(saves(store, session)) == 2
+    finally:
+        auto._thread = None
+
+
+def test_the_background_thread_saves_by_itself(tmp_path):
+    """With the system's clock: the save comes as an event, and nobody waits for it."""
+    with llmspell.open(tmp_path / "s") as store:
+        session = store.sessions.create("s", config=SessionConfig(auto_save_changes=1))
+        with store.events.subscribe("session.saved") as sub:
+            session.state.set("a", 1)
+            assert sub.receive(timeout_s=20).type == "session.saved"
+
+
+def test_save_all_active_is_all_or_none(store):
+    sessions = [store.sessions.create(f"s{number}") for number in range(3)]
+    store.sessions.create("done").complete()
+    seen = []
+    infos = store.sessions.save_all_active(progress=lambda what, done: seen.append((what, done)))
+    assert sorted(info.name for info in infos) == ["s0", "s1", "s2"]
+    assert seen == [("sessions", 1), ("sessions", 2), ("sessions", 3)]
+    head = store.stats()["last_seq"]
+    store.hooks.on("before_session_save")(
+        lambda context: Cancel("no") if context.data["info"]["name"] == "s2" else None
+    )
+    with pytest.raises(Vetoed):
+        store.sessions.save_all_active()
+    assert store.stats()["last_seq"] == head
+    assert all(len(saves(store, session)) == 1 for session in sessions)
+
+
+def test_restore_recent_takes_up_what_was_set_aside(store, clock):
+    for number in range(4):
+        store.sessions.create(f"s{number}").suspend()
+        clock.advance(1)
+    store.sessions.create("ended").complete()
+    infos = store.sessions.restore_recent(2)
+    assert [(info.name, str(info.status)) for info in infos] == [("s3", "active"), ("s2", "active")]
+    assert str(store.sessions.get("s1").status) == "suspended"
