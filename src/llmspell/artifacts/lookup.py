@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
+from llmspell.artifacts.version_names import is_range, newest_fitting
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.artifacts.grants.reach import Reach
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
@@ -27,9 +29,10 @@ OPEN = "a.until_seq IS NULL"
 class Lookup:
     """Names to rows, for a handle that acts in some session or in none."""
 
-    def __init__(self, journal: Journal, acting: Acting) -> None:
+    def __init__(self, journal: Journal, acting: Acting, reach: Reach) -> None:
         self._journal = journal
         self._acting = acting
+        self.reach = reach
 
     def session(self, context: Context) -> bytes:
         """The session that names belong to. Raises InvalidInput (``no-session``)."""
@@ -49,10 +52,10 @@ class Lookup:
         return None if self._acting.session is None else self._acting.session.id
 
     async def row(self, name_or_id: str, version: int | str | None) -> Row:
-        """The open row that is meant, selected as ``INFO``. Raises NotFound, InvalidInput."""
+        """The open row that is meant, selected as ``INFO``. Raises NotFound, InvalidInput, AccessDenied."""
         if is_id(name_or_id):
             check_no_version(version)
-            row = await self._journal.database.one(f"{INFO} WHERE a.id = ? AND {OPEN}", (id_bytes(name_or_id),))
+            row = await self.reach.row(f"{INFO} WHERE a.id = ? AND {OPEN}", id_bytes(name_or_id))
         else:
             name = check_artifact_name(name_or_id)
             session = self.session(self._acting.context())
@@ -96,10 +99,17 @@ class Lookup:
         if isinstance(version, str):
             version = check_label(version, "a label")
             row = await self._journal.database.one(_SQL["label"], (session, name, version))
-            if row is None:
+            if row is not None:
+                return row[0]  # type: ignore[no-any-return]
+            number = await self._fitting(session, name, version) if is_range(version) else None
+            if number is None:
                 raise missing(name, version)
-            return row[0]  # type: ignore[no-any-return]
+            return number
         return check_number(version)
+
+    async def _fitting(self, session: bytes, name: str, wanted: str) -> int | None:
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
+        return newest_fitting(rows, wanted)
 
 
 def check_no_version(version: object) -> None:

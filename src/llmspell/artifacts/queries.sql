@@ -65,6 +65,12 @@ SELECT until_seq, session, name, version, type, mime_type, description, tags, me
   updated_at
 FROM artifact WHERE id = ? ORDER BY since_seq DESC LIMIT 1
 
+-- name: revisions
+-- Every row of an artifact, oldest first.
+SELECT a.since_seq, a.until_seq, a.name, a.mime_type, a.description, a.tags, a.metadata, a.updated_at,
+  (SELECT at FROM entry WHERE seq = a.until_seq)
+FROM artifact a WHERE a.id = ? ORDER BY a.since_seq
+
 -- name: erased
 SELECT 1 FROM artifact_erased WHERE artifact = ?
 
@@ -127,6 +133,9 @@ DELETE FROM blob WHERE id = ?
 
 -- name: blob_totals
 SELECT count(*), coalesce(max(id), 0) FROM blob
+
+-- name: last_row
+SELECT id, session, name, version FROM artifact WHERE id = ? ORDER BY since_seq DESC LIMIT 1
 
 -- name: is_named
 SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1

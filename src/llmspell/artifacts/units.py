@@ -11,14 +11,15 @@ from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
+    ArtifactRenamed,
     ArtifactStored,
     ArtifactTagged,
     ArtifactUndeleted,
     ArtifactUpdated,
 )
-from llmspell.artifacts.projection import DELETED, ERASED, STORED, TAGGED, UNDELETED, UPDATED
+from llmspell.artifacts.projection import DELETED, ERASED, RENAMED, STORED, TAGGED, UNDELETED, UPDATED
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
-from llmspell.errors import Conflict, NotFound
+from llmspell.errors import AlreadyExists, Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
@@ -33,12 +34,14 @@ async def store(
     still_whole: Callable[[], bool],
     *,
     required: Sequence[str] | None = None,
+    number_min: int = 1,
 ) -> tuple[ArtifactStored, int, int, int]:
     """The next version of a name, and its content's row if that is new (``blob`` None: it was there before).
 
     Gives the payload of its entry, the entry's time, and the content's stored size and codec.
 
-    ``required`` are the artifacts that must exist, all of ``derived_from`` by default.
+    ``required`` are the artifacts that must exist, all of ``derived_from`` by default; ``number_min`` is the
+    least number that the version may get.
     """
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
@@ -56,7 +59,9 @@ async def store(
     if metered:
         await demand_room(writer, session, (new.size,))
     last = await writer.one(_SQL["last_version"], (session, new.name))
-    stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1, metered=metered)
+    stored: ArtifactStored = msgspec.structs.replace(
+        new, version=max(((last and last[0]) or 0) + 1, number_min), metered=metered
+    )
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     if blob is not None:
@@ -74,6 +79,24 @@ async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> No
     session, name, _ = await _require(writer, artifact)
     payload = ArtifactUpdated(id_text(artifact), changed)
     await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+
+
+async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
+    """Give every version of a name another one, which no version ever had; returns how many. Raises NotFound,
+    AlreadyExists (``artifact-exists``), Conflict (``session-archived``).
+    """
+    await _demand_session(writer, session, "rename artifacts")
+    count = len(await writer.all(_SQL["of_name"], (session, name)))
+    if not count:
+        raise NotFound(f"there is no artifact {name!r}", code="artifact-not-found")
+    row = await writer.one(_SQL["last_version"], (session, to))
+    if row is not None and row[0] is not None:
+        raise AlreadyExists(
+            f"session {id_text(session)} has, or had, an artifact {to!r}", code="artifact-exists", name=to
+        )
+    payload = ArtifactRenamed(id_text(session), name, to)
+    await writer.append(RENAMED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+    return count
 
 
 async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = False) -> int:
