@@ -31,6 +31,7 @@ _SUBJECTS = (
     " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'artifact-grant/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
+    " UNION SELECT 'capture-rules' UNION SELECT 'captures'"
 )
 _RUNS = "SELECT id FROM run WHERE session = ?"
 
