@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.operations.artifact_found import find
 from llmspell.operations.artifacts import as_text
 from llmspell.operations.host import Host
-from llmspell.operations.operation import Effect, Operation
+from llmspell.operations.operation import Operation
 from llmspell.operations.shapes import artifact_id, present
 from llmspell.operations.types import (
     ANY,
@@ -72,7 +72,12 @@ async def _counts(host: Host, session: str | None = None) -> list[dict[str, Any]
 
 async def _unseal(host: Host, artifact: str | dict[str, Any]) -> str | bytes:
     info = await find(host, artifact, None, None)
+    host.keep({"id": info.id})
     return as_text(await host.store.captures.unseal(info.id))
+
+
+async def _unseal_again(host: Host, _: None, kept: dict[str, Any]) -> str | bytes:
+    return as_text(await host.store.captures.unseal(kept["id"]))
 
 
 def _given(rule: Any) -> Any:
@@ -144,7 +149,8 @@ OPERATIONS = (
     ),
     Operation(
         "Artifact", ("unseal",), ((Param("artifact", REFERENCE, "id, name in the current session, or a table {id}"),),),
-        "its content", "The content of an artifact that was sealed when it was captured.", _unseal, Effect.PURE,
+        "its content", "The content of an artifact that was sealed when it was captured.", _unseal,
         errors=("artifact-not-found", "not-sealed", "key-shredded"), lua_returns="string",
+        shorten=lambda _: None, restore=_unseal_again,
     ),
 )  # fmt: skip

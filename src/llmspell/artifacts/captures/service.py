@@ -129,8 +129,11 @@ class AsyncCaptures(Ruling):
         if cause is not None or correlation is not None:
             context = await self._because(context, cause, correlation)
         answer, wanted = await self._decide(context, session, offer)
-        if not answer.captured and (record or wanted):
-            await self._record(context, session, offer, answer)
+        if not answer.captured:
+            if context.step is not None:
+                self._guard.redact(_short(offer))  # Short arguments of a script's step stand in its record.
+            if record or wanted:
+                await self._record(context, session, offer, answer)
         if "after_artifact_capture" in self._hooks.armed:
             data = {**_described(session, offer), **answer.to_dict()}
             await run_point(self._hooks, context, "after_artifact_capture", "artifact", "capture", data)
@@ -306,6 +309,13 @@ def _said(offer: Offer, screen: Screen | None) -> dict[str, Any]:
     if clean["mime_type"] != offer.mime_type:
         clean["mime_type"] = offer.mime_type.partition(";")[0].strip()
     return clean
+
+
+def _short(offer: Offer) -> dict[str, Any]:
+    """What an offer says, with its content if that is short."""
+    short = offer.whole is not None and len(offer.whole) <= _INLINE_BYTES
+    text = (offer.whole or b"").decode(errors="replace") if short and not offer.is_value else ""
+    return {"said": _said(offer, None), "content": offer.value if short and offer.is_value else text}
 
 
 def _described(session: bytes, offer: Offer) -> dict[str, Any]:
