@@ -31,6 +31,7 @@ CODE = "invalid-capture-rule"
 _INT_MAX = (1 << 63) - 1
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACES = ("source", "name", "rule")
+_OF_SKIPPING = frozenset(("name", "action", "sources", "names", "mime_types", "errors", "record_skips"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class CaptureRule:
     """What becomes of some offers. The first rule that is about an offer decides; left out, a condition holds for all.
 
     ``name``           tells rules apart
-    ``action``         ``capture``, or ``skip``: nothing of these is kept
+    ``action``         ``capture``, or ``skip``: nothing of these is kept; such a rule has but conditions
     ``sources``        ``tool``, ``agent``, ``user``
     ``names``          globs of the tool's, agent's or input's name: ``search_*``
     ``mime_types``     globs of the MIME type: ``text/*``
@@ -84,6 +85,9 @@ class CaptureRule:
             except LlmspellError as exc:
                 raise InvalidInput(f"{name}: {exc.message}", code=CODE, field=name) from exc
             object.__setattr__(self, name, checked)
+        if self.action == "skip":
+            for name in self.to_dict().keys() - _OF_SKIPPING:
+                raise _wrong(name, "for rules that capture", getattr(self, name))
         if self.size_max is not None and self.size_max < self.size_min:
             raise _wrong("size_max", "at least size_min", self.size_max)
 

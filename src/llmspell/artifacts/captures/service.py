@@ -206,7 +206,10 @@ class AsyncCaptures(Ruling):
         if offer.size is not None:
             check_bounds(rule, offer.size, ended=True)
         await self._look_for_room(case)
-        begun = None if offer.whole is not None else await begin(offer, self._offload)
+        begun = None
+        if offer.whole is None:
+            begun = await begin(offer, self._offload)
+            check_bounds(rule, len(offer.whole or b"") if begun is None else len(begun.head), ended=begun is None)
         if not is_sampled(rule, offer, (offer.whole or b"") if begun is None else begun.head):
             raise Unfit("not-sampled")
         screen = None if rule.privacy == "keep" else Screen(self._guard.redact, refuse=rule.privacy == "skip")
