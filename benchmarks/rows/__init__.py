@@ -15,6 +15,7 @@ MODULES = (
     "agents",
     "migrations",
     "guarded",
+    "captures",
     "recovery",
     "hooks",
     "scripts",

@@ -32,7 +32,8 @@ def test_rules_are_set_shown_changed_and_taken_away(ok, cli, filled, tmp_path):
         (("rule", "x"), 2, "invalid-capture-rule"), (("rule", "x", "{", "--json"), 2, "invalid-capture-rule"),
         (("rule", "x", "[]"), 2, "invalid-capture-rule"), (("rule", "x", '{"regex": "a"}'), 2, "invalid-capture-rule"),
         (("rule", "x", "{}", "--delete"), 2, "invalid-capture-rule"), (("rule", "x", "--delete"), 13, "rule-not-found"),
-        (("rules", "--set", "@nothing.json"), 2, "invalid-path"), (("rules", "--set", '"text"'), 2, "invalid-capture-rule"),
+        (("rules", "--set", "@nothing.json"), 2, "invalid-path"),
+        (("rules", "--set", '"text"'), 2, "invalid-capture-rule"),
         (("offer", "out.txt", "--session", "S", "--source", "nobody"), 2, "invalid-source"),
         (("offer", ".", "--session", "S", "--source", "tool"), 2, "invalid-path"),
         (("unseal", "none", "--session", "S", "-o", "x"), 13, "artifact-not-found"),
@@ -51,8 +52,8 @@ def test_an_offer_says_what_became_of_it(ok, filled):
     )
     ok("artifact", "rule", "all", '{"tags": ["kept"], "count_max": 1}')
     answer = ok(
-        "artifact", "offer", "out.txt", "--session", "S", "--source", "tool", "--name", "search", "--tag", "t", "--meta",
-        "q=bees", "--json",
+        "artifact", "offer", "out.txt", "--session", "S", "--source", "tool", "--name", "search", "--tag", "t",
+        "--meta", "q=bees", "--json",
     ).json  # fmt: skip
     assert (answer["captured"], answer["artifact"]["name"]) == (True, "tool/search")
     assert (answer["artifact"]["tags"], answer["artifact"]["metadata"]) == (["kept", "t"], {"q": "bees"})

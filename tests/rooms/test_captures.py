@@ -364,6 +364,7 @@ def test_rules_and_counts_survive_reopening_and_a_rebuild(face, store, session):
         assert opened.captures.rules() == [CaptureRule(name="all", count_max=2)]
         assert [(one.rule, one.captured) for one in again.captures.counts()][-1][0] == "all"
         clean(opened)
+    again = opened.sessions.open(session.id)
     assert again.captures.offer("two", source="tool").captured
     assert again.captures.offer("three", source="tool").reason == "capture-cap-reached"
     assert again.captures.offer("x", source="agent").artifact.tags == ["x"]

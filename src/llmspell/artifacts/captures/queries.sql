@@ -22,7 +22,7 @@ ON CONFLICT (session, owner, rule) DO UPDATE SET captured = captured + excluded.
   skipped = skipped + excluded.skipped, bytes = bytes + excluded.bytes
 
 -- name: counts
-SELECT owner, rule, captured, skipped, bytes FROM capture_count WHERE session = ? ORDER BY owner DESC, rule
+SELECT owner, rule, captured, skipped, bytes FROM capture_count WHERE session = ? ORDER BY owner, rule
 
 -- name: session_is_there
 SELECT 1 FROM session WHERE id = ? AND until_seq IS NULL

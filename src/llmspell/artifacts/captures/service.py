@@ -159,7 +159,7 @@ class AsyncCaptures(Ruling):
         rows = await self._journal.database.read(lambda view: view.all(_SQL["counts"], (session,)))
         return [
             CaptureCount(rule or None, ("session" if owner else "store") if rule else None, captured, skipped, size)
-            for owner, rule, captured, skipped, size in rows
+            for owner, rule, captured, skipped, size in sorted(rows, key=lambda row: not row[0])
         ]
 
     # -- deciding ------------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class AsyncCaptures(Ruling):
         begun = None
         if offer.whole is None:
             begun = await begin(offer, self._offload)
-            check_bounds(rule, len(offer.whole or b"") if begun is None else len(begun.head), ended=begun is None)
+            check_bounds(rule, offer.size or 0 if begun is None else len(begun.head), ended=begun is None)
         if not is_sampled(rule, offer, (offer.whole or b"") if begun is None else begun.head):
             raise Unfit("not-sampled")
         screen = None if rule.privacy == "keep" else Screen(self._guard.redact, refuse=rule.privacy == "skip")
