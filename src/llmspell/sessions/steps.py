@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
+from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.telling import told
 from llmspell.schema import queries
 from llmspell.sessions import units
+from llmspell.sessions.history import SessionChange, read_history
 from llmspell.sessions.info import Checkpoint, SessionInfo
 
 if TYPE_CHECKING:
@@ -139,6 +142,16 @@ class Steps:
         """The session's checkpoints, oldest first."""
         rows = await self._journal.database.read(lambda view: view.all(_SQL["checkpoints"], (handle.key,)))
         return [Checkpoint(*row) for row in rows]
+
+    async def history(self, session: bytes, limit: int, before: int | None) -> list[SessionChange]:
+        """The changes of a session's fields, newest first."""
+        if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
+            raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
+        scope = await self._journal.scope(units.scope_of(session))
+        if scope is None:
+            return []
+        subject = subject_digest(scope[1], "session")
+        return await self._journal.database.read(lambda view: read_history(view, session, subject, limit, before))
 
     async def restore(self, handle: AsyncSession, to: str | int) -> int:
         """Set the session's state back to a checkpoint's label or a seq; gives the number of keys changed."""
