@@ -31,6 +31,7 @@ def test_rules_are_set_shown_changed_and_taken_away(ok, cli, filled, tmp_path):
     [
         (("rule", "x"), 2, "invalid-capture-rule"), (("rule", "x", "{", "--json"), 2, "invalid-capture-rule"),
         (("rule", "x", "[]"), 2, "invalid-capture-rule"), (("rule", "x", '{"regex": "a"}'), 2, "invalid-capture-rule"),
+        (("rule", "x", '{"name": "y"}'), 2, "invalid-capture-rule"),
         (("rule", "x", "{}", "--delete"), 2, "invalid-capture-rule"), (("rule", "x", "--delete"), 13, "rule-not-found"),
         (("rules", "--set", "@nothing.json"), 2, "invalid-path"),
         (("rules", "--set", '"text"'), 2, "invalid-capture-rule"),

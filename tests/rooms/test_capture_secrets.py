@@ -85,6 +85,8 @@ def test_a_secret_in_what_is_said_about_the_content_is_replaced_too(face, store,
         "text/plain",
     )
     assert CANARY not in info.name
+    odd = session.captures.offer("clean", source="tool", name="odd", mime_type=f"application/{TOKEN}").artifact
+    assert odd.mime_type == "application/octet-stream"
     assert session.captures.offer("clean", source="tool", name=f"{TOKEN} cut", **said).reason == "too-large"
     assert session.captures.offer("clean", source="tool", name=TOKEN, record=True, **said).captured
     store.captures.set_rules([])

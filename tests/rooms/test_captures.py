@@ -371,6 +371,25 @@ def test_rules_and_counts_survive_reopening_and_a_rebuild(face, store, session):
     clean(opened)
 
 
+def test_tags_of_rule_and_offer_that_are_too_many_are_an_answer(store, session):
+    store.captures.set_rules([{"name": "all", "tags": ["one more"]}])
+    answer = session.captures.offer("x", source="tool", tags=[str(number) for number in range(256)])
+    assert (answer.captured, answer.reason) == (False, "invalid-tags")
+
+
+def test_a_value_larger_than_state_may_hold_is_captured(store, session):
+    store.captures.set_rules([{"name": "all", "privacy": "keep"}])
+    answer = session.captures.offer(["x" * (17 << 20)], source="tool")
+    assert (answer.captured, answer.size) == (True, (17 << 20) + 4)
+
+
+def test_damaged_rules_are_named(face, store, session):
+    store.captures.set_rules([{"name": "all"}])
+    for damage in ("[", '[{"a": 1}]', '[{"name": "x", "sample": 7}]', "{}", "[1]"):
+        sql(face, store)("UPDATE capture_rules SET rules = ?, seq = seq + 1", (damage,))
+        assert code(lambda: session.captures.offer("x", source="tool")) == "corrupt"
+
+
 def test_a_damaged_count_is_found_by_verify(face, store, session):
     store.captures.set_rules([{"name": "all"}])
     session.captures.offer("one", source="tool")

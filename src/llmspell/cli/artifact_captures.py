@@ -86,6 +86,8 @@ def rule(
     wanted = None if fields is None else _json(fields)
     if wanted is not None and not isinstance(wanted, dict):
         raise InvalidInput("a rule's fields are a JSON object", code="invalid-capture-rule")
+    if wanted is not None and wanted.get("name", name) != name:
+        raise InvalidInput("the fields give the rule another name", code="invalid-capture-rule")
     with running.get().changing(create=session is None) as store:
         room = _room(store, session)
         if wanted is None:

@@ -52,6 +52,8 @@ CAPTURE_PATTERNS_MAX = 16
 CAPTURE_PATTERN_CHARS_MAX = 256
 CAPTURE_SAMPLE_BYTES = 64 << 10
 """So much of the beginning of content decides whether it is sampled."""
+CAPTURE_VALUE_BYTES_MAX = 1 << 30
+"""Largest JSON value, encoded, that is taken as one; more is offered as a stream."""
 CAPTURE_STEP_BYTES = 256 << 10
 """In pieces of this size content in memory is looked through for secrets."""
 ARTIFACT_GRANTS_MAX = 1000

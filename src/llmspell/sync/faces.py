@@ -983,8 +983,9 @@ class Captures:
         entries written. ``record``: write an entry also when it is skipped.
 
         Captured, it writes ``artifact.stored`` and ``artifact.captured`` in one unit. Raises InvalidInput, NotFound
-        (session, file, ``entry-not-found``, ``correlation-not-found``), Conflict (archived session), StorageFailed;
-        never Vetoed or LimitExceeded: those are answers.
+        (session, file, ``entry-not-found``, ``correlation-not-found``), LimitExceeded (``metadata-too-large``,
+        ``value-too-large``) for what is no offer; Conflict (archived session), StorageFailed. What a hook refuses and
+        what passes a quota or a limit of the session is an answer.
         """
         return drive(
             self._inner.offer(

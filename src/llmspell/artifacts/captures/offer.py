@@ -58,13 +58,15 @@ def check_offer(
     content: Any, *, source: str, name: str | None, mime_type: str | None, metadata: Mapping[str, Any] | None,
     tags: Iterable[str], error: bool,
 ) -> Offer:  # fmt: skip
-    """An offer as it was made. Raises InvalidInput (``invalid-source``, ``invalid-content`` and those of fields)."""
+    """An offer as it was made. Raises InvalidInput (``invalid-source``, ``invalid-content`` and those of fields) and
+    LimitExceeded for fields, or a JSON value, that are too large.
+    """
     if type(source) is not str or source not in SOURCES:
         raise InvalidInput(f"a source is one of {', '.join(SOURCES)}, not {told(source)}", code="invalid-source")
     if type(error) is not bool:
         raise InvalidInput(f"error is True or False, not {told(error)}", code="invalid-offer")
     is_value = type(content) in _JSON_TYPES
-    whole = encode_value(content) if is_value else in_memory(content)
+    whole = encode_value(content, bytes_max=limits.CAPTURE_VALUE_BYTES_MAX) if is_value else in_memory(content)
     if whole is None and not _gives_bytes(content):
         raise InvalidInput(
             "what is offered is text, bytes, a JSON value, a Path, a binary file or a stream of bytes,"
@@ -214,7 +216,9 @@ class Line:
         if self._screen is not None:
             if offer.is_value:
                 clean = self._screen.value(offer.value)
-                return data if clean is offer.value else encode_value(clean)
+                if clean is offer.value:
+                    return data
+                return encode_value(clean, bytes_max=limits.CAPTURE_VALUE_BYTES_MAX)
             if is_json(offer.mime_type) and len(data) <= limits.VALUE_BYTES_MAX:
                 data = self._screen.json(data) or data
         step = limits.CAPTURE_STEP_BYTES

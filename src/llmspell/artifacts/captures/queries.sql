@@ -2,7 +2,7 @@
 
 -- name: owners
 -- Whose rules there are, and the entries that set them.
-SELECT owner, seq FROM capture_rules WHERE owner IN (x'', ?) ORDER BY owner DESC
+SELECT owner, seq FROM capture_rules WHERE owner IN (x'', ?)
 
 -- name: rules
 SELECT seq, rules FROM capture_rules WHERE owner = ?

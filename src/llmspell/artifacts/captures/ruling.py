@@ -114,21 +114,20 @@ class Ruling:
     async def _in_force(self, session: bytes | None) -> list[tuple[CaptureRule, str]]:
         """Rules with their owner, as entries name it: the session's, then the store's. One statement when known."""
 
-        def query(view: Reading) -> list[tuple[bytes, int, str | None]]:
-            found: list[tuple[bytes, int, str | None]] = []
-            for owner, seq in view.all(_SQL["owners"], (session,)):
-                row = None if seq in self._known else view.one(_SQL["rules"], (owner,))
-                found.append((owner, seq, None if row is None else row[1]))
+        def query(view: Reading) -> list[tuple[bytes, int, list[CaptureRule] | str]]:
+            found: list[tuple[bytes, int, list[CaptureRule] | str]] = []
+            for owner, seq in sorted(view.all(_SQL["owners"], (session,)), reverse=True):
+                known = self._known.get(seq)
+                row = view.one(_SQL["rules"], (owner,)) if known is None else None
+                found.append((owner, seq, (known or []) if row is None else row[1]))
             return found
 
         rules: list[tuple[CaptureRule, str]] = []
-        for owner, seq, text in await self._journal.database.read(query):
-            known = self._known.get(seq)
-            if known is None:
-                known = units.rules_in(text or "[]")
-                if len(self._known) >= _KNOWN_MAX:
-                    self._known.clear()
-                self._known[seq] = known
+        for owner, seq, given in await self._journal.database.read(query):
+            known = units.rules_in(given) if isinstance(given, str) else given
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            self._known[seq] = known
             rules += [(rule, id_text(owner) if owner else "") for rule in known]
         return rules
 

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from llmspell.offload import Offload
 
 _SQL = queries("llmspell.artifacts.captures")
+_ANSWERS = frozenset(("invalid-artifact", "invalid-tags"))
+"""A validator refused, or the tags of rule and offer together are too many: what was offered was checked before."""
 _INLINE_BYTES = 16 << 10
 """Content up to this size is looked through at once; handing it to a thread would cost more."""
 
@@ -118,8 +120,9 @@ class AsyncCaptures(Ruling):
         entries written. ``record``: write an entry also when it is skipped.
 
         Captured, it writes ``artifact.stored`` and ``artifact.captured`` in one unit. Raises InvalidInput, NotFound
-        (session, file, ``entry-not-found``, ``correlation-not-found``), Conflict (archived session), StorageFailed;
-        never Vetoed or LimitExceeded: those are answers.
+        (session, file, ``entry-not-found``, ``correlation-not-found``), LimitExceeded (``metadata-too-large``,
+        ``value-too-large``) for what is no offer; Conflict (archived session), StorageFailed. What a hook refuses and
+        what passes a quota or a limit of the session is an answer.
         """
         context = self._acting.context()
         session = self._lookup.session(context)
@@ -182,7 +185,7 @@ class AsyncCaptures(Ruling):
         except (Vetoed, LimitExceeded) as exc:
             answer = _skipped(offer, exc.code, rule, owner, exc.message)
         except InvalidInput as exc:
-            if exc.code != "invalid-artifact":
+            if exc.code not in _ANSWERS:
                 raise
             answer = _skipped(offer, exc.code, rule, owner, exc.message)
         return answer, rule is not None and rule.record_skips
@@ -310,7 +313,8 @@ def _said(offer: Offer, screen: Screen | None) -> dict[str, Any]:
         return said
     clean: dict[str, Any] = screen.value(said)
     if clean["mime_type"] != offer.mime_type:
-        clean["mime_type"] = offer.mime_type.partition(";")[0].strip()
+        essence = offer.mime_type.partition(";")[0].strip()
+        clean["mime_type"] = essence if clean["mime_type"].startswith(essence) else "application/octet-stream"
     return clean
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from llmspell.artifacts.captures.kinds import ArtifactCaptured, CaptureRulesSet, CaptureSkipped
 from llmspell.artifacts.captures.projection import CAPTURED, RULES_SET, SKIPPED, STORE_OWNER, owner_key
 from llmspell.artifacts.captures.rule import CaptureRule
-from llmspell.errors import LimitExceeded, NotFound
+from llmspell.errors import Corrupt, LimitExceeded, LlmspellError, NotFound
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
@@ -25,8 +25,11 @@ Change = Callable[[list[CaptureRule]], list[CaptureRule]]
 
 
 def rules_in(text: str) -> list[CaptureRule]:
-    """The rules of a row."""
-    return [CaptureRule(**one) for one in msgspec.json.decode(text)]
+    """The rules of a row. Raises Corrupt."""
+    try:
+        return [CaptureRule(**one) for one in msgspec.json.decode(text, type=list[dict[str, Any]])]
+    except (msgspec.DecodeError, TypeError, LlmspellError) as exc:
+        raise Corrupt(f"a row of capture rules holds none: {exc}") from exc
 
 
 async def change_rules(writer: Writer, session: bytes | None, change: Change) -> list[CaptureRule]:
