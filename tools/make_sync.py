@@ -44,7 +44,7 @@ FACES = (
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
     Face(
         "llmspell.artifacts.service", "AsyncArtifacts", "Artifacts",
-        skip=frozenset({"get_many"}), base="ArtifactsByHand",
+        skip=frozenset({"get_many", "inside"}), base="ArtifactsByHand",
         parts=(
             ("llmspell.artifacts.finding.face", "Querying"),
             ("llmspell.artifacts.relations.face", "Relating"),
@@ -53,13 +53,17 @@ FACES = (
             ("llmspell.artifacts.revising", "Revising"),
         ),
     ),
+    Face(
+        "llmspell.artifacts.captures.service", "AsyncCaptures", "Captures",
+        parts=(("llmspell.artifacts.captures.ruling", "Ruling"),),
+    ),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
     base="EventsByHand"),
     Face(
         "llmspell.sessions.session", "AsyncSession", "Session",
-        rooms={"state": "State", "artifacts": "Artifacts", "events": "Events"},
+        rooms={"state": "State", "artifacts": "Artifacts", "captures": "Captures", "events": "Events"},
         plain=("info", "id"), base="SessionByHand",
-        skip=frozenset({"enter", "leave", "context", "state", "artifacts", "events"}),
+        skip=frozenset({"enter", "leave", "context", "state", "artifacts", "captures", "events"}),
     ),
     Face("llmspell.sessions.service", "AsyncSessions", "Sessions"),
     Face("llmspell.security.care", "AsyncKeys", "Keys"),
@@ -91,11 +95,12 @@ FACES = (
     Face(
         "llmspell.store", "AsyncStore", "Store",
         rooms={
-            "state": "State", "artifacts": "Artifacts", "events": "Events", "sessions": "Sessions",
+            "state": "State", "artifacts": "Artifacts", "captures": "Captures", "events": "Events",
+            "sessions": "Sessions",
             "agents": "Agents", "hooks": "StoreHooks", "keys": "Keys", "access": "Access", "sharing": "Sharing",
             "schemas": "Schemas", "migrations": "Migrations",
         },
-        skip=frozenset({"start", "session", "artifacts_of", "events_of"}), base="StoreByHand",
+        skip=frozenset({"start", "session", "captures", "artifacts_of", "events_of"}), base="StoreByHand",
     ),
 )  # fmt: skip
 PLAIN = {
@@ -105,6 +110,7 @@ PLAIN = {
     "hooks": "The hooks of this handle.",
     "state": "The keys of its scope.",
     "artifacts": "Its artifacts.",
+    "captures": "Which outputs of tools, agents and users become artifacts.",
     "events": "Its events.",
     "sessions": "All sessions.",
     "keys": "The keys that sensitive values are sealed with.",

@@ -16,6 +16,7 @@ MODULES = (
     "sessions",
     "migrations",
     "guarded",
+    "captures",
     "recovery",
     "hooks",
     "scripts",

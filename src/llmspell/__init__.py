@@ -46,6 +46,8 @@ _PLACES = {
     ),
     "ArtifactInfo": "llmspell.artifacts.info",
     "ArtifactDiff": "llmspell.artifacts.diff",
+    "CaptureRule": "llmspell.artifacts.captures.rule",
+    **dict.fromkeys(("Capture", "CaptureCount"), "llmspell.artifacts.captures.answer"),
     "ArtifactQuota": "llmspell.artifacts.quotas",
     "ArtifactRevision": "llmspell.artifacts.revising",
     "ArtifactCount": "llmspell.artifacts.finding.pages",
@@ -96,6 +98,9 @@ if TYPE_CHECKING:
     from llmspell.artifacts.batch import BatchReport as BatchReport
     from llmspell.artifacts.bundles.exporting import ExportReport as ExportReport
     from llmspell.artifacts.bundles.importing import ImportReport as ImportReport
+    from llmspell.artifacts.captures.answer import Capture as Capture
+    from llmspell.artifacts.captures.answer import CaptureCount as CaptureCount
+    from llmspell.artifacts.captures.rule import CaptureRule as CaptureRule
     from llmspell.artifacts.collect import CollectReport as CollectReport
     from llmspell.artifacts.collect import Orphans as Orphans
     from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff

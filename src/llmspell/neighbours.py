@@ -26,8 +26,10 @@ from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expi
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.artifacts.captures.service import AsyncCaptures
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
+    from llmspell.journal.acting import Acting
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.offload import Offload
@@ -79,6 +81,14 @@ def retention_task(store: AsyncStore) -> Task:
     ).task()
 
 
+def captures_of(store: AsyncStore, acting: Acting) -> AsyncCaptures:
+    """The captures of a handle that acts somewhere. Imported when they are first used."""
+    from llmspell.artifacts.captures.service import AsyncCaptures
+
+    artifacts, guard = store.artifacts_of(acting), store.protection
+    return AsyncCaptures(store.journal, store.hooks, acting, artifacts, artifacts.inside, guard, guard.offload)
+
+
 class _Rooms:
     """The rooms of sessions' handles; see ``SessionRooms``."""
 
@@ -97,6 +107,10 @@ class _Rooms:
     def events(self, session: AsyncSession) -> AsyncEvents:
         """Its events."""
         return self._store.events_of(session.acting)
+
+    def captures(self, session: AsyncSession) -> AsyncCaptures:
+        """What becomes of outputs in it."""
+        return captures_of(self._store, session.acting)
 
     async def timeline(self, session: AsyncSession, **filters: Any) -> Page[Entry]:
         """Its entries."""

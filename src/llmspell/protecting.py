@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmspell.artifacts.captures.sealed import MIME as SEALED_MIME
 from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from llmspell.security.vault import StoreVault
 
 
-_HAS_SEALED = "SELECT EXISTS (SELECT 1 FROM state WHERE class = 'sensitive' AND deleted = 0)"
+_HAS_SEALED = (
+    "SELECT EXISTS (SELECT 1 FROM state WHERE class = 'sensitive' AND deleted = 0)"
+    f" OR EXISTS (SELECT 1 FROM artifact WHERE mime_type = '{SEALED_MIME}' AND until_seq IS NULL)"
+)
 
 
 class LazyVault:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -38,7 +39,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.neighbours import neighbours_of, tasks_of
+from llmspell.neighbours import captures_of, neighbours_of, tasks_of
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -64,6 +65,7 @@ from llmspell.views import AsyncView, When, check_scope, moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.connection import Durability
+    from llmspell.artifacts.captures.service import AsyncCaptures
     from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.hooks.callers import Caller
     from llmspell.state.values import StateChange, StateDifference
@@ -80,8 +82,8 @@ class AsyncStore:
     """An open store on asyncio, its rooms as attributes. Belongs to the event loop it was opened in.
 
     Get one from ``llmspell.open_async``; it is an async context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
-    rooms.
+    ``agents``, ``artifacts``, ``captures``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and
+    ``migrations`` are the rooms.
     """
 
     def __init__(
@@ -146,6 +148,11 @@ class AsyncStore:
             self._files.close()  # First of all: what closing a store still writes would go to tables it does not know.
             await self.close()
             raise
+
+    @cached_property
+    def captures(self) -> AsyncCaptures:
+        """Which outputs of tools, agents and users become artifacts."""
+        return captures_of(self, self._acting)
 
     @property
     def path(self) -> Path | None:

@@ -47,6 +47,8 @@ PROJECTIONS = {
     "artifact_relation": ("source", "kind", "target", "since_seq"),
     "artifact_grant": ("session", "name", "version", "grantee", "granted_by", "since_seq"),
     "artifact_quota": ("owner",),
+    "capture_rules": ("owner",),
+    "capture_count": ("session", "owner", "rule"),
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
     "run": ("id",),

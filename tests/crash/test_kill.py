@@ -10,7 +10,19 @@ from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
-OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete", "import")
+OPERATIONS = (
+    "state",
+    "session",
+    "small",
+    "large",
+    "delete",
+    "agent",
+    "migrate",
+    "collect",
+    "undelete",
+    "import",
+    "capture",
+)
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -35,6 +47,7 @@ def seed(tmp_path_factory):
             session.artifacts.put("erased.bin", shared(number))
         session.artifacts.put("stays.bin", shared(0)[:700_000])
         session.artifacts.delete("deleted.txt")
+        store.captures.set_rules([{"name": "tools", "count_max": 10}])
         other = store.sessions.create("bundled")
         first = other.artifacts.put("bundled-a", "small")
         other.artifacts.put("bundled-b", shared(9)[:400_000], derived_from=[first.id])
@@ -139,6 +152,17 @@ def done_imports(store):
     return done
 
 
+def done_captures(store):
+    session = store.sessions.open("base")
+    done = done_versions("tool/killed", lambda number: worker.content(number) + b"end")(store)
+    stored = [entry.data["id"] for entry in session.timeline(kinds=["artifact.stored"], limit=1000).items]
+    captured = [entry.data["id"] for entry in session.timeline(kinds=["artifact.captured"]).items]
+    assert len(captured) == len(done)
+    assert set(captured) <= set(stored)
+    assert sum(one.captured for one in session.captures.counts()) == len(done), "the cap counts what is there"
+    return done
+
+
 def done_turns(store):
     state = store.agents.load("agent")
     if state is None:
@@ -178,6 +202,7 @@ DONE = {
     "collect": done_collects,
     "undelete": done_undeletes,
     "import": done_imports,
+    "capture": done_captures,
 }
 
 

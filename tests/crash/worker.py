@@ -95,6 +95,7 @@ class Blocking:
             "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
+            "capture": lambda n: session.captures.offer(iter([content(n), b"end"]), source="tool", name="killed"),
         }[operation]
         act(1)
         wait_for_start()
@@ -125,8 +126,9 @@ class Looped:
                 "collect": lambda n: erase(store, session, n),
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
                 "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
+                "capture": lambda n: session.captures.offer(iter([content(n), b"end"]), source="tool", name="killed"),
             }[operation]
-            if operation == "import":
+            if operation in {"import", "capture"}:
                 # It uses the threads for long work in turns; all of them are to be there before they are counted.
                 barrier = threading.Barrier(THREADS)
                 await asyncio.gather(*(store._offload.run(barrier.wait) for _ in range(THREADS)))

@@ -6,6 +6,7 @@ import pytest
 
 from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess
 from llmspell.agentstate.service import AsyncAgents
+from llmspell.artifacts.captures.service import AsyncCaptures
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
@@ -24,6 +25,7 @@ from llmspell.sync.faces import (
     Access,
     Agents,
     Artifacts,
+    Captures,
     Content,
     Events,
     PastState,
@@ -45,7 +47,7 @@ from llmspell.views import AsyncView
 
 PAIRS = [
     (AsyncStore, Store), (AsyncSessions, Sessions), (AsyncSession, Session), (AsyncState, State),
-    (AsyncArtifacts, Artifacts), (AsyncContent, Content), (AsyncEvents, Events),
+    (AsyncArtifacts, Artifacts), (AsyncCaptures, Captures), (AsyncContent, Content), (AsyncEvents, Events),
     (AsyncAgents, Agents), (AsyncSchemas, Schemas), (AsyncAccess, Access), (AsyncSharing, Sharing),
     (AsyncPrincipal, Principal), (AsyncPrincipalState, PrincipalState), (AsyncPrincipalAccess, PrincipalAccess),
     (AsyncPrincipalEvents, PrincipalEvents), (AsyncPrincipalSharing, PrincipalSharing),
@@ -55,6 +57,7 @@ INSIDE = {
     "AsyncStore.start": "called once by whoever opens",
     "AsyncStore.artifacts_of": "makes rooms for a session's handle",
     "AsyncStore.events_of": "makes rooms for a session's handle",
+    "AsyncArtifacts.inside": "for the captures of the same handle",
     "AsyncSession.context": "for the rooms' own use",
     "AsyncSession.enter": "what `with session:` calls",
     "AsyncSession.leave": "what `with session:` calls",

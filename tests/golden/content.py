@@ -182,6 +182,14 @@ async def _artifacts(store):
     await work.artifacts.put("erased.txt", "deleted for good")
     await work.artifacts.delete("erased.txt", hard=True)
     await work.artifacts.set_quota(total_bytes_max=1 << 30)
+    await store.captures.set_rules([
+        {"name": "images", "mime_types": ["image/*"], "action": "skip", "record_skips": True},
+        {"name": "all", "store_as": "captured/{name}", "count_max": 10},
+    ])  # fmt: skip
+    await work.captures.set_rules([{"name": "sealed", "sources": ["user"], "privacy": "seal"}])
+    await work.captures.offer({"answer": 42, "password": "hunter2secret"}, source="tool", name="search", cause=1)
+    await work.captures.offer("to be sealed", source="user")
+    await work.captures.offer(b"", source="tool", name="shot", mime_type="image/png", error=True)
     await work.state.set("about it", 1, artifacts=[first.id])
     await work.artifacts.put("draft.txt", "a name of its own")
     await work.artifacts.rename("draft.txt", "final.txt")

@@ -23,6 +23,7 @@ DATA = {
 FIELD_VALUES: dict[str, Any] = {
     "value": 2,
     "tags": ["t"],
+    "mime_type": "text/plain",
     "metadata": {"a": 1},
     "reason": "s",
     "data": [1],

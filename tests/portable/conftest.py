@@ -62,6 +62,9 @@ def filled(store, name="Research"):
     session.artifacts.put("draft", b"draft")
     session.artifacts.rename("draft", "final")
     session.artifacts.update("final", mime_type="text/x-final")
+    session.captures.set_rules([{"name": "tools", "sources": ["tool"], "record_skips": True, "size_max": 100}])
+    session.captures.offer({"n": 1}, source="tool", name="search")
+    session.captures.offer(b"x" * 101, source="tool", name="search")
     session.events.publish("step.done", {"n": 1})
     with session:
         store.state.set("global", 1)

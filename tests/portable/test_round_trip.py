@@ -283,3 +283,30 @@ def test_quotas_of_the_store_count_what_is_imported(store, other, tmp_path):
     other.sessions.import_(tmp_path / "b")
     report = other.verify()
     assert report.ok, report.findings
+
+
+def test_captures_and_their_rules_travel_and_are_counted_on(store, other, tmp_path):
+    session = store.sessions.create("s")
+    session.captures.set_rules([{"name": "mine", "sources": ["tool"], "count_max": 2}])
+    store.captures.set_rules([{"name": "all", "record_skips": True, "size_max": 3}])
+    info = session.captures.offer("one", source="tool", name="n").artifact
+    session.captures.offer("by the store's", source="user")
+    session.captures.offer("two", source="user")
+    with session:  # About the whole store, though it was set in the session.
+        store.captures.set_rule({"name": "later"})
+        store.artifacts.set_quota(total_bytes_max=1 << 20)
+    store.sessions.export(session.id, tmp_path / "b")
+    for target in (other, store):
+        came = target.sessions.import_(tmp_path / "b", on_conflict="rename" if target is store else "fail")
+        there = target.sessions.open(came.id)
+        assert [rule.name for rule in there.captures.rules()] == ["mine"]
+        counts = {(one.rule, one.owner): (one.captured, one.skipped) for one in there.captures.counts()}
+        assert counts == {("mine", "session"): (1, 0), ("all", "store"): (1, 1)}
+        assert there.captures.offer("two", source="tool", name="n").artifact.version == 2
+        assert there.captures.offer("three", source="tool", name="n").reason == "capture-cap-reached"
+        captured = there.timeline(kinds=["artifact.captured"]).items[0].data
+        assert (captured["id"] == info.id) == (target is other)
+        assert captured["owner"] == there.id
+        report = target.verify()
+        assert report.ok, report.findings
+    assert other.captures.rules() == []

@@ -10,6 +10,7 @@ import pytest
 import llmspell
 from llmspell.access.service import AsyncAccess, AsyncPrincipalAccess
 from llmspell.agentstate.service import AsyncAgents
+from llmspell.artifacts.captures.service import AsyncCaptures
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
@@ -30,8 +31,8 @@ from llmspell.store import AsyncStore
 from llmspell.views import AsyncView
 
 DRIVEN = (
-    AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncContent, AsyncEvents, AsyncAgents,
-    AsyncMigrations, Subscription,
+    AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncCaptures, AsyncContent, AsyncEvents,
+    AsyncAgents, AsyncMigrations, Subscription,
     AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
     AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas, AsyncLazyState,
 )  # fmt: skip

@@ -86,7 +86,7 @@ def _whole(writer: ContentWriter, whole: bytes) -> Blob:
 
 def _from_pieces(writer: ContentWriter, source: Any, progress: Progress | None) -> Blob:
     size = 0
-    for piece in _pieces(source):
+    for piece in pieces(source):
         _feed(writer, piece)
         size += len(piece)
         if progress is not None:
@@ -112,7 +112,8 @@ def _feed(writer: ContentWriter, piece: Any) -> None:
     writer.feed(piece)
 
 
-def _pieces(source: Any) -> Iterator[bytes]:
+def pieces(source: Any) -> Iterator[bytes]:
+    """What a file, a path or an iterable gives, piece by piece. Raises NotFound, StorageFailed, InvalidInput."""
     if isinstance(source, Path):
         try:
             with source.open("rb") as file:

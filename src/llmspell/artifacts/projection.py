@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.captures.projection import KINDS as CAPTURES
 from llmspell.artifacts.grants.projection import KINDS as GRANTS
 from llmspell.artifacts.grants.projection import apply_moved
 from llmspell.artifacts.kinds import (
@@ -153,4 +154,4 @@ UNDELETED = Kind("artifact.undeleted", ArtifactUndeleted, apply_undeleted)
 ERASED = Kind("artifact.erased", ArtifactErased, apply_erased)
 QUOTA_SET = Kind("artifact.quota_set", ArtifactQuotaSet, apply_quota_set)
 RENAMED = Kind("artifact.renamed", ArtifactRenamed, apply_renamed)
-KINDS = (STORED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET, RENAMED, *RELATIONS, *GRANTS)
+KINDS = (STORED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET, RENAMED, *RELATIONS, *GRANTS, *CAPTURES)

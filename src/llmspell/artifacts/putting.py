@@ -7,7 +7,7 @@ so; a put that ended, however it ended, is no longer in progress.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,8 @@ _SQL = queries("llmspell.artifacts")
 _SMALL_BYTES = 16 << 10
 """Content up to this size is taken without asking first whether it is there: its unit asks anyway."""
 Stored = tuple[ArtifactStored, int, int, int]
+Within = Callable[["Writer", ArtifactStored, Callable[["Writer"], Awaitable[Stored]]], Awaitable[Stored]]
+"""What surrounds the storing of a version in its unit: it looks first, has it stored, and writes what it has to say."""
 
 
 @dataclass(slots=True)
@@ -140,11 +142,14 @@ class Putting:
             fields["name"], kind, mime, text, fields["tags"], fields["metadata"], sources, compression, data, whole
         )
 
-    async def put(self, context: Context, session: bytes, request: Request, progress: Progress | None) -> ArtifactInfo:
+    async def put(
+        self, context: Context, session: bytes, request: Request, progress: Progress | None,
+        within: Within | None = None,
+    ) -> ArtifactInfo:  # fmt: skip
         """Take the content and store the version. Raises Conflict (``content-collected``) for a stream."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             try:
-                stored = await self._attempt(context, session, request, progress)
+                stored = await self._attempt(context, session, request, progress, within)
                 break
             except Conflict as exc:
                 if exc.code != COLLECTED or not request.can_begin_again:
@@ -156,12 +161,18 @@ class Putting:
             await run_point(self._hooks, context, "after_artifact_put", "artifact", "put", described(info))
         return info
 
-    async def _attempt(self, context: Context, session: bytes, request: Request, progress: Progress | None) -> Stored:
+    async def _attempt(
+        self, context: Context, session: bytes, request: Request, progress: Progress | None, within: Within | None
+    ) -> Stored:
         taken = await self._take(session, request, progress)
         try:
             new = await self._checked(session, request, taken)
+
+            async def unit(writer: Writer) -> Stored:
+                return await units.store(writer, new, taken.blob, taken.still_whole)
+
             return await self._reach.write(
-                lambda writer: units.store(writer, new, taken.blob, taken.still_whole),
+                unit if within is None else lambda writer: within(writer, new, unit),
                 [(id_bytes(source), Level.READ) for source in new.derived_from],
                 context,
             )

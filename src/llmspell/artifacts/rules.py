@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
-from llmspell.model.artifact_name import check_artifact_name, is_artifact_id
+from llmspell.model.artifact_name import check_artifact_name, check_mime, is_artifact_id
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.telling import told
@@ -25,7 +24,6 @@ __all__ = [
 ]
 
 Validator = Callable[[dict[str, Any], bytes], str | None]
-_MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?: ?; ?[ -~]{1,200})?").fullmatch
 
 
 def is_id(name_or_id: str) -> bool:
@@ -36,13 +34,6 @@ def is_id(name_or_id: str) -> bool:
 def check_type(kind: str) -> str:
     """A type: one of the known ones or a text of the caller's own."""
     return check_label(kind, "an artifact's type", chars_max=limits.TAG_CHARS_MAX)
-
-
-def check_mime(mime_type: str) -> str:
-    """A MIME type like ``text/markdown``. Raises InvalidInput (``invalid-mime``)."""
-    if type(mime_type) is not str or not _MIME(mime_type):
-        raise InvalidInput(f"a MIME type is like text/markdown, not {told(mime_type)}", code="invalid-mime")
-    return mime_type
 
 
 def check_sources(derived_from: Iterable[str]) -> list[str]:

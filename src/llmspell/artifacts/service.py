@@ -351,6 +351,11 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    @property
+    def inside(self) -> tuple[Lookup, Putting]:
+        """For the captures of the same handle."""
+        return self._lookup, self._putting
+
     def _where(self, session: str | None, **conditions: Any) -> Selection:
         own = self._lookup.own_session
         asked = None if session is None else id_bytes(session, "session")

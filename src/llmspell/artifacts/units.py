@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.captures.units import forget_rules
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -162,6 +163,7 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     rows = await writer.all(_SQL["of_session"], (session,))
     await delete(writer, [row[0] for row in rows])
     await forget_quota(writer, session)
+    await forget_rules(writer, session)
 
 
 async def _demand_session(writer: Writer, session: bytes, what: str) -> bool:

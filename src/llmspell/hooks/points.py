@@ -28,7 +28,7 @@ from llmspell.hooks.results import (
     result_name,
 )
 from llmspell.model import limits
-from llmspell.model.artifact_name import check_artifact_name
+from llmspell.model.artifact_name import check_artifact_name, check_mime
 from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.names import POINTS, canonical_point, is_custom_point
@@ -102,6 +102,7 @@ def _conversation(value: Any) -> None:
 
 _MESSAGE = frozenset(("role", "content", "metadata", "number", "seq", "time"))
 _tags, _metadata, _dict = _by(_list_of_tags), _by(check_metadata), _by(_table)
+_mime = _by(check_mime)
 _role = _by(lambda value: check_label(value, "a role"))
 _REASON = {"reason": _by(lambda value: check_text(value, "a reason"))}
 _SESSION: dict[str, Check] = {
@@ -169,6 +170,11 @@ _ROWS: dict[str, Rule] = {
         deniable=True,
     ),
     "before_artifact_get": Rule(effects=_JUDGE, deniable=True),
+    "before_artifact_capture": Rule(
+        effects=_CHANGE | {Cancel: "refuse: nothing is kept, and the answer to the offer says so"},
+        fields={"mime_type": _mime, "tags": _tags, "metadata": _metadata},
+        deniable=True,
+    ),
     "before_artifact_update": _changing({"tags": _tags, "metadata": _metadata}),
     "before_agent_save": _changing(_AGENT),
     "after_agent_save": OBSERVE,

@@ -1,4 +1,4 @@
-"""The rule of artifacts' names, which the room and its hooks share."""
+"""The rules of artifacts' names and MIME types, which the room and its hooks share."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import re
 
 from llmspell.errors import InvalidInput
 from llmspell.model.labels import check_label
+from llmspell.model.telling import told
 
 is_artifact_id = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?: ?; ?[ -~]{1,200})?").fullmatch
+
+
+def check_mime(mime_type: str) -> str:
+    """A MIME type like ``text/markdown``. Raises InvalidInput (``invalid-mime``)."""
+    if type(mime_type) is not str or not _MIME(mime_type):
+        raise InvalidInput(f"a MIME type is like text/markdown, not {told(mime_type)}", code="invalid-mime")
+    return mime_type
 
 
 def check_artifact_name(name: str) -> str:

@@ -44,6 +44,18 @@ AGENT_TOOL_MS_MAX = 1e12
 """Longest time that one call of a tool may be said to have taken."""
 ARTIFACT_RELATIVES_MAX = 50_000
 """Artifacts that a new relation is held against for a cycle."""
+CAPTURE_RULES_MAX = 64
+"""Capture rules of the store, and of each session."""
+CAPTURE_RULES_BYTES_MAX = 256 << 10
+"""All rules of one owner, encoded."""
+CAPTURE_PATTERNS_MAX = 16
+CAPTURE_PATTERN_CHARS_MAX = 256
+CAPTURE_SAMPLE_BYTES = 64 << 10
+"""So much of the beginning of content decides whether it is sampled."""
+CAPTURE_VALUE_BYTES_MAX = 1 << 30
+"""Largest JSON value, encoded, that is taken as one; more is offered as a stream."""
+CAPTURE_STEP_BYTES = 256 << 10
+"""In pieces of this size content in memory is looked through for secrets."""
 ARTIFACT_GRANTS_MAX = 1000
 """Grants that the versions of one artifact may have at a time."""
 BUNDLE_ARTIFACTS_MAX = 50_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from llmspell.operations import (
+    artifact_captures,
     artifact_links,
     artifacts,
     events,
@@ -23,6 +24,7 @@ from llmspell.operations.types import camel
 OPERATIONS: tuple[Operation, ...] = (
     *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS,
     *session_life.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *artifact_links.OPERATIONS,
+    *artifact_captures.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({

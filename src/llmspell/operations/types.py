@@ -126,6 +126,12 @@ def _json(value: Any) -> Any:
     return value
 
 
+def _any(value: Any) -> Any:
+    if type(value) not in _KINDS:
+        raise Misfit("data, text or bytes", value)
+    return value
+
+
 def _function(value: Any) -> Any:
     if type(value) in _KINDS or not isinstance(getattr(value, "id", None), int):
         raise Misfit("a function", value)
@@ -200,6 +206,7 @@ BOOL = Type("boolean", "boolean", _bool)
 CONTENT = Type("text or bytes", "string", _content)
 BYTES = Type("text or bytes", "string", _bytes)
 JSON = Type("any data", "any", _json)
+ANY = Type("any data or bytes", "any", _any)
 FUNCTION = Type("function", "fun(...):any", _function)
 TEXTS = Type("list of text", "string[]", _texts)
 TEXT_OR_TEXTS = Type("text or list of text", "string|string[]", _text_or_texts)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from llmspell.artifacts.captures.kinds import ArtifactCaptured, CaptureRulesSet, CaptureSkipped
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -265,6 +266,20 @@ class Arrival:
     async def _quota(self, payload: ArtifactQuotaSet) -> tuple[Any, str, str]:
         return msgspec.structs.replace(payload, session=self._id), self._scope_name, "artifact-quota"
 
+    async def _capture_rules(self, payload: CaptureRulesSet) -> tuple[Any, str, str]:
+        return msgspec.structs.replace(payload, session=self._id), self._scope_name, "capture-rules"
+
+    async def _captured(self, payload: ArtifactCaptured) -> tuple[Any, str, str]:
+        name = await self._open_artifact(payload.id)
+        if payload.size != self._digests[payload.id][1]:
+            refuse(f"entry {self._now_taking.seq} says another size of what was captured")
+        payload = msgspec.structs.replace(payload, id=self._ids[payload.id])
+        return (await self._skipped(payload))[0], self._scope_name, f"artifact/{name}"
+
+    async def _skipped(self, payload: ArtifactCaptured | CaptureSkipped) -> tuple[Any, str, str]:
+        owner = self._id if payload.owner else ""
+        return msgspec.structs.replace(payload, session=self._id, owner=owner), self._scope_name, "captures"
+
     async def _tagged(self, payload: ArtifactTagged) -> tuple[Any, str, str]:
         version = self._known_version(payload.name, payload.version)
         payload = msgspec.structs.replace(payload, session=self._id, version=version)
@@ -359,6 +374,9 @@ _PLACES: dict[type[Any], str] = {
     ArtifactUndeleted: "_artifact_deleted",
     ArtifactErased: "_artifact_deleted",
     ArtifactQuotaSet: "_quota",
+    CaptureRulesSet: "_capture_rules",
+    ArtifactCaptured: "_captured",
+    CaptureSkipped: "_skipped",
     ArtifactTagged: "_tagged",
     ArtifactRenamed: "_renamed",
     ArtifactRelated: "_related",

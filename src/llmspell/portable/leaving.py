@@ -163,7 +163,7 @@ class Leaving:
         if room == "session":
             return bool(payload.id == self._id)
         said = getattr(payload, "session", None)
-        if said is not None:
+        if said is not None or not hasattr(payload, "id"):  # Without an id it is about the whole store.
             return bool(said == self._id)
         row = self._read(lambda view: view.one(_OWNER[room], (id_bytes(payload.id),)))
         return row is not None and bool(row[0] == self._session)

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.captures.kinds import ArtifactCaptured, CaptureRulesSet, CaptureSkipped
+from llmspell.artifacts.captures.rule import SOURCES, CaptureRule
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -221,6 +223,30 @@ def _check_quota(payload: ArtifactQuotaSet, header: Header) -> None:
     )  # fmt: skip
 
 
+def _check_capture_rules(payload: CaptureRulesSet, header: Header) -> None:
+    _mine(payload.session or "", header)
+    _require(len(payload.rules) <= limits.CAPTURE_RULES_MAX, "there are too many rules in it")
+    rules = [CaptureRule.of(one) for one in payload.rules]
+    _require(len({rule.name for rule in rules}) == len(rules), "two rules in it have one name")
+
+
+def _check_capture(payload: ArtifactCaptured | CaptureSkipped, header: Header) -> None:
+    _mine(payload.session, header)
+    _require(payload.owner in {"", header.session}, "it is by a rule of another session")
+    _require(payload.source in SOURCES, "it comes from nowhere")
+    check_label(payload.rule, "a rule's name", chars_max=limits.TAG_CHARS_MAX, empty=True)
+    check_label(payload.name, "a name")
+    _number(payload.size, "size")
+    if isinstance(payload, ArtifactCaptured):
+        _id(payload.id)
+        for kind, count in payload.redacted.items():
+            check_label(kind, "a kind of secret")
+            _number(count, "a count")
+    else:
+        check_label(payload.reason, "a reason")
+        check_mime(payload.mime_type)
+
+
 def _check_event(payload: EventPublished, _: Header) -> None:
     check_label(payload.type, "an event's type", chars_max=limits.EVENT_TYPE_CHARS_MAX)
     encode_value(payload.data)
@@ -258,6 +284,9 @@ _CHECKS: dict[type[Any], Callable[[Any, Header], None]] = {
     ArtifactUndeleted: _check_version,
     ArtifactErased: _check_version,
     ArtifactQuotaSet: _check_quota,
+    CaptureRulesSet: _check_capture_rules,
+    ArtifactCaptured: _check_capture,
+    CaptureSkipped: _check_capture,
     ArtifactTagged: _check_version,
     ArtifactRenamed: _check_renamed,
     ArtifactRelated: _check_related,

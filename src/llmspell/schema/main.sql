@@ -173,6 +173,24 @@ CREATE TABLE artifact_quota (
   used_versions      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Projection: which outputs become artifacts. Owner: a session, or x'' for the whole store.
+CREATE TABLE capture_rules (
+  owner BLOB PRIMARY KEY,
+  seq   INTEGER NOT NULL,              -- of the entry that set them
+  rules TEXT NOT NULL                  -- JSON, in the order in which they are asked
+) STRICT, WITHOUT ROWID;
+
+-- Projection: what each rule captured in a session, and what it skipped where that is recorded.
+CREATE TABLE capture_count (
+  session  BLOB NOT NULL,
+  owner    BLOB NOT NULL,              -- whose rule it is
+  rule     TEXT NOT NULL,              -- empty: no rule was about it
+  captured INTEGER NOT NULL,
+  skipped  INTEGER NOT NULL,
+  bytes    INTEGER NOT NULL,           -- of what is stored
+  PRIMARY KEY (session, owner, rule)
+) STRICT, WITHOUT ROWID;
+
 -- Projection, temporal: what an artifact is to another: derived from it, its child, depending on it, a version of it.
 CREATE TABLE artifact_relation (
   source    BLOB NOT NULL,

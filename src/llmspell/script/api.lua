@@ -739,6 +739,50 @@ function Artifact.rename(name, to) end
 ---@return table # a table {artifacts, skipped, renamed, replaced, bytes}
 function Artifact.import(path, options) end
 
+---Offer an output: the rules say whether it becomes an artifact.
+---@param content any text, bytes in a string, or data
+---@param options { source: string, name?: string, mime_type?: string, metadata?: table, tags?: string[], error?: boolean, cause?: integer, correlation?: string, record?: boolean, session?: string? } where it comes from
+---@return table # a table {captured, reason, rule, owner, artifact, detail, size, redacted}
+function Artifact.offer(content, options) end
+
+---The rules of the store or of a session, in the order in which they are asked.
+---@param options? { session?: string?, inherited?: boolean } whose rules
+---@return table[] # a list of tables, one for each rule
+function Artifact.capture_rules(options) end
+Artifact.captureRules = Artifact.capture_rules
+
+---Set all rules of the store or of a session.
+---@param rules any[] tables; an empty list takes all away
+---@param options? { session?: string? } whose rules
+---@return table[] # a list of tables, one for each rule
+function Artifact.set_capture_rules(rules, options) end
+Artifact.setCaptureRules = Artifact.set_capture_rules
+
+---Add a rule after the others, or in the place of the one of its name.
+---@param rule table its fields
+---@param options? { session?: string?, before?: string } where
+---@return table[] # a list of tables, one for each rule
+function Artifact.set_capture_rule(rule, options) end
+Artifact.setCaptureRule = Artifact.set_capture_rule
+
+---Take a rule away.
+---@param name string its name
+---@param options? { session?: string? } whose rules
+---@return table[] # a list of tables, one for each rule
+function Artifact.remove_capture_rule(name, options) end
+Artifact.removeCaptureRule = Artifact.remove_capture_rule
+
+---What each rule did in a session.
+---@param session? string? nil is the current one
+---@return table[] # a list of tables {rule, owner, captured, skipped, bytes}
+function Artifact.capture_counts(session) end
+Artifact.captureCounts = Artifact.capture_counts
+
+---The content of an artifact that was sealed when it was captured.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@return string # its content
+function Artifact.unseal(artifact) end
+
 ---Call a function at a point. What it returns decides: nil or 'continue', or a table with `type`.
 ---@overload fun(hook: { point: string, handler: fun(...):any, priority?: string|integer, name?: string, tags?: string[], timeout_ms?: number, on_failure?: string, description?: string }): HookHandle
 ---@param point string a point by any of its names, or a custom one with a dot

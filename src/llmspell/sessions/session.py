@@ -15,6 +15,7 @@ from llmspell.model.labels import check_text
 from llmspell.model.page import check_limit
 
 if TYPE_CHECKING:
+    from llmspell.artifacts.captures.service import AsyncCaptures
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
     from llmspell.model.entry import Entry
@@ -51,6 +52,10 @@ class SessionRooms(Protocol):
         """Its artifacts."""
         ...
 
+    def captures(self, session: AsyncSession) -> AsyncCaptures:
+        """What becomes of outputs in it."""
+        ...
+
     def events(self, session: AsyncSession) -> AsyncEvents:
         """Its events."""
         ...
@@ -63,8 +68,8 @@ class SessionRooms(Protocol):
 class AsyncSession:
     """One session. ``info`` is the session as of this handle's last step; ``refresh`` reads it anew.
 
-    ``state``, ``artifacts`` and ``events`` are the rooms as this session sees them; what is done through them is
-    attributed to it. ``async with session:`` attributes everything done inside, in tasks started there too.
+    ``state``, ``artifacts``, ``captures`` and ``events`` are the rooms as this session sees them; what is done through
+    them is attributed to it. ``async with session:`` attributes everything done inside, in tasks started there too.
     """
 
     def __init__(self, steps: Steps, rooms: SessionRooms, info: SessionInfo, place: InSession) -> None:
@@ -85,6 +90,11 @@ class AsyncSession:
     def artifacts(self) -> AsyncArtifacts:
         """The artifacts of this session."""
         return self._rooms.artifacts(self)
+
+    @cached_property
+    def captures(self) -> AsyncCaptures:
+        """Which outputs of tools, agents and users become artifacts of this session."""
+        return self._rooms.captures(self)
 
     @cached_property
     def events(self) -> AsyncEvents:

@@ -31,6 +31,7 @@ _SUBJECTS = (
     " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'artifact-grant/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
+    " UNION SELECT 'capture-rules' UNION SELECT 'captures'"
 )
 _RUNS = "SELECT id FROM run WHERE session = ?"
 
@@ -108,7 +109,7 @@ async def _is_own(asks: Asks, kind: str, payload: bytes, session: bytes, scope: 
         return said.scope == scope
     if room == "session":
         return said.id == id_
-    if said.session is not None:
+    if said.session is not None or said.id is None:  # Without an id it is about the whole store.
         return said.session == id_
     # Only the entry that made it says whose it is. Rows of other sessions are all there; the session's own may be gone.
     table = "artifact" if room == "artifact" else "run"

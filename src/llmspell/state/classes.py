@@ -234,10 +234,14 @@ class Protection:
 
     def scan(self, value: Any) -> Any:
         """A value from outside with its secrets replaced: what agents say is kept like external values."""
+        return self.redact(value)[0]
+
+    def redact(self, value: Any) -> tuple[Any, Sequence[Finding]]:
+        """The same, with what was found."""
         clean, found = self._redactor().redact(value)
         if found:
             hide()
-        return clean
+        return clean, found
 
     def sealing(self, scope: str) -> Callable[[str, bytes], str]:
         """Seals texts under a scope: of a path, its bytes."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from llmspell.artifacts.bundles.exporting import ExportReport
     from llmspell.artifacts.bundles.face import BundleProgress
     from llmspell.artifacts.bundles.importing import ImportReport
+    from llmspell.artifacts.captures.answer import Capture, CaptureCount
+    from llmspell.artifacts.captures.rule import CaptureRule
+    from llmspell.artifacts.captures.service import AsyncCaptures
     from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
@@ -918,6 +921,99 @@ class Artifacts(ArtifactsByHand):
         return drive(self._inner.list(all_versions=all_versions, limit=limit, cursor=cursor))
 
 
+class Captures:
+    """What becomes of outputs in a session (``session.captures``); through ``store.captures``, the rules of the whole
+    store, and offers in the current session.
+    """
+
+    def __init__(self, inner: AsyncCaptures) -> None:
+        self._inner = inner
+
+    def rules(self, *, inherited: bool = False) -> list[CaptureRule]:
+        """The rules of this session, or of the store, in the order in which they are asked. ``inherited``: with those
+        of the store, which are asked after the session's.
+        """
+        return drive(self._inner.rules(inherited=inherited))
+
+    def set_rules(self, rules: Iterable[CaptureRule | Mapping[str, Any]]) -> list[CaptureRule]:
+        """Set all rules of this session, or through ``store.captures`` of the store; an empty list takes them away.
+
+        They hold in every process from its next offer on, and survive restarts. Each is a ``CaptureRule`` or the dict
+        of one. Writes ``artifact.capture_rules_set`` unless they are the same. Raises InvalidInput
+        (``invalid-capture-rule``), LimitExceeded (``too-many-rules``), NotFound.
+        """
+        return drive(self._inner.set_rules(rules))
+
+    def set_rule(self, rule: CaptureRule | Mapping[str, Any], *, before: str | None = None) -> list[CaptureRule]:
+        """Add a rule after the others, or in the place of the one that has its name; ``before`` names the rule that
+        comes next instead. Returns all. Raises what ``set_rules`` raises, NotFound (``rule-not-found``).
+        """
+        return drive(self._inner.set_rule(rule, before=before))
+
+    def remove_rule(self, name: str) -> list[CaptureRule]:
+        """Take one rule away; returns those left. Raises NotFound (``rule-not-found``)."""
+        return drive(self._inner.remove_rule(name))
+
+    def rule_for(
+        self, *, source: str, name: str | None = None, mime_type: str = "application/octet-stream", error: bool = False
+    ) -> CaptureRule | None:
+        """The rule that would decide on such an offer now; None when none is about it."""
+        return drive(self._inner.rule_for(source=source, name=name, mime_type=mime_type, error=error))
+
+    def offer(
+        self,
+        content: Any,
+        *,
+        source: str,
+        name: str | None = None,
+        mime_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        error: bool = False,
+        cause: int | None = None,
+        correlation: str | None = None,
+        record: bool = False,
+    ) -> Capture:
+        """Offer an output; the answer says what became of it and why.
+
+        ``content`` is text, bytes, a JSON value (dict, list, number, bool, None), a Path, a binary file, or an iterable
+        or async iterable of bytes, of any size in constant memory; a stream that is skipped is not read, or not to its
+        end. ``source`` is ``tool``, ``agent`` or ``user``; ``name`` whose it is. ``error``: the output is an error.
+        ``cause`` is the seq of the entry that led here, ``correlation`` the id of one that was opened; both are in the
+        entries written. ``record``: write an entry also when it is skipped.
+
+        Captured, it writes ``artifact.stored`` and ``artifact.captured`` in one unit. Raises InvalidInput, NotFound
+        (session, file, ``entry-not-found``, ``correlation-not-found``), LimitExceeded (``metadata-too-large``,
+        ``value-too-large``) for what is no offer; Conflict (archived session), StorageFailed. What a hook refuses and
+        what passes a quota or a limit of the session is an answer.
+        """
+        return drive(
+            self._inner.offer(
+                content,
+                source=source,
+                name=name,
+                mime_type=mime_type,
+                metadata=metadata,
+                tags=tags,
+                error=error,
+                cause=cause,
+                correlation=correlation,
+                record=record,
+            )
+        )
+
+    def unseal(self, name_or_id: str, *, version: int | str | None = None) -> bytes:
+        """The content of an artifact that was captured with ``privacy="seal"``, whole in memory.
+
+        Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
+        """
+        return drive(self._inner.unseal(name_or_id, version=version))
+
+    def counts(self) -> list[CaptureCount]:
+        """What each rule did in this session, the session's own first."""
+        return drive(self._inner.counts())
+
+
 class Events(EventsByHand):
     """The events of a store, or of one session: ``store.events``, ``session.events``."""
 
@@ -957,8 +1053,8 @@ class Events(EventsByHand):
 class Session(SessionByHand):
     """One session. ``info`` is the session as of this handle's last step; ``refresh`` reads it anew.
 
-    ``state``, ``artifacts`` and ``events`` are the rooms as this session sees them; what is done through them is
-    attributed to it. ``with session:`` attributes everything done inside, in tasks started there too.
+    ``state``, ``artifacts``, ``captures`` and ``events`` are the rooms as this session sees them; what is done through
+    them is attributed to it. ``with session:`` attributes everything done inside, in tasks started there too.
     """
 
     def __init__(self, inner: AsyncSession) -> None:
@@ -974,6 +1070,11 @@ class Session(SessionByHand):
     def artifacts(self) -> Artifacts:
         """Its artifacts."""
         return Artifacts(self._inner.artifacts)
+
+    @cached_property
+    def captures(self) -> Captures:
+        """Which outputs of tools, agents and users become artifacts."""
+        return Captures(self._inner.captures)
 
     @cached_property
     def events(self) -> Events:
@@ -2044,8 +2145,8 @@ class Store(StoreByHand):
     """An open store for threads, its rooms as attributes.
 
     Get one from ``llmspell.open``; it is a context manager. ``sessions``, ``state`` (the global scope),
-    ``agents``, ``artifacts``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and ``migrations`` are the
-    rooms.
+    ``agents``, ``artifacts``, ``captures``, ``events``, ``hooks``, ``access``, ``sharing``, ``schemas`` and
+    ``migrations`` are the rooms.
     """
 
     def __init__(self, inner: AsyncStore) -> None:
@@ -2061,6 +2162,11 @@ class Store(StoreByHand):
     def artifacts(self) -> Artifacts:
         """Its artifacts."""
         return Artifacts(self._inner.artifacts)
+
+    @cached_property
+    def captures(self) -> Captures:
+        """Which outputs of tools, agents and users become artifacts."""
+        return Captures(self._inner.captures)
 
     @cached_property
     def events(self) -> Events:
