@@ -2,6 +2,7 @@
 
 import random
 
+import apsw
 import pytest
 
 from llmspell.artifacts.finding.index import step, watermark_of
@@ -178,7 +179,7 @@ def test_a_count_above_a_thousand_says_so_unless_it_is_to_be_exact(store, sessio
 BAD = (
     ({"limit": 0}, "invalid-limit"), ({"order_by": "colour"}, "invalid-order"), ({"order_by": 5}, "invalid-order"),
     ({"text": "  "}, "invalid-text-query"), ({"text": "!?"}, "invalid-text-query"), ({"text": 5}, "invalid-text-query"),
-    ({"text": "a " * 40}, "invalid-text-query"), ({"name": ""}, "invalid-name"), ({"name": "a\ud800"}, "invalid-text"),
+    ({"text": "a" * 1001}, "invalid-text-query"), ({"name": ""}, "invalid-name"), ({"name": "a\ud800"}, "invalid-text"),
     ({"digest": "12"}, "invalid-selection"), ({"metadata": {"a": [1]}}, "invalid-selection"),
     ({"min_size": -1}, "invalid-selection"), ({"max_size": True}, "invalid-selection"),
     ({"created_after": "soon"}, "invalid-selection"), ({"created_before": 5}, "invalid-selection"),
@@ -222,8 +223,6 @@ def test_a_sessions_handle_queries_its_own_artifacts_and_no_others(store, sessio
 def test_patterns_mean_the_same_as_in_a_shell():
     from fnmatch import translate
     from re import compile as pattern
-
-    import apsw
 
     names = ("a", "b", "^", "]", "[", "ab", "a[", "-", "!", "*", "a-c", "a]b")
     shapes = (
@@ -289,6 +288,31 @@ def test_damage_of_the_index_is_found(face, store, session, damage):
     assert {one.where for one in findings} <= {"artifact_found", "artifact_term", "artifact_words", "artifact_grams"}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (
+            "INSERT INTO artifact_words (rowid, words) VALUES (9, 'x')",
+            "DELETE FROM artifact_words_content WHERE id = 9",
+        ),
+        (
+            "INSERT INTO artifact_grams (rowid, name) VALUES (9, 'xyz')",
+            "DELETE FROM artifact_grams_content WHERE id = 9",
+        ),
+        ("UPDATE artifact_words_content SET c0 = c0 || ' more'",),
+    ],
+    ids=["words", "grams", "other words"],
+)
+def test_an_index_of_the_engine_that_does_not_fit_what_is_beside_it_is_found(face, store, session, damage):
+    fill(session, 5)
+    index(face, store)
+    assert store.verify().ok
+    face.core(store)._files.engine.writer.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    for statement in damage:
+        sql(face, store)(statement)
+    assert not store.verify().ok
+
+
 def test_words_of_what_was_deleted_or_changed_are_gone_from_the_index(face, store, session):
     session.artifacts.put("a", b"", description="secretword")
     session.artifacts.put("b", b"", description="otherword")
@@ -296,7 +320,9 @@ def test_words_of_what_was_deleted_or_changed_are_gone_from_the_index(face, stor
     session.artifacts.update("a", description="plain")
     session.artifacts.delete("b")
     index(face, store)
-    held = {row[0] for row in sql(face, store)("SELECT term FROM artifact_words_held")}
+    run = sql(face, store)
+    run("CREATE VIRTUAL TABLE temp.held USING fts5vocab (main, artifact_words, row)")
+    held = {row[0] for row in run("SELECT term FROM temp.held")}
     assert "plain" in held
     assert not held & {"secretword", "otherword"}
 

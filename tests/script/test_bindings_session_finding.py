@@ -55,9 +55,9 @@ def test_a_session_is_built():
     ("Session.query_builder().text('x')", "invalid-argument"),
     ("Session.query_builder():limit(nil)", "invalid-argument"),
     ("Session.query_builder():with_status('odd'):execute()", "invalid-status"),
-    ("Session.query_builder():text('***'):execute()", "invalid-search"),
+    ("Session.query_builder():text('***'):execute()", "invalid-text-query"),
     ("Session.query_builder():limit('x'):execute()", "invalid-argument"),
-    ("Session.list{text = ''}", "invalid-search"), ("Session.count{limit = 5}", "invalid-argument"),
+    ("Session.list{text = ''}", "invalid-text-query"), ("Session.count{limit = 5}", "invalid-argument"),
     ("Session.children('nobody')", "session-not-found"), ("Session.tree('nobody')", "session-not-found"),
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(call, code):

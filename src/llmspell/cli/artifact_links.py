@@ -28,7 +28,7 @@ def query(
     name: Annotated[str | None, Parameter(help="A pattern of names like '*.md'.")] = None,
     type: Annotated[str | None, Parameter(help="Their type.")] = None,
     tags: Annotated[list[str] | None, Parameter(name="--tag", help="A tag they all have; several times.")] = None,
-    text: Annotated[str | None, Parameter(help="Words of name, description, tags and metadata.")] = None,
+    text: given.Words = None,
     fuzzy: Annotated[str | None, Parameter(help="A name, perhaps misspelt.")] = None,
     meta: Annotated[list[str] | None, Parameter(help="A field of the metadata, NAME=JSON; several times.")] = None,
     digest: Annotated[str | None, Parameter(help="BLAKE3 of the content, 64 hexadecimal digits.")] = None,

@@ -11,6 +11,7 @@ from llmspell.operations.operation import Form, Operation
 from llmspell.operations.shapes import artifact_id, artifact_table, listed, present
 from llmspell.operations.types import (
     BOOL,
+    CREATED,
     INT,
     LABEL_OR_NUMBER,
     NAME,
@@ -19,8 +20,8 @@ from llmspell.operations.types import (
     REFERENCE,
     SESSION,
     TABLE,
-    TEXT,
-    TEXTS,
+    TEXT_OR_TEXTS,
+    WORDS,
     Param,
     options,
 )
@@ -140,14 +141,13 @@ _CONDITIONS = (
     Param("session", SESSION, "id or unique name; left out: all sessions", optional=True),
     Param("type", NAME, "the type as it was given", optional=True, aliases=("artifact_type",)),
     Param("name", NAME, "a pattern like *.md", optional=True, aliases=("name_pattern",)),
-    Param("tags", TEXTS, "which must all be there", optional=True),
-    Param("created_after", TEXT, "RFC 3339, inclusive", optional=True),
-    Param("created_before", TEXT, "RFC 3339, inclusive", optional=True),
+    Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),
+    *CREATED,
     Param("min_size", INT, "bytes", optional=True),
     Param("max_size", INT, "bytes", optional=True),
     Param("digest", NAME, "BLAKE3 of the content", optional=True, aliases=("content_hash",)),
-    Param("metadata", TABLE, "fields with equal values", optional=True, aliases=("custom",)),
-    Param("text", NAME, "words of name, description, tags and metadata", optional=True),
+    Param("metadata", TABLE, "fields with equal values", optional=True, aliases=("custom", "custom_metadata")),
+    WORDS,
     Param("fuzzy", NAME, "a name, perhaps misspelt", optional=True),
 )
 _QUERY = Param(

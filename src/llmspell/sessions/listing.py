@@ -154,9 +154,9 @@ def _judge(wanted: SessionFilter) -> Callable[[Row], bool]:
         tests.append(lambda row: set(wanted.tags) <= set(decode_value(row[3])))
     if wanted.metadata:
         tests.append(partial(_has_metadata, wanted.metadata))
-    search = wanted.search
-    if search is not None:
-        tests.append(lambda row: search.fits(row[5], row[6], row[3], row[4]))
+    text = wanted.text
+    if text is not None:
+        tests.append(lambda row: text.fits(row[5], row[6], row[3], row[4]))
     return lambda row: all(test(row) for test in tests)
 
 

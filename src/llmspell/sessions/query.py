@@ -17,8 +17,8 @@ from llmspell.model.moment import moment_ns
 from llmspell.model.page import check_limit
 from llmspell.model.session import check_status
 from llmspell.model.telling import told
+from llmspell.model.words import TextQuery
 from llmspell.sessions.terms import plain
-from llmspell.sessions.words import Search, parse_search
 
 Moment = datetime | str
 
@@ -35,7 +35,7 @@ class SessionFilter:
     parent: bytes | None = None
     name: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
-    search: Search | None = None
+    text: TextQuery | None = None
     created: tuple[int | None, int | None] = (None, None)
     updated: tuple[int | None, int | None] = (None, None)
 
@@ -73,7 +73,7 @@ def session_filter(
         parent=None if parent is None else id_bytes(parent, "parent"),
         name=None if name is None else check_label(name, "a session's name"),
         metadata=_fields({} if metadata is None else metadata),
-        search=None if text is None else parse_search(text),
+        text=None if text is None else TextQuery.parse(text),
         created=(_first(created_after), _last(created_before)),
         updated=(_first(updated_after), _last(updated_before)),
     )
@@ -136,7 +136,7 @@ class SessionQuery:
         return self.with_tag(*(one for tag in tags for one in ((tag,) if isinstance(tag, str) else tag)))
 
     def text(self, text: str) -> SessionQuery:
-        """With all these words in name, description, tags or metadata."""
+        """With all these words in name, description, tags or metadata; ``"in a row"``, ``beg*``."""
         return self._with(text=text)
 
     def with_metadata(self, path: str, value: Any) -> SessionQuery:

@@ -346,12 +346,13 @@ class AsyncSessions:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
         ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
-        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
-        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
+        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
+        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
+        ``created_at``, with ``-`` newest first.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
-        missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
+        missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
         """
         given = {
             "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,

@@ -72,7 +72,7 @@ def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
     counted = sorted((_count(view, _SQL["count_term"], one), one) for one in wanted.terms)
     fewest = counted[0][0] if counted else FEW + 1
     if wanted.text is not None and fewest > FEW_TO_READ:
-        match = wanted.text.match()
+        match = wanted.text.expression()
         if order == "created_at" or _count(view, _SQL["count_words"], match) <= FEW:
             return _bounded(_SQL["from_words"], "w.rowid", " AND artifact_words MATCH ?", (match,), low, high)
     elif counted and (order == "created_at" or fewest <= FEW):

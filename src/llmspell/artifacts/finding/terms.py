@@ -12,7 +12,7 @@ import msgspec
 from blake3 import blake3
 
 from llmspell.model.values import decode_value
-from llmspell.model.words import texts_in, words_in
+from llmspell.model.words import words_of_fields
 
 _encode = msgspec.json.Encoder().encode
 FOUND_COLUMNS = "a.since_seq, a.session, a.name, a.type, a.digest, a.size, a.description, a.tags, a.metadata"
@@ -35,7 +35,7 @@ class Indexed(NamedTuple):
     name: str
     size: int
     terms: frozenset[int]
-    words: list[str]
+    words: str
     folded: str
 
 
@@ -49,13 +49,8 @@ def indexed(row: tuple[Any, ...]) -> Indexed:
         *(field_term(key, value) for key, value in fields.items() if not isinstance(value, dict | list)),
     }  # fmt: skip
     return Indexed(
-        since_seq, name, size, frozenset(terms), words_of_row(name, description, labels, fields), folded_name(name)
+        since_seq, name, size, frozenset(terms), words_of_fields(name, description, tags, metadata), folded_name(name)
     )
-
-
-def words_of_row(name: str, description: str, tags: list[str], metadata: dict[str, Any]) -> list[str]:
-    """The words that full text finds an artifact by."""
-    return words_in((name, description, *tags, *texts_in(metadata)))
 
 
 def folded_name(name: str) -> str:

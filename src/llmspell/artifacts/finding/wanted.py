@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from llmspell.artifacts.finding.terms import field_term, term, words_of_row
+from llmspell.artifacts.finding.terms import field_term, term
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput
 from llmspell.model.clock import DATETIME_NS, to_ns
 from llmspell.model.ids import id_bytes
 from llmspell.model.labels import check_label, check_metadata, check_tags
 from llmspell.model.telling import told
-from llmspell.model.values import decode_value
 from llmspell.model.words import TextQuery
 
 _DIGEST = re.compile("[0-9a-f]{64}").fullmatch
@@ -45,9 +44,7 @@ class Wanted:
 
     def has_words(self, row: tuple[Any, ...]) -> bool:
         """Whether the text that is looked for is in a row, selected as ``columns``."""
-        if self.text is None:
-            return True
-        return self.text.is_in(words_of_row(row[2], row[6], decode_value(row[7]), decode_value(row[8])))
+        return self.text is None or self.text.fits(row[2], row[6], row[7], row[8])
 
 
 class _Clauses:
