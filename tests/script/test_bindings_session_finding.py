@@ -74,7 +74,7 @@ def test_families_counts_and_history():
     local tree, history = Session.tree(top), Session.history(a)
     local before = {}
     for _, change in ipairs(history) do before[change.field] = change.before end
-    return {names(Session.children(top)), names(Session.parents(c)), Session.count{tags = {'x'}}.count,
+    return {names(Session.children(top)), names(Session.parents(c)), Session.count{tags = {'x'}}.number,
       Session.count({tags = 'x', exact = true}).text, tree.children[1].children[1].name, tree.cut,
       #tree.picture > 0, before, Session.recent(1)[1].name, Session.tree(top, {depth = 0}).cut,
       #Session.children(top), #Session.history(a, {before = 1})}

@@ -175,9 +175,9 @@ def test_a_count_stops_at_its_bound_unless_it_is_to_be_exact(store, monkeypatch)
     monkeypatch.setattr(limits, "PAGE_ROWS_MAX", 2)
     for n in range(5):
         store.sessions.create(f"s{n}", tags=["odd"] if n % 2 else ["even"])
-    assert store.sessions.count().to_dict() == {"count": 3, "exact": False, "text": "3+"}
+    assert store.sessions.count().to_dict() == {"number": 3, "exact": False, "text": "3+"}
     assert int(store.sessions.count(exact=True)) == 5
-    assert store.sessions.count(tags=["even"]).to_dict() == {"count": 3, "exact": True, "text": "3"}
+    assert store.sessions.count(tags=["even"]).to_dict() == {"number": 3, "exact": True, "text": "3"}
     assert str(store.sessions.count(tags=["even"], exact=True)) == "3"
     assert str(store.sessions.count(tags=["odd"])) == "2"
     for wrong in ({"exact": 1}, {"limit": 3}, {"colour": "red"}):

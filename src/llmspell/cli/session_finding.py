@@ -30,10 +30,7 @@ class Conditions:
     created_by: Annotated[str | None, Parameter(help="Only what this one created.")] = None
     parent: Annotated[str | None, Parameter(help="Only what was opened under this session, by name or id.")] = None
     name: Annotated[str | None, Parameter(help="Only of exactly this name.")] = None
-    meta: Annotated[
-        list[str] | None,
-        Parameter(help="A field of the metadata, PATH=JSON, names of the path joined by dots; several times."),
-    ] = None
+    meta: given.Fields = None
     text: given.Words = None
     created_after: given.When = None
     created_before: given.When = None
@@ -87,8 +84,7 @@ def count(
     with running.get().reading() as store:
         asked = (conditions or Conditions()).of(store)
         counted = store.sessions.count(**asked, exact=exact)
-    told = {"count": counted.number, "exact": counted.exact}
-    running.get().out.done(told, f"{counted} session(s)", bare=str(counted))
+    running.get().out.done(counted.to_dict(), f"{counted} session(s)", bare=str(counted))
 
 
 def tree(

@@ -21,6 +21,7 @@ from llmspell.operations.types import (
     SESSION,
     TABLE,
     TEXT_OR_TEXTS,
+    UPDATED,
     WORDS,
     Param,
     options,
@@ -143,26 +144,29 @@ _CONDITIONS = (
     Param("name", NAME, "a pattern like *.md", optional=True, aliases=("name_pattern",)),
     Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),
     *CREATED,
+    *UPDATED,
     Param("min_size", INT, "bytes", optional=True),
     Param("max_size", INT, "bytes", optional=True),
     Param("digest", NAME, "BLAKE3 of the content", optional=True, aliases=("content_hash",)),
-    Param("metadata", TABLE, "fields with equal values", optional=True, aliases=("custom", "custom_metadata")),
+    Param("metadata", TABLE, "path = value, names of the path joined by dots", optional=True,
+          aliases=("custom_metadata", "custom")),
     WORDS,
     Param("fuzzy", NAME, "a name, perhaps misspelt", optional=True),
-)
+)  # fmt: skip
 _QUERY = Param(
     "options",
     options(
         *_CONDITIONS,
-        Param("order_by", NAME, "created_at, updated_at, name, size; with - the other way", optional=True),
+        Param("order_by", NAME, "created_at, updated_at, name, size; with - the other way", optional=True,
+              aliases=("sort_by",)),
         Param("limit", INT, "at most so many; 50 by default", optional=True),
         *PAGING,
     ),
     "conditions that hold together",
     optional=True,
-)
+)  # fmt: skip
 _COUNTED = Param(
-    "options", options(*_CONDITIONS, Param("exact", BOOL, "beyond 1,000 too", optional=True)), "conditions",
+    "options", options(*_CONDITIONS, Param("exact", BOOL, "counts on above 1,000", optional=True)), "conditions",
     optional=True,
 )  # fmt: skip
 _REFERENCE = Param("artifact", REFERENCE, "id, name in the current session, or a table {id}")
@@ -196,8 +200,8 @@ OPERATIONS = (
         errors=("invalid-selection", "invalid-text-query", "invalid-order"), lua_returns="table[]",
     ),
     Operation(
-        "Artifact", ("count",), ((_COUNTED,),), "a table {number, exact}",
-        "How many `query` would find; beyond 1,000 at least so many.", _count,
+        "Artifact", ("count",), ((_COUNTED,),), "a table {number, exact, text}",
+        "How many `query` would find; above 1,000 the count stops, and `text` says `1000+`.", _count,
         errors=("invalid-selection", "invalid-text-query"), lua_returns="table",
     ),
     Operation(
