@@ -17,6 +17,7 @@ FEW = 1000
 FEW_TO_READ = 200
 """So many texts are sooner read than looked up."""
 _SIZE_MAX = (1 << 63) - 1
+_HAS_TERM = " AND EXISTS (SELECT 1 FROM artifact_term x WHERE x.term = ? AND x.number = f.number)"
 
 
 class Order(NamedTuple):
@@ -63,7 +64,15 @@ class Source(NamedTuple):
 
 
 def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
-    """The best beginning for a query in an order."""
+    """The best beginning for a query in an order. Of what it leads to, only what has the terms of all fields is read:
+    the rest of a query is SQL.
+    """
+    source = _leading(view, wanted, order)
+    where = source.where + _HAS_TERM * len(wanted.field_terms)
+    return source._replace(where=where, args=(*source.args, *wanted.field_terms))
+
+
+def _leading(view: Reading, wanted: Wanted, order: str) -> Source:
     if wanted.fuzzy is not None:
         numbers = packed_numbers(numbers_alike(view, wanted.fuzzy))
         return Source(_SQL["from_numbers"], "", (numbers,), "f.number", wanted.is_read)

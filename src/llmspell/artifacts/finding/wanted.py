@@ -27,10 +27,10 @@ FUZZY_CHARS = (3, 255)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index;
-    ``after`` and ``before`` bound the time of creation, ``changed`` is the first of the last change, ``sizes`` bytes;
-    ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only one that is searched, if there is
-    one.
+    """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
+    ``field_terms`` those of ``fields``; ``after`` and ``before`` bound the time of creation, ``changed`` is the first of
+    the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only one
+    that is searched, if there is one.
     """
 
     sql: str
@@ -43,6 +43,7 @@ class Wanted:
     sizes: tuple[int | None, int | None]
     text: TextQuery | None
     fields: Fields
+    field_terms: tuple[int, ...]
     fuzzy: str | None
     session: bytes | None
 
@@ -109,7 +110,8 @@ class Conditions(NamedTuple):
             raw = bytes.fromhex(self.digest)
             clauses.add("a.digest = ?", raw, term=term("digest", raw))
         fields = fields_of(self.metadata)
-        clauses.terms += (field_term(path, value) for path, value in fields if is_indexed(path, value))
+        field_terms = tuple(field_term(path, value) for path, value in fields if is_indexed(path, value))
+        clauses.terms += field_terms
         after, before = first_ns(self.created_after), last_ns(self.created_before)
         changed = first_ns(self.updated_after)
         for sql, bound in (
@@ -122,7 +124,8 @@ class Conditions(NamedTuple):
         return Wanted(
             "".join(f" AND {one}" for one in clauses.sql), tuple(clauses.args), tuple(clauses.terms),
             None if self.name is None else check_label(self.name, "a pattern of names", chars_max=PATTERN_CHARS_MAX),
-            after, before, changed, (self.min_size, self.max_size), text, fields, _fuzzy(self.fuzzy), clauses.session,
+            after, before, changed, (self.min_size, self.max_size), text, fields, field_terms,
+            _fuzzy(self.fuzzy), clauses.session,
         )  # fmt: skip
 
 
