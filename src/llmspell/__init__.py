@@ -26,8 +26,9 @@ _PLACES = {
     "current_session": "llmspell.sessions.session",
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
+    "Count": "llmspell.model.count",
     "SessionInfo": "llmspell.sessions.info",
-    **dict.fromkeys(("SessionQuery", "SessionCount"), "llmspell.sessions.query"),
+    "SessionQuery": "llmspell.sessions.query",
     "SessionTree": "llmspell.sessions.family",
     "SessionChange": "llmspell.sessions.history",
     **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
@@ -50,7 +51,6 @@ _PLACES = {
     **dict.fromkeys(("Capture", "CaptureCount"), "llmspell.artifacts.captures.answer"),
     "ArtifactQuota": "llmspell.artifacts.quotas",
     "ArtifactRevision": "llmspell.artifacts.revising",
-    "ArtifactCount": "llmspell.artifacts.finding.pages",
     **dict.fromkeys(("Lineage", "Relation", "Relative"), "llmspell.artifacts.relations.lineage"),
     **dict.fromkeys(("ArtifactGrant", "ArtifactAccess"), "llmspell.artifacts.grants.records"),
     "ExportReport": "llmspell.artifacts.bundles.exporting",
@@ -104,7 +104,6 @@ if TYPE_CHECKING:
     from llmspell.artifacts.collect import CollectReport as CollectReport
     from llmspell.artifacts.collect import Orphans as Orphans
     from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff
-    from llmspell.artifacts.finding.pages import ArtifactCount as ArtifactCount
     from llmspell.artifacts.grants.records import ArtifactAccess as ArtifactAccess
     from llmspell.artifacts.grants.records import ArtifactGrant as ArtifactGrant
     from llmspell.artifacts.info import ArtifactInfo as ArtifactInfo
@@ -146,6 +145,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.results import Retry as Retry
     from llmspell.hooks.results import Skipped as Skipped
     from llmspell.model.context import carry_context as carry_context
+    from llmspell.model.count import Count as Count
     from llmspell.model.entry import Entry as Entry
     from llmspell.model.page import Page as Page
     from llmspell.model.scope import Scope as Scope
@@ -162,7 +162,6 @@ if TYPE_CHECKING:
     from llmspell.sessions.history import SessionChange as SessionChange
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
-    from llmspell.sessions.query import SessionCount as SessionCount
     from llmspell.sessions.query import SessionQuery as SessionQuery
     from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession

@@ -20,7 +20,11 @@ def test_a_query_lists_what_fits_and_counts_it(ok, filled):
     assert [one["name"] for one in ok("artifact", "query", "--json").json["items"]] == ["b.md", "a.md"]
     assert [one["name"] for one in ok("artifact", "query", "--text", "bees", "--json").json["items"]] == ["a.md"]
     assert "a.md" in ok("artifact", "query", "--tag", "x", "--session", "S").out
-    assert ok("artifact", "query", "--name", "*.md", "--count", "--json").json == {"number": 2, "exact": True}
+    counted = {"number": 2, "exact": True, "text": "2"}
+    assert ok("artifact", "count", "--name", "*.md", "--json").json == counted
+    words = ("--created-after", "1h", "--updated-before", "2h", "--exact")
+    assert ok("artifact", "count", *words).out == "0 artifact(s)\n"
+    assert ok("artifact", "query", "--text", '"about bee"*', "--meta", "a.b=1", "--json").json["items"] == []
     first = ok("artifact", "query", "--order-by", "-size", "--limit", "1", "--json").json
     rest = ok("artifact", "query", "--order-by", "-size", "--limit", "1", "--cursor", first["next_cursor"], "--json")
     assert {first["items"][0]["name"], rest.json["items"][0]["name"]} == {"a.md", "b.md"}

@@ -136,8 +136,8 @@ def test_sessions_are_found_counted_and_drawn(ok, cli):
     assert [one["name"] for one in found] == ["root"]
     assert ok("session", "list", "--created-after", "-1h", "--updated-before", "2999-01-01", "--json").json["items"]
     assert ok("session", "list", "--created-before", "-1h", "--json").json["items"] == []
-    assert ok("session", "count", "--json").json == {"count": 2, "exact": True}
-    assert ok("session", "count", "--tag", "a", "--json").json["count"] == 1
+    assert ok("session", "count", "--json").json == {"number": 2, "exact": True, "text": "2"}
+    assert ok("session", "count", "--tag", "a", "--json").json["number"] == 1
     assert [line.split("  ")[0] for line in ok("session", "tree", "root").out.splitlines()] == ["root", "└─ leaf"]
     assert ok("session", "tree", "root", "--json").json["children"][0]["name"] == "leaf"
     assert cli("session", "tree", "nobody").status == 13

@@ -24,7 +24,7 @@ def filled(ok):
 def test_each_filter_chooses_what_is_listed_and_counted(filled, words, names):
     found = filled("session", "list", "--json", *words).json["items"]
     assert sorted(item["name"] for item in found) == names
-    assert filled("session", "count", "--json", *words).json["count"] == len(names)
+    assert filled("session", "count", "--json", *words).json["number"] == len(names)
     assert filled("session", "count", "--exact", *words).out == f"{len(names)} session(s)\n"
 
 

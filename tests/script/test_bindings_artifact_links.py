@@ -19,6 +19,30 @@ def test_what_a_query_finds_can_be_fetched_and_deleted():
     assert value(script) == ["a.md", "one", 2, 2, 1, 0]
 
 
+def test_sessions_and_artifacts_are_asked_for_in_the_same_words():
+    script = """
+    local fields = {user = {id = 7}, kinds = {'a', 'b'}}
+    local found = {}
+    Artifact.store(Session.create{name = 'S', description = 'about bees', tags = {'t'}, metadata = fields},
+      'data', 'S', 'one', {description = 'about bees', tags = {'t'}, user = {id = 7}, kinds = {'a', 'b'}})
+    for _, asked in ipairs{
+      {search_text = '"about be"*', tag = 't'}, {text = 'BEES abo*', custom_metadata = {['user.id'] = 7}},
+      {metadata = {kinds = 'b'}, updated_after = '2020-01-01', sort_by = '-created_at'}, {text = '"bees about"'},
+    } do
+      found[#found + 1] = #Artifact.query(asked) .. #Session.list(asked)
+    end
+    for _, asked in ipairs{{text = '*'}, {created_after = 'soon'}, {order_by = 'colour'}} do
+      local _, one = pcall(Artifact.query, asked)
+      local _, other = pcall(Session.list, asked)
+      found[#found + 1] = one.code == other.code and one.code
+    end
+    found[#found + 1] = Artifact.count{text = 'bees'}.text .. Session.count{text = 'bees'}.text
+    return found
+    """
+    codes = ["invalid-text-query", "invalid-time", "invalid-order"]
+    assert value(script) == ["11", "11", "11", "00", *codes, "11"]
+
+
 def test_relations_are_made_followed_and_ended():
     script = PUT + """
     local made = Artifact.relate('b.md', 'depends_on', a)

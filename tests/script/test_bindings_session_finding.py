@@ -55,9 +55,9 @@ def test_a_session_is_built():
     ("Session.query_builder().text('x')", "invalid-argument"),
     ("Session.query_builder():limit(nil)", "invalid-argument"),
     ("Session.query_builder():with_status('odd'):execute()", "invalid-status"),
-    ("Session.query_builder():text('***'):execute()", "invalid-search"),
+    ("Session.query_builder():text('***'):execute()", "invalid-text-query"),
     ("Session.query_builder():limit('x'):execute()", "invalid-argument"),
-    ("Session.list{text = ''}", "invalid-search"), ("Session.count{limit = 5}", "invalid-argument"),
+    ("Session.list{text = ''}", "invalid-text-query"), ("Session.count{limit = 5}", "invalid-argument"),
     ("Session.children('nobody')", "session-not-found"), ("Session.tree('nobody')", "session-not-found"),
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(call, code):
@@ -74,7 +74,7 @@ def test_families_counts_and_history():
     local tree, history = Session.tree(top), Session.history(a)
     local before = {}
     for _, change in ipairs(history) do before[change.field] = change.before end
-    return {names(Session.children(top)), names(Session.parents(c)), Session.count{tags = {'x'}}.count,
+    return {names(Session.children(top)), names(Session.parents(c)), Session.count{tags = {'x'}}.number,
       Session.count({tags = 'x', exact = true}).text, tree.children[1].children[1].name, tree.cut,
       #tree.picture > 0, before, Session.recent(1)[1].name, Session.tree(top, {depth = 0}).cut,
       #Session.children(top), #Session.history(a, {before = 1})}

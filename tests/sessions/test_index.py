@@ -8,7 +8,6 @@ import pytest
 import llmspell
 from llmspell.model.ids import id_bytes
 from llmspell.sessions import index
-from llmspell.sessions.words import parse_search, session_words
 from llmspell.sync.drive import drive
 from tests.sessions.conftest import core, read, take_in
 
@@ -195,24 +194,6 @@ def test_processes_that_write_and_index_at_once_find_all_sessions(tmp_path):
         assert store.sessions.count(text=tag).number == 60
     assert store.verify().ok
     store.close()
-
-
-FOLDS = [
-    ("Straße", "strasse"), ("İstanbul", "istanbul"), ("ﬁne", "fine"), ("Ärger", "arger"), ("A_B", "a b"), ("x²", "x2"),
-    ("東京tower", "東 京 tower"), ("हिन्दी", "हिनदी"), ("tab\tnew\nline\0nul", "tab new line nul"), ("👍ok", "ok"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("text,folded", FOLDS)
-def test_texts_are_folded_to_words(text, folded):
-    assert session_words("", text, "[]", "{}").split() == ["\ue000", *folded.split()]
-
-
-def test_a_phrase_does_not_reach_from_one_part_into_the_next():
-    search = parse_search("東京")
-    assert search.fits("x東", "京", "[]", "{}") is False
-    assert search.fits("x", "東京", "[]", "{}")
-    assert search.fits("x", "", '["大東京"]', "{}")
 
 
 def test_nothing_of_a_shredded_session_is_left_in_the_index_or_the_files(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.lookup import BRIEF, OPEN
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput
-from llmspell.model.clock import DATETIME_NS, to_ns
-from llmspell.model.labels import check_metadata, check_tags
+from llmspell.model.fields import Fields, fields_of, have_fields
+from llmspell.model.labels import check_tags
+from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.telling import told
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _DELETED = (
     "a.until_seq IS NOT NULL AND NOT EXISTS (SELECT 1 FROM artifact l WHERE l.id = a.id AND l.since_seq > a.since_seq)"
     " AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id)"
 )
-_LATEST = (1 << 63) - 1_000_000
-"""The last time that a column can hold, in the year 2262; what a datetime can say does not end there."""
 _DIGEST = re.compile("[0-9a-f]{64}").fullmatch
 
 
@@ -58,7 +57,7 @@ class Selection:
             if value is not None:
                 sql.append(clause)
                 args.append(value)
-        tags, fields = check_tags(self.tags), check_metadata(dict(self.metadata))
+        tags, fields = check_tags(self.tags), fields_of(self.metadata)
         name = _pattern(self.name)
         if len(sql) == 1 and not tags and not fields and name is None:
             raise InvalidInput(
@@ -67,12 +66,11 @@ class Selection:
         return Where(" AND ".join(sql), args, name, frozenset(tags), fields)
 
     def _clauses(self) -> list[tuple[str, Any]]:
-        before = _time(self.created_before)
         return [
             ("a.session = ?", self.session),
             ("a.type = ?", None if self.type is None else check_type(self.type)),
-            ("a.created_at >= ?", _time(self.created_after)),
-            ("a.created_at <= ?", None if before is None else before + DATETIME_NS - 1),
+            ("a.created_at >= ?", first_ns(self.created_after)),
+            ("a.created_at <= ?", last_ns(self.created_before)),
             ("a.size >= ?", _bytes(self.size_min)),
             ("a.size <= ?", _bytes(self.size_max)),
             ("a.digest = ?", _digest(self.digest)),
@@ -87,7 +85,7 @@ class Where:
     args: list[Any]
     name: re.Pattern[str] | None
     tags: frozenset[str]
-    metadata: dict[str, Any]
+    metadata: Fields
 
     async def infos(self, database: Database) -> list[ArtifactInfo]:
         """All that are meant, in the order of their ids; a read a page."""
@@ -107,13 +105,8 @@ class Where:
         return (
             (self.name is None or self.name.match(info.name) is not None)
             and self.tags <= set(info.tags)
-            and all(_equal(info.metadata.get(key, _equal), value) for key, value in self.metadata.items())
+            and have_fields(info.metadata, self.metadata)
         )
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Equal as JSON: 1 is not true."""
-    return type(one) is type(other) and one == other
 
 
 def _pattern(name: str | None) -> re.Pattern[str] | None:
@@ -122,16 +115,6 @@ def _pattern(name: str | None) -> re.Pattern[str] | None:
     if type(name) is not str or not 0 < len(name) <= 1000:
         raise InvalidInput(f"a pattern of names is a short text, not {told(name)}", code="invalid-selection")
     return re.compile(translate(name))
-
-
-def _time(value: datetime | str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return min(to_ns(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)), _LATEST)
-    except (ValueError, OverflowError, OSError, AttributeError, TypeError):
-        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not {told(value)}", code="invalid-time") from None
 
 
 def _bytes(value: int | None) -> int | None:

@@ -1,7 +1,8 @@
-"""``llmspell artifact query | relate | unrelate | lineage | diff | label | history | rename``."""
+"""``llmspell artifact query | count | relate | unrelate | lineage | diff | label | history | rename``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -11,6 +12,7 @@ from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import open_session, session_id
 from llmspell.errors import InvalidInput
+from llmspell.model.clock import SystemClock
 
 if TYPE_CHECKING:
     from llmspell.artifacts.relations.lineage import Lineage
@@ -23,37 +25,62 @@ Cursor = Annotated[str | None, Parameter(help="Go on after the page that gave th
 _STATES = {"present": "", "deleted": "deleted", "unknown": "unknown here", "hidden": "hidden"}
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What artifacts are asked for; all that is given holds together."""
+
+    session: Annotated[str | None, Parameter(help="Only of this session, by name or id; default: of all.")] = None
+    name: Annotated[str | None, Parameter(help="A pattern of names like '*.md'.")] = None
+    type: Annotated[str | None, Parameter(help="Their type.")] = None
+    tags: Annotated[list[str] | None, Parameter(name="--tag", help="A tag; may be given several times.")] = None
+    text: given.Words = None
+    fuzzy: Annotated[str | None, Parameter(help="A name, perhaps misspelt.")] = None
+    meta: given.Fields = None
+    digest: Annotated[str | None, Parameter(help="BLAKE3 of the content, 64 hexadecimal digits.")] = None
+    created_after: given.When = None
+    created_before: given.When = None
+    updated_after: given.When = None
+    updated_before: given.When = None
+    min_size: Annotated[int | None, Parameter(help="At least so many bytes.")] = None
+    max_size: Annotated[int | None, Parameter(help="At most so many bytes.")] = None
+
+    def of(self, store: Store) -> dict[str, Any]:
+        """The arguments of ``store.artifacts.query`` and ``count``."""
+        clock = SystemClock()
+        return {
+            "session": None if self.session is None else session_id(store, self.session), "name": self.name,
+            "type": self.type, "tags": self.tags or (), "text": self.text, "fuzzy": self.fuzzy,
+            "metadata": given.pairs(self.meta, "--meta"), "digest": self.digest,
+            "created_after": given.time(self.created_after, clock),
+            "created_before": given.time(self.created_before, clock),
+            "updated_after": given.time(self.updated_after, clock),
+            "updated_before": given.time(self.updated_before, clock),
+            "min_size": self.min_size, "max_size": self.max_size,
+        }  # fmt: skip
+
+
+def count(
+    *, conditions: Conditions | None = None,
+    exact: Annotated[bool, Parameter(help="Count on above 1,000.")] = False,
+) -> None:  # fmt: skip
+    """Count artifacts; above 1,000 it says 1000+."""
+    with running.get().reading() as store:
+        counted = store.artifacts.count(**(conditions or Conditions()).of(store), exact=exact)
+    running.get().out.done(counted.to_dict(), f"{counted} artifact(s)", bare=str(counted))
+
+
 def query(
-    *, session: Annotated[str | None, Parameter(help="Only of this session, by name or id; default: of all.")] = None,
-    name: Annotated[str | None, Parameter(help="A pattern of names like '*.md'.")] = None,
-    type: Annotated[str | None, Parameter(help="Their type.")] = None,
-    tags: Annotated[list[str] | None, Parameter(name="--tag", help="A tag they all have; several times.")] = None,
-    text: Annotated[str | None, Parameter(help="Words of name, description, tags and metadata.")] = None,
-    fuzzy: Annotated[str | None, Parameter(help="A name, perhaps misspelt.")] = None,
-    meta: Annotated[list[str] | None, Parameter(help="A field of the metadata, NAME=JSON; several times.")] = None,
-    digest: Annotated[str | None, Parameter(help="BLAKE3 of the content, 64 hexadecimal digits.")] = None,
-    after: Annotated[str | None, Parameter(help="Created at this time (RFC 3339) or later.")] = None,
-    before: Annotated[str | None, Parameter(help="Created at this time or earlier.")] = None,
-    min_size: Annotated[int | None, Parameter(help="At least so many bytes.")] = None,
-    max_size: Annotated[int | None, Parameter(help="At most so many bytes.")] = None,
+    *, conditions: Conditions | None = None,
     order_by: Annotated[str | None, Parameter(help="created_at, updated_at, name, size; -created_at is newest first.",
                                               allow_leading_hyphen=True)] = None,
     limit: Annotated[int, Parameter(help="Artifacts of one page.")] = 50, cursor: Cursor = None,
-    count: Annotated[bool, Parameter(help="Only say how many there are.")] = False,
 ) -> None:  # fmt: skip
     """Find artifacts of all sessions by what they are; all conditions hold together."""
-    metadata, out = given.pairs(meta, "--meta"), running.get().out
+    out = running.get().out
     with running.get().reading() as store:
-        wanted: dict[str, Any] = {
-            "session": None if session is None else session_id(store, session), "name": name, "type": type,
-            "tags": tags or (), "text": text, "fuzzy": fuzzy, "metadata": metadata, "digest": digest,
-            "created_after": after, "created_before": before, "min_size": min_size, "max_size": max_size,
-        }  # fmt: skip
-        if count:
-            number = store.artifacts.count(**wanted)
-            out.one(number.to_dict(), str(number))
-            return
-        page = store.artifacts.query(**wanted, order_by=order_by, limit=limit, cursor=cursor)
+        asked = (conditions or Conditions()).of(store)
+        page = store.artifacts.query(**asked, order_by=order_by, limit=limit, cursor=cursor)
         names = {info.session: store.sessions.get(info.session).name for info in page}
     columns = (
         Column("name", lambda item: item["name"]),
@@ -195,7 +222,7 @@ def _room(store: Store, session: str | None) -> Artifacts:
 
 
 COMMANDS: dict[str, Any] = {
-    "query": query, "relate": relate, "unrelate": unrelate, "lineage": lineage, "diff": diff, "label": label,
-    "history": history, "rename": rename,
+    "query": query, "count": count, "relate": relate, "unrelate": unrelate, "lineage": lineage, "diff": diff,
+    "label": label, "history": history, "rename": rename,
 }  # fmt: skip
 """The commands of ``llmspell artifact`` that are here."""

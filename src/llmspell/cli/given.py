@@ -37,6 +37,18 @@ def _verbatim(text: str) -> bool:
 
 Word = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
 """A value that may be ``-`` or a negative number."""
+When = Annotated[Word | None, Parameter(help="A time, or 2h (or -2h) for some time ago; included.")]
+Fields = Annotated[
+    list[str] | None,
+    Parameter(help="A field of the metadata, PATH=JSON, names of the path joined by dots; several times."),
+]
+Words = Annotated[
+    str | None,
+    Parameter(
+        help="Words of name, description, tags and metadata, all of them: '\"in a row\"' in quotes, 'beg*' by their"
+        " beginning."
+    ),
+]
 
 
 def _no_long_option(_type: Any, text: str | None) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from llmspell.sync.faces import Store
 
 Named = Annotated[str, Parameter(help="The session, by name or id.")]
-When = Annotated[given.Word | None, Parameter(help="A time, or 2h (or -2h) for some time ago; included.")]
 
 
 @Parameter(name="*")
@@ -31,15 +30,12 @@ class Conditions:
     created_by: Annotated[str | None, Parameter(help="Only what this one created.")] = None
     parent: Annotated[str | None, Parameter(help="Only what was opened under this session, by name or id.")] = None
     name: Annotated[str | None, Parameter(help="Only of exactly this name.")] = None
-    meta: Annotated[
-        list[str] | None,
-        Parameter(help="A field of the metadata, PATH=JSON, names of the path joined by dots; several times."),
-    ] = None
-    text: Annotated[str | None, Parameter(help="Only with all these words, anywhere in what people wrote.")] = None
-    created_after: When = None
-    created_before: When = None
-    updated_after: When = None
-    updated_before: When = None
+    meta: given.Fields = None
+    text: given.Words = None
+    created_after: given.When = None
+    created_before: given.When = None
+    updated_after: given.When = None
+    updated_before: given.When = None
 
     def of(self, store: Store) -> dict[str, Any]:
         """The arguments of ``store.sessions.list`` and ``count``."""
@@ -57,7 +53,9 @@ class Conditions:
 
 def list_(
     *, conditions: Conditions | None = None,
-    order_by: Annotated[str, Parameter(help="updated_at or created_at; with = and - newest first.")] = "-updated_at",
+    order_by: Annotated[
+        str, Parameter(help="updated_at or created_at; with - newest first.", allow_leading_hyphen=True)
+    ] = "-updated_at",
     limit: Annotated[int, Parameter(help="Sessions of one page.")] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on after the page that gave this.")] = None,
 ) -> None:  # fmt: skip
@@ -86,8 +84,7 @@ def count(
     with running.get().reading() as store:
         asked = (conditions or Conditions()).of(store)
         counted = store.sessions.count(**asked, exact=exact)
-    told = {"count": counted.number, "exact": counted.exact}
-    running.get().out.done(told, f"{counted} session(s)", bare=str(counted))
+    running.get().out.done(counted.to_dict(), f"{counted} session(s)", bare=str(counted))
 
 
 def tree(

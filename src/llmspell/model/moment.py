@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from llmspell.errors import InvalidInput
-from llmspell.model.clock import to_ns
+from llmspell.model.clock import DATETIME_NS, to_ns
 
 
 def moment_ns(moment: datetime | str) -> int:
@@ -23,3 +23,18 @@ def moment_ns(moment: datetime | str) -> int:
         return to_ns(moment)
     except (OverflowError, ValueError, OSError) as exc:
         raise InvalidInput(f"{moment!r} is no time in UTC: {exc}", code="invalid-time") from None
+
+
+def first_ns(after: datetime | str | None) -> int | None:
+    """The first nanosecond that is not before a moment; None if none is given."""
+    return None if after is None else _kept(moment_ns(after))
+
+
+def last_ns(before: datetime | str | None) -> int | None:
+    """The last one that is not after it, nor told apart from it by a datetime."""
+    return None if before is None else _kept(moment_ns(before) + DATETIME_NS - 1)
+
+
+def _kept(ns: int) -> int:
+    """Outside of what a database counts in, a moment is as good as never."""
+    return max(-(1 << 62), min(ns, 1 << 62))

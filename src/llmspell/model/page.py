@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from blake3 import blake3
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
@@ -52,6 +53,28 @@ def cursor_seq(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 1 << 63:
         raise _not_ours()
     return value
+
+
+def cursor_moment(value: Any, head: int) -> int:
+    """The seq as of which a list was begun. Raises InvalidInput (``invalid-cursor``) when ``head``, the newest, is
+    older.
+    """
+    if cursor_seq(value) > head:
+        raise InvalidInput("this cursor is of a later moment than this store knows", code="invalid-cursor")
+    return int(value)
+
+
+def mark_of(wanted: Any) -> str:
+    """What tells the conditions of one list from those of another, for its cursor."""
+    return blake3(repr(wanted).encode(errors="surrogatepass")).hexdigest(8)
+
+
+def check_mark(order: Any, order_by: str, mark: Any, wanted: Any) -> None:
+    """Whether a cursor's order and mark are those of this list. Raises InvalidInput (``invalid-cursor``)."""
+    if cursor_text(order) != order_by:
+        raise InvalidInput(f"this cursor belongs to a list ordered by {order!r:.50}", code="invalid-cursor")
+    if cursor_text(mark) != mark_of(wanted):
+        raise InvalidInput("this cursor belongs to a list with other conditions", code="invalid-cursor")
 
 
 def cursor_id(value: Any) -> bytes:

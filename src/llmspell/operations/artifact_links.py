@@ -11,6 +11,7 @@ from llmspell.operations.operation import Form, Operation
 from llmspell.operations.shapes import artifact_id, artifact_table, listed, present
 from llmspell.operations.types import (
     BOOL,
+    CREATED,
     INT,
     LABEL_OR_NUMBER,
     NAME,
@@ -19,8 +20,9 @@ from llmspell.operations.types import (
     REFERENCE,
     SESSION,
     TABLE,
-    TEXT,
-    TEXTS,
+    TEXT_OR_TEXTS,
+    UPDATED,
+    WORDS,
     Param,
     options,
 )
@@ -140,29 +142,31 @@ _CONDITIONS = (
     Param("session", SESSION, "id or unique name; left out: all sessions", optional=True),
     Param("type", NAME, "the type as it was given", optional=True, aliases=("artifact_type",)),
     Param("name", NAME, "a pattern like *.md", optional=True, aliases=("name_pattern",)),
-    Param("tags", TEXTS, "which must all be there", optional=True),
-    Param("created_after", TEXT, "RFC 3339, inclusive", optional=True),
-    Param("created_before", TEXT, "RFC 3339, inclusive", optional=True),
+    Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),
+    *CREATED,
+    *UPDATED,
     Param("min_size", INT, "bytes", optional=True),
     Param("max_size", INT, "bytes", optional=True),
     Param("digest", NAME, "BLAKE3 of the content", optional=True, aliases=("content_hash",)),
-    Param("metadata", TABLE, "fields with equal values", optional=True, aliases=("custom",)),
-    Param("text", NAME, "words of name, description, tags and metadata", optional=True),
+    Param("metadata", TABLE, "path = value, names of the path joined by dots", optional=True,
+          aliases=("custom_metadata", "custom")),
+    WORDS,
     Param("fuzzy", NAME, "a name, perhaps misspelt", optional=True),
-)
+)  # fmt: skip
 _QUERY = Param(
     "options",
     options(
         *_CONDITIONS,
-        Param("order_by", NAME, "created_at, updated_at, name, size; with - the other way", optional=True),
+        Param("order_by", NAME, "created_at, updated_at, name, size; with - the other way", optional=True,
+              aliases=("sort_by",)),
         Param("limit", INT, "at most so many; 50 by default", optional=True),
         *PAGING,
     ),
     "conditions that hold together",
     optional=True,
-)
+)  # fmt: skip
 _COUNTED = Param(
-    "options", options(*_CONDITIONS, Param("exact", BOOL, "beyond 1,000 too", optional=True)), "conditions",
+    "options", options(*_CONDITIONS, Param("exact", BOOL, "counts on above 1,000", optional=True)), "conditions",
     optional=True,
 )  # fmt: skip
 _REFERENCE = Param("artifact", REFERENCE, "id, name in the current session, or a table {id}")
@@ -196,8 +200,8 @@ OPERATIONS = (
         errors=("invalid-selection", "invalid-text-query", "invalid-order"), lua_returns="table[]",
     ),
     Operation(
-        "Artifact", ("count",), ((_COUNTED,),), "a table {number, exact}",
-        "How many `query` would find; beyond 1,000 at least so many.", _count,
+        "Artifact", ("count",), ((_COUNTED,),), "a table {number, exact, text}",
+        "How many `query` would find; above 1,000 the count stops, and `text` says `1000+`.", _count,
         errors=("invalid-selection", "invalid-text-query"), lua_returns="table",
     ),
     Operation(

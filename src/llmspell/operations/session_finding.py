@@ -86,7 +86,7 @@ _N = Param("n", INT, "how many; 10 by default", optional=True)
 
 OPERATIONS = (
     Operation(
-        "Session", ("count",), ((_COUNTED,),), "a table {count, exact, text}",
+        "Session", ("count",), ((_COUNTED,),), "a table {number, exact, text}",
         "How many sessions fit; above 1,000 the count stops, and `text` says `1000+`.", _count, lua_returns="table",
     ),
     Operation(

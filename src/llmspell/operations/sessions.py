@@ -14,6 +14,7 @@ from llmspell.operations.operation import Effect, Form, Operation
 from llmspell.operations.shapes import entry_table, listed, session_table
 from llmspell.operations.types import (
     BOOL,
+    CREATED,
     INT,
     LABEL_OR_NUMBER,
     NAME,
@@ -23,6 +24,8 @@ from llmspell.operations.types import (
     TEXT,
     TEXT_OR_TEXTS,
     TEXTS,
+    UPDATED,
+    WORDS,
     Param,
     options,
 )
@@ -170,12 +173,7 @@ CONDITIONS = (
     Param("name", NAME, "has exactly this name", optional=True),
     Param("metadata", TABLE, "path = value, names of the path joined by dots", optional=True,
           aliases=("custom_metadata",)),
-    Param("text", TEXT, "has all these words in name, description, tags or metadata", optional=True,
-          aliases=("search_text",)),
-    Param("created_after", NAME, "RFC 3339 time, inclusive", optional=True),
-    Param("created_before", NAME, "RFC 3339 time, inclusive", optional=True),
-    Param("updated_after", NAME, "RFC 3339 time, inclusive", optional=True),
-    Param("updated_before", NAME, "RFC 3339 time, inclusive", optional=True),
+    WORDS, *CREATED, *UPDATED,
 )  # fmt: skip
 """What sessions are asked for, by every function that finds some."""
 _FILTER = options(

@@ -276,6 +276,20 @@ PAGING = (
           optional=True),
 )  # fmt: skip
 """Fields of the options of every list that comes in pages."""
+WORDS = Param(
+    "text", TEXT,
+    'words of name, description, tags and metadata, all of them: "in a row" in quotes, beg* by their beginning',
+    optional=True, aliases=("search_text",),
+)  # fmt: skip
+CREATED = (
+    Param("created_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("created_before", NAME, "RFC 3339 time, inclusive", optional=True),
+)
+UPDATED = (
+    Param("updated_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("updated_before", NAME, "RFC 3339 time, inclusive", optional=True),
+)
+"""Conditions that mean the same wherever something is found by them."""
 
 
 def fields_of(kind: Type) -> tuple[Param, ...]:

@@ -107,8 +107,8 @@ CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq 
 CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
 
 -- Lagging index of open sessions by what they have, and by their words: complete up to its watermark, as for terms of
--- entries. A row is known by the seq it holds from. The words are folded before they come here: `ascii` only tells them
--- apart by the blanks.
+-- entries. A row is known by the seq it holds from. Words come from model/words.py, folded: `ascii` only tells them apart
+-- by the blanks.
 CREATE TABLE session_term (
   term       INTEGER NOT NULL,
   since_seq  INTEGER NOT NULL,
@@ -237,9 +237,8 @@ CREATE TABLE artifact_term (
   number INTEGER NOT NULL,
   PRIMARY KEY (term, number)
 ) STRICT, WITHOUT ROWID;
--- Words come from model/words.py one by one, ASCII letters or anything above them, so that this tokenizer takes them as they are.
+-- Words as in session_text.
 CREATE VIRTUAL TABLE artifact_words USING fts5 (words, tokenize = 'ascii', columnsize = 0);
-CREATE VIRTUAL TABLE artifact_words_held USING fts5vocab (artifact_words, instance);
 -- Groups of three characters of names.
 CREATE VIRTUAL TABLE artifact_grams USING fts5 (name, tokenize = 'trigram', detail = none, columnsize = 0);
 

@@ -367,7 +367,7 @@ Session.getTimeline = Session.timeline
 
 ---How many sessions fit; above 1,000 the count stops, and `text` says `1000+`.
 ---@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, exact?: boolean } conditions as of `list`
----@return table # a table {count, exact, text}
+---@return table # a table {number, exact, text}
 function Session.count(options) end
 
 ---The sessions that changed last, newest first.
@@ -657,14 +657,14 @@ function Session.list_artifacts(session, options) end
 Session.listArtifacts = Session.list_artifacts
 
 ---Versions that fit all conditions, of all sessions or of one, newest first.
----@param options? { session?: string?, type?: string, name?: string, tags?: string[], created_after?: string, created_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, fuzzy?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions that hold together
+---@param options? { session?: string?, type?: string, name?: string, tags?: string|string[], created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, fuzzy?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions that hold together
 ---@return table[] # a list of metadata tables, each with the `id` that `get` takes
 function Artifact.query(options) end
 Artifact.search = Artifact.query
 
----How many `query` would find; beyond 1,000 at least so many.
----@param options? { session?: string?, type?: string, name?: string, tags?: string[], created_after?: string, created_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, fuzzy?: string, exact?: boolean } conditions
----@return table # a table {number, exact}
+---How many `query` would find; above 1,000 the count stops, and `text` says `1000+`.
+---@param options? { session?: string?, type?: string, name?: string, tags?: string|string[], created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, fuzzy?: string, exact?: boolean } conditions
+---@return table # a table {number, exact, text}
 function Artifact.count(options) end
 
 ---Say what an artifact is to another.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.count import Count
 from llmspell.model.page import Page, check_limit
 from llmspell.model.telling import told
 from llmspell.sessions.family import SessionTree, parents_of, tree_of
 from llmspell.sessions.info import SessionInfo
 from llmspell.sessions.listing import Order, Place, find, infos, list_page
-from llmspell.sessions.query import SessionCount, SessionFilter
+from llmspell.sessions.query import SessionFilter
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal
@@ -35,7 +36,7 @@ class Finding:
         check_limit(limit)
         return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
 
-    async def count(self, given: Mapping[str, Any], *, exact: bool) -> SessionCount:
+    async def count(self, given: Mapping[str, Any], *, exact: bool) -> Count:
         """How many fit: up to the bound, or one read for each so many, all as of the first one's seq, so that none
         lasts for seconds.
         """
@@ -46,7 +47,7 @@ class Finding:
             rows, _ = await self._journal.database.read(
                 lambda view: find(view, wanted, _BY_UPDATE, limits.COUNT_MAX + 1, Place())
             )
-            return SessionCount(min(len(rows), limits.COUNT_MAX), len(rows) <= limits.COUNT_MAX)
+            return Count(min(len(rows), limits.COUNT_MAX), len(rows) <= limits.COUNT_MAX)
         number, place = 0, Place()
         while True:
             most = limits.PAGE_ROWS_MAX
@@ -55,7 +56,7 @@ class Finding:
             )
             number += len(rows)
             if len(rows) < most:
-                return SessionCount(number, exact=True)
+                return Count(number, exact=True)
             place = Place(as_of, (rows[-1][0], rows[-1][1]))
 
     async def children(self, session: bytes) -> list[SessionInfo]:

@@ -10,10 +10,10 @@ left.
 from __future__ import annotations
 
 from llmspell.journal.maintenance import Task
+from llmspell.model.words import words_of_fields
 from llmspell.ports.database import Reading, Row, Transaction
 from llmspell.schema import queries
 from llmspell.sessions.terms import terms_of
-from llmspell.sessions.words import session_words
 
 WATERMARK = "sessions"
 STEP_ROWS = 32
@@ -91,7 +91,7 @@ async def _add(tx: Transaction, row: Row) -> None:
     seq, created_at, name, description, status, tags, metadata, created_by, parent = row
     for term in terms_of(name, status, tags, metadata, created_by, parent):
         await tx.run(_SQL["add_term"], (term, seq, created_at))
-    await tx.run(_SQL["add_words"], (seq, session_words(name, description, tags, metadata)))
+    await tx.run(_SQL["add_words"], (seq, words_of_fields(name, description, tags, metadata)))
 
 
 async def _drop(tx: Transaction, row: Row) -> None:

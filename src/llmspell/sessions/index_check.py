@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from llmspell.journal.terms_check import Damage
+from llmspell.model.words import words_of_fields
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 from llmspell.sessions.index import watermark_of
 from llmspell.sessions.terms import terms_of
-from llmspell.sessions.words import session_words
 
 PAGE_ROWS = 500
 """Sessions looked at in one read, so that no read transaction lasts for seconds."""
@@ -55,7 +55,7 @@ def _wrong_in(view: Reading, row: Row) -> Iterator[Damage]:
     if missing:
         yield Damage(f"the session of entry {seq} is not found by {len(missing)} of its terms", "session_term", seq)
     held = view.one(_SQL["has_words"], (seq,))
-    if held is None or held[0] != session_words(name, description, tags, metadata):
+    if held is None or held[0] != words_of_fields(name, description, tags, metadata):
         yield Damage(f"the session of entry {seq} is not found by its words", "session_text", seq)
 
 

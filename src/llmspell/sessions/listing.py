@@ -9,15 +9,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from blake3 import blake3
-
 from llmspell.errors import InvalidInput
 from llmspell.journal.reading import seq_at
-from llmspell.model.page import Page, cursor_seq, cursor_text, read_cursor, write_cursor
+from llmspell.model.fields import have_fields
+from llmspell.model.page import Page, check_mark, cursor_moment, cursor_seq, mark_of, read_cursor, write_cursor
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
@@ -25,7 +23,6 @@ from llmspell.sessions.index import watermark_of
 from llmspell.sessions.info import SessionInfo
 from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
-from llmspell.sessions.terms import places, plain
 
 _ONE = f"{queries('llmspell.sessions')['info']} WHERE s.id = ? AND s.since_seq = ?"
 _ORDERS = ("updated_at", "created_at")
@@ -70,7 +67,7 @@ def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, c
     if len(rows) <= limit:
         return Page(items)
     last = rows[limit - 1]
-    return Page(items, write_cursor("sessions", order_by, _mark(wanted), as_of, last[0], last[1]))
+    return Page(items, write_cursor("sessions", order_by, mark_of(wanted), as_of, last[0], last[1]))
 
 
 def infos(view: Reading, rows: list[Row]) -> list[SessionInfo]:
@@ -153,34 +150,16 @@ def _judge(wanted: SessionFilter) -> Callable[[Row], bool]:
     if wanted.tags:
         tests.append(lambda row: set(wanted.tags) <= set(decode_value(row[3])))
     if wanted.metadata:
-        tests.append(partial(_has_metadata, wanted.metadata))
-    search = wanted.search
-    if search is not None:
-        tests.append(lambda row: search.fits(row[5], row[6], row[3], row[4]))
+        tests.append(lambda row: have_fields(decode_value(row[4]), wanted.metadata))
+    text = wanted.text
+    if text is not None:
+        tests.append(lambda row: text.fits(row[5], row[6], row[3], row[4]))
     return lambda row: all(test(row) for test in tests)
-
-
-def _has_metadata(wanted: tuple[tuple[str, str], ...], row: Row) -> bool:
-    missing = set(wanted)
-    paths = {path for path, _ in wanted}
-    for path, value in places(decode_value(row[4])):
-        if path in paths:
-            missing.discard((path, plain(value)))
-    return not missing
-
-
-def _mark(wanted: SessionFilter) -> str:
-    return blake3(repr(wanted).encode(errors="surrogatepass")).hexdigest(8)
 
 
 def _read_place(view: Reading, cursor: str, order_by: str, wanted: SessionFilter) -> Place:
     _, order, mark, as_of, seq, created_at = read_cursor(cursor, "sessions", 6)
-    if order != order_by:
-        raise InvalidInput(f"this cursor belongs to a list ordered by {order!r}", code="invalid-cursor")
-    if cursor_text(mark) != _mark(wanted):
-        raise InvalidInput("this cursor belongs to a list with other conditions", code="invalid-cursor")
-    as_of = cursor_seq(as_of)
+    check_mark(order, order_by, mark, wanted)
     row = view.one("SELECT max(seq) FROM entry")
-    if as_of > ((row[0] if row else 0) or 0):
-        raise InvalidInput("this cursor is of a later moment than this store knows", code="invalid-cursor")
+    as_of = cursor_moment(as_of, (row[0] if row else 0) or 0)
     return Place(as_of, (cursor_seq(seq), cursor_seq(created_at)))

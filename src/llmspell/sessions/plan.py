@@ -110,9 +110,9 @@ def _needs_index(wanted: SessionFilter, by: str) -> bool:
 
 def _columns(wanted: SessionFilter) -> str:
     """Nothing is read of a session that nobody asks about: metadata may be long."""
-    tags = "s.tags" if wanted.tags or wanted.search else "NULL"
-    metadata = "s.metadata" if wanted.metadata or wanted.search else "NULL"
-    texts = "s.name, s.description" if wanted.search else "NULL, NULL"
+    tags = "s.tags" if wanted.tags or wanted.text else "NULL"
+    metadata = "s.metadata" if wanted.metadata or wanted.text else "NULL"
+    texts = "s.name, s.description" if wanted.text else "NULL, NULL"
     return f"SELECT s.since_seq, s.created_at, s.id, {tags}, {metadata}, {texts}"
 
 
@@ -147,7 +147,7 @@ def _indexed(view: Reading, asked: Conditions, by: str, high: int) -> list[Sourc
     counted = sorted((_count(view, _COUNT, term, SORTED_ROWS_MAX), term) for term in terms)
     rarest = counted[0][0] if counted else SORTED_ROWS_MAX + 1
     ordered = [term for _, term in counted]
-    if wanted.search is not None and rarest > RARE_ROWS and _words_may_lead(view, wanted, by):
+    if wanted.text is not None and rarest > RARE_ROWS and _words_may_lead(view, wanted, by):
         found = [_by_words(asked, ordered, high)]
     elif not terms or (by == "created_at" and rarest > SORTED_ROWS_MAX):
         found = [_by_term(asked, [EVERY, *ordered], high, by)]
@@ -161,7 +161,7 @@ def _indexed(view: Reading, asked: Conditions, by: str, high: int) -> list[Sourc
 def _words_may_lead(view: Reading, wanted: SessionFilter, by: str) -> bool:
     if by == "updated_at":
         return True
-    expression = wanted.search.expression() if wanted.search is not None else ""
+    expression = wanted.text.expression() if wanted.text is not None else ""
     return _count(view, _COUNT_HITS, expression, SORTED_ROWS_MAX) <= SORTED_ROWS_MAX
 
 
@@ -188,7 +188,7 @@ def _by_words(asked: Conditions, terms: list[int], high: int) -> Source:
     wanted = asked.wanted
     plainly, args = asked.plainly()
     created, bounds = asked.created_within("s.created_at")
-    expression = wanted.search.expression() if wanted.search is not None else ""
+    expression = wanted.text.expression() if wanted.text is not None else ""
     seq = "session_text.rowid"
     return Source(
         "words", f"{_columns(wanted)} FROM session_text {_OPEN_OF.format(seq=seq)}",

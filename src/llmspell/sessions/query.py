@@ -9,33 +9,29 @@ from datetime import datetime
 from typing import Any
 
 from llmspell.errors import InvalidInput
-from llmspell.model import limits
-from llmspell.model.clock import DATETIME_NS
+from llmspell.model.fields import Fields, fields_of
 from llmspell.model.ids import id_bytes
-from llmspell.model.labels import check_label, check_metadata, check_tags
-from llmspell.model.moment import moment_ns
+from llmspell.model.labels import check_label, check_tags
+from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.page import check_limit
 from llmspell.model.session import check_status
 from llmspell.model.telling import told
-from llmspell.sessions.terms import plain
-from llmspell.sessions.words import Search, parse_search
+from llmspell.model.words import TextQuery
 
 Moment = datetime | str
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Conditions that hold together; None and empty mean any. Times are nanoseconds, first and last inclusive;
-    ``metadata`` is paths with values as ``terms.plain`` writes them.
-    """
+    """Conditions that hold together; None and empty mean any. Times are nanoseconds, first and last inclusive."""
 
     status: str | None = None
     tags: tuple[str, ...] = ()
     created_by: str | None = None
     parent: bytes | None = None
     name: str | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
-    search: Search | None = None
+    metadata: Fields = ()
+    text: TextQuery | None = None
     created: tuple[int | None, int | None] = (None, None)
     updated: tuple[int | None, int | None] = (None, None)
 
@@ -72,38 +68,14 @@ def session_filter(
         created_by=None if created_by is None else check_label(created_by, "created_by"),
         parent=None if parent is None else id_bytes(parent, "parent"),
         name=None if name is None else check_label(name, "a session's name"),
-        metadata=_fields({} if metadata is None else metadata),
-        search=None if text is None else parse_search(text),
-        created=(_first(created_after), _last(created_before)),
-        updated=(_first(updated_after), _last(updated_before)),
+        metadata=fields_of(metadata),
+        text=None if text is None else TextQuery.parse(text),
+        created=(first_ns(created_after), last_ns(created_before)),
+        updated=(first_ns(updated_after), last_ns(updated_before)),
     )
 
 
 _CONDITIONS = frozenset(inspect.signature(session_filter).parameters)
-
-
-def _fields(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    wanted = check_metadata(metadata)
-    if len(wanted) > limits.METADATA_CONDITIONS_MAX:
-        raise InvalidInput(
-            f"a query asks for at most {limits.METADATA_CONDITIONS_MAX} fields of metadata, not {len(wanted)}",
-            code="invalid-metadata",
-        )
-    return tuple((path, plain(value)) for path, value in wanted.items())
-
-
-def _first(after: Moment | None) -> int | None:
-    return None if after is None else _kept(moment_ns(after))
-
-
-def _last(before: Moment | None) -> int | None:
-    """What a datetime cannot tell apart from it is included."""
-    return None if before is None else _kept(moment_ns(before) + DATETIME_NS - 1)
-
-
-def _kept(ns: int) -> int:
-    """Outside of what a database counts in, a moment is as good as never."""
-    return max(-(1 << 62), min(ns, 1 << 62))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +108,7 @@ class SessionQuery:
         return self.with_tag(*(one for tag in tags for one in ((tag,) if isinstance(tag, str) else tag)))
 
     def text(self, text: str) -> SessionQuery:
-        """With all these words in name, description, tags or metadata."""
+        """With all these words in name, description, tags or metadata; ``"in a row"``, ``beg*``."""
         return self._with(text=text)
 
     def with_metadata(self, path: str, value: Any) -> SessionQuery:
@@ -186,21 +158,3 @@ class SessionQuery:
     def _with(self, **given: Any) -> SessionQuery:
         SessionFilter.of({name: value for name, value in given.items() if value is not None})
         return replace(self, filters={**self.filters, **given})
-
-
-@dataclass(frozen=True, slots=True)
-class SessionCount:
-    """How many sessions there are: ``number`` of them, or more when it is not ``exact``; as text ``1000+`` then."""
-
-    number: int
-    exact: bool
-
-    def __str__(self) -> str:
-        return str(self.number) if self.exact else f"{self.number}+"
-
-    def __int__(self) -> int:
-        return self.number
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same in JSON types."""
-        return {"count": self.number, "exact": self.exact, "text": str(self)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
+from llmspell.model.count import Count
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
@@ -30,7 +31,6 @@ from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
-from llmspell.sessions.query import SessionCount
 from llmspell.sessions.registered import Registered, check_template, filled, retention_of
 from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
@@ -139,7 +139,7 @@ class AsyncSessions:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return await self._steps.info(await self._resolve(session_id))
 
-    async def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+    async def count(self, *, exact: bool = False, **filters: Any) -> Count:
         """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
         more, unless it is to be ``exact``: some 10 µs for each session then.
         """
@@ -346,12 +346,13 @@ class AsyncSessions:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
         ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
-        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
-        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
+        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
+        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
+        ``created_at``, with ``-`` newest first.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
-        missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
+        missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
         """
         given = {
             "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,

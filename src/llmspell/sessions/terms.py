@@ -6,11 +6,9 @@ too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from blake3 import blake3
 
+from llmspell.model.fields import places, plain
 from llmspell.model.values import decode_value
 
 METADATA_TERMS_MAX = 256
@@ -61,32 +59,6 @@ def metadata_term(path: str, plain: str) -> int:
     return _term("metadata", path, plain)
 
 
-def plain(value: Any) -> str:
-    """A text that two JSON values share exactly if they are equal: 1 and 1.0 are, 1 and true are not."""
-    if isinstance(value, dict):
-        inside = ",".join(f"{name!r}:{plain(value[name])}" for name in sorted(value))
-        return f"{{{inside}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(plain, value))}]"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return hex(value)
-    return repr(value)
-
-
-def places(metadata: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every path of metadata with the value there: names joined by dots, and the items of a list at the list's path."""
-    waiting: list[tuple[str, Any]] = list(metadata.items())
-    while waiting:
-        path, value = waiting.pop()
-        yield path, value
-        if isinstance(value, dict):
-            waiting += [(f"{path}.{name}", inner) for name, inner in value.items()]
-        elif isinstance(value, list):
-            waiting += [(path, inner) for inner in value]
-
-
 def terms_of(
     name: str, status: str, tags: str, metadata: str, created_by: str | None, parent: bytes | None
 ) -> set[int]:
@@ -103,7 +75,7 @@ def _metadata_terms(metadata: str) -> set[int]:
     if len(metadata) > METADATA_BYTES_MAX:
         return {LARGE}
     found = set()
-    for path, value in places(decode_value(metadata)):
+    for path, value in places(decode_value(metadata), METADATA_BYTES_MAX):
         found.add(metadata_term(path, plain(value)))
         if len(found) > METADATA_TERMS_MAX:
             return {LARGE}

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
     from llmspell.artifacts.diff import ArtifactDiff
-    from llmspell.artifacts.finding.pages import ArtifactCount
     from llmspell.artifacts.grants.records import ArtifactAccess, ArtifactGrant
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.artifacts.intake import Progress, Source
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     from llmspell.migration.service import AsyncMigrations
     from llmspell.migration.transform import Functions
     from llmspell.migration.values import MigrationReport, MigrationRun, Validated
+    from llmspell.model.count import Count
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
@@ -90,7 +90,6 @@ if TYPE_CHECKING:
     from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
-    from llmspell.sessions.query import SessionCount
     from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
@@ -471,6 +470,8 @@ class Artifacts(ArtifactsByHand):
         tags: Iterable[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
         digest: str | None = None,
@@ -484,16 +485,18 @@ class Artifacts(ArtifactsByHand):
         """Versions that fit all conditions, in this session or through ``store.artifacts`` in all of them (or in
         ``session``, an id or several), a page at a time. Items have the ``id`` that ``get`` and ``delete`` take.
 
-        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with
-        equal values (text, numbers, true, false, null; 1 is not 1.0); times are inclusive. ``text`` are words of name,
+        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` has each
+        value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too; times are
+        datetimes or RFC 3339 text, inclusive. ``text`` are words of name,
         description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
         whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
         alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
         ``-created_at`` by default. All pages show what there was at the first one.
 
-        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-order``, ``invalid-limit``,
-        ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is selective or the
-        order is that of an index; conditions that are each frequent and rarely meet have many rows looked at.
+        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-time``, ``invalid-order``,
+        ``invalid-limit``, ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is
+        selective or the order is that of an index; conditions that are each frequent and rarely meet have many rows
+        looked at.
         """
         return drive(
             self._inner.query(
@@ -503,6 +506,8 @@ class Artifacts(ArtifactsByHand):
                 tags=tags,
                 created_after=created_after,
                 created_before=created_before,
+                updated_after=updated_after,
+                updated_before=updated_before,
                 min_size=min_size,
                 max_size=max_size,
                 digest=digest,
@@ -524,6 +529,8 @@ class Artifacts(ArtifactsByHand):
         tags: Iterable[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
         digest: str | None = None,
@@ -531,7 +538,7 @@ class Artifacts(ArtifactsByHand):
         text: str | None = None,
         fuzzy: str | None = None,
         exact: bool = False,
-    ) -> ArtifactCount:
+    ) -> Count:
         """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
         ``exact``, which looks at each of them.
         """
@@ -543,6 +550,8 @@ class Artifacts(ArtifactsByHand):
                 tags=tags,
                 created_after=created_after,
                 created_before=created_before,
+                updated_after=updated_after,
+                updated_before=updated_before,
                 min_size=min_size,
                 max_size=max_size,
                 digest=digest,
@@ -1224,7 +1233,7 @@ class Sessions:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
         return drive(self._inner.get(session_id))
 
-    def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
+    def count(self, *, exact: bool = False, **filters: Any) -> Count:
         """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
         more, unless it is to be ``exact``: some 10 µs for each session then.
         """
@@ -1371,12 +1380,13 @@ class Sessions:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
         ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
-        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
-        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
+        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
+        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
+        ``created_at``, with ``-`` newest first.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
-        missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
+        missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
         """
         return drive(
             self._inner.list(

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from llmspell.artifacts.finding.pages import ArtifactCount, count_found, find_page
+from llmspell.artifacts.finding.pages import count_found, find_page
 from llmspell.artifacts.finding.wanted import Conditions
 from llmspell.artifacts.info import ArtifactInfo
+from llmspell.model.count import Count
 from llmspell.model.page import Page, check_limit
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Querying:
         tags: Iterable[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
         digest: str | None = None,
@@ -44,19 +47,34 @@ class Querying:
         """Versions that fit all conditions, in this session or through ``store.artifacts`` in all of them (or in
         ``session``, an id or several), a page at a time. Items have the ``id`` that ``get`` and ``delete`` take.
 
-        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with
-        equal values (text, numbers, true, false, null; 1 is not 1.0); times are inclusive. ``text`` are words of name,
+        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` has each
+        value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too; times are
+        datetimes or RFC 3339 text, inclusive. ``text`` are words of name,
         description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
         whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
         alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
         ``-created_at`` by default. All pages show what there was at the first one.
 
-        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-order``, ``invalid-limit``,
-        ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is selective or the
-        order is that of an index; conditions that are each frequent and rarely meet have many rows looked at.
+        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-time``, ``invalid-order``,
+        ``invalid-limit``, ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is
+        selective or the order is that of an index; conditions that are each frequent and rarely meet have many rows
+        looked at.
         """
         wanted = Conditions(
-            session, type, name, tags, created_after, created_before, min_size, max_size, digest, metadata, text, fuzzy
+            session,
+            type,
+            name,
+            tags,
+            created_after,
+            created_before,
+            updated_after,
+            updated_before,
+            min_size,
+            max_size,
+            digest,
+            metadata,
+            text,
+            fuzzy,
         ).checked(self._lookup.reach.session)
         limit = check_limit(limit)
         return await self._journal.database.read(lambda view: find_page(view, wanted, order_by, limit, cursor))
@@ -70,6 +88,8 @@ class Querying:
         tags: Iterable[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
         min_size: int | None = None,
         max_size: int | None = None,
         digest: str | None = None,
@@ -77,11 +97,24 @@ class Querying:
         text: str | None = None,
         fuzzy: str | None = None,
         exact: bool = False,
-    ) -> ArtifactCount:
+    ) -> Count:
         """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
         ``exact``, which looks at each of them.
         """
         wanted = Conditions(
-            session, type, name, tags, created_after, created_before, min_size, max_size, digest, metadata, text, fuzzy
+            session,
+            type,
+            name,
+            tags,
+            created_after,
+            created_before,
+            updated_after,
+            updated_before,
+            min_size,
+            max_size,
+            digest,
+            metadata,
+            text,
+            fuzzy,
         ).checked(self._lookup.reach.session)
         return await self._journal.database.read(lambda view: count_found(view, wanted, exact=exact))

@@ -73,7 +73,7 @@ async def _carry(tx: Transaction, artifact: bytes, old: int, new: int) -> None:
         await tx.run(_SQL["insert_term"], (term, number))
     await tx.run(_SQL["put_found"], (number, artifact, now.since_seq, now.name, now.size))
     if was is None or was.words != now.words:
-        await tx.run(_SQL["put_words"], (number, " ".join(now.words)))
+        await tx.run(_SQL["put_words"], (number, now.words))
     if was is None or was.folded != now.folded:
         await tx.run(_SQL["put_grams"], (number, now.folded))
 

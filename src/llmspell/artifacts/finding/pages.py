@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,8 +17,18 @@ from llmspell.artifacts.finding.index import watermark_of
 from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, order_of, source_of
 from llmspell.artifacts.finding.wanted import Wanted
 from llmspell.artifacts.info import ArtifactInfo, info_of
-from llmspell.errors import InvalidInput
-from llmspell.model.page import Page, cursor_seq, cursor_text, read_cursor, write_cursor
+from llmspell.model import limits
+from llmspell.model.count import Count
+from llmspell.model.page import (
+    Page,
+    check_mark,
+    cursor_moment,
+    cursor_seq,
+    cursor_text,
+    mark_of,
+    read_cursor,
+    write_cursor,
+)
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 
@@ -28,25 +37,8 @@ _COLUMNS, _JOINED = _SQL["columns"], _SQL["joined"]
 _WIDTH = 17
 """Columns before those that a row is ordered by."""
 _CHUNK = 1000
-COUNT_MAX = 1000
-"""A count goes no further unless it is asked to be exact."""
 LIKENESS = "likeness"
 """The order of names that are alike, most alike first."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactCount:
-    """How many artifacts there are; ``exact`` False: at least so many."""
-
-    number: int
-    exact: bool
-
-    def __str__(self) -> str:
-        return f"{self.number:,}" if self.exact else f"{self.number:,}+"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same in JSON types."""
-        return {"number": self.number, "exact": self.exact}
 
 
 class Branch(NamedTuple):
@@ -81,13 +73,13 @@ def find_page(
     if len(rows) <= limit:
         return Page(items)
     edge = _key(finding, rows[limit - 1])
-    return Page(items, write_cursor("found", finding.order_by, finding.seq, *edge))
+    return Page(items, write_cursor("found", finding.order_by, mark_of(wanted), finding.seq, *edge))
 
 
-def count_found(view: Reading, wanted: Wanted, *, exact: bool) -> ArtifactCount:
+def count_found(view: Reading, wanted: Wanted, *, exact: bool) -> Count:
     """How many there are; beyond a thousand only if that is asked."""
     finding = _finding(view, wanted, None, None)
-    most = None if exact else COUNT_MAX + 1
+    most = None if exact else limits.COUNT_MAX + 1
     number = 0
     for branch in _branches(view, finding):
         if branch.unread or wanted.fuzzy is not None:
@@ -96,7 +88,7 @@ def count_found(view: Reading, wanted: Wanted, *, exact: bool) -> ArtifactCount:
             limit = "" if most is None else f" LIMIT {most}"
             row = view.one(f"SELECT count(*) FROM (SELECT 1 FROM {branch.body}{limit})", branch.args)
             number += row[0] if row else 0
-    return ArtifactCount(number, exact=True) if most is None or number < most else ArtifactCount(COUNT_MAX, exact=False)
+    return Count(number, exact=True) if most is None or number < most else Count(limits.COUNT_MAX, exact=False)
 
 
 def plans(view: Reading, wanted: Wanted, order_by: str | None = None, limit: int = 50) -> list[list[str]]:
@@ -116,16 +108,16 @@ def _finding(view: Reading, wanted: Wanted, order_by: str | None, cursor: str | 
         name, falling = LIKENESS, True
     else:
         name, falling = order_of(order_by)
+    row = view.one("SELECT max(seq) FROM entry")
+    head = (row[0] if row else 0) or 0
     if cursor is None:
-        row = view.one("SELECT max(seq) FROM entry")
-        return Finding(wanted, order_by, name, falling, (row[0] if row else 0) or 0, None)
-    parts = 4 if name in {"created_at", "updated_at"} else 5
-    _, given, seq, *edge = read_cursor(cursor, "found", parts)
-    if given != order_by:
-        raise InvalidInput("this cursor belongs to a list in another order", code="invalid-cursor")
+        return Finding(wanted, order_by, name, falling, head, None)
+    parts = 5 if name in {"created_at", "updated_at"} else 6
+    _, order, mark, seq, *edge = read_cursor(cursor, "found", parts)
+    check_mark(order, order_by, mark, wanted)
     checks: list[Callable[[Any], Any]] = [cursor_text if name == "name" else cursor_seq, cursor_seq]
     return Finding(
-        wanted, order_by, name, falling, cursor_seq(seq),
+        wanted, order_by, name, falling, cursor_moment(seq, head),
         tuple(check(one) for check, one in zip(checks, edge, strict=False)),
     )  # fmt: skip
 
@@ -144,7 +136,7 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
             _args_of(source.tables, source.args, seq, wanted.args), keys, source.unread,
         )
     ]  # fmt: skip
-    unread = wanted.text is not None
+    unread = wanted.is_read
     if watermark < seq:
         body = f"{_SQL['tail']} WHERE a.since_seq > ? AND a.since_seq <= ? AND a.until_seq IS NULL{wanted.sql}"
         found.append(Branch(body, (watermark, seq, *wanted.args), order.rows, unread))
@@ -156,7 +148,7 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
 
 def _branches_in_session(finding: Finding) -> list[Branch]:
     wanted, seq = finding.wanted, finding.seq
-    unread, keys = wanted.text is not None, IN_SESSION.rows
+    unread, keys = wanted.is_read, IN_SESSION.rows
     body = f"{_SQL['of_session']} WHERE a.until_seq IS NULL AND a.since_seq <= ?{wanted.sql}"
     found = [Branch(body, (seq, *wanted.args), keys, unread)]
     if finding.edge is not None:
@@ -185,24 +177,28 @@ def _judged(view: Reading, finding: Finding, branch: Branch, limit: int | None) 
     wanted = finding.wanted
     if wanted.fuzzy is not None:
         grams = grams_of(wanted.fuzzy)
-        for row in _chunks(view, finding, branch):
-            if alike(grams, row[2]) >= ALIKE_MIN and (not branch.unread or wanted.has_words(row)):
+        for row in _chunks(view, finding, branch, None):
+            if alike(grams, row[2]) >= ALIKE_MIN and (not branch.unread or wanted.fits(row)):
                 yield row
     elif not branch.unread:
         yield from view.all(_select(finding, branch, limit), (*branch.args, *(finding.edge or ())))
     else:
-        yield from (row for row in _chunks(view, finding, branch) if wanted.has_words(row))
+        yield from (row for row in _chunks(view, finding, branch, limit) if wanted.fits(row))
 
 
-def _chunks(view: Reading, finding: Finding, branch: Branch) -> Iterator[Row]:
-    """Every row of a branch, some at a time: how many of them will fit cannot be said before."""
+def _chunks(view: Reading, finding: Finding, branch: Branch, limit: int | None) -> Iterator[Row]:
+    """Every row of a branch, first as many as are wanted and then ever more at a time: how many of them will fit cannot
+    be said before.
+    """
     edge = finding.edge if finding.wanted.fuzzy is None else None
+    chunk = _CHUNK if limit is None else min(limit, _CHUNK)
     while True:
-        rows = view.all(_select(finding._replace(edge=edge), branch, _CHUNK), (*branch.args, *(edge or ())))
+        rows = view.all(_select(finding._replace(edge=edge), branch, chunk), (*branch.args, *(edge or ())))
         yield from rows
-        if len(rows) < _CHUNK:
+        if len(rows) < chunk:
             return
         edge = tuple(rows[-1][_WIDTH:])
+        chunk = min(chunk * 4, _CHUNK)
 
 
 def _select(finding: Finding, branch: Branch, limit: int | None) -> str:

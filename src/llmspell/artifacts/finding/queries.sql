@@ -117,11 +117,12 @@ SELECT id, since_seq, name, size FROM artifact_found WHERE number = ?
 -- name: has_term
 SELECT 1 FROM artifact_term WHERE term = ? AND number = ?
 
+-- name: held_words
+SELECT words FROM artifact_words WHERE rowid = ?
+
+-- name: held_grams
+SELECT name FROM artifact_grams WHERE rowid = ?
+
 -- name: index_counts
-SELECT (SELECT count(*) FROM artifact_found), (SELECT count(*) FROM artifact_term), (SELECT count(*) FROM artifact_grams)
-
--- name: words_after
-SELECT term, doc, offset FROM artifact_words_held WHERE term > ? LIMIT ?
-
--- name: words_equal
-SELECT term, doc, offset FROM artifact_words_held WHERE term = ?
+SELECT (SELECT count(*) FROM artifact_found), (SELECT count(*) FROM artifact_term),
+  (SELECT count(*) FROM artifact_words), (SELECT count(*) FROM artifact_grams)

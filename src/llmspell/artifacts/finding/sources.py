@@ -17,6 +17,7 @@ FEW = 1000
 FEW_TO_READ = 200
 """So many texts are sooner read than looked up."""
 _SIZE_MAX = (1 << 63) - 1
+_HAS_TERM = " AND EXISTS (SELECT 1 FROM artifact_term x WHERE x.term = ? AND x.number = f.number)"
 
 
 class Order(NamedTuple):
@@ -63,18 +64,27 @@ class Source(NamedTuple):
 
 
 def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
-    """The best beginning for a query in an order."""
+    """The best beginning for a query in an order. Of what it leads to, only what has the terms of all fields is read:
+    the rest of a query is SQL.
+    """
+    source = _leading(view, wanted, order)
+    where = source.where + _HAS_TERM * len(wanted.field_terms)
+    return source._replace(where=where, args=(*source.args, *wanted.field_terms))
+
+
+def _leading(view: Reading, wanted: Wanted, order: str) -> Source:
     if wanted.fuzzy is not None:
         numbers = packed_numbers(numbers_alike(view, wanted.fuzzy))
-        return Source(_SQL["from_numbers"], "", (numbers,), "f.number", wanted.text is not None)
+        return Source(_SQL["from_numbers"], "", (numbers,), "f.number", wanted.is_read)
     low, high = _created(view, wanted)
-    unread = wanted.text is not None
+    unread = wanted.is_read
     counted = sorted((_count(view, _SQL["count_term"], one), one) for one in wanted.terms)
     fewest = counted[0][0] if counted else FEW + 1
     if wanted.text is not None and fewest > FEW_TO_READ:
-        match = wanted.text.match()
+        match = wanted.text.expression()
         if order == "created_at" or _count(view, _SQL["count_words"], match) <= FEW:
-            return _bounded(_SQL["from_words"], "w.rowid", " AND artifact_words MATCH ?", (match,), low, high)
+            found = _bounded(_SQL["from_words"], "w.rowid", " AND artifact_words MATCH ?", (match,), low, high)
+            return found._replace(unread=bool(wanted.fields))
     elif counted and (order == "created_at" or fewest <= FEW):
         found = _bounded(_SQL["from_term"], "t.number", " AND t.term = ?", (counted[0][1],), low, high)
         return found._replace(unread=unread)
@@ -82,20 +92,20 @@ def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
     source = _few_in_range(view, wanted, low, high) or (
         _bounded(_SQL["from_grams"], "g.rowid", " AND artifact_grams MATCH ?", (grams,), low, high) if grams else None
     )
-    return (source or _walking(wanted, order, low, high))._replace(unread=unread)
+    return (source or _walking(view, wanted, order, low, high))._replace(unread=unread)
 
 
-def _walking(wanted: Wanted, order: str, low: int, high: int | None) -> Source:
+def _walking(view: Reading, wanted: Wanted, order: str, low: int, high: int | None) -> Source:
     """The whole index in order, or the part of it that can fit."""
     by = ORDERS[order].by
     tables = _SQL["from_all"] + (f" INDEXED BY {by}" if by else "")
-    where, args = _ranges(wanted).get(order, ("", ()))
+    where, args = _ranges(view, wanted).get(order, ("", ()))
     return _bounded(tables, "f.number", where, args, low, high)
 
 
 def _few_in_range(view: Reading, wanted: Wanted, low: int, high: int | None) -> Source | None:
     """Artifacts whose sizes, or whose names' beginnings, few others have."""
-    for order, (where, args) in _ranges(wanted).items():
+    for order, (where, args) in _ranges(view, wanted).items():
         tables = f"{_SQL['from_all']} INDEXED BY {ORDERS[order].by}"
         rows = view.all(f"SELECT 1 FROM {tables} WHERE true{where} LIMIT {FEW + 1}", args)
         if len(rows) <= FEW:
@@ -104,12 +114,14 @@ def _few_in_range(view: Reading, wanted: Wanted, low: int, high: int | None) -> 
     return None
 
 
-def _ranges(wanted: Wanted) -> dict[str, tuple[str, tuple[Any, ...]]]:
+def _ranges(view: Reading, wanted: Wanted) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """Conditions that are ranges of an index, by the order that it has."""
     found: dict[str, tuple[str, tuple[Any, ...]]] = {}
     least, most = wanted.sizes
     if least is not None or most is not None:
         found["size"] = " AND f.size >= ? AND f.size <= ?", (least or 0, _SIZE_MAX if most is None else most)
+    if wanted.changed is not None:
+        found["updated_at"] = " AND f.since_seq > ?", (seq_at(view, wanted.changed - 1),)
     prefix = _prefix(wanted.pattern)
     if prefix:
         found["name"] = " AND f.name >= ? AND f.name < ?", (prefix, prefix + "\U0010ffff")

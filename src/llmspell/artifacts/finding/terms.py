@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgspec
 from blake3 import blake3
 
+from llmspell.model.fields import places, plain
 from llmspell.model.values import decode_value
-from llmspell.model.words import texts_in, words_in
+from llmspell.model.words import words_of_fields
 
-_encode = msgspec.json.Encoder().encode
+PATH_CHARS_MAX = 256
+"""A field at a longer path has no term."""
 FOUND_COLUMNS = "a.since_seq, a.session, a.name, a.type, a.digest, a.size, a.description, a.tags, a.metadata"
 
 
@@ -23,9 +24,14 @@ def term(sort: str, value: bytes) -> int:
     return int.from_bytes(blake3(sort.encode() + b"\0" + value).digest(8), "big") >> 1
 
 
-def field_term(key: str, value: Any) -> int:
-    """The term of a field of the metadata with a value that is no list or dict."""
-    return term("field", _encode((key, value)))
+def field_term(path: str, value: str) -> int:
+    """The term of a field of the metadata, its value as ``plain`` gives it."""
+    return term("field", f"{len(path)}:{path}{value}".encode(errors="surrogatepass"))
+
+
+def is_indexed(path: str, value: str) -> bool:
+    """Whether a field has a term: its path is short, and its value no list or dict. Others are looked at."""
+    return len(path) <= PATH_CHARS_MAX and value[0] not in "{["
 
 
 class Indexed(NamedTuple):
@@ -35,27 +41,25 @@ class Indexed(NamedTuple):
     name: str
     size: int
     terms: frozenset[int]
-    words: list[str]
+    words: str
     folded: str
 
 
 def indexed(row: tuple[Any, ...]) -> Indexed:
     """What the index is to hold of a row."""
     since_seq, session, name, kind, digest, size, description, tags, metadata = row
-    labels, fields = decode_value(tags), decode_value(metadata)
     terms = {
         term("session", session), term("type", kind.encode()), term("name", name.encode()), term("digest", digest),
-        *(term("tag", one.encode()) for one in labels),
-        *(field_term(key, value) for key, value in fields.items() if not isinstance(value, dict | list)),
+        *(term("tag", one.encode()) for one in decode_value(tags)),
+        *(
+            field_term(path, plain(value))
+            for path, value in places(decode_value(metadata), PATH_CHARS_MAX)
+            if not isinstance(value, dict | list)
+        ),
     }  # fmt: skip
     return Indexed(
-        since_seq, name, size, frozenset(terms), words_of_row(name, description, labels, fields), folded_name(name)
+        since_seq, name, size, frozenset(terms), words_of_fields(name, description, tags, metadata), folded_name(name)
     )
-
-
-def words_of_row(name: str, description: str, tags: list[str], metadata: dict[str, Any]) -> list[str]:
-    """The words that full text finds an artifact by."""
-    return words_in((name, description, *tags, *texts_in(metadata)))
 
 
 def folded_name(name: str) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from llmspell.artifacts.finding.terms import field_term, term, words_of_row
+from llmspell.artifacts.finding.terms import field_term, is_indexed, term
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput
-from llmspell.model.clock import DATETIME_NS, to_ns
+from llmspell.model.fields import Fields, fields_of, have_fields
 from llmspell.model.ids import id_bytes
-from llmspell.model.labels import check_label, check_metadata, check_tags
+from llmspell.model.labels import check_label, check_tags
+from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.model.words import TextQuery
@@ -22,14 +23,14 @@ _DIGEST = re.compile("[0-9a-f]{64}").fullmatch
 _SPECIAL = re.compile(r"[*?\[]")
 PATTERN_CHARS_MAX = 1000
 FUZZY_CHARS = (3, 255)
-_JSON_TYPES = {str: "text", int: "integer", float: "real"}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index;
-    ``after`` and ``before`` bound the time of creation, ``sizes`` bytes; ``text`` and ``fuzzy`` are not in the SQL;
-    ``session`` is the only one that is searched, if there is one.
+    """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
+    ``field_terms`` those of ``fields``; ``after`` and ``before`` bound the time of creation, ``changed`` is the first of
+    the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only one
+    that is searched, if there is one.
     """
 
     sql: str
@@ -38,16 +39,24 @@ class Wanted:
     pattern: str | None
     after: int | None
     before: int | None
+    changed: int | None
     sizes: tuple[int | None, int | None]
     text: TextQuery | None
+    fields: Fields
+    field_terms: tuple[int, ...]
     fuzzy: str | None
     session: bytes | None
 
-    def has_words(self, row: tuple[Any, ...]) -> bool:
-        """Whether the text that is looked for is in a row, selected as ``columns``."""
-        if self.text is None:
-            return True
-        return self.text.is_in(words_of_row(row[2], row[6], decode_value(row[7]), decode_value(row[8])))
+    @property
+    def is_read(self) -> bool:
+        """Whether something is wanted that rows have to be read for."""
+        return self.text is not None or bool(self.fields)
+
+    def fits(self, row: tuple[Any, ...]) -> bool:
+        """Whether a row, selected as ``columns``, has the words and the fields."""
+        if self.text is not None and not self.text.fits(row[2], row[6], row[7], row[8]):
+            return False
+        return not self.fields or have_fields(decode_value(row[8]), self.fields)
 
 
 class _Clauses:
@@ -75,6 +84,8 @@ class Conditions(NamedTuple):
     tags: Iterable[str] = ()
     created_after: datetime | str | None = None
     created_before: datetime | str | None = None
+    updated_after: datetime | str | None = None
+    updated_before: datetime | str | None = None
     min_size: int | None = None
     max_size: int | None = None
     digest: str | None = None
@@ -98,18 +109,23 @@ class Conditions(NamedTuple):
                 raise _invalid(f"a digest is 64 hexadecimal digits, not {told(self.digest)}")
             raw = bytes.fromhex(self.digest)
             clauses.add("a.digest = ?", raw, term=term("digest", raw))
-        _fields(clauses, check_metadata({} if self.metadata is None else self.metadata))
-        after, before = _time(self.created_after), _time(self.created_before)
-        if after is not None:
-            clauses.add("a.created_at >= ?", after)
-        if before is not None:
-            before += DATETIME_NS - 1
-            clauses.add("a.created_at <= ?", before)
+        fields = fields_of(self.metadata)
+        field_terms = tuple(field_term(path, value) for path, value in fields if is_indexed(path, value))
+        clauses.terms += field_terms
+        after, before = first_ns(self.created_after), last_ns(self.created_before)
+        changed = first_ns(self.updated_after)
+        for sql, bound in (
+            ("a.created_at >= ?", after), ("a.created_at <= ?", before),
+            ("a.updated_at >= ?", changed), ("a.updated_at <= ?", last_ns(self.updated_before)),
+        ):  # fmt: skip
+            if bound is not None:
+                clauses.add(sql, bound)
         text = None if self.text is None else TextQuery.parse(self.text)
         return Wanted(
             "".join(f" AND {one}" for one in clauses.sql), tuple(clauses.args), tuple(clauses.terms),
             None if self.name is None else check_label(self.name, "a pattern of names", chars_max=PATTERN_CHARS_MAX),
-            after, before, (self.min_size, self.max_size), text, _fuzzy(self.fuzzy), clauses.session,
+            after, before, changed, (self.min_size, self.max_size), text, fields, field_terms,
+            _fuzzy(self.fuzzy), clauses.session,
         )  # fmt: skip
 
 
@@ -182,21 +198,6 @@ def _sizes(clauses: _Clauses, low: int | None, high: int | None) -> None:
             clauses.add(f"a.size {sign} ?", bound)
 
 
-def _fields(clauses: _Clauses, fields: dict[str, Any]) -> None:
-    for key, value in fields.items():
-        if type(value) not in _JSON_TYPES and not (value is None or isinstance(value, bool)):
-            raise _invalid(f"metadata is looked for by text, number, true, false or null, and {key!r} is none of them")
-        if value is None or isinstance(value, bool):
-            name = "null" if value is None else "true" if value else "false"
-            sql = f"EXISTS (SELECT 1 FROM json_each(a.metadata) WHERE key = ? AND type = '{name}')"
-            clauses.add(sql, key, term=field_term(key, value))
-            continue
-        if type(value) is int and not -(1 << 63) <= value < 1 << 63:
-            raise _invalid(f"{key!r}: a whole number to look for has at most 63 bits")
-        sql = f"EXISTS (SELECT 1 FROM json_each(a.metadata) WHERE key = ? AND type = '{_JSON_TYPES[type(value)]}'"
-        clauses.add(f"{sql} AND value = ?)", key, value, term=field_term(key, value))
-
-
 def _fuzzy(text: str | None) -> str | None:
     if text is None:
         return None
@@ -205,19 +206,6 @@ def _fuzzy(text: str | None) -> str | None:
     if not low <= len(text) <= high:
         raise _invalid(f"a name to look for has {low} to {high} characters, not {told(text)}")
     return text
-
-
-def _time(moment: datetime | str | None) -> int | None:
-    if moment is None:
-        return None
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment)
-        except ValueError:
-            raise _invalid(f"a time is RFC 3339 text, not {told(moment)}") from None
-    if not isinstance(moment, datetime):
-        raise _invalid(f"a time is a datetime or RFC 3339 text, not {told(moment)}")
-    return to_ns(moment)
 
 
 def _invalid(message: str) -> InvalidInput:
