@@ -6,23 +6,15 @@ import shutil
 import pytest
 
 import llmspell
+from llmspell.artifacts.blob import unpack_ids
 from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
 OPERATIONS = (
-    "state",
-    "session",
-    "small",
-    "large",
-    "delete",
-    "agent",
-    "migrate",
-    "collect",
-    "undelete",
-    "import",
-    "capture",
-)
+    "state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete", "import", "hard",
+    "session-import", "session-delete", "capture",
+)  # fmt: skip
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -52,13 +44,44 @@ def seed(tmp_path_factory):
         first = other.artifacts.put("bundled-a", "small")
         other.artifacts.put("bundled-b", shared(9)[:400_000], derived_from=[first.id])
         other.artifacts.put("bundled-c", b"")
+        other.artifacts.put("bundled-d", "small, too")
         other.artifacts.tag_version("bundled-a", 1, "v1")
         other.artifacts.export(folder / "bundle.zip")
-        for name in ("bundled-a", "bundled-b", "bundled-c"):
-            other.artifacts.delete(name, hard=True)
+        for letter in "abcd":
+            other.artifacts.delete(f"bundled-{letter}", hard=True)
         store.sessions.delete(other.id)
         store.collect()
+        going = {}
+        for number in range(1, 6):
+            going[number] = fill(store.sessions.create(f"going-{number}"), number).id
+        store.state.set("going", [going[number] for number in sorted(going)])
+    with llmspell.open(folder.with_name("elsewhere")) as elsewhere:
+        carried = fill(elsewhere.sessions.create("carried"), 6)
+        elsewhere.sessions.export(carried.id, worker.carried(folder))
     return folder
+
+
+def fill(session, number):
+    """What a session has that is deleted, or imported."""
+    session.state.set_many({"n": number, "long": "x" * 5000, "gone": 1})
+    session.state.delete("gone")
+    first = session.artifacts.put("small", f"small {number}")
+    session.artifacts.put("large", shared(number)[300_000:], derived_from=[first.id])
+    session.artifacts.put("large", b"second")
+    session.artifacts.put("undone", f"undone {number}")
+    session.artifacts.tag_version("large", 1, "v1")
+    session.artifacts.delete("undone")
+    return session
+
+
+def is_filled(session, number):
+    assert session.state.items() == [("long", "x" * 5000), ("n", number)]
+    assert session.artifacts.get("small").text() == f"small {number}"
+    assert session.artifacts.get("large", version="v1").read() == shared(number)[300_000:]
+    assert session.artifacts.get("large").read() == b"second"
+    assert session.artifacts.info("large", version=1).derived_from == [session.artifacts.info("small").id]
+    assert [info.name for info in session.artifacts.deleted()] == ["undone"]
+    return True
 
 
 def shared(number):
@@ -75,8 +98,31 @@ def check(folder, operation, acks):
         assert done == sorted(done), done
         assert set(acks) <= set(done), (acks, done)
         assert len(done) <= len(acks) + 2, (acks, done)  # the warm-up, and one that was written but not acknowledged
+        if operation in OF_CONTENT:
+            nothing_left_over(store)
+            assert DONE[operation](store) == done
         store.state.set("alive", value=True)
         assert store.state.get("alive") is True
+
+
+def nothing_left_over(store):
+    """After the next collect there is no row without content, no content without a row, and no chunk without either."""
+    store.collect()
+    orphans = store.orphans()
+    assert (orphans.content_count, orphans.chunks, orphans.files, orphans.in_progress) == (0, 0, [], False)
+    report = store.verify()
+    assert report.ok, [finding.what for finding in report.findings]
+    files = store._store._files
+    named = {row[0] for row in files.engine.read(lambda view: view.all(NAMED))}
+    blobs = files.engine.read(lambda view: view.all("SELECT digest, chunk_ids, chunk_count FROM blob"))
+    assert {row[0] for row in blobs} == named
+    chunks = {number for _, packed, count in blobs if packed for number in unpack_ids(packed, count)}
+    assert {chunk.id for chunk in files.content.scan(0, 100_000)} == chunks
+
+
+NAMED = (
+    "SELECT DISTINCT digest FROM artifact a WHERE NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id)"
+)
 
 
 def done_states(store):
@@ -86,7 +132,7 @@ def done_states(store):
 
 
 def done_sessions(store):
-    found = [info for info in store.sessions.list(order_by="created_at").items if info.name != "base"]
+    found = [info for info in store.sessions.list(order_by="created_at").items if info.name.startswith("session-")]
     for info in found:
         assert info.tags == ["t"]
         assert store.sessions.open(info.id).state.get("n") == int(info.name[8:])
@@ -108,31 +154,59 @@ def done_versions(name, wanted):
 
 
 def done_deletes(store):
-    left = {info.version for info in store.sessions.open("base").artifacts.versions("doomed.txt")}
-    return sorted({1, 2, 3, 4} - left)
-
-
-def done_collects(store):
+    """Each version is there, or can be brought back."""
     artifacts = store.sessions.open("base").artifacts
-    left = {info.version: info.id for info in artifacts.versions("erased.bin")}
-    for version, artifact in left.items():
-        assert store.artifacts.get(artifact).read() == shared(version)
-    assert artifacts.get("stays.bin").read() == shared(0)[:700_000]
-    store.collect()
-    orphans = store.orphans()
-    assert (orphans.content_count, orphans.chunks, orphans.files) == (0, 0, [])
-    assert store.verify().ok
-    return sorted({1, 2, 3, 4} - left.keys())
+    left = {info.version for info in artifacts.versions("doomed.txt")}
+    gone = {info.version: info.id for info in artifacts.deleted(name="doomed.txt")}
+    assert (left | gone.keys(), left & gone.keys()) == ({1, 2, 3, 4, 5}, set())
+    for version in left:
+        assert artifacts.get("doomed.txt", version=version).text() == f"doomed {version}"
+    return sorted(gone)
 
 
 def done_undeletes(store):
-    try:
-        back = store.sessions.open("base").artifacts.versions("deleted.txt")
-    except llmspell.NotFound:
-        return []
-    for info in back:
-        assert store.artifacts.get(info.id).text() == f"deleted {info.version}"
-    return [info.version for info in back]
+    """Each version is there, or can still be brought back."""
+    artifacts = store.sessions.open("base").artifacts
+    left = {info.version for info in artifacts.deleted(name="deleted.txt")}
+    back = [info.version for info in artifacts.list(all_versions=True) if info.name == "deleted.txt"]
+    assert sorted([*left, *back]) == [1, 2, 3, 4, 5]
+    for version in back:
+        assert artifacts.get("deleted.txt", version=version).text() == f"deleted {version}"
+    return back
+
+
+def done_erasures(store):
+    """Each version is there whole, or gone for good."""
+    artifacts = store.sessions.open("base").artifacts
+    left = {info.version: info.id for info in artifacts.versions("erased.bin")}
+    assert artifacts.deleted(name="erased.bin") == []
+    for version, artifact in left.items():
+        assert store.artifacts.get(artifact).read() == shared(version)
+    assert artifacts.get("stays.bin").read() == shared(0)[:700_000]
+    return sorted({1, 2, 3, 4} - left.keys())
+
+
+def done_session_deletes(store):
+    """Each session is there whole, or gone with its state and artifacts, which can only be deleted for good."""
+    gone = []
+    for number, session in enumerate(store.state.get("going"), 1):
+        if store.sessions.list(name=f"going-{number}").items:
+            assert is_filled(store.sessions.open(session), number)
+            continue
+        gone.append(number)
+        assert store.state_of(llmspell.Scope.session(session)).items() == []
+        assert store.artifacts.query(session=session).items == []
+        assert len(store.artifacts.deleted(session=session)) in {0, 4}
+        if store.artifacts.deleted(session=session):
+            assert store.artifacts.delete_matching(session=session, deleted=True, hard=True) == 4
+    return gone
+
+
+def done_session_imports(store):
+    """Each session that came is whole."""
+    found = [info for info in store.sessions.list(order_by="created_at").items if info.name.startswith("carried")]
+    assert all(is_filled(store.sessions.open(info.id), 6) for info in found)
+    return sorted(1 if info.name == "carried" else int(info.name[9:-1]) for info in found)
 
 
 def done_imports(store):
@@ -141,9 +215,9 @@ def done_imports(store):
     done = []
     for number in (1, 2, 3, 4):
         suffix = "" if number == 1 else f" ({number})"
-        names = [f"bundled-{letter}{suffix}" for letter in "abc"]
+        names = [f"bundled-{letter}{suffix}" for letter in "abcd"]
         found = [there[name] for name in names if name in there]
-        assert len(found) in {0, 3}, "a bundle is there whole or not at all"
+        assert len(found) in {0, 4}, "a bundle is there whole or not at all"
         if found:
             assert artifacts.get(names[1]).read() == shared(9)[:400_000]
             assert found[1].derived_from == [found[0].id]
@@ -199,11 +273,15 @@ DONE = {
     "delete": done_deletes,
     "agent": done_turns,
     "migrate": done_migrations,
-    "collect": done_collects,
+    "collect": done_erasures,
+    "hard": done_erasures,
+    "session-import": done_session_imports,
+    "session-delete": done_session_deletes,
     "undelete": done_undeletes,
     "import": done_imports,
     "capture": done_captures,
 }
+OF_CONTENT = {"small", "large", "delete", "undelete", "import", "collect", "hard", "session-import", "session-delete"}
 
 
 def sweep_thread(seed, tmp_path, face, operation, durability, thread, step):
@@ -224,6 +302,7 @@ def sweep_thread(seed, tmp_path, face, operation, durability, thread, step):
 def sweep_all(seed, tmp_path, face, operation, durability, step):
     """Sweep every thread of the worker."""
     warm = tmp_path / "warm"
+    shutil.copy(worker.carried(seed), worker.carried(warm))
     shutil.copytree(seed, warm)
     threads = sweep.count_threads(face, operation, warm, durability)
     total = sum(sweep_thread(seed, tmp_path, face, operation, durability, thread, step) for thread in range(threads))

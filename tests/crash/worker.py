@@ -10,9 +10,11 @@ import asyncio
 import os
 import sys
 import threading
+from pathlib import Path
 
 import llmspell
 from llmspell import AgentMessage, AgentState
+from llmspell.artifacts.bundles import importing
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Rename
 from llmspell.schemas.catalog import Catalog
@@ -44,6 +46,16 @@ def turn(number):
 async def erase(store, session, number):
     await session.artifacts.delete("erased.bin", version=number, hard=True)
     await store.collect()
+
+
+async def delete_session(store, number):
+    info = await store.sessions.get(f"going-{number}")
+    await store.sessions.delete(info.id)
+
+
+def carried(folder):
+    """The file of a session, beside the store."""
+    return Path(folder).with_name("carried.session")
 
 
 def say(text):
@@ -96,6 +108,9 @@ class Blocking:
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
             "capture": lambda n: session.captures.offer(iter([content(n), b"end"]), source="tool", name="killed"),
+            "hard": lambda n: session.artifacts.delete("erased.bin", version=n, hard=True),
+            "session-import": lambda n: store.sessions.import_(carried(self.folder), on_conflict="rename"),
+            "session-delete": lambda n: store.sessions.delete(store.sessions.get(f"going-{n}").id),
         }[operation]
         act(1)
         wait_for_start()
@@ -127,8 +142,11 @@ class Looped:
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
                 "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
                 "capture": lambda n: session.captures.offer(iter([content(n), b"end"]), source="tool", name="killed"),
+                "hard": lambda n: session.artifacts.delete("erased.bin", version=n, hard=True),
+                "session-import": lambda n: store.sessions.import_(carried(self.folder), on_conflict="rename"),
+                "session-delete": lambda n: delete_session(store, n),
             }[operation]
-            if operation in {"import", "capture"}:
+            if operation in {"import", "session-import", "capture"}:
                 # It uses the threads for long work in turns; all of them are to be there before they are counted.
                 barrier = threading.Barrier(THREADS)
                 await asyncio.gather(*(store._offload.run(barrier.wait) for _ in range(THREADS)))
@@ -145,6 +163,7 @@ def main(face, operation, folder, durability):
             store.state.set("key-1", {"n": 1})
             say("ack 1")
         return
+    importing.INLINE_BYTES_MAX = 3  # So that small content of a bundle goes both ways.
     worker = Blocking(folder, durability) if face == "sync" else Looped(folder, durability)
     worker.run(operation)
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import llmspell
 from llmspell.errors import LlmspellError
 from tests.rooms.conftest import sql
 
@@ -349,3 +350,68 @@ def test_contents_of_a_batch_of_gets_are_handles_of_the_face(face, session):
     item = next(iter(session.artifacts.get_many(["a"])))
     found = item.result.read()
     assert (face.settle(found) if face.name == "async" else found) == b"one"
+
+
+# -- others meanwhile --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_name_is_deleted_though_another_deletes_some_of_it_meanwhile(store, session, hard):
+    """A hook runs between the selection and its unit, as another process may."""
+    for number in range(4):
+        session.artifacts.put("f", f"{number}")
+    told = []
+
+    @store.hooks.on("before_artifact_delete")
+    def meanwhile(context):
+        if context.data["version"] == 1:
+            with llmspell.open(store.path) as other:
+                other.sessions.open(session.id).artifacts.delete("f", version=2, hard=True)
+
+    @store.hooks.on("after_artifact_delete")
+    def after(context):
+        told.append(context.data["version"])
+
+    assert session.artifacts.delete("f", hard=hard) == 3
+    assert told == [1, 3, 4]
+    assert [info.version for info in session.artifacts.deleted()] == ([] if hard else [1, 3, 4])
+    sound(store)
+
+
+def test_a_name_is_brought_back_though_another_brings_back_some_of_it_meanwhile(store, session):
+    for number in range(4):
+        session.artifacts.put("f", f"{number}")
+    session.artifacts.delete("f")
+    told = []
+
+    @store.hooks.on("before_artifact_undelete")
+    def meanwhile(context):
+        if context.data["version"] == 1:
+            with llmspell.open(store.path) as other:
+                there = other.sessions.open(session.id).artifacts
+                there.undelete("f", version=2)
+                there.delete("f", version=3, hard=True)
+
+    @store.hooks.on("after_artifact_undelete")
+    def after(context):
+        told.append(context.data["version"])
+
+    assert session.artifacts.undelete("f") == 2
+    assert told == [1, 4]
+    assert [info.version for info in session.artifacts.versions("f")] == [1, 2, 4]
+    sound(store)
+
+
+def test_what_another_deleted_meanwhile_altogether_is_not_found(store, session):
+    session.artifacts.put("f", "0")
+
+    @store.hooks.on("before_artifact_delete")
+    def meanwhile(context):
+        with llmspell.open(store.path) as other:
+            other.sessions.open(session.id).artifacts.delete("f")
+
+    assert code(lambda: session.artifacts.delete("f")) == "artifact-not-found"
+    assert code(lambda: session.artifacts.delete("f", version=1)) == "artifact-not-found"
+    assert store.artifacts.undelete(session.artifacts.deleted()[0].id) == 1
+    assert store.artifacts.delete_matching(name="f") == 0
+    sound(store)

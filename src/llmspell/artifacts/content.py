@@ -44,8 +44,9 @@ class ContentWriter:
 
     ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``; after the unit that names the blob,
     ``release``. As a context manager it aborts unless it was finished, and releases. ``compression``: see
-    ``compression.Compression``. ``sharing``: much of it is likely there already. Adds at most some 40 MiB of memory. In
-    a large stream one block is stored on another thread while the next is cut, so an error may show one ``feed`` later.
+    ``compression.Compression``. ``sharing``: much of it is likely there already. ``inline`` False: small content is
+    chunks, too, and not beside its row. Adds at most some 40 MiB of memory. In a large stream one block is stored on
+    another thread while the next is cut, so an error may show one ``feed`` later.
 
     The unit that stores the blob asks ``still_whole`` first: a collect may have removed chunks that this put found in
     the store and therefore did not write.
@@ -58,8 +59,10 @@ class ContentWriter:
         compression: Compression = "auto",
         tiers: Sequence[Tier] = TIERS,
         sharing: bool = False,
+        inline: bool = True,
     ) -> None:
         self._store = store
+        self._inline = inline
         self._sharing = sharing
         self._compression = check_compression(compression)
         self._cutter = Cutter(tiers)
@@ -141,7 +144,7 @@ class ContentWriter:
     def _finish_small(self) -> Blob | None:
         """Everything inside the blob, or None when it does not fit."""
         data = b"".join(self._parts)
-        if self._sharing and len(data) > SHARING_BYTES_MIN:
+        if data and (not self._inline or (self._sharing and len(data) > SHARING_BYTES_MIN)):
             return None
         compressor = Compressor(self._compression, level=_INLINE_LEVEL)
         fitting = compressor.compress_within(data, INLINE_BYTES_MAX)

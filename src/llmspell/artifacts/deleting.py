@@ -40,14 +40,18 @@ class Deleting:
     async def delete(self, context: Context, name_or_id: str, version: int | str | None, *, hard: bool) -> int:
         """One version, or every version of a name. With ``hard`` also those that are deleted already."""
         infos = await self._meant(context, name_or_id, version, hard=hard)
-        return await self._delete(context, infos, hard=hard)
+        of_many = version is None and not is_id(name_or_id)
+        count = await self._delete(context, infos, hard=hard, of_many=of_many)
+        if not count:
+            raise missing(name_or_id, version)
+        return count
 
     async def delete_matching(
         self, context: Context, where: Where, *, hard: bool, progress: Callable[[int, int], None] | None
     ) -> int:
         """Everything that a selection means."""
         infos = await where.infos(self._journal.database)
-        return await self._delete(context, infos, hard=hard, progress=progress)
+        return await self._delete(context, infos, hard=hard, of_many=True, progress=progress)
 
     async def undelete(self, context: Context, name_or_id: str, version: int | None) -> int:
         """One version, or every version of a name that is deleted and can come back."""
@@ -55,9 +59,14 @@ class Deleting:
         await self._run(context, "before", "undelete", infos)
         ids = [id_bytes(info.id) for info in infos]
         needs = [(one, Level.ADMIN) for one in ids]
-        count = await self._lookup.reach.write(lambda writer: units.undelete(writer, ids), needs, context)
-        await self._run(context, "after", "undelete", infos)
-        return count
+        of_many = version is None and not is_id(name_or_id)
+        back = await self._lookup.reach.write(
+            lambda writer: units.undelete(writer, ids, of_many=of_many), needs, context
+        )
+        if not back:
+            raise missing(name_or_id, version)
+        await self._run(context, "after", "undelete", _those(infos, back))
+        return len(back)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -67,22 +76,25 @@ class Deleting:
         infos: Sequence[ArtifactInfo],
         *,
         hard: bool,
+        of_many: bool,
         progress: Callable[[int, int], None] | None = None,
     ) -> int:
+        """What was selected before the unit may be deleted by another within it; that is no error ``of_many``."""
         await self._run(context, "before", "delete", infos)
         count = 0
         for start in range(0, len(infos), UNIT_VERSIONS):
             part = infos[start : start + UNIT_VERSIONS]
             ids = [id_bytes(info.id) for info in part]
             needs = [(one, Level.ADMIN) for one in ids]
-            count += await self._lookup.reach.write(
-                lambda writer, ids=ids: units.delete(writer, ids, hard=hard),  # type: ignore[misc]
+            gone = await self._lookup.reach.write(
+                lambda writer, ids=ids: units.delete(writer, ids, hard=hard, of_many=of_many),  # type: ignore[misc]
                 needs,
                 context,
             )
-            await self._run(context, "after", "delete", part)
+            count += len(gone)
+            await self._run(context, "after", "delete", _those(part, gone))
             if progress is not None:
-                progress(count, len(infos))
+                progress(start + len(part), len(infos))
         return count
 
     async def _run(self, context: Context, moment: str, verb: str, infos: Sequence[ArtifactInfo]) -> None:
@@ -139,3 +151,9 @@ class Deleting:
 
     async def _is_erased(self, info: ArtifactInfo) -> bool:
         return await self._journal.database.one(_SQL["erased"], (id_bytes(info.id),)) is not None
+
+
+def _those(infos: Sequence[ArtifactInfo], ids: Sequence[bytes]) -> list[ArtifactInfo]:
+    """Of these versions the ones that a unit has changed."""
+    changed = set(ids)
+    return [info for info in infos if id_bytes(info.id) in changed]

@@ -100,16 +100,22 @@ async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
     return count
 
 
-async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = False) -> int:
-    """Delete these versions, for good if ``hard``; returns how many. Those that are deleted already can only be deleted
-    for good. Raises NotFound.
+async def delete(
+    writer: Writer, artifacts: Sequence[bytes], *, hard: bool = False, of_many: bool = False
+) -> list[bytes]:
+    """Delete these versions, for good if ``hard``; returns which. Those that are deleted already can only be deleted
+    for good. Raises NotFound; with ``of_many``, what another deleted meanwhile is left out.
     """
     found = []
     for artifact in artifacts:
         row = await writer.one(_SQL["closed_row"], (artifact,))
         if row is None or (row[0] is not None and not hard):
+            if of_many:
+                continue
             raise not_there(artifact)
         if row[0] is not None and await writer.one(_SQL["erased"], (artifact,)) is not None:
+            if of_many:
+                continue
             raise erased(artifact)
         found.append((artifact, row))
     metered = bool(found) and await is_metered(writer)
@@ -121,19 +127,25 @@ async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = Fal
             await writer.append(DELETED, ArtifactDeleted(*about, metered), scope, f"artifact/{name}")
         if hard:
             await writer.append(ERASED, ArtifactErased(*about, row[11].hex()), scope, f"artifact/{name}")
-    return len(found)
+    return [artifact for artifact, _ in found]
 
 
-async def undelete(writer: Writer, artifacts: Sequence[bytes]) -> int:
-    """Bring deleted versions back; returns how many. Raises NotFound, Conflict, LimitExceeded."""
+async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool = False) -> list[bytes]:
+    """Bring deleted versions back; returns which. Raises NotFound, Conflict, LimitExceeded; with ``of_many``, what
+    another brought back or deleted for good meanwhile is left out.
+    """
     found = []
     for artifact in artifacts:
         row = await writer.one(_SQL["closed_row"], (artifact,))
         if row is None:
             raise not_there(artifact)
         if row[0] is None:
+            if of_many:
+                continue
             raise Conflict(f"artifact {id_text(artifact)} is not deleted", code="artifact-not-deleted")
         if await writer.one(_SQL["erased"], (artifact,)) is not None:
+            if of_many:
+                continue
             raise erased(artifact)
         found.append((artifact, row))
     sizes: dict[bytes, list[int]] = {}
@@ -148,7 +160,7 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes]) -> int:
         session, name, version = row[1:4]
         payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, metered)
         await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
-    return len(found)
+    return [artifact for artifact, _ in found]
 
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:

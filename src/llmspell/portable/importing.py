@@ -56,6 +56,14 @@ class Looked:
     """Contents that were not here: those that lie beside their row, and those whose chunks were stored."""
     sealed: dict[int, str] = field(default_factory=dict)
     """Carried values as this store seals them, by the seq of their entry."""
+    writers: list[ContentWriter] = field(default_factory=list)
+    """Of chunks, which a collect leaves alone until ``release``."""
+
+    def release(self) -> None:
+        """Say that the unit which names the contents is over, whatever became of it."""
+        for writer in self.writers:
+            writer.release()
+        self.writers.clear()
 
 
 def opened_file(path: Path) -> IO[bytes]:
@@ -134,6 +142,7 @@ def take_contents(
                     digest = blob.digest.hex()
                     if blob.inline is None:
                         looked.chunked[digest] = blob, writer.still_whole
+                        looked.writers.append(writer)
                     else:
                         looked.inline.add(digest)
                     writer = None

@@ -118,14 +118,17 @@ class StorePorter:
             await ask({"id": header.session, "name": header.name, "store_id": header.store_id, "path": str(path)})
             if target is None:
                 return Imported(header.session, header.name, "skipped", header.session)
-            await run(self._take_contents, bundle, looked, id_text(target.session), tell)
-            inside = replace(
-                context, session=target.session, session_correlation=target.correlation, correlation=None, cause=0
-            )
-            replaced = await self._journal.write(
-                lambda writer: self._append(writer, bundle, looked, target, on_conflict, tell),
-                context=inside, strong=True,
-            )  # fmt: skip
+            try:
+                await run(self._take_contents, bundle, looked, id_text(target.session), tell)
+                inside = replace(
+                    context, session=target.session, session_correlation=target.correlation, correlation=None, cause=0
+                )
+                replaced = await self._journal.write(
+                    lambda writer: self._append(writer, bundle, looked, target, on_conflict, tell),
+                    context=inside, strong=True,
+                )  # fmt: skip
+            finally:
+                looked.release()
         if replaced is None:
             return Imported(header.session, header.name, "skipped", header.session)
         (name,) = self._files.engine.read(lambda view: view.one(_NAME, (target.session,))) or ("",)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from llmspell.model.context import Context
     from llmspell.offload import Offload
     from llmspell.ports.content import ContentStore
-    from llmspell.ports.database import Reading, Row, Transaction
+    from llmspell.ports.database import Reading, Row
 
 _SQL, _ROOM = queries("llmspell.artifacts.bundles"), queries("llmspell.artifacts")
 _PAGE = 1000
@@ -222,19 +222,12 @@ class Bundling:
                 await run_point(self._hooks, context, "before_artifact_delete", "artifact", "delete", described(info))
 
     async def _stage(self, bundle: OpenBundle, progress: BundleProgress | None) -> dict[str, Staged]:
-        """Every content, durable. Rows of small ones are written as they pile up; nothing refers to them yet."""
+        """Every content, durable; nothing refers to it yet."""
         digests = list(dict.fromkeys(one.digest for one in bundle.artifacts))
         known: set[str] = set()
         for start in range(0, len(digests), _PAGE):
             known |= await self._known(digests[start : start + _PAGE])
-        staged: dict[str, Staged] = {}
-        while True:
-            portion = await self._offload.run(bundle.stage_some, self._content, known, progress)
-            staged |= portion.staged
-            if not portion.more:
-                return staged | {blob.digest.hex(): Staged(blob, lambda: True) for blob in portion.small}
-            await self._journal.database.write(partial(_keep, portion.small))
-            staged |= {blob.digest.hex(): Staged(None, lambda: True) for blob in portion.small}
+        return await self._offload.run(bundle.stage, self._content, known, progress)
 
     async def _known(self, digests: Sequence[str]) -> set[str]:
         def query(view: Reading) -> set[str]:
@@ -245,12 +238,3 @@ class Bundling:
 
 def _versions_of(session: bytes, name: str, view: Reading) -> list[Row]:
     return view.all(_ROOM["of_name"], (session, name))
-
-
-async def _keep(blobs: Sequence[Blob], tx: Transaction) -> None:
-    for blob in blobs:
-        await tx.run(
-            _SQL["insert_blob"],
-            (blob.digest, blob.size, blob.stored_size, blob.codec, blob.inline, blob.chunk_count, blob.chunk_ids,
-             blob.chunks_digest),
-        )  # fmt: skip

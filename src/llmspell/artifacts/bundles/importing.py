@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 from blake3 import blake3
 
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 ON_CONFLICT = ("fail", "skip", "rename", "replace")
 INLINE_BYTES_MAX = 16 << 20
-"""So many bytes of small content are held; then their rows are written, which nothing refers to until all are named."""
+"""So many bytes of small content are held for the unit; what comes after them is stored as chunks, which are collected
+if no unit names them.
+"""
 BundleProgress = Callable[[int, int], None]
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, TypeError,
@@ -70,14 +72,6 @@ def check_on_conflict(on_conflict: str) -> str:
     return on_conflict
 
 
-class Portion(NamedTuple):
-    """Some contents of a bundle: those that are durable, small ones that need a row, and whether more are to come."""
-
-    staged: dict[str, Staged]
-    small: list[Blob]
-    more: bool
-
-
 class OpenBundle:
     """A bundle whose file is open. ``manifest`` and ``artifacts`` are checked. Synchronous; to be closed."""
 
@@ -98,12 +92,11 @@ class OpenBundle:
         self._contents = self._each_content()
         self._done = 0
 
-    def stage_some(self, store: ContentStore, known: Container[str], progress: BundleProgress | None) -> Portion:
-        """Make the next contents durable and see that each is what it is said to be; those ``known`` are in the store
-        already. Comes back when small ones have piled up, which then need rows. Raises InvalidInput, StorageFailed.
+    def stage(self, store: ContentStore, known: Container[str], progress: BundleProgress | None) -> dict[str, Staged]:
+        """Make every content durable and see that each is what it is said to be; those ``known`` are in the store
+        already. Raises InvalidInput, StorageFailed.
         """
         staged: dict[str, Staged] = {}
-        small: list[Blob] = []
         held = 0
         for digest, pieces in self._contents:
             counted = self._counted(pieces, progress)
@@ -111,15 +104,10 @@ class OpenBundle:
                 _compare(digest, counted)
                 staged[digest] = Staged(None, _whole)
                 continue
-            blob, writer = self._take(store, digest, counted)
-            if blob.inline is None:
-                staged[digest] = Staged(blob, writer.still_whole)
-            else:
-                small.append(blob)
-                held += len(blob.inline)
-            if held > INLINE_BYTES_MAX:
-                return Portion(staged, small, more=True)
-        return Portion(staged, small, more=False)
+            blob, writer = self._take(store, digest, counted, inline=held < INLINE_BYTES_MAX)
+            staged[digest] = Staged(blob, writer.still_whole)
+            held += len(blob.inline or b"")
+        return staged
 
     def close(self) -> None:
         """Let go of the file, and of content that is named by now or never will be."""
@@ -144,8 +132,10 @@ class OpenBundle:
             if progress is not None:
                 progress(self._done, self.manifest.bytes)
 
-    def _take(self, store: ContentStore, digest: str, pieces: Iterator[bytes]) -> tuple[Blob, ContentWriter]:
-        writer = ContentWriter(store)
+    def _take(
+        self, store: ContentStore, digest: str, pieces: Iterator[bytes], *, inline: bool
+    ) -> tuple[Blob, ContentWriter]:
+        writer = ContentWriter(store, inline=inline)
         self._writers.append(writer)
         try:
             for piece in pieces:

@@ -59,7 +59,7 @@ async def name_all(
     Conflict (``session-archived``, ``content-collected``), LimitExceeded (quotas).
     """
     names, making_room, skipped = await _settle(writer, arriving, on_conflict)
-    replaced = await units.delete(writer, making_room)
+    replaced = len(await units.delete(writer, making_room))
     infos: list[ArtifactInfo] = []
     for one in arriving:
         name = names.get((one.origin, one.new.session, one.new.name))

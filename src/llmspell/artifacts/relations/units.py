@@ -72,7 +72,7 @@ async def delete_tree(writer: Writer, expected: Sequence[bytes], kinds: Sequence
     there = [one for one in below.distances if await writer.one(_ROOM["open_row"], (one,)) is not None]
     if below.truncated or set(there) != set(expected):
         return None
-    return await artifact_units.delete(writer, there, hard=hard)
+    return len(await artifact_units.delete(writer, there, hard=hard))
 
 
 async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str]:
