@@ -106,6 +106,19 @@ CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq 
 CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
 CREATE INDEX session_author ON session (created_by, updated_at, id) WHERE until_seq IS NULL AND created_by IS NOT NULL;
 
+-- Projection: the sessions that a fork goes back to, the nearest first, each up to an entry. A level never changes; it
+-- ends with the fork.
+CREATE TABLE fork_level (
+  session   BLOB NOT NULL,
+  depth     INTEGER NOT NULL,
+  ancestor  BLOB NOT NULL,
+  bound     INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  PRIMARY KEY (session, depth)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fork_ancestor ON fork_level (ancestor);
+
 -- Projection, temporal: one stored version of a named artifact.
 CREATE TABLE artifact (
   id           BLOB NOT NULL,
@@ -128,6 +141,16 @@ CREATE TABLE artifact (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_name ON artifact (session, name, version);
 CREATE INDEX artifact_digest ON artifact (digest);
+
+-- Projection, temporal: versions that a fork inherited and deleted.
+CREATE TABLE artifact_dropped (
+  session   BLOB NOT NULL,
+  name      TEXT NOT NULL,
+  version   INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  PRIMARY KEY (session, name, version, since_seq)
+) STRICT, WITHOUT ROWID;
 
 -- Projection, temporal: names for versions, like v1.
 CREATE TABLE artifact_label (

@@ -8,7 +8,7 @@ from llmspell.artifacts.blob import unpack_ids
 from llmspell.errors import Conflict, NotFound
 from llmspell.model.ids import id_text
 from llmspell.ports.content import Place
-from llmspell.shredding.asking import Asks
+from llmspell.journal.asking import Asks
 
 _SESSION = "SELECT status, until_seq FROM session WHERE id = ? ORDER BY since_seq DESC LIMIT 1"
 _CHILDREN = "SELECT id FROM session WHERE parent = ? AND until_seq IS NULL LIMIT 20"
