@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 
 from llmspell.errors import InvalidInput
 from llmspell.events.patterns import compile_pattern
+from llmspell.journal.lineage import Lineage
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model.clock import DATETIME_NS, to_ns
 from llmspell.model.entry import Entry
 from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
 from llmspell.model.telling import told
-from llmspell.ports.database import Database
+from llmspell.ports.database import Database, Reading
 
 _KINDS_MAX = 1000
 """Names of kinds in one question."""
@@ -31,8 +33,9 @@ async def read_timeline(
     limit: int,
     cursor: str | None,
     newest_first: bool,
+    lineage: Lineage | None = None,
 ) -> Page[Entry]:
-    """One page of entries; see ``AsyncStore.timeline``."""
+    """One page of entries; see ``AsyncStore.timeline``. ``lineage`` is that of the session, if it is a fork."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable):
         raise InvalidInput(f"kinds are a list of names, not one {type(kinds).__name__}", code="invalid-kinds")
     named = list(islice(kinds, _KINDS_MAX + 1))
@@ -53,8 +56,30 @@ async def read_timeline(
         newest_first=newest_first,
     )
     wanted = check_limit(limit)
-    entries = await database.read(lambda view: read_page(view, query, wanted))
+    parts = [query] if lineage is None else _parts(query, lineage)
+    entries = await database.read(lambda view: _read(view, parts, wanted))
     return Page(entries, write_cursor("timeline", entries[-1].seq) if len(entries) == wanted else None)
+
+
+def _parts(query: EntryQuery, lineage: Lineage) -> list[EntryQuery]:
+    """A question for each session that a fork goes back to, up to where it left it, in the order of what they tell."""
+    parts = [
+        replace(
+            query,
+            session=level.session,
+            before=level.bound + 1 if query.before is None else min(query.before, level.bound + 1),
+        )
+        for level in lineage[1:]
+    ]
+    return [query, *parts] if query.newest_first else [*reversed(parts), query]
+
+
+def _read(view: Reading, parts: list[EntryQuery], limit: int) -> list[Entry]:
+    entries: list[Entry] = []
+    for query in parts:
+        if len(entries) < limit:
+            entries += read_page(view, query, limit - len(entries))
+    return entries
 
 
 def _kinds(name: str, known: list[str]) -> list[str]:

@@ -25,7 +25,7 @@ from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.lookup import BRIEF, OPEN, Lookup, described
 from llmspell.artifacts.putting import Putting
 from llmspell.artifacts.quotas import ArtifactQuota, check_bounds, read_quota, set_quota
-from llmspell.artifacts.rules import check_artifact_name, check_fields, check_type
+from llmspell.artifacts.rules import check_fields, check_type
 from llmspell.artifacts.selection import Selection
 from llmspell.errors import Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
@@ -307,9 +307,7 @@ class AsyncArtifacts:
 
     async def labels(self, name: str) -> dict[str, int]:
         """Labels of a name and the versions they mean."""
-        session, name = self._lookup.session(self._acting.context()), check_artifact_name(name)
-        rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
-        return {label: version for version, label in rows}
+        return await self._lookup.labels(name)
 
     async def list(
         self, *, all_versions: bool = False, limit: int = 100, cursor: str | None = None
@@ -323,6 +321,10 @@ class AsyncArtifacts:
         if cursor is not None:
             _, name, version = read_cursor(cursor, "artifacts", 3)
             after = cursor_text(name), cursor_seq(version)
+        levels = await self._lookup.levels(session)
+        if levels is not None:
+            found = await self._lookup.page_of_fork(levels, after, limit + 1, all_versions=all_versions)
+            return _page(found, limit)
         newest = (
             ""
             if all_versions
@@ -334,9 +336,7 @@ class AsyncArtifacts:
         rows = await self._journal.database.read(
             lambda view: view.all(f"{BRIEF} {where}", (session, *after, limit + 1))
         )
-        items = [info_of(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return Page(items, write_cursor("artifacts", items[-1].name, items[-1].version) if more else None)
+        return _page(rows, limit)
 
     async def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
         """What differs between two versions of a name (``new`` None: the latest): lines, JSON paths, or bytes."""
@@ -366,3 +366,9 @@ class AsyncArtifacts:
     async def _after(self, context: Context, verb: str, info: ArtifactInfo) -> None:
         if f"after_artifact_{verb}" in self._armed:
             await run_point(self._hooks, context, f"after_artifact_{verb}", "artifact", verb, described(info))
+
+
+def _page(rows: Sequence[Row], limit: int) -> Page[ArtifactInfo]:
+    items = [info_of(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items, write_cursor("artifacts", items[-1].name, items[-1].version) if more else None)

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.heirs import adopt, demand_unneeded, drop, not_its_own, standing_for, take_back
+from llmspell.artifacts.inherited import last_version
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -20,6 +22,7 @@ from llmspell.artifacts.projection import DELETED, ERASED, STORED, TAGGED, UNDEL
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.journal import Writer
+from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
 
@@ -43,7 +46,10 @@ async def store(
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
     for source in new.derived_from if required is None else required:
-        if await writer.one(_SQL["open_row"], (id_bytes(source),)) is None:
+        if (
+            await writer.one(_SQL["open_row"], (id_bytes(source),)) is None
+            and not (await standing_for(writer, id_bytes(source)))[1]
+        ):
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
     digest = bytes.fromhex(new.digest)
     form = await writer.one(_SQL["blob_form"], (digest,))
@@ -55,10 +61,11 @@ async def store(
         raise collected()
     if metered:
         await demand_room(writer, session, (new.size,))
-    last = await writer.one(_SQL["last_version"], (session, new.name))
-    stored: ArtifactStored = msgspec.structs.replace(new, version=((last and last[0]) or 0) + 1, metered=metered)
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
+    levels = writer.lineage(scope_name) or (Level(session, *scope, ALWAYS),)
+    last = await last_version(writer, levels, new.name)
+    stored: ArtifactStored = msgspec.structs.replace(new, version=last + 1, metered=metered)
     if blob is not None:
         await writer.run(
             _SQL["insert_blob"],
@@ -70,7 +77,10 @@ async def store(
 
 
 async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:
-    """New values of descriptive fields of one version."""
+    """New values of descriptive fields of one version; of one that a fork inherited, for the fork alone."""
+    artifact, row = await standing_for(writer, artifact)
+    if row:
+        artifact = await adopt(writer, row)
     session, name, _ = await _require(writer, artifact)
     payload = ArtifactUpdated(id_text(artifact), changed)
     await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
@@ -81,13 +91,26 @@ async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = Fal
     for good. Raises NotFound.
     """
     found = []
-    for artifact in artifacts:
+    dropped = []
+    for asked in artifacts:
+        artifact, inherited = await standing_for(writer, asked)
+        if inherited is not None:
+            if hard:
+                raise not_its_own(artifact)
+            if not inherited:
+                raise not_there(artifact)
+            dropped.append(inherited)
+            continue
         row = await writer.one(_SQL["closed_row"], (artifact,))
         if row is None or (row[0] is not None and not hard):
             raise not_there(artifact)
         if row[0] is not None and await writer.one(_SQL["erased"], (artifact,)) is not None:
             raise erased(artifact)
+        if hard:
+            await demand_unneeded(writer, artifact, row[1])
         found.append((artifact, row))
+    for inherited in dropped:
+        await drop(writer, inherited)
     metered = bool(found) and await is_metered(writer)
     for artifact, row in found:
         session, name, version = row[1:4]
@@ -97,13 +120,17 @@ async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = Fal
             await writer.append(DELETED, ArtifactDeleted(*about, metered), scope, f"artifact/{name}")
         if hard:
             await writer.append(ERASED, ArtifactErased(*about, row[11].hex()), scope, f"artifact/{name}")
-    return len(found)
+    return len(found) + len(dropped)
 
 
 async def undelete(writer: Writer, artifacts: Sequence[bytes]) -> int:
     """Bring deleted versions back; returns how many. Raises NotFound, Conflict, LimitExceeded."""
-    found = []
-    for artifact in artifacts:
+    found, back = [], 0
+    for asked in artifacts:
+        artifact = await take_back(writer, asked)
+        if artifact is None:
+            back += 1
+            continue
         row = await writer.one(_SQL["closed_row"], (artifact,))
         if row is None:
             raise not_there(artifact)
@@ -124,12 +151,13 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes]) -> int:
         session, name, version = row[1:4]
         payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, metered)
         await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
-    return len(found)
+    return len(found) + back
 
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:
-    """Let a label mean this version."""
-    session, name, version = await _require(writer, artifact)
+    """Let a label mean this version; of one that a fork inherited, for the fork alone."""
+    artifact, row = await standing_for(writer, artifact)
+    session, name, version = row[1:4] if row else await _require(writer, artifact)
     payload = ArtifactTagged(id_text(session), name, version, label)
     await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
 

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content_reader import ContentReader
-from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, StorageFailed
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput, NotFound, StorageFailed
 from llmspell.model.ids import id_text
 from llmspell.portable.frames import CONTENT, ENTRIES, HEADER, PIECE, FrameWriter
 from llmspell.portable.leaving import Leaving, Read
@@ -38,6 +38,7 @@ _DIGESTS = (
     "SELECT digest, max(until_seq IS NULL) FROM artifact WHERE session = ? AND since_seq <= ? AND digest > ?"
     " GROUP BY digest ORDER BY digest LIMIT 500"
 )
+_FORK = "SELECT 1 FROM fork_level WHERE session = ? LIMIT 1"
 _BLOB = "SELECT size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob WHERE digest = ?"
 
 
@@ -111,6 +112,12 @@ class _Bundle:
         row = view.one(_SESSION, (self._session,))
         if row is None:
             raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
+        if view.one(_FORK, (self._session,)) is not None:
+            raise Conflict(
+                f"session {id_text(self._session)} is a fork: most of it is in the session that it was forked from",
+                code="session-is-fork",
+                hint="export that one; or create a session, copy the state of the fork to it, and export that",
+            )
         return row[0], view.one("SELECT max(seq) FROM entry")[0]
 
     def _contents(self) -> Iterator[tuple[Content, Iterator[bytes]]]:

@@ -104,7 +104,7 @@ class AsyncPastState:
 
         def query(view: Reading, scope: _ScopeRow) -> list[StateChange]:
             levels = self._journal.scopes.lineages.get(self.scope.name) or (Level(b"", *scope, ALWAYS),)
-            return [change_of(entry, _hidden) for entry in entries_of(view, levels, key, bound, limit)]
+            return [change_of(entry, hidden) for entry in entries_of(view, levels, key, bound, limit)]
 
         return await self._read(query) or []
 
@@ -133,7 +133,7 @@ class AsyncPastState:
                 lineage = self._journal.scopes.lineages.get(self.scope.name)
                 if lineage is not None:
                     now, seq = self._moment.now, self._moment.seq
-                    held, end = load_rows(view, lineage, (after, prefix, high), _PAGE_ROWS, now, _hidden, seq=seq)
+                    held, end = load_rows(view, lineage, (after, prefix, high), _PAGE_ROWS, now, hidden, seq=seq)
                     return 0 if end is None else _PAGE_ROWS, end or "", [(one.key, one.value) for one in held]
                 rows = view.all(_ALL, (scope[0], after, prefix, high, _PAGE_ROWS))
                 return len(rows), rows[-1][0] if rows else after, values_at(view, scope, rows, self._moment)
@@ -153,14 +153,14 @@ def at_moment(view: Reading, scope: _ScopeRow, key: str, row: Row | None, moment
     if row is None:
         return None
     if row[1] <= moment.seq:
-        return load_row(view, key, row, moment.now, _hidden)
+        return load_row(view, key, row, moment.now, hidden)
     return _then(view.one(_THEN, (subject_digest(scope[1], f"state/{key}"), moment.seq)), key, moment)
 
 
 def _of_fork(view: Reading, lineage: Lineage, key: str, moment: Moment) -> StateEntry | None:
     """The same in a fork, whose history is that of the session it left until then."""
     row = driven(row_at(Asking(view), lineage, key, moment.seq))
-    return load_row(view, key, row, moment.now, _hidden)
+    return load_row(view, key, row, moment.now, hidden)
 
 
 def _then(stored: Row | None, key: str, moment: Moment) -> StateEntry | None:
@@ -172,7 +172,7 @@ def _then(stored: Row | None, key: str, moment: Moment) -> StateEntry | None:
         return None
     until = None if held.expires_at is None else to_datetime(held.expires_at)
     return StateEntry(
-        key, _hidden(held), held.version, entry.seq, to_datetime(entry.happened_at), until, held.state_class
+        key, hidden(held), held.version, entry.seq, to_datetime(entry.happened_at), until, held.state_class
     )
 
 
@@ -186,7 +186,7 @@ def values_at(view: Reading, scope: _ScopeRow, rows: list[Row], moment: Moment) 
         if row[1] > moment.seq:
             subjects[subject_digest(scope[1], f"state/{key}")] = key
             continue
-        held = load_row(view, key, tuple(row), moment.now, _hidden)
+        held = load_row(view, key, tuple(row), moment.now, hidden)
         if held is not None:
             found[key] = held.value
     wanted = list(subjects)
@@ -195,7 +195,7 @@ def values_at(view: Reading, scope: _ScopeRow, rows: list[Row], moment: Moment) 
         for entry in check_rows(view.all(_then_of(len(part)), (*part, moment.seq))):
             held_then = _held(entry, subjects[entry.subject], moment)
             if held_then is not None:
-                found[subjects[entry.subject]] = _hidden(held_then)
+                found[subjects[entry.subject]] = hidden(held_then)
     return sorted(found.items()) if subjects else list(found.items())
 
 
@@ -292,5 +292,6 @@ def _same(one: Any, other: Any) -> bool:
     return encode_value(one) == encode_value(other)
 
 
-def _hidden(payload: StateSet) -> Any:
+def hidden(payload: StateSet) -> Any:
+    """What a view shows of a value: nothing of a sealed one."""
     return REDACTED if payload.state_class == "sensitive" else decode_value(bytes(payload.value))

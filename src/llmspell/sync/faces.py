@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema
     from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
@@ -276,7 +277,9 @@ class State:
         return drive(self._inner.update(key, fn, default=default))
 
     def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
-        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked."""
+        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked. In a
+        fork it goes on with those of the session that it was forked from.
+        """
         return drive(self._inner.history(key, limit=limit, before=before))
 
     def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
@@ -866,6 +869,26 @@ class Sessions:
         """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
         return drive(self._inner.tree(session_id))
 
+    def fork(self, session: str | Session, at: int | str | datetime | None = None, name: str | None = None) -> Session:
+        """A new session that goes on from a moment of another one (now by default), with a future of its own.
+
+        ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
+        with what was there; nothing of it is copied, and what either does from here on the other never sees. It has the
+        other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; under 1 ms,
+        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), LimitExceeded
+        (``fork-depth``), Vetoed.
+        """
+        return Session(drive(self._inner.fork(session, at, name)))
+
+    def compare(
+        self, a: str | Session, b: str | Session, *, limit: int = 100, cursor: str | None = None
+    ) -> SessionComparison:
+        """What ``b`` has otherwise than ``a``: fields, keys and artifacts, a page at a time, and the session that both
+        were forked from. Sealed values show as ``[REDACTED]``. For forks it costs what they changed; else some 20 µs a
+        key. Raises NotFound.
+        """
+        return drive(self._inner.compare(a, b, limit=limit, cursor=cursor))
+
     def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
         Vetoed.
@@ -1200,8 +1223,8 @@ class Migrations:
 
         Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
         one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; ``apply`` brings the rest. Raises InvalidInput (``invalid-plan``,
-        ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
         """
         return LazyState(
             drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
@@ -1881,7 +1904,7 @@ class Store(StoreByHand):
 
         ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
         ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
-        happened since.
+        happened since. A fork's begins with what happened in the session that it was forked from, until then.
         """
         return drive(
             self._inner.timeline(
