@@ -15,6 +15,7 @@ from llmspell.artifacts.values import ArtifactDifference
 from llmspell.errors import InvalidInput
 from llmspell.journal.asking import Asking, driven
 from llmspell.journal.lineage import ALWAYS, Level
+from llmspell.model.ids import id_text
 from llmspell.model.page import cursor_text, read_cursor, write_cursor
 from llmspell.sessions.comparison import Compared, Page, common_ancestor
 from llmspell.state.inherited import row_at
@@ -101,7 +102,7 @@ def _key(view: Reading, compared: Compared, key: str) -> StateDifference | None:
         row = driven(row_at(Asking(view), levels, key, ALWAYS))
         return load_row(view, key, row, compared.now, hidden)
 
-    return difference("", key, held(compared.a), held(compared.b))
+    return difference(f"session:{id_text(compared.b[0].session)}", key, held(compared.a), held(compared.b))
 
 
 def _names(view: Reading, levels: list[Level], after: str) -> Iterator[str]:

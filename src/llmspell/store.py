@@ -51,7 +51,6 @@ from llmspell.security.care import AsyncKeys
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
-from llmspell.sessions.units import scope_of
 from llmspell.shredding.projection import KINDS as SHREDDING_KINDS
 from llmspell.shredding.service import Shredder
 from llmspell.state.classes import Protection, StateClass, check_class
@@ -255,13 +254,12 @@ class AsyncStore:
 
         ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
         ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
-        happened since. A fork's begins with what happened in the session that it was forked from, until then.
+        happened since. A fork's begins with that of the session it left.
         """
         key = None if session is None else id_bytes(session, "session")
         thread = None if correlation is None else id_bytes(correlation, "correlation")
-        lineage = None if key is None else await self.journal.lineage(scope_of(key))
         return await read_timeline(
-            self._database, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first, lineage
+            self.journal, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first
         )
 
     def at(self, when: When) -> AsyncView:

@@ -9,21 +9,23 @@ from itertools import islice
 
 from llmspell.errors import InvalidInput
 from llmspell.events.patterns import compile_pattern
+from llmspell.journal.journal import Journal
 from llmspell.journal.lineage import Lineage
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model.clock import DATETIME_NS, to_ns
 from llmspell.model.entry import Entry
+from llmspell.model.ids import id_text
 from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
 from llmspell.model.telling import told
-from llmspell.ports.database import Database, Reading
+from llmspell.ports.database import Reading
 
 _KINDS_MAX = 1000
 """Names of kinds in one question."""
 
 
 async def read_timeline(
-    database: Database,
+    journal: Journal,
     session: bytes | None,
     correlation: bytes | None,
     known: list[str],
@@ -33,9 +35,8 @@ async def read_timeline(
     limit: int,
     cursor: str | None,
     newest_first: bool,
-    lineage: Lineage | None = None,
 ) -> Page[Entry]:
-    """One page of entries; see ``AsyncStore.timeline``. ``lineage`` is that of the session, if it is a fork."""
+    """One page of entries; see ``AsyncStore.timeline``."""
     if isinstance(kinds, str) or not isinstance(kinds, Iterable):
         raise InvalidInput(f"kinds are a list of names, not one {type(kinds).__name__}", code="invalid-kinds")
     named = list(islice(kinds, _KINDS_MAX + 1))
@@ -56,8 +57,9 @@ async def read_timeline(
         newest_first=newest_first,
     )
     wanted = check_limit(limit)
+    lineage = None if session is None else await journal.lineage(f"session:{id_text(session)}")
     parts = [query] if lineage is None else _parts(query, lineage)
-    entries = await database.read(lambda view: _read(view, parts, wanted))
+    entries = await journal.database.read(lambda view: _read(view, parts, wanted))
     return Page(entries, write_cursor("timeline", entries[-1].seq) if len(entries) == wanted else None)
 
 

@@ -22,7 +22,6 @@ from llmspell.artifacts.projection import DELETED, ERASED, STORED, TAGGED, UNDEL
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.journal import Writer
-from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
 
@@ -63,8 +62,12 @@ async def store(
         await demand_room(writer, session, (new.size,))
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
-    levels = writer.lineage(scope_name) or (Level(session, *scope, ALWAYS),)
-    last = await last_version(writer, levels, new.name)
+    levels = writer.lineage(scope_name)
+    if levels is None:
+        row = await writer.one(_SQL["last_version"], (session, new.name))
+        last = (row and row[0]) or 0
+    else:
+        last = await last_version(writer, levels, new.name)
     stored: ArtifactStored = msgspec.structs.replace(new, version=last + 1, metered=metered)
     if blob is not None:
         await writer.run(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import given, printable, session_life
+from llmspell.cli import given, printable, session_fork, session_life
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import STATUS_STYLES, Column
@@ -265,5 +265,5 @@ def _times(
     }  # fmt: skip
 
 
-for _name, _command in session_life.COMMANDS.items():
+for _name, _command in (session_fork.COMMANDS | session_life.COMMANDS).items():
     app.command(_command, name=_name)

@@ -9,6 +9,7 @@ from llmspell.operations import (
     events,
     hooks,
     migrations,
+    session_forks,
     session_life,
     session_state,
     sessions,
@@ -19,7 +20,8 @@ from llmspell.operations.operation import Operation
 from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
-    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_life.OPERATIONS,
+    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_forks.OPERATIONS,
+    *session_life.OPERATIONS,
     *session_state.OPERATIONS, *artifacts.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
@@ -31,7 +33,7 @@ BY_NAME = MappingProxyType({
 _ABSENT = {
     "State": ("create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"),
     "Session": (
-        "builder can_replay replay get_replay_metadata list_replayable fork compare export"
+        "builder can_replay replay get_replay_metadata list_replayable export"
         " start_replay step continue set_breakpoint create_backup"
     ),
     "Artifact": "query grant revoke export import relate",

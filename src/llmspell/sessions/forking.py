@@ -8,7 +8,7 @@ must stay true: a bound lies within the life of the session it bounds, and no li
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound
 from llmspell.journal.acting import InSession, enter
@@ -53,6 +53,15 @@ MomentOf = Callable[["Reading", Any, int], int]
 """The seq of a moment as ``store.at`` takes it: (view, moment, the time of the clock)."""
 InheritBindings = Callable[["Writer", str, str, int], Awaitable[None]]
 """Binds what was bound to the keys of a scope at an entry to those of another one: (writer, from, to, seq)."""
+
+
+class HasId(Protocol):
+    """A handle or an info of a session."""
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        ...
 
 
 class Origin(NamedTuple):

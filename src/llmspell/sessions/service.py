@@ -23,7 +23,7 @@ from llmspell.sessions.batches import Batches
 from llmspell.sessions.bounds import bounds_of
 from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
-from llmspell.sessions.forking import Forking, named
+from llmspell.sessions.forking import Forking, HasId, named
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.listing import children_of, count_sessions, list_page, parents_of, tree_rows
@@ -186,7 +186,7 @@ class AsyncSessions:
 
     async def fork(
         self,
-        session: str | AsyncSession,
+        session: str | HasId,
         at: int | str | datetime | None = None,
         name: str | None = None,
     ) -> AsyncSession:
@@ -202,7 +202,7 @@ class AsyncSessions:
         return await self._forking.fork(key, at, name, self._acting.context())
 
     async def compare(
-        self, a: str | AsyncSession, b: str | AsyncSession, *, limit: int = 100, cursor: str | None = None
+        self, a: str | HasId, b: str | HasId, *, limit: int = 100, cursor: str | None = None
     ) -> SessionComparison:
         """What ``b`` has otherwise than ``a``: fields, keys and artifacts, a page at a time, and the session that both
         were forked from. Sealed values show as ``[REDACTED]``. For forks it costs what they changed; else some 20 µs a

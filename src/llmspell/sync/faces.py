@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from llmspell.security.care import AsyncKeys, KeyStatus
     from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.config import SessionConfig
+    from llmspell.sessions.forking import HasId
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.query import SessionCount, SessionTree
@@ -869,7 +870,7 @@ class Sessions:
         """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
         return drive(self._inner.tree(session_id))
 
-    def fork(self, session: str | Session, at: int | str | datetime | None = None, name: str | None = None) -> Session:
+    def fork(self, session: str | HasId, at: int | str | datetime | None = None, name: str | None = None) -> Session:
         """A new session that goes on from a moment of another one (now by default), with a future of its own.
 
         ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
@@ -881,7 +882,7 @@ class Sessions:
         return Session(drive(self._inner.fork(session, at, name)))
 
     def compare(
-        self, a: str | Session, b: str | Session, *, limit: int = 100, cursor: str | None = None
+        self, a: str | HasId, b: str | HasId, *, limit: int = 100, cursor: str | None = None
     ) -> SessionComparison:
         """What ``b`` has otherwise than ``a``: fields, keys and artifacts, a page at a time, and the session that both
         were forked from. Sealed values show as ``[REDACTED]``. For forks it costs what they changed; else some 20 µs a
@@ -1904,7 +1905,7 @@ class Store(StoreByHand):
 
         ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
         ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
-        happened since. A fork's begins with what happened in the session that it was forked from, until then.
+        happened since. A fork's begins with that of the session it left.
         """
         return drive(
             self._inner.timeline(
