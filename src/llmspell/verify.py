@@ -314,6 +314,11 @@ def _check_content(files: OpenStore, report: Verification) -> None:
                 report.add(f"content {row[0].hex()}: {exc}", "content")
     report.checked["blobs"] = blobs
     report.checked["chunks"] = files.content.stats().chunks
+    try:
+        for lost in files.content.unindexed():
+            report.add(f"index and table of content.db are not one about {lost}", "content")
+    except Corrupt as exc:
+        report.add(f"the indexes of content.db cannot be read: {exc}", "content")
     for damaged in verify_chunks(files.content):
         report.add(f"chunk {damaged.id} {damaged.digest.hex()}: {damaged.what}", "content")
 

@@ -62,6 +62,8 @@ def moment_of(view: Reading, when: When, now: int) -> Moment:
     at = _time(when, now)
     if at > max(now, last[1]) + DATETIME_NS:
         raise InvalidInput(f"{told(when)} is still to come", code="invalid-moment")
+    if at >= now:  # All that is written was, by then; entries are dated ahead of a clock that was set back.
+        return Moment(last[0], at)
     return Moment(seq_at(view, at), at)
 
 

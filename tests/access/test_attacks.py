@@ -174,3 +174,12 @@ def test_ids_with_every_escape_stay_apart(store):
             else:
                 denied(lambda other=other: store.acting_as("tool:t").state_of(Scope.agent(other)).get("k"))
         assert store.access.revoke("tool:t", Scope.agent(one)) == 1
+
+
+def test_what_is_no_event_and_no_name_is_refused(store):
+    with pytest.raises(InvalidInput) as refused:
+        store.acting_as("agent:a").sharing.respond({"request": "1"}, "an answer")
+    assert refused.value.code == "not-a-request"
+    with pytest.raises(InvalidInput) as refused:
+        store.sharing.pipeline(5, ["agent:a", "agent:b"])
+    assert refused.value.code == "invalid-scope"

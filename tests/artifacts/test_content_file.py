@@ -430,7 +430,7 @@ def test_a_foreign_transaction_makes_a_put_busy_and_nothing_more(tmp_path):
 
 def test_the_turn_is_free_while_a_stream_waits_for_its_next_bytes(tmp_path):
     turn = FileTurn(tmp_path / "turn.lock")
-    store = SqliteContent(tmp_path / "content.db", turn=turn, busy_s=0.01)
+    store = SqliteContent(tmp_path / "content.db", turn=turn)
     slow = ContentWriter(store)
     data = noise(20 * MIB)
     slow.feed(data[: 18 * MIB])

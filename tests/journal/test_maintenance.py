@@ -130,12 +130,18 @@ class Files:
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)
         self.commits = 0
+        self.way_given = False
+
+    def give_way(self):
+        self.way_given = True
 
     def read(self, query):
         return query(None)
 
     def commit(self, units, *, wait_s=None):
         assert wait_s is not None
+        assert self.way_given, "others go first, before each step"
+        self.way_given = False
         self.commits += 1
         outcome = self.outcomes.pop(0)
         result = type("Result", (), {"value": outcome, "error": None})()

@@ -178,6 +178,19 @@ def test_a_completed_migration_is_taken_back_but_not_what_somebody_changed_since
     assert [entry.data["restored"] for entry in entries] == [18]
 
 
+def test_a_migration_of_a_session_that_was_shredded_since_is_taken_back_elsewhere(users):
+    session = users.sessions.create("gone")
+    session.state.set("user:1", old(1))
+    report = users.migrations.apply(planned(users, scope=None))
+    session.complete()
+    users.sessions.shred(session.id)
+    back = users.migrations.rollback(report.id)
+    assert (back.restored, back.left, back.status) == (20, 0, "rolled_back")
+    assert values(users)["user:0003"] == old(3, kept={"n": 3})
+    assert not users.migrations.status().open
+    assert users.verify().ok
+
+
 def test_classes_are_kept_and_sealed_values_stay_sealed(face, users):
     token = "ghp_" + "a1B2" * 9
     users.state.set("user:s", old(1, secret="canary-in-clear"), state_class="sensitive")

@@ -10,7 +10,9 @@ import textwrap
 import pytest
 
 import llmspell
+from llmspell.adapters.sqlite.engine import Engine
 from llmspell.errors import Conflict
+from llmspell.migration import units
 from llmspell.migration.changing import Custom
 from llmspell.migration.migration import Migration
 from tests.migration.people import CATALOG, TO_2, TO_3, fill, new, old, planned
@@ -54,6 +56,20 @@ def test_what_others_write_meanwhile_is_migrated_too_and_nothing_is_lost(store):
     assert store.state.get("user:0036") == new(36, late=True)
     assert store.state.get("user:0005") == old(5, kept={"n": 5})
     assert store.verify().ok
+
+
+def test_a_migration_and_its_rollback_give_way_before_every_batch(store, monkeypatch):
+    fill(store, 20)
+    plan, seen = planned(store), []
+    give_way, batch, put_back = Engine.give_way, units.batch, units.put_back
+    monkeypatch.setattr(Engine, "give_way", lambda engine: [seen.append("way"), give_way(engine)][1])
+    monkeypatch.setattr(units, "batch", lambda *args: [seen.append("batch"), batch(*args)][1])
+    monkeypatch.setattr(units, "put_back", lambda *args: [seen.append("batch"), put_back(*args)][1])
+    report = store.migrations.apply(plan, batch=5)
+    assert seen.count("batch") == 4
+    store.migrations.rollback(report.id, batch=5)
+    assert seen.count("batch") == 8
+    assert all(seen[at - 1] == "way" for at, what in enumerate(seen) if what == "batch" and at != 0)
 
 
 def test_a_value_that_moves_between_reading_and_writing_is_read_again(store):

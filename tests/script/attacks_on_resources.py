@@ -168,7 +168,11 @@ VALUES = {
         "local t = {1} for i = 1, 100 do t = {t, t} end return Host.echo(t)",
         Stopped(REFUSED.codes | BUDGET.codes),
     ),
-    "many_arguments": ("local t = {} for i = 1, 3e5 do t[i] = i end return Host.echo(table.unpack(t))", REFUSED),
+    # A machine that is busy may need longer to pass them than a script may take.
+    "many_arguments": (
+        "local t = {} for i = 1, 3e5 do t[i] = i end return Host.echo(table.unpack(t))",
+        Stopped(REFUSED.codes | BUDGET.codes),
+    ),
     "function_inside": ("return Host.echo({a = {function() end}})", REFUSED),
     "coroutine": ("return Host.echo(coroutine.create(print))", REFUSED),
     "nan": ("return Host.echo({0/0})", REFUSED),

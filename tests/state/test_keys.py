@@ -1,5 +1,7 @@
 """The care of keys: made, shown, exported and rotated; a rotation that is killed leaves a store that opens."""
 
+from threading import Thread
+
 import pytest
 
 import llmspell
@@ -150,3 +152,32 @@ def test_a_second_keyring_is_not_made_unasked_for_a_store_that_has_sealed_values
         store.keys.create()
         store.state.set("b", "sealed", state_class="sensitive")
         assert store.state.get("b") == "sealed"
+
+
+def test_threads_that_read_and_write_go_on_while_others_rotate_the_key(tmp_path):
+    failed = []
+
+    def trying(work):
+        def run():
+            try:
+                for number in range(12):
+                    work(number)
+            except Exception as exc:  # noqa: BLE001 - told below
+                failed.append(exc)
+
+        return Thread(target=run)
+
+    with opened(tmp_path) as store:
+        store.keys.create()
+        agents = [store.state_of(llmspell.Scope.agent(f"a{number}")) for number in range(12)]
+        threads = [trying(lambda _: store.keys.rotate()) for _ in range(2)]
+        threads.append(trying(lambda number: agents[number].set("k", number, state_class="sensitive")))
+        threads.append(trying(lambda _: (store.state.set("k", 1, state_class="sensitive"), store.state.get("k"))))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert [agent.get("k") for agent in agents] == list(range(12))
+    with opened(tmp_path) as store:
+        assert store.state.get("k") == 1

@@ -241,3 +241,15 @@ def test_at_every_entry_a_view_shows_what_a_reader_saw_then_and_differences_are_
                 for key, (was, is_) in told.items():
                     assert (was is None) == (key not in before)
                     assert (is_ is None) == (key not in after)
+
+
+def test_now_shows_all_that_is_written_after_the_clock_was_set_back():
+    clock = ManualClock(step_ns=1000)
+    with llmspell.open(":memory:", clock=clock) as store:
+        clock.advance(seconds=7200)
+        store.state.set("before", 1)
+        seq = store.stats()["last_seq"]
+        clock.jump(seconds=-3600)
+        store.state.set("after", 2)
+        assert store.at("-0s").state.keys() == ["after", "before"]
+        assert [one.key for one in store.diff(seq, "-0s")] == ["after"]

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 import threading
+import time
 
 import apsw
 import pytest
 
+from llmspell.adapters.sqlite import turnstile
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, StorageFailed
 from llmspell.testing.units import check_chain, code_of, getting, note, open_journal, put, raised, rows, writing
@@ -172,3 +174,62 @@ def test_a_turn_whose_lock_file_is_closed_fails_at_once_every_time(tmp_path):
             turn.try_acquire()
         with pytest.raises(StorageFailed):
             turn.acquire(10)
+
+
+def test_a_long_run_of_writes_gives_way_to_a_process_that_queues(tmp_path, monkeypatch):
+    running, queueing = FileTurn(tmp_path / "lock"), FileTurn(tmp_path / "lock")
+    waits, look_again, got, done = (threading.Event() for _ in range(4))
+    here = threading.current_thread()
+
+    def sleep(_seconds):
+        # Who queues looks away until the other one gives way: the worst moment there is.
+        if threading.current_thread() is here:
+            look_again.set()
+        else:
+            waits.set()
+            assert look_again.wait(60)
+
+    def queue():
+        queueing.acquire()
+        got.set()
+        assert done.wait(60)
+        queueing.release()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(turnstile, "GIVE_WAY_S_MAX", 60)
+    running.acquire()
+    other = threading.Thread(target=queue)
+    other.start()
+    assert waits.wait(60)
+    running.release()
+    running.give_way()
+    assert not running.try_acquire(), "the one that queued has it"
+    assert got.wait(60)
+    done.set()
+    other.join(60)
+    running.give_way()
+    assert running.try_acquire()
+    running.close()
+    queueing.close()
+
+
+def test_giving_way_to_nobody_takes_no_time_and_to_a_stopped_one_not_for_ever(tmp_path, monkeypatch):
+    running, stopped = FileTurn(tmp_path / "lock"), FileTurn(tmp_path / "lock")
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    running.give_way()
+    assert not list(tmp_path.glob("*queue*")), "nobody ever queued"
+    running.acquire()
+    with pytest.raises(Busy):
+        stopped.acquire(0.01)
+    slept.clear()
+    running.give_way()
+    assert not slept, "who has given up queues no more"
+    assert stopped._stand_in_line()
+    monkeypatch.setattr(turnstile, "GIVE_WAY_S_MAX", 0.01)
+    running.give_way()
+    assert slept
+    running.release()
+    stopped.close()
+    running.give_way()
+    running.close()

@@ -295,6 +295,27 @@ def test_a_changed_byte_of_any_page_is_found(tmp_path):
     assert outcome(folder) == []
 
 
+@pytest.mark.parametrize("change", ["a byte", "all of it"])
+def test_a_changed_page_of_the_contents_file_is_found(tmp_path, change):
+    folder = made(tmp_path / "s")
+    with llmspell.open(folder) as store, store.session("s") as session:
+        session.artifacts.put("big", random.Random(1).randbytes(4 << 20))
+    path = main_of(folder).with_name("content.db")
+    whole = path.read_bytes()
+    size = 4 * PAGE
+    heads = [page for page in range(len(whole) // size) if page < 12 or page % 40 == 0]
+    for page in heads:
+        data = bytearray(whole)
+        if change == "a byte":
+            data[page * size + 17] ^= 1
+        else:
+            data[page * size : (page + 1) * size] = bytes(size)
+        path.write_bytes(data)
+        assert outcome(folder), f"page {page + 1}"
+    path.write_bytes(whole)
+    assert outcome(folder) == []
+
+
 def test_pages_that_were_swapped_are_refused(tmp_path):
     folder = made(tmp_path / "s")
     whole = main_of(folder).read_bytes()

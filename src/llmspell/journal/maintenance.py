@@ -41,6 +41,10 @@ class Files(Protocol):
         """Run a query over one consistent state."""
         ...
 
+    def give_way(self) -> None:
+        """Let other processes that wait to write go first."""
+        ...
+
     def commit(self, units: Sequence[Unit[Any]], *, wait_s: float | None = None) -> Sequence[Result]:
         """Commit units under the turn, waiting for it at most ``wait_s``."""
         ...
@@ -87,6 +91,7 @@ class Maintenance:
 
     def _work(self, task: Task) -> None:
         for _ in range(STEPS_MAX):
+            self._files.give_way()
             result = self._files.commit((task.unit(),), wait_s=WAIT_S)[0]
             if result.error is not None:
                 self._tell(task, result.error)

@@ -101,8 +101,8 @@ class Tools:
         return await self.journal.database.read(query)
 
     async def pause(self) -> None:
-        """Let others have the loop."""
-        await self._offload.run(_nothing)
+        """Let others have the loop, and other processes that wait to write the turn."""
+        await self._offload.run(self.journal.database.give_way)
 
     def tell(self, done: int, total: int) -> None:
         """Tell the caller how far it is, and see that there is time left. Raises LimitExceeded
@@ -119,10 +119,6 @@ class Tools:
     def seconds(self) -> float:
         """Since it began."""
         return (self.now() - self.begun) / 1e9
-
-
-def _nothing() -> None:
-    """Work that takes no time."""
 
 
 class Application:

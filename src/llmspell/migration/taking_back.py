@@ -57,7 +57,8 @@ class Rollback:
 
     def _page(self, started: int, after: int, through: int, view: Reading) -> tuple[list[Back], int]:
         entries, end = caused_by(view, self._values.kind, started, after, through, self._pace.size)
-        return [self._values.before(view, entry) for entry in entries], end
+        # What was erased since has no value to put back: its session was shredded.
+        return [self._values.before(view, entry) for entry in entries if entry.payload is not None], end
 
     def _leave(self, backs: list[Back]) -> None:
         self.left += len(backs)

@@ -81,6 +81,12 @@ class Database(Protocol):
         """Commit a unit and return its result. ``strong`` makes it, and all acknowledged before, durable on disk."""
         ...
 
+    def give_way(self) -> None:
+        """Let other processes that wait to write go first; for those who write in long runs, between two writes. Waits
+        some milliseconds at most, so not on the thread of an event loop; not at all when nobody waits.
+        """
+        ...
+
     async def read(self, query: Callable[[Reading], T]) -> T:
         """Run a query function over one consistent state."""
         ...

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 from llmspell.access.rights import ALL, BITS, Right, mask_of, principal_of
 from llmspell.access.units import Gift, grant
 from llmspell.errors import InvalidInput, LimitExceeded
+from llmspell.events.event import Event
 from llmspell.events.patterns import check_event_type
 from llmspell.model.ids import id_text
 from llmspell.model.limits import BATCH_KEYS_MAX
 from llmspell.model.scope import Scope
+from llmspell.model.telling import told
 from llmspell.principals.events import means
 
 if TYPE_CHECKING:
     from llmspell.access.service import Rights
-    from llmspell.events.event import Event
     from llmspell.events.subscription import Subscription, SyncSubscription
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal, Writer
@@ -80,6 +81,8 @@ class AsyncSharing:
         """Let each of ``stages`` (at least two principals, in order) write a shared scope of its own, and the next one
         read it, all or none.
         """
+        if not isinstance(name, str):
+            raise InvalidInput(f"a pipeline has a text as its name, not {told(name)}", code="invalid-scope")
         chain = _principals(stages, "stages")
         if len(chain) < 2:
             raise InvalidInput("a pipeline has at least two stages", code="no-stage")
@@ -131,6 +134,8 @@ class AsyncPrincipalSharing:
 
         Raises InvalidInput (``not-a-request``) for any other event.
         """
+        if not isinstance(event, Event):
+            raise InvalidInput(f"respond takes an event that was received, not {told(event)}", code="not-a-request")
         request = event.data.get("request") if isinstance(event.data, dict) else None
         if type(request) is not str or event.source is None or event.target is None:
             raise InvalidInput(f"event {event.seq} ({event.type}) asks nothing of anybody", code="not-a-request")

@@ -78,7 +78,6 @@ class StoreSealer:
             raise InvalidInput(
                 f"the key comes from {self.told}: make the new one there, and name its file", code="key-not-ours"
             )
-        self.close()
 
     @property
     def told(self) -> str:

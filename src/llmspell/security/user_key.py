@@ -116,16 +116,14 @@ class UserKey:
         Processes that have the keyring open through this source go on. Raises StorageFailed, Busy, and what
         ``Keyring.rotate`` does; ``open_keyring`` takes up what an error or a kill left.
         """
-        fresh = MasterKey.generate()
-        done: list[bool] = []
+        fresh = _Coming(self, MasterKey.generate())
         with self._lock():
             self._finish(keyring.status().path)
-            self._write(fresh)
-            # While the old key is still in its file, this process is answered from memory.
-            keyring.rotate(lambda: self() if done else fresh)
+            self._write(fresh.key)
+            keyring.rotate(fresh)
             self._promote()
-            done.append(True)
-        return fresh
+            fresh.is_in_place = True
+        return fresh.key
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -182,6 +180,24 @@ class UserKey:
         except (NotFound, InvalidInput):
             return False
         return True
+
+
+class _Coming:
+    """A key that comes next: while the old one is still in its file, this process is answered from memory."""
+
+    def __init__(self, source: UserKey, key: MasterKey) -> None:
+        self._source = source
+        self.key = key
+        self.is_in_place = False
+
+    def __call__(self) -> MasterKey:
+        return self._source() if self.is_in_place else self.key
+
+    def candidates(self) -> Iterator[MasterKey]:
+        """See ``UserKey.candidates``."""
+        if not self.is_in_place:
+            yield self.key
+        yield from self._source.candidates()
 
 
 def key_folder() -> Path:

@@ -158,6 +158,9 @@ class Collecting:
         self._units.append(unit)
         raise Kept
 
+    def give_way(self) -> None:
+        """Nobody else is there."""
+
     async def read(self, query: Callable[[Reading], Any]) -> Any:
         """Nothing is read here. Raises Kept."""
         raise Kept(query)

@@ -70,6 +70,10 @@ class BlockingDatabase:
         """The first row of a single statement, inline."""
         return self.engine.read_one(sql, args)
 
+    def give_way(self) -> None:
+        """See the port."""
+        self.engine.give_way()
+
     async def close(self) -> None:
         """Let the write under way finish; those that come later are refused by the closed engine."""
         if self.engine.forked:

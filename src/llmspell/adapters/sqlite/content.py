@@ -33,6 +33,17 @@ _INFO = "SELECT id, digest, codec, size, stored_size FROM chunk"
 _TOTALS = (
     "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(stored_size), 0), (SELECT generation FROM meta) FROM chunk"
 )
+_UNINDEXED = (
+    "SELECT 'chunk ' || c.id FROM chunk c NOT INDEXED WHERE NOT EXISTS"
+    " (SELECT 1 FROM chunk i WHERE i.digest = c.digest AND +i.id = c.id)"
+    " UNION ALL SELECT 'pack ' || p.id FROM pack p NOT INDEXED WHERE NOT EXISTS"
+    " (SELECT 1 FROM pack i WHERE i.name = p.name AND +i.id = p.id)"
+    # What an index has and its table has not; an empty one is read too.
+    " UNION ALL SELECT 'chunk ' || i.id FROM chunk i INDEXED BY sqlite_autoindex_chunk_1 WHERE i.digest >= x''"
+    " AND NOT EXISTS (SELECT 1 FROM chunk c NOT INDEXED WHERE c.id = i.id)"
+    " UNION ALL SELECT 'pack ' || i.id FROM pack i INDEXED BY sqlite_autoindex_pack_1 WHERE i.name >= ''"
+    " AND NOT EXISTS (SELECT 1 FROM pack p NOT INDEXED WHERE p.id = i.id)"
+)
 _READ = (
     "SELECT chunk.id, chunk_data.data, chunk.stored_size, chunk.position, pack.name, pack.size"
     " FROM chunk LEFT JOIN chunk_data ON chunk_data.id = chunk.id LEFT JOIN pack ON pack.id = chunk.pack"
@@ -158,6 +169,13 @@ class SqliteContent:
                 ChunkInfo(*row)
                 for row in connection.execute(_INFO + " WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
             ]
+
+    def unindexed(self, limit: int = 20) -> list[str]:
+        """Chunks and packs that are in their index or in their table only. Two probes a row. Raises Corrupt."""
+        with self._connections.reading("look through the indexes of the content") as connection:
+            if connection is None:
+                return []
+            return [row[0] for row in connection.execute(f"{_UNINDEXED} LIMIT ?", (limit,))]
 
     def stats(self) -> ContentStats:
         """Totals over all chunks."""

@@ -145,6 +145,10 @@ class Engine:
         except Exception as exc:
             return [Outcome(error=exc) for _ in units]
 
+    def give_way(self) -> None:
+        """Let other processes that wait for their turn go first; waits a little, so never on a loop thread."""
+        self.turn.give_way()
+
     def try_write(self, unit: Unit[T]) -> T | NotNow:
         """Commit one unit and give its result: the short way for what most writes are. Raises what the unit raises.
 

@@ -3,6 +3,7 @@
     FOLDER/
       CURRENT                   name of the generation in use, one line
       turnstile.lock            where writers of several processes queue
+      turnstile.queue.lock      held by one that waits, so that long runs of writes give way; made when first needed
       generation-000001/        one history: a restore in place starts the next
         main.db                 journal and projections
         content.db              chunks of large artifacts
@@ -22,6 +23,7 @@ from llmspell.errors import InvalidInput, StorageFailed, StoreMissing
 
 CURRENT = "CURRENT"
 LOCK = "turnstile.lock"
+QUEUE = "turnstile.queue.lock"
 _FIRST = "generation-000001"
 _SEALED = "sealed"
 _SEALED_LINE = re.compile(r"llmspell encrypted store 1 ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\n", re.ASCII)
@@ -60,7 +62,7 @@ class StoreFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InvalidInput(f"{self.path} is a file, not a store folder", code="foreign-store")
         if self.path.is_dir() and not self.exists:
-            strangers = sorted({item.name for item in self.path.iterdir()} - {LOCK, _FIRST, CURRENT + ".new"})
+            strangers = sorted({item.name for item in self.path.iterdir()} - {LOCK, QUEUE, _FIRST, CURRENT + ".new"})
             if strangers and not self.exists:  # Another process may have finished its creation meanwhile.
                 raise InvalidInput(
                     f"{self.path} is not empty and holds no store: it has {', '.join(strangers[:3])}",

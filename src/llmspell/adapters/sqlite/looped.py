@@ -74,6 +74,10 @@ class LoopedDatabase:
             loop.call_soon(self._end_of_turn)
         return await future
 
+    def give_way(self) -> None:
+        """See the port; never on the loop's thread."""
+        self.engine.give_way()
+
     async def read(self, query: Callable[[View], T]) -> T:
         """Run a query function over one consistent state, inline: a point read is cheaper than a thread hop."""
         return self.engine.read(query)
