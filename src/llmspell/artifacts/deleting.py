@@ -106,11 +106,13 @@ class Deleting:
         single = version is not None or is_id(name_or_id)
         found = await self._every(context, name_or_id, version)
         dropped = await self._lookup.dropped(name_or_id, version)
+        if single and not found and not dropped:
+            found = await self._lookup.inherited_of_name(name_or_id, version, set())  # It is there, and told so.
         if not found and not dropped:
             raise missing(name_or_id, version)
         if single:
             return dropped or found
-        infos = dropped
+        infos = [info for info in dropped if not await self._is_erased(info)]
         for info in found:
             row = await self._journal.database.one(_SQL["closed_row"], (id_bytes(info.id),))
             if row is not None and row[0] is not None and not await self._is_erased(info):

@@ -132,6 +132,8 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes]) -> int:
     for asked in artifacts:
         artifact = await take_back(writer, asked)
         if artifact is None:
+            if await writer.one(_SQL["erased"], (asked,)) is not None:
+                raise erased(asked)
             back += 1
             continue
         row = await writer.one(_SQL["closed_row"], (artifact,))
