@@ -20,6 +20,11 @@ from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, writ
 from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 
+_WHOLE = (
+    "SELECT 1 FROM fork_level f JOIN session s ON s.id = f.session AND s.until_seq IS NULL"
+    " WHERE f.session = ? AND f.depth = 1 AND f.until_seq IS NOT NULL"
+)
+"""A fork that was deleted and came back from a bundle, which has all that it goes back to as its own."""
 _KINDS_MAX = 1000
 """Names of kinds in one question."""
 
@@ -58,8 +63,7 @@ async def read_timeline(
     )
     wanted = check_limit(limit)
     lineage = None if session is None else await journal.lineage(f"session:{id_text(session)}")
-    parts = [query] if lineage is None else _parts(query, lineage)
-    entries = await journal.database.read(lambda view: _read(view, parts, wanted))
+    entries = await journal.database.read(lambda view: _read(view, query, lineage, wanted))
     return Page(entries, write_cursor("timeline", entries[-1].seq) if len(entries) == wanted else None)
 
 
@@ -76,11 +80,12 @@ def _parts(query: EntryQuery, lineage: Lineage) -> list[EntryQuery]:
     return [query, *parts] if query.newest_first else [*reversed(parts), query]
 
 
-def _read(view: Reading, parts: list[EntryQuery], limit: int) -> list[Entry]:
+def _read(view: Reading, query: EntryQuery, lineage: Lineage | None, limit: int) -> list[Entry]:
     entries: list[Entry] = []
-    for query in parts:
+    parts = [query] if lineage is None or view.one(_WHOLE, (query.session,)) else _parts(query, lineage)
+    for part in parts:
         if len(entries) < limit:
-            entries += read_page(view, query, limit - len(entries))
+            entries += read_page(view, part, limit - len(entries))
     return entries
 
 

@@ -142,8 +142,8 @@ def test_shredding_an_origin_waits_for_its_forks_or_leaves_nothing_of_it_in_them
         assert "was here" not in shown
         assert "xxxx" not in shown
         assert one.verify().ok
-    session.state.set("first", 3)
-    assert session.state.entry("first").version == 1
+        assert one.sessions.open(fork.id).state.set(f"new {one is store}", 3) == 1
+        one.sessions.open(fork.id).state.delete(f"new {one is store}")
 
 
 def test_hooks_of_a_fork_are_asked_and_told(store):

@@ -261,19 +261,21 @@ class Scopes:
     def put(self, name: str, known: Known) -> tuple[int, bytes]:
         """Remember a committed scope; gives its id and salt."""
         if len(self._known) >= self.ENTRIES_MAX:
-            self._known.clear()
-            self.lineages.clear()
-        if known.lineage is not None:  # First: whoever finds the scope finds that it is a fork's.
+            self._known.clear()  # Not the lineages: whoever has just found a scope is about to ask for its lineage.
+        if known.lineage is None:
+            self.lineages.pop(name, None)
+        else:  # First: whoever finds the scope finds that it is a fork's.
+            if len(self.lineages) >= self.ENTRIES_MAX:
+                self._known.clear()
+                self.lineages.clear()
             self.lineages[name] = known.lineage
         found = self._known[name] = known.id, known.salt
         return found
 
     def forget(self, name: str) -> None:
-        """A scope got another salt, which only its shredding gives it."""
-        forks = (name, *self.lineages)
-        for one in forks:
+        """A scope got another salt, which only its shredding gives it. Forks are asked for anew, their lineages too."""
+        for one in (name, *self.lineages):
             self._known.pop(one, None)
-        self.lineages.clear()
 
     def __len__(self) -> int:
         return len(self._known)

@@ -67,3 +67,7 @@ SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1
 WITH RECURSIVE below (id) AS (
   SELECT ?1 UNION SELECT s.id FROM below b JOIN session s INDEXED BY session_parent ON s.parent = b.id AND s.until_seq IS NULL
 ) SELECT id FROM below LIMIT ?2
+
+-- name: inherits
+-- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.
+SELECT 1 FROM fork_level WHERE session = ? AND depth = 1 AND until_seq IS NULL

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
+    from llmspell.ports.database import Reading, Row
     from llmspell.sessions.comparison import Comparer
     from llmspell.sessions.forking import InheritBindings, MomentOf
     from llmspell.sessions.ported import Porter
@@ -148,9 +149,13 @@ class Steps:
     async def checkpoints(self, handle: AsyncSession) -> list[Checkpoint]:
         """The session's checkpoints, oldest first; a fork's begin with those of the session it left."""
         levels = await self._levels(handle)
-        rows = await self._journal.database.read(
-            lambda view: [row for level in reversed(levels) for row in view.all(_SQL["checkpoints"], level)]
-        )
+
+        def query(view: Reading) -> list[Row]:
+            inherits = view.one(_SQL["inherits"], (handle.key,)) is not None
+            asked = levels[::-1] if inherits else levels[:1]
+            return [row for level in asked for row in view.all(_SQL["checkpoints"], level)]
+
+        rows = await self._journal.database.read(query)
         return [Checkpoint(*row) for row in rows]
 
     async def restore(self, handle: AsyncSession, to: str | int) -> int:
