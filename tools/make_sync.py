@@ -33,6 +33,8 @@ class Face:
     plain: tuple[str, ...] = ()
     skip: frozenset[str] = frozenset()
     base: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    """Modules and names of the classes that the source is put together from, whose methods are mirrored too."""
 
 
 FACES = (
@@ -43,6 +45,13 @@ FACES = (
     Face(
         "llmspell.artifacts.service", "AsyncArtifacts", "Artifacts",
         skip=frozenset({"get_many"}), base="ArtifactsByHand",
+        parts=(
+            ("llmspell.artifacts.finding.face", "Querying"),
+            ("llmspell.artifacts.relations.face", "Relating"),
+            ("llmspell.artifacts.grants.face", "Granting"),
+            ("llmspell.artifacts.bundles.face", "Bundling"),
+            ("llmspell.artifacts.revising", "Revising"),
+        ),
     ),
     Face("llmspell.events.service", "AsyncEvents", "Events", skip=frozenset({"subscribe", "subscribe_blocking"}),
     base="EventsByHand"),
@@ -159,18 +168,24 @@ def source_of(module: str) -> ast.Module:
     return ast.parse((PACKAGE.parent / (module.replace(".", "/") + ".py")).read_text("utf-8"))
 
 
+def class_of(module: str, name: str) -> ast.ClassDef:
+    """A class of one of our modules."""
+    return next(node for node in source_of(module).body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
 def imports(body: str) -> list[str]:
     """Import lines for the names that annotations and defaults use, as the sources import them."""
     known: dict[str, str] = {}
-    for face in FACES:
-        for node in ast.walk(source_of(face.module)):
+    sources = [(face.module, face.source) for face in FACES] + [part for face in FACES for part in face.parts]
+    for module, source in sources:
+        for node in ast.walk(source_of(module)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
                 known |= {alias.name: node.module for alias in node.names}
-        for item in source_of(face.module).body:
+        for item in source_of(module).body:
             if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):
-                known[item.targets[0].id] = face.module
-            elif isinstance(item, ast.ClassDef) and item.name != face.source:
-                known[item.name] = face.module
+                known[item.targets[0].id] = module
+            elif isinstance(item, ast.ClassDef) and item.name != source:
+                known[item.name] = module
     known |= {"Iterator": "collections.abc", "AbstractContextManager": "contextlib", "Any": "typing"}
     code = re.sub(r'"""(?:.|\n)*?"""', "", body)
     used = set(re.findall(r"\b[A-Za-z_]\w*\b", code))
@@ -193,8 +208,7 @@ class ClassWriter:
 
     def __init__(self, face: Face) -> None:
         self.face = face
-        tree = source_of(face.module)
-        self.node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == face.source)
+        self.node = class_of(face.module, face.source)
 
     def text(self) -> str:
         """The class."""
@@ -211,8 +225,12 @@ class ClassWriter:
         for name in face.plain:
             lines += ["", "    @property", f"    def {name}(self) -> {self.attribute(name)}:"]
             lines += [f'        """{PLAIN[name]}"""', f"        return self._inner.{name}"]
-        for item in self.node.body:
+        nodes = [*(class_of(*part) for part in face.parts), self.node]
+        own = {item.name for item in self.node.body if isinstance(item, ast.AsyncFunctionDef)}
+        for node, item in ((one, item) for one in nodes for item in one.body):
             if isinstance(item, ast.AsyncFunctionDef | ast.FunctionDef) and not item.name.startswith("_"):
+                if node is not self.node and item.name in own:
+                    continue  # The part only says that it needs it.
                 lines += ["", *self.method(item)] if item.name not in face.skip else []
         return "\n".join(lines)
 

@@ -7,6 +7,7 @@ MODULES = (
     "concurrent",
     "reads",
     "artifacts",
+    "queries",
     "streams",
     "workload",
     "messages",

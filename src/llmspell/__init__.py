@@ -45,6 +45,12 @@ _PLACES = {
     "ArtifactInfo": "llmspell.artifacts.info",
     "ArtifactDiff": "llmspell.artifacts.diff",
     "ArtifactQuota": "llmspell.artifacts.quotas",
+    "ArtifactRevision": "llmspell.artifacts.revising",
+    "ArtifactCount": "llmspell.artifacts.finding.pages",
+    **dict.fromkeys(("Lineage", "Relation", "Relative"), "llmspell.artifacts.relations.lineage"),
+    **dict.fromkeys(("ArtifactGrant", "ArtifactAccess"), "llmspell.artifacts.grants.records"),
+    "ExportReport": "llmspell.artifacts.bundles.exporting",
+    "ImportReport": "llmspell.artifacts.bundles.importing",
     **dict.fromkeys(("BatchItem", "BatchReport"), "llmspell.artifacts.batch"),
     **dict.fromkeys(("CollectReport", "Orphans"), "llmspell.artifacts.collect"),
     "Event": "llmspell.events.event",
@@ -86,11 +92,20 @@ if TYPE_CHECKING:
     from llmspell.agentstate.values import ToolUsage as ToolUsage
     from llmspell.artifacts.batch import BatchItem as BatchItem
     from llmspell.artifacts.batch import BatchReport as BatchReport
+    from llmspell.artifacts.bundles.exporting import ExportReport as ExportReport
+    from llmspell.artifacts.bundles.importing import ImportReport as ImportReport
     from llmspell.artifacts.collect import CollectReport as CollectReport
     from llmspell.artifacts.collect import Orphans as Orphans
     from llmspell.artifacts.diff import ArtifactDiff as ArtifactDiff
+    from llmspell.artifacts.finding.pages import ArtifactCount as ArtifactCount
+    from llmspell.artifacts.grants.records import ArtifactAccess as ArtifactAccess
+    from llmspell.artifacts.grants.records import ArtifactGrant as ArtifactGrant
     from llmspell.artifacts.info import ArtifactInfo as ArtifactInfo
     from llmspell.artifacts.quotas import ArtifactQuota as ArtifactQuota
+    from llmspell.artifacts.relations.lineage import Lineage as Lineage
+    from llmspell.artifacts.relations.lineage import Relation as Relation
+    from llmspell.artifacts.relations.lineage import Relative as Relative
+    from llmspell.artifacts.revising import ArtifactRevision as ArtifactRevision
     from llmspell.errors import AccessDenied as AccessDenied
     from llmspell.errors import AlreadyExists as AlreadyExists
     from llmspell.errors import Busy as Busy

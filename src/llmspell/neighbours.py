@@ -5,10 +5,14 @@ behind, and the rooms that a session's handle shows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
+from llmspell.journal.maintenance import Task, indexing
+from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
 from llmspell.registry.inheriting import inherit_bindings
@@ -19,14 +23,13 @@ from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
 from llmspell.state.guarded import Guarded
 from llmspell.state.kinds import StateSet
-from llmspell.state.units import clear_scope, delete_key, put_back
+from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
 from llmspell.views import moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
-    from llmspell.journal.maintenance import Task
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.offload import Offload
@@ -65,6 +68,14 @@ def neighbours_of(
         set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver,
         lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, compare_contents,
     )  # fmt: skip
+
+
+def tasks_of(store: AsyncStore) -> tuple[Task, ...]:
+    """What the maintenance of an open store does: indexes, what reached its end, retention."""
+    journal = store.journal
+    unit = partial(journal.unit_of, lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
+    expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), unit, EXPIRE_STEP_KEYS)
+    return indexing(), finding(), expiring, retention_task(store)
 
 
 def retention_task(store: AsyncStore) -> Task:

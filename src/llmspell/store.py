@@ -28,17 +28,17 @@ from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
 from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
-from llmspell.journal.maintenance import Maintenance, Task, indexing
+from llmspell.journal.maintenance import Maintenance
 from llmspell.migration.projection import KINDS as MIGRATION_KINDS
 from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
-from llmspell.model.context import MAINTENANCE, ROOT, Correlation, current
+from llmspell.model.context import ROOT, Correlation, current
 from llmspell.model.entry import Entry
 from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.neighbours import neighbours_of, retention_task
+from llmspell.neighbours import neighbours_of, tasks_of
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -59,7 +59,6 @@ from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
-from llmspell.state.units import EXPIRE_STEP_KEYS, expire_keys, expiry_is_due
 from llmspell.timeline import read_timeline
 from llmspell.views import AsyncView, When, check_scope, moment_of
 
@@ -105,8 +104,9 @@ class AsyncStore:
         bindings.of(self.journal)
         files.engine.listeners.append(self._offer)
         files.engine.report = report_maintenance
-        self._maintenance = self._tasks()
+        self._maintenance = Maintenance(files.engine, tasks_of(self), report_maintenance)
         files.engine.after_checkpoint = self._maintenance.run
+        self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.state = self.state_of(GLOBAL)
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
@@ -116,7 +116,6 @@ class AsyncStore:
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self.migrations = self._migrations(bindings.validators)
-        self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.sessions = AsyncSessions(
             self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), files, offload, self._state)
         )
@@ -375,15 +374,6 @@ class AsyncStore:
             raise InvalidInput("a store in memory has no keys to keep", code="no-folder")
         return self.protection.sealer.sealer()
 
-    def _tasks(self) -> Maintenance:
-        journal = self.journal
-
-        def expire() -> Any:
-            return journal.unit_of(lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
-
-        expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), expire, EXPIRE_STEP_KEYS)
-        return Maintenance(self._files.engine, (indexing(), expiring, retention_task(self)), report_maintenance)
-
     def _migrations(self, validators: Any) -> AsyncMigrations:
         return AsyncMigrations(
             self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
@@ -392,7 +382,8 @@ class AsyncStore:
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:
         """The artifacts room for a handle that acts elsewhere."""
-        return AsyncArtifacts(self.journal, self.hooks, acting, self._files.content, self._offload, self._validators)
+        parts = self._files.content, self._offload, self._validators, self._ledger.note_level
+        return AsyncArtifacts(self.journal, self.hooks, acting, *parts)
 
     def events_of(self, acting: Acting) -> AsyncEvents:
         """The events room for a handle that acts elsewhere."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -16,6 +17,7 @@ from blake3 import blake3
 from llmspell.artifacts.blob import Blob, unpack_ids
 from llmspell.artifacts.content_check import verify_chunks
 from llmspell.artifacts.content_reader import ContentReader
+from llmspell.artifacts.finding.check import find_damage
 from llmspell.errors import Corrupt, LlmspellError
 from llmspell.journal.kinds import Kinds, StoreCreated
 from llmspell.journal.reading import COLUMNS, check_row, watermark_of
@@ -43,6 +45,8 @@ PROJECTIONS = {
     "artifact_dropped": ("session", "name", "version", "since_seq"),
     "artifact_label": ("session", "name", "label", "since_seq"),
     "artifact_erased": ("artifact",),
+    "artifact_relation": ("source", "kind", "target", "since_seq"),
+    "artifact_grant": ("session", "name", "version", "grantee", "granted_by", "since_seq"),
     "artifact_quota": ("owner",),
     "correlation": ("id",),
     "checkpoint": ("session", "seq"),
@@ -125,7 +129,7 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     engine.read(lambda view: _compare(view, rebuilt, report))
     report.checked["entries"] = rebuilt.chain.seq
     report.head = rebuilt.chain.seq, rebuilt.chain.previous.hex()
-    for damage in index_damage(engine.read):
+    for damage in chain(index_damage(engine.read), find_damage(engine.read)):
         report.add(*damage)
     engine.read(lambda view: _check_file(view, rebuilt.format, report))
     for (name,) in engine.read(lambda view: view.all("SELECT name FROM meta WHERE name LIKE 'shredding:%' LIMIT 20")):

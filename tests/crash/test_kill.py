@@ -10,7 +10,7 @@ from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
-OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete")
+OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete", "import")
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -35,6 +35,16 @@ def seed(tmp_path_factory):
             session.artifacts.put("erased.bin", shared(number))
         session.artifacts.put("stays.bin", shared(0)[:700_000])
         session.artifacts.delete("deleted.txt")
+        other = store.sessions.create("bundled")
+        first = other.artifacts.put("bundled-a", "small")
+        other.artifacts.put("bundled-b", shared(9)[:400_000], derived_from=[first.id])
+        other.artifacts.put("bundled-c", b"")
+        other.artifacts.tag_version("bundled-a", 1, "v1")
+        other.artifacts.export(folder / "bundle.zip")
+        for name in ("bundled-a", "bundled-b", "bundled-c"):
+            other.artifacts.delete(name, hard=True)
+        store.sessions.delete(other.id)
+        store.collect()
     return folder
 
 
@@ -112,6 +122,23 @@ def done_undeletes(store):
     return [info.version for info in back]
 
 
+def done_imports(store):
+    artifacts = store.sessions.open("base").artifacts
+    there = {info.name: info for info in artifacts.list() if info.name.startswith("bundled")}
+    done = []
+    for number in (1, 2, 3, 4):
+        suffix = "" if number == 1 else f" ({number})"
+        names = [f"bundled-{letter}{suffix}" for letter in "abc"]
+        found = [there[name] for name in names if name in there]
+        assert len(found) in {0, 3}, "a bundle is there whole or not at all"
+        if found:
+            assert artifacts.get(names[1]).read() == shared(9)[:400_000]
+            assert found[1].derived_from == [found[0].id]
+            assert artifacts.get(names[0], version="v1").text() == "small"
+            done.append(number)
+    return done
+
+
 def done_turns(store):
     state = store.agents.load("agent")
     if state is None:
@@ -150,6 +177,7 @@ DONE = {
     "migrate": done_migrations,
     "collect": done_collects,
     "undelete": done_undeletes,
+    "import": done_imports,
 }
 
 

@@ -19,6 +19,8 @@ from llmspell.schemas.catalog import Catalog
 from llmspell.schemas.schema import Schema
 from llmspell.sync.drive import drive
 
+THREADS = 4
+"""How many threads the asynchronous face has for long work."""
 BIG = bytes(range(256)) * 1200
 """300 KB that go to the content file as chunks."""
 
@@ -76,6 +78,7 @@ async def migrate(store, number):
 
 class Blocking:
     def __init__(self, folder, durability):
+        self.folder = folder
         self.store = llmspell.open(folder, durability=durability)
 
     def run(self, operation):
@@ -91,6 +94,7 @@ class Blocking:
             "migrate": lambda n: drive(migrate(store._store, n)),
             "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
+            "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
         }[operation]
         act(1)
         wait_for_start()
@@ -120,7 +124,12 @@ class Looped:
                 "migrate": lambda n: migrate(store, n),
                 "collect": lambda n: erase(store, session, n),
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
+                "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
             }[operation]
+            if operation == "import":
+                # It uses the threads for long work in turns; all of them are to be there before they are counted.
+                barrier = threading.Barrier(THREADS)
+                await asyncio.gather(*(store._offload.run(barrier.wait) for _ in range(THREADS)))
             await act(1)
             wait_for_start()
             for number in (2, 3, 4):

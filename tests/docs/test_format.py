@@ -17,7 +17,9 @@ def columns():
     for name in ("main.sql", "content.sql"):
         database = sqlite3.connect(":memory:")
         database.executescript(script(name))
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        # What FTS5 keeps for itself is SQLite's format, not ours.
+        sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')"
+        tables = [row[0] for row in database.execute(sql) if not row[0].startswith("sqlite_")]
         for table in tables:
             yield from ((table, row[1]) for row in database.execute(f"PRAGMA table_info({table})"))
         database.close()

@@ -32,6 +32,12 @@ def content(store):
     return store.sessions.open("s").artifacts.get("large.bin")
 
 
+def bundled(store):
+    """All but the path, which is another for each face."""
+    report = SESSION(store).artifacts.export(store.path.parent / "artifacts.zip", name="large*", overwrite=True)
+    return {**report.to_dict(), "path": ""}
+
+
 def progress(run):
     told = []
     run(lambda *numbers: told.append(list(numbers)))
@@ -143,6 +149,26 @@ OPERATIONS = {
     "AsyncArtifacts.tag_version": lambda store: SESSION(store).artifacts.tag_version("f.txt", 1, "v1"),
     "AsyncArtifacts.labels": lambda store: SESSION(store).artifacts.labels("f.txt"),
     "AsyncArtifacts.restore_version": lambda store: SESSION(store).artifacts.restore_version("f.txt", "v1"),
+    "AsyncArtifacts.query": lambda store: store.artifacts.query(text="f txt", limit=1),
+    "AsyncArtifacts.count": lambda store: store.artifacts.count(type="data"),
+    "AsyncArtifacts.relate": lambda store: SESSION(store).artifacts.relate("f.txt", "depends_on", "large.bin"),
+    "AsyncArtifacts.relations": lambda store: SESSION(store).artifacts.relations("f.txt"),
+    "AsyncArtifacts.ancestors": lambda store: SESSION(store).artifacts.ancestors("f.txt"),
+    "AsyncArtifacts.descendants": lambda store: SESSION(store).artifacts.descendants("large.bin"),
+    "AsyncArtifacts.lineage": lambda store: SESSION(store).artifacts.lineage("f.txt"),
+    "AsyncArtifacts.unrelate": lambda store: SESSION(store).artifacts.unrelate("f.txt", "depends_on", "large.bin"),
+    "AsyncArtifacts.grant": lambda store: SESSION(store).artifacts.grant("f.txt", store.sessions.create("guest").id),
+    "AsyncArtifacts.grants": lambda store: SESSION(store).artifacts.grants("f.txt"),
+    "AsyncArtifacts.granted": lambda store: store.sessions.open("guest").artifacts.granted(),
+    "AsyncArtifacts.revoke": lambda store: SESSION(store).artifacts.revoke("f.txt", store.sessions.get("guest").id),
+    "AsyncArtifacts.audit": lambda store: SESSION(store).artifacts.audit("f.txt"),
+    "AsyncArtifacts.export": bundled,
+    "AsyncArtifacts.import_": lambda store: SESSION(store).artifacts.import_(
+        store.path.parent / "artifacts.zip", on_conflict="rename"
+    ),
+    "AsyncArtifacts.rename": lambda store: SESSION(store).artifacts.rename("large (2).bin", "tree"),
+    "AsyncArtifacts.history": lambda store: SESSION(store).artifacts.history("tree"),
+    "AsyncArtifacts.delete_tree": lambda store: SESSION(store).artifacts.delete_tree("tree"),
     "AsyncArtifacts.update": lambda store: SESSION(store).artifacts.update("f.txt", tags=["u"]),
     "AsyncContent.read": lambda store: len(content(store).read()),
     "AsyncContent.text": lambda store: refused(lambda: content(store).text()),

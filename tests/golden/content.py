@@ -183,6 +183,16 @@ async def _artifacts(store):
     await work.artifacts.delete("erased.txt", hard=True)
     await work.artifacts.set_quota(total_bytes_max=1 << 30)
     await work.state.set("about it", 1, artifacts=[first.id])
+    await work.artifacts.put("draft.txt", "a name of its own")
+    await work.artifacts.rename("draft.txt", "final.txt")
+    for kind in ("depends_on", "child_of"):
+        await work.artifacts.relate("final.txt", kind, "packed.bin")
+    await work.artifacts.unrelate("final.txt", "child_of", "packed.bin")
+    guest = (await store.sessions.open("resumed")).id
+    for right in ("read", "write"):
+        await work.artifacts.grant("final.txt", guest, right)
+    await work.artifacts.grant("packed.bin", guest, "admin", expires_in_s=86_400.0)
+    await work.artifacts.revoke("final.txt", guest)
 
 
 async def _agents(store):

@@ -20,6 +20,11 @@ STORE, KEYS = "store", "keys"
 """What is packed: the store's folder, and the key folder with its keyring, which is never inside the store."""
 NO_DUMP = {"chunk_data", "term", "session_activity", "watermark"}
 """Bytes of chunks, and caches that lag."""
+PLAIN_TABLES = (
+    "SELECT name FROM pragma_table_list"
+    " WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+)
+"""Not the indexes of words: those are virtual, lag, and their shadows are SQLite's own affair."""
 SUMMED_UP = {"chunk"}
 """Tables of hundreds of rows that say nothing to a person: their number and a digest."""
 _SIDE_FILES = ("-shm", "-journal", ".lock")
@@ -76,9 +81,7 @@ def dump_tables(folder):
     for name in ("main.db", "content.db"):
         path = folder / "generation-000001" / name
         with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
-            names = [
-                row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
-            ]
+            names = [row[0] for row in connection.execute(PLAIN_TABLES)]
             tables = {table: _rows(connection, table) for table in names if table not in NO_DUMP}
             found[name] = {"format": connection.pragma("user_version"), "tables": tables}
     return found

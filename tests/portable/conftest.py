@@ -56,6 +56,12 @@ def filled(store, name="Research"):
     session.artifacts.update("r.md", description="changed")
     session.artifacts.put("doomed", b"doomed")
     session.artifacts.delete("doomed")
+    session.artifacts.relate("empty", "depends_on", "r.md")
+    session.artifacts.relate("empty", "version_of", "r.md")
+    session.artifacts.unrelate("empty", "version_of", "r.md")
+    session.artifacts.put("draft", b"draft")
+    session.artifacts.rename("draft", "final")
+    session.artifacts.update("final", mime_type="text/x-final")
     session.events.publish("step.done", {"n": 1})
     with session:
         store.state.set("global", 1)

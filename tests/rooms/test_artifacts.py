@@ -212,6 +212,8 @@ def test_what_an_artifact_is_derived_from_must_exist(store, session):
     missing = "01900000-0000-7000-8000-000000000000"
     assert code(lambda: session.artifacts.put("f", b"x", derived_from=[missing])) == "artifact-not-found"
     elsewhere = store.sessions.create("t").artifacts.put("source", b"y")
+    assert code(lambda: session.artifacts.put("f", b"x", derived_from=[elsewhere.id])) == "artifact-denied"
+    store.artifacts.grant(elsewhere.id, session.id)
     assert session.artifacts.put("f", b"x", derived_from=[elsewhere.id.upper()]).derived_from == [elsewhere.id]
 
 

@@ -31,7 +31,7 @@ def test_no_name_means_two_operations():
 
 @pytest.mark.parametrize(
     "call", ["State.create_backup()", "State.createBackup()", "Session.replay('x')", "Session.canReplay('x')",
-             "Artifact.query{}", "Event.query{}"],
+             "Artifact.export{}", "Event.query{}"],
 )  # fmt: skip
 def test_a_function_of_a_later_version_is_refused_by_name(call):
     error = failure(call)

@@ -261,6 +261,7 @@ def test_a_session_that_others_depend_on_is_refused_unless_detached(tmp_path):
         parent, other = store.sessions.create("parent"), store.sessions.create("other")
         child = store.sessions.create("child", parent=parent.id)
         source = parent.artifacts.put("source", b"source")
+        parent.artifacts.grant(source.id, other.id)
         other.artifacts.put("made", b"made", derived_from=[source.id])
         parent.complete()
         for needing in (child, other):

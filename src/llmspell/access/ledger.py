@@ -77,6 +77,12 @@ class Ledger:
             due, self._owed = self._owed, {}
         await self._write(due, replace(current.get(), actor=access.principal, step=None))
 
+    async def note_level(self, who: str, what: str, level: int, code: str) -> None:
+        """Count an access to an artifact, whose rights are levels, each holding those below: 1 read, 2 write, 3 admin,
+        which is recorded as the right to delete.
+        """
+        await self.note(Access(who, what, 1 << (level - 1), code))
+
     def count(self, access: Access) -> None:
         """Count an access that happens where nothing can be written; it goes with the next entry."""
         if not self._read_only:

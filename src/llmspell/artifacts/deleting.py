@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts import units
+from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.lookup import BRIEF, Lookup, check_no_version, described, missing
 from llmspell.artifacts.rules import check_artifact_name, is_id
@@ -53,7 +54,8 @@ class Deleting:
         infos = await self._deleted(context, name_or_id, version)
         await self._run(context, "before", "undelete", infos)
         ids = [id_bytes(info.id) for info in infos]
-        count = await self._journal.write(lambda writer: units.undelete(writer, ids), context=context)
+        needs = [(one, Level.ADMIN) for one in ids]
+        count = await self._lookup.reach.write(lambda writer: units.undelete(writer, ids), needs, context)
         await self._run(context, "after", "undelete", infos)
         return count
 
@@ -72,9 +74,11 @@ class Deleting:
         for start in range(0, len(infos), UNIT_VERSIONS):
             part = infos[start : start + UNIT_VERSIONS]
             ids = [id_bytes(info.id) for info in part]
-            count += await self._journal.write(
+            needs = [(one, Level.ADMIN) for one in ids]
+            count += await self._lookup.reach.write(
                 lambda writer, ids=ids: units.delete(writer, ids, hard=hard),  # type: ignore[misc]
-                context=context,
+                needs,
+                context,
             )
             await self._run(context, "after", "delete", part)
             if progress is not None:

@@ -5,7 +5,7 @@ rest.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmspell.artifacts.info import ArtifactInfo
@@ -18,7 +18,9 @@ _TEXT_BYTES_MAX = 4 << 20
 class ArtifactDiff:
     """``kind`` is ``same``, ``text`` (``lines`` is a unified diff), ``json`` (``changes`` by path) or ``binary``.
 
-    ``old`` and ``new`` are the infos; ``common_prefix`` and ``common_suffix`` count equal bytes at both ends.
+    ``old`` and ``new`` are the infos; ``fields`` are those of type, MIME type, description, tags and metadata that
+    differ, by path; ``common_prefix`` and ``common_suffix`` count equal bytes at both ends: what lies between them in
+    ``old`` is gone, and in ``new`` it came.
     """
 
     kind: str
@@ -28,6 +30,7 @@ class ArtifactDiff:
     changes: list[dict[str, Any]]
     common_prefix: int
     common_suffix: int
+    fields: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
@@ -39,18 +42,22 @@ class ArtifactDiff:
             "changes": self.changes,
             "common_prefix": self.common_prefix,
             "common_suffix": self.common_suffix,
+            "fields": self.fields,
+            "removed_bytes": self.old.size - self.common_prefix - self.common_suffix,
+            "added_bytes": self.new.size - self.common_prefix - self.common_suffix,
         }
 
 
 def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) -> ArtifactDiff:
     """The difference of two contents in memory."""
     prefix, suffix = _common_ends(was, now)
+    fields = field_changes(old, new)
     if was == now:
-        return ArtifactDiff("same", old, new, [], [], prefix, suffix)
+        return ArtifactDiff("same", old, new, [], [], prefix, suffix, fields)
     if "json" in old.mime_type and "json" in new.mime_type:
         try:
             changes = list(json_changes(decode_value(was), decode_value(now)))
-            return ArtifactDiff("json", old, new, [], changes, prefix, suffix)
+            return ArtifactDiff("json", old, new, [], changes, prefix, suffix, fields)
         except ValueError:
             pass  # Not JSON after all: it is compared as text below.
     if max(len(was), len(now)) <= _TEXT_BYTES_MAX:
@@ -59,10 +66,16 @@ def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) 
             lines = list(
                 difflib.unified_diff(was.decode().splitlines(), now.decode().splitlines(), *names, lineterm="")
             )
-            return ArtifactDiff("text", old, new, lines, [], prefix, suffix)
+            return ArtifactDiff("text", old, new, lines, [], prefix, suffix, fields)
         except UnicodeDecodeError:
             pass  # Not text: bytes are compared.
-    return ArtifactDiff("binary", old, new, [], [], prefix, suffix)
+    return ArtifactDiff("binary", old, new, [], [], prefix, suffix, fields)
+
+
+def field_changes(old: ArtifactInfo, new: ArtifactInfo) -> list[dict[str, Any]]:
+    """What differs in how two versions are described."""
+    names = "name", "type", "mime_type", "description", "tags", "metadata"
+    return list(json_changes({one: getattr(old, one) for one in names}, {one: getattr(new, one) for one in names}))
 
 
 def json_changes(was: Any, now: Any, path: str = "$") -> Any:
@@ -84,13 +97,14 @@ def json_changes(was: Any, now: Any, path: str = "$") -> Any:
 
 def _common_ends(was: bytes, now: bytes) -> tuple[int, int]:
     short = min(len(was), len(now))
-    prefix = _first_difference(was[:short], now[:short])
+    prefix = first_difference(was[:short], now[:short])
     rest = short - prefix
-    suffix = _first_difference(was[len(was) - rest :][::-1], now[len(now) - rest :][::-1]) if rest else 0
+    suffix = first_difference(was[len(was) - rest :][::-1], now[len(now) - rest :][::-1]) if rest else 0
     return prefix, suffix
 
 
-def _first_difference(left: bytes, right: bytes) -> int:
+def first_difference(left: bytes, right: bytes) -> int:
+    """How many bytes at the beginning are equal; of both, or of the shorter one."""
     low, high = 0, len(left)
     while low < high:  # Halving compares at the speed of memcmp.
         middle = (low + high + 1) // 2

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmspell.artifacts.inherited import inherited, is_inheritable
-from llmspell.artifacts.kinds import ArtifactAdopted, ArtifactDeleted, ArtifactUndeleted
-from llmspell.artifacts.projection import ADOPTED, DELETED, UNDELETED
+from llmspell.artifacts.inherited import inherited, is_inheritable, labels, last_version, named_then, visible
+from llmspell.artifacts.kinds import ArtifactAdopted, ArtifactDeleted, ArtifactTagged, ArtifactUndeleted
+from llmspell.artifacts.projection import ADOPTED, DELETED, TAGGED, UNDELETED
 from llmspell.artifacts.quotas import demand_room, is_metered
 from llmspell.errors import Conflict
 from llmspell.model.ids import id_text
@@ -30,8 +30,35 @@ _OF_NUMBER = "SELECT id FROM artifact WHERE session = ? AND name = ? AND version
 async def fork_of(writer: Writer) -> Lineage | None:
     """The lineage of the session that the unit acts in; None when it is no fork. Known with the scope."""
     session = writer.origin.context.session
-    if session is None:
-        return None
+    return None if session is None else await lineage_of(writer, session)
+
+
+async def there_under(writer: Writer, session: bytes, name: str) -> list[Row]:
+    """The versions of a name that a session shows, from id, (session,) name and version on; oldest first. Raises
+    Conflict (``artifact-inherited``) when the unit acts elsewhere and some are inherited: nobody there may change them.
+    """
+    levels = await lineage_of(writer, session)
+    if levels is None:
+        return await writer.all(_SQL["of_name"], (session, name))
+    rows = await visible(writer, levels, name)
+    if writer.origin.context.session != session:
+        for row in rows:
+            if await writer.one(_SQL["of_fork"], (row[0], session)) is None:
+                raise not_its_own(row[0])
+    return rows
+
+
+async def last_number(writer: Writer, session: bytes, name: str) -> int:
+    """The highest number that a version of a name ever had in a session, 0 for none."""
+    levels = await lineage_of(writer, session)
+    if levels is not None:
+        return await last_version(writer, levels, name)
+    row = await writer.one(_SQL["last_version"], (session, name))
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+async def lineage_of(writer: Writer, session: bytes) -> Lineage | None:
+    """The lineage of a session that is a fork, None for any other. Known with its scope."""
     name = f"session:{id_text(session)}"
     await writer.existing_scope(name)
     return writer.lineage(name)
@@ -68,6 +95,28 @@ async def adopt(writer: Writer, row: Row) -> bytes:
     return artifact
 
 
+async def adopt_all(writer: Writer, name: str, to: str) -> int:
+    """Make all versions of a name that the fork inherits its own, with their labels, to be renamed with those that are;
+    gives the highest number that the other name ever had in it, 0 when none. Nothing, and 0, in any other session.
+    """
+    levels = await fork_of(writer)
+    if levels is None:
+        return 0
+    taken = await last_version(writer, levels, to)
+    if taken:
+        return taken
+    meant = await labels(writer, levels, name)
+    for row in await visible(writer, levels, name):
+        if await writer.one(_SQL["of_fork"], (row[0], levels[0].session)) is None:
+            await adopt(writer, row)
+    for label, version in meant.items():
+        own = levels[0].session
+        if await writer.one(_SQL["label"], (own, name, label)) is None:
+            payload = ArtifactTagged(id_text(own), name, version, label)
+            await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+    return 0
+
+
 async def drop(writer: Writer, row: Row) -> None:
     """Let an inherited version be there no more for the fork."""
     payload = ArtifactDeleted(id_text(row[0]), id_text(row[1]), row[2], row[3], inherited=True)
@@ -79,12 +128,13 @@ async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     fork's own one that took its place, or the one that was given.
     """
     levels = await fork_of(writer)
-    if levels is None or not await is_inheritable(writer, levels, artifact):
+    then = None if levels is None else await named_then(writer, levels, artifact)
+    if levels is None or then is None:
         return artifact
     session = levels[0].session
     if await inherited(writer, levels, artifact) is not None:
         raise Conflict(f"artifact {id_text(artifact)} is not deleted", code="artifact-not-deleted")
-    name, version = (await writer.one(_SQL["closed_row"], (artifact,)) or ())[2:4]
+    name, version, _ = then
     if await writer.one(_SQL["dropped"], (session, name, version)) is None:
         own = await writer.one(_OF_NUMBER, (session, name, version))
         return artifact if own is None else bytes(own[0])
@@ -108,8 +158,8 @@ async def demand_unneeded(writer: Writer, artifact: bytes, session: bytes) -> No
 
 
 def not_its_own(artifact: bytes) -> Conflict:
-    """The error for deleting for good, in a fork, what belongs to another session."""
+    """The error for doing in a fork, to what it inherits, what only its own session can."""
     return Conflict(
-        f"artifact {id_text(artifact)} is inherited: for good it is deleted in its own session",
+        f"artifact {id_text(artifact)} is inherited: that can be done in its own session alone",
         code="artifact-inherited", hint="delete it without hard: then it is gone in this session",
     )  # fmt: skip

@@ -122,31 +122,44 @@ async def inherited(asks: Asks, levels: Sequence[Level], artifact: bytes, *, sel
     """The version that stands, in a fork, for an artifact of a session it goes back to: that one as it was, or the
     fork's own of its name and number. None when the fork inherits nothing of it.
     """
-    row = await asks.one(
-        f"{_levels(len(levels))} SELECT a.name, a.version FROM level v CROSS JOIN artifact a ON a.id = ?"
-        " AND a.session = v.session AND a.since_seq <= v.bound WHERE v.place > 0 LIMIT 1",
-        (*_args(levels), artifact),
-    )
+    row = await named_then(asks, levels, artifact)
     if row is None:
         return None
     found = await visible(asks, levels, row[0], row[1], select=select)
     return found[0] if found else None
 
 
+async def named_then(asks: Asks, levels: Sequence[Level], artifact: bytes) -> tuple[str, int, int] | None:
+    """The name and number that an artifact of a session that a fork goes back to had where it left it, and the last
+    entry of that session that counts; None for any other artifact. It may be dropped by now.
+    """
+    sql = (
+        f"{_levels(len(levels))} SELECT a.name, a.version, v.bound FROM level v CROSS JOIN artifact a ON a.id = ?"
+        " AND a.session = v.session AND a.since_seq <= v.bound WHERE v.place > 0 ORDER BY a.since_seq DESC LIMIT 1"
+    )
+    row = await asks.one(sql, (*_args(levels), artifact))
+    return None if row is None else (row[0], row[1], row[2])
+
+
 async def is_inheritable(asks: Asks, levels: Sequence[Level], artifact: bytes) -> bool:
     """Whether an artifact is of a session that a fork goes back to, up to where it left it; dropped or not."""
-    sql = (
-        f"{_levels(len(levels))} SELECT 1 FROM level v CROSS JOIN artifact a ON a.id = ? AND a.session = v.session"
-        " AND a.since_seq <= v.bound WHERE v.place > 0 LIMIT 1"
+    return await named_then(asks, levels, artifact) is not None
+
+
+def shown_by(levels: Sequence[Level]) -> tuple[str, list[Any]]:
+    """A condition on rows ``a`` of ``artifact``, with its values: those that a fork shows now."""
+    inside = "SELECT a.id, a.since_seq FROM level v CROSS JOIN artifact a ON a.session = v.session"
+    return (
+        f"(a.id, a.since_seq) IN ({_levels(len(levels))} {inside}{_IS_THERE})",
+        [*_args(levels), levels[0].session],
     )
-    return await asks.one(sql, (*_args(levels), artifact)) is not None
 
 
 async def dropped(asks: Asks, levels: Sequence[Level], name: str | None, artifact: bytes | None) -> list[Row]:
     """Versions that a fork inherited and dropped, of a name or by the id of one, as ``BRIEF``."""
     if artifact is not None:
-        row = await asks.one(_SQL["closed_row"], (artifact,))
-        name = None if row is None else row[2]
+        row = await named_then(asks, levels, artifact)
+        name = None if row is None else row[0]
     if name is None:
         return []
     fork = levels[0].session

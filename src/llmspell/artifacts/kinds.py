@@ -99,3 +99,11 @@ class ArtifactTagged(msgspec.Struct):
     name: str
     version: int
     label: str
+
+
+class ArtifactRenamed(msgspec.Struct):
+    """Every version of a name that is there has another name from here on; labels and grants go with it."""
+
+    session: str
+    name: str
+    to: str

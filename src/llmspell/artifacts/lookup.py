@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.info import ArtifactInfo, info_of
-from llmspell.artifacts.inherited import dropped, inherited, is_inheritable, labels, page, visible
+from llmspell.artifacts.inherited import dropped, inherited, is_inheritable, labels, named_then, page, visible
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
+from llmspell.artifacts.version_names import is_range, newest_fitting
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.journal.asking import Asking, driven
 from llmspell.model.ids import id_bytes, id_text
@@ -15,6 +16,7 @@ from llmspell.model.labels import check_label
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.artifacts.grants.reach import Reach
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
     from llmspell.journal.lineage import Lineage
@@ -30,9 +32,10 @@ OPEN = "a.until_seq IS NULL"
 class Lookup:
     """Names to rows, for a handle that acts in some session or in none."""
 
-    def __init__(self, journal: Journal, acting: Acting) -> None:
+    def __init__(self, journal: Journal, acting: Acting, reach: Reach) -> None:
         self._journal = journal
         self._acting = acting
+        self.reach = reach
 
     def session(self, context: Context) -> bytes:
         """The session that names belong to. Raises InvalidInput (``no-session``)."""
@@ -52,7 +55,7 @@ class Lookup:
         return None if self._acting.session is None else self._acting.session.id
 
     async def row(self, name_or_id: str, version: int | str | None) -> Row:
-        """The open row that is meant, selected as ``INFO``. Raises NotFound, InvalidInput."""
+        """The open row that is meant, selected as ``INFO``. Raises NotFound, InvalidInput, AccessDenied."""
         if is_id(name_or_id):
             check_no_version(version)
             row = await self._by_id(id_bytes(name_or_id), INFO)
@@ -109,6 +112,22 @@ class Lookup:
         rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
         return {label: version for version, label in rows}
 
+    async def all_dropped(self) -> list[ArtifactInfo]:
+        """All versions that a fork inherited and dropped; none in any other session."""
+        session = self.own_session
+        if session is None or await self.levels(session) is None:
+            return []
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["dropped_names"], (session,)))
+        return [info for (name,) in rows for info in await self.dropped(name, None)]
+
+    async def past(self, artifact: bytes) -> int | None:
+        """The last entry that counts of an artifact that a fork has from another session; None for any other."""
+        levels = None if self.own_session is None else await self.levels(self.own_session)
+        if levels is None:
+            return None
+        then = await self._journal.database.read(lambda view: driven(named_then(Asking(view), levels, artifact)))
+        return None if then is None else then[2]
+
     async def dropped(self, name_or_id: str, version: object) -> list[ArtifactInfo]:
         """Versions that a fork inherited and dropped, by id or name; none in any other session."""
         session = self._acting.context().session
@@ -147,15 +166,18 @@ class Lookup:
         """The artifact of any session; in a fork, what stands there for one that it inherits."""
         session = self._acting.context().session
         levels = None if session is None else await self.levels(session)
+        if levels is not None:
+            fork = levels
 
-        def query(view: Reading) -> Row | None:
-            if levels is not None and driven(is_inheritable(Asking(view), levels, artifact)):
-                return driven(inherited(Asking(view), levels, artifact, select=select))
-            return view.one(f"{select} WHERE a.id = ? AND {OPEN}", (artifact,))
+            def query(view: Reading) -> tuple[bool, Row | None]:
+                if not driven(is_inheritable(Asking(view), fork, artifact)):
+                    return False, None
+                return True, driven(inherited(Asking(view), fork, artifact, select=select))
 
-        if levels is None:
-            return await self._journal.database.one(f"{select} WHERE a.id = ? AND {OPEN}", (artifact,))
-        return await self._journal.database.read(query)
+            known, row = await self._journal.database.read(query)
+            if known:
+                return row
+        return await self.reach.row(f"{select} WHERE a.id = ? AND {OPEN}", artifact)
 
     async def _of_fork(self, levels: Lineage, name: str, version: int | str | None) -> Row:
         def query(view: Reading) -> Row | None:
@@ -186,10 +208,17 @@ class Lookup:
         if isinstance(version, str):
             version = check_label(version, "a label")
             row = await self._journal.database.one(_SQL["label"], (session, name, version))
-            if row is None:
+            if row is not None:
+                return row[0]  # type: ignore[no-any-return]
+            number = await self._fitting(session, name, version) if is_range(version) else None
+            if number is None:
                 raise missing(name, version)
-            return row[0]  # type: ignore[no-any-return]
+            return number
         return check_number(version)
+
+    async def _fitting(self, session: bytes, name: str, wanted: str) -> int | None:
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
+        return newest_fitting(rows, wanted)
 
 
 def check_no_version(version: object) -> None:

@@ -6,16 +6,21 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.grants.projection import KINDS as GRANTS
+from llmspell.artifacts.grants.projection import apply_moved
 from llmspell.artifacts.kinds import (
     ArtifactAdopted,
     ArtifactDeleted,
     ArtifactErased,
     ArtifactQuotaSet,
+    ArtifactRenamed,
     ArtifactStored,
     ArtifactTagged,
     ArtifactUndeleted,
     ArtifactUpdated,
 )
+from llmspell.artifacts.relations.projection import KINDS as RELATIONS
+from llmspell.artifacts.relations.projection import apply_derived
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
@@ -44,6 +49,8 @@ async def apply_stored(tx: Transaction, entry: Applied) -> None:
          _text(new.tags), _text(new.metadata), _text(new.derived_from), new.size, bytes.fromhex(new.digest), entry.at,
          entry.at),
     )  # fmt: skip
+    if new.derived_from:
+        await apply_derived(tx, entry.seq, new.id, new.derived_from)
     if new.metered:
         await _count(tx, new.session, new.size, 1)
 
@@ -124,6 +131,22 @@ async def _count(tx: Transaction, session: str, size: int, versions: int) -> Non
     await tx.run(_SQL["count_quota"], (size, versions, id_bytes(session)))
 
 
+async def apply_renamed(tx: Transaction, entry: Applied) -> None:
+    """The open rows under another name, and so the labels and grants."""
+    renamed: ArtifactRenamed = entry.payload
+    session = id_bytes(renamed.session)
+    for id_, _, _ in await tx.all(_SQL["of_name"], (session, renamed.name)):
+        row = await tx.one(_SQL["open_row"], (id_,))
+        if row is not None:
+            values = dict(zip(_COLUMNS, row, strict=True)) | {"name": renamed.to, "updated_at": entry.at}
+            await tx.run(_CLOSE, (entry.seq, id_))
+            await tx.run(_INSERT, (id_, entry.seq, *(values[name] for name in _COLUMNS)))
+    for version, label in await tx.all(_SQL["labels"], (session, renamed.name)):
+        await tx.run(_SQL["close_label"], (entry.seq, session, renamed.name, label))
+        await tx.run(_SQL["insert_label"], (session, renamed.to, label, entry.seq, version))
+    await apply_moved(tx, entry.seq, session, renamed.name, renamed.to)
+
+
 async def apply_tagged(tx: Transaction, entry: Applied) -> None:
     """The label means another version from here on."""
     tag: ArtifactTagged = entry.payload
@@ -144,4 +167,5 @@ TAGGED = Kind("artifact.tagged", ArtifactTagged, apply_tagged)
 UNDELETED = Kind("artifact.undeleted", ArtifactUndeleted, apply_undeleted)
 ERASED = Kind("artifact.erased", ArtifactErased, apply_erased)
 QUOTA_SET = Kind("artifact.quota_set", ArtifactQuotaSet, apply_quota_set)
-KINDS = (STORED, ADOPTED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET)
+RENAMED = Kind("artifact.renamed", ArtifactRenamed, apply_renamed)
+KINDS = (STORED, ADOPTED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET, RENAMED, *RELATIONS, *GRANTS)

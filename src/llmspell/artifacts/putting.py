@@ -18,6 +18,7 @@ from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.compression import COMPRESS_BYTES_MIN, Codec, Compression, check_compression
 from llmspell.artifacts.content import SHARING_BYTES_MIN
 from llmspell.artifacts.content_reader import ContentReader
+from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.info import ArtifactInfo, info_of_new
 from llmspell.artifacts.intake import Progress, Source, Taken, digest_of, in_memory, take
 from llmspell.artifacts.kinds import ArtifactStored
@@ -28,12 +29,13 @@ from llmspell.artifacts.rules import check_artifact_name, check_fields, check_mi
 from llmspell.errors import Conflict, Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
 from llmspell.model import limits
-from llmspell.model.ids import id_text
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_metadata, check_tags, check_text
 from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.artifacts.grants.reach import Reach
     from llmspell.artifacts.rules import Validator
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal, Writer
@@ -92,7 +94,7 @@ class Putting:
 
     def __init__(
         self, journal: Journal, hooks: Hooks, content: ContentStore, offload: Offload,
-        validators: dict[str, list[Validator]],
+        validators: dict[str, list[Validator]], reach: Reach,
     ) -> None:  # fmt: skip
         self._journal = journal
         self._hooks = hooks
@@ -100,6 +102,7 @@ class Putting:
         self._content = content
         self._offload = offload
         self._validators = validators
+        self._reach = reach
 
     async def check(
         self,
@@ -157,8 +160,10 @@ class Putting:
         taken = await self._take(session, request, progress)
         try:
             new = await self._checked(session, request, taken)
-            return await self._journal.write(
-                lambda writer: units.store(writer, new, taken.blob, taken.still_whole), context=context
+            return await self._reach.write(
+                lambda writer: units.store(writer, new, taken.blob, taken.still_whole),
+                [(id_bytes(source), Level.READ) for source in new.derived_from],
+                context,
             )
         finally:
             taken.release()
@@ -217,6 +222,8 @@ class Putting:
                 one.error = None
                 try:
                     # It looks before it writes, so one that is refused has left nothing behind.
+                    for source in one.new.derived_from:
+                        await self._reach.demand(writer, id_bytes(source), Level.READ)
                     one.stored = await units.store(writer, one.new, one.taken.blob, one.taken.still_whole)
                 except LlmspellError as exc:
                     one.error = exc
@@ -230,6 +237,8 @@ class Putting:
                 one.error = exc
 
     async def _settled(self, context: Context, session: bytes, one: _Pending) -> BatchItem[ArtifactInfo]:
+        if one.error is not None:
+            await self._reach.note_refusal(one.error)
         if one.error is None and one.stored is not None:
             info = info_of_new(*one.stored)
             if "after_artifact_put" in self._armed:
@@ -281,6 +290,11 @@ class Putting:
     async def _has(self, digest: bytes) -> bool:
         """Whether this content is in the store: then it need not be taken again."""
         return await self._journal.database.one(_SQL["blob_form"], (digest,)) is not None
+
+    async def validate(self, new: ArtifactStored, blob: Blob | None, still_whole: Callable[[], bool]) -> None:
+        """Have validators see a version whose content is durable; ``blob`` None: its row is in the store."""
+        if new.type in self._validators:
+            await self._validate(new, Taken(bytes.fromhex(new.digest), new.size, blob, still_whole))
 
     async def _validate(self, new: ArtifactStored, taken: Taken) -> None:
         blob = taken.blob

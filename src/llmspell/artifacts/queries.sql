@@ -65,6 +65,12 @@ SELECT until_seq, session, name, version, type, mime_type, description, tags, me
   updated_at
 FROM artifact WHERE id = ? ORDER BY since_seq DESC LIMIT 1
 
+-- name: revisions
+-- Every row of an artifact, oldest first.
+SELECT a.since_seq, a.until_seq, a.name, a.mime_type, a.description, a.tags, a.metadata, a.updated_at,
+  (SELECT at FROM entry WHERE seq = a.until_seq)
+FROM artifact a WHERE a.id = ? ORDER BY a.since_seq
+
 -- name: erased
 SELECT 1 FROM artifact_erased WHERE artifact = ?
 
@@ -128,6 +134,9 @@ DELETE FROM blob WHERE id = ?
 -- name: blob_totals
 SELECT count(*), coalesce(max(id), 0) FROM blob
 
+-- name: last_row
+SELECT id, session, name, version FROM artifact WHERE id = ? ORDER BY since_seq DESC LIMIT 1
+
 -- name: is_named
 SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1
 
@@ -151,3 +160,10 @@ SELECT f.session FROM fork_level f INDEXED BY fork_ancestor JOIN artifact a ON a
 WHERE f.ancestor = ?1 AND f.until_seq IS NULL AND NOT EXISTS
   (SELECT 1 FROM artifact_dropped d WHERE d.session = f.session AND d.name = a.name AND d.version = a.version
     AND d.until_seq IS NULL) LIMIT 20
+
+-- name: of_fork
+-- Whether a version is a session's own.
+SELECT 1 FROM artifact WHERE id = ? AND session = ? LIMIT 1
+
+-- name: dropped_names
+SELECT DISTINCT name FROM artifact_dropped WHERE session = ? AND until_seq IS NULL ORDER BY name

@@ -66,6 +66,7 @@ def check_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     checks: dict[str, Callable[[Any], Any]] = {
         "name": check_artifact_name,
         "description": lambda value: check_text(value, "a description"),
+        "mime_type": check_mime,
         "tags": check_tags,
         "metadata": check_metadata,
     }

@@ -14,17 +14,23 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts import units
 from llmspell.artifacts.batch import BatchItem, BatchReport
 from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.bundles.face import Bundling
 from llmspell.artifacts.compression import Compression
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.deleting import Deleting
-from llmspell.artifacts.diff import ArtifactDiff, diff_contents
+from llmspell.artifacts.finding.face import Querying
+from llmspell.artifacts.grants.face import Granting
+from llmspell.artifacts.grants.kinds import Level
+from llmspell.artifacts.grants.reach import Note, Reach, unnoted
 from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
 from llmspell.artifacts.intake import Progress, Source
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.lookup import BRIEF, OPEN, Lookup, described
 from llmspell.artifacts.putting import Putting
 from llmspell.artifacts.quotas import ArtifactQuota, check_bounds, read_quota, set_quota
+from llmspell.artifacts.relations.face import Relating
+from llmspell.artifacts.revising import Revising
 from llmspell.artifacts.rules import check_fields, check_type
 from llmspell.artifacts.selection import Selection
 from llmspell.errors import Corrupt, InvalidInput, LlmspellError
@@ -47,14 +53,14 @@ if TYPE_CHECKING:
 _SQL = queries("llmspell.artifacts")
 
 
-class AsyncArtifacts:
+class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
     """The artifacts of a session (``session.artifacts``), or of all (``store.artifacts``), where names need a
     session.
     """
 
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, content: ContentStore, offload: Offload,
-        validators: dict[str, list[Validator]],
+        validators: dict[str, list[Validator]], note: Note = unnoted,
     ) -> None:  # fmt: skip
         self._journal = journal
         self._hooks = hooks
@@ -63,8 +69,9 @@ class AsyncArtifacts:
         self._content = content
         self._offload = offload
         self._validators = validators
-        self._lookup = Lookup(journal, acting)
-        self._putting = Putting(journal, hooks, content, offload, validators)
+        reach = Reach(journal, acting, note)
+        self._lookup = Lookup(journal, acting, reach)
+        self._putting = Putting(journal, hooks, content, offload, validators, reach)
         self._deleting = Deleting(journal, hooks, self._lookup)
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -120,12 +127,15 @@ class AsyncArtifacts:
         description: str | None = None,
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        mime_type: str | None = None,
     ) -> ArtifactInfo:
-        """Give descriptive fields of one version (the latest by default) new values; the journal keeps the old ones."""
-        given: dict[str, Any] = {"description": description, "tags": tags, "metadata": metadata}
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
+        given: dict[str, Any] = {
+            "description": description, "tags": tags, "metadata": metadata, "mime_type": mime_type,
+        }  # fmt: skip
         changed = check_fields({field: value for field, value in given.items() if value is not None})
         if not changed:
-            raise InvalidInput("nothing to update: give description, tags or metadata", code="nothing-to-do")
+            raise InvalidInput("nothing to update: give description, tags, metadata or mime_type", code="nothing-to-do")
         context = self._acting.context()
         info = await self.info(name_or_id, version=version)
         if "before_artifact_update" in self._armed:
@@ -134,7 +144,8 @@ class AsyncArtifacts:
             if outcome is not None:
                 changed |= check_fields({field: outcome.data[field] for field in outcome.changed})
         artifact = id_bytes(info.id)
-        await self._journal.write(lambda writer: units.update(writer, artifact, changed), context=context)
+        needs = ((artifact, Level.WRITE),)
+        await self._lookup.reach.write(lambda writer: units.update(writer, artifact, changed), needs, context)
         info = await self._lookup.by_id(artifact)
         await self._after(context, "update", info)
         return info
@@ -175,7 +186,7 @@ class AsyncArtifacts:
         """
         if deleted and not hard:
             raise InvalidInput("what is deleted can only be deleted for good: hard=True", code="invalid-selection")
-        where = self._where(
+        where = await self._where(
             session, name=name, type=type, tags=tags, created_after=created_after, created_before=created_before,
             size_min=size_min, size_max=size_max, digest=digest, metadata=metadata or {}, deleted=deleted,
         )  # fmt: skip
@@ -298,8 +309,9 @@ class AsyncArtifacts:
         session, or through ``store.artifacts`` of all sessions, also those that are deleted themselves. ``name`` is a
         pattern.
         """
-        where = self._where(session, name=name or "*", deleted=True)
-        return await where.check().infos(self._journal.database)
+        where = (await self._where(session, name=name or "*", deleted=True)).check()
+        found = await where.infos(self._journal.database)
+        return [*found, *(info for info in await self._lookup.all_dropped() if where.fits(info))]
 
     async def versions(self, name: str) -> list[ArtifactInfo]:
         """All versions of a name that are not deleted, oldest first. Raises NotFound when there is none."""
@@ -338,19 +350,15 @@ class AsyncArtifacts:
         )
         return _page(rows, limit)
 
-    async def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
-        """What differs between two versions of a name (``new`` None: the latest): lines, JSON paths, or bytes."""
-        was, now = await self.get(name, version=old), await self.get(name, version=new)
-        return diff_contents(was.info, now.info, await was.read(), await now.read())
-
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _where(self, session: str | None, **conditions: Any) -> Selection:
+    async def _where(self, session: str | None, **conditions: Any) -> Selection:
         own = self._lookup.own_session
         asked = None if session is None else id_bytes(session, "session")
         if own is not None and asked not in {None, own}:
             raise InvalidInput("this handle is of another session: use store.artifacts", code="invalid-selection")
-        return Selection(own or asked, **conditions)
+        fork = None if own is None or conditions["deleted"] else await self._lookup.levels(own)
+        return Selection(own or asked, **conditions, fork=fork)
 
     def _open(self, info: ArtifactInfo, row: Row) -> AsyncContent:
         stored_size, codec, inline, count, ids, list_digest, size = row[14:21]

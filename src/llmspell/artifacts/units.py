@@ -8,19 +8,28 @@ from typing import Any
 import msgspec
 
 from llmspell.artifacts.blob import Blob
-from llmspell.artifacts.heirs import adopt, demand_unneeded, drop, not_its_own, standing_for, take_back
-from llmspell.artifacts.inherited import last_version
+from llmspell.artifacts.heirs import (
+    adopt,
+    adopt_all,
+    demand_unneeded,
+    drop,
+    last_number,
+    not_its_own,
+    standing_for,
+    take_back,
+)
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
+    ArtifactRenamed,
     ArtifactStored,
     ArtifactTagged,
     ArtifactUndeleted,
     ArtifactUpdated,
 )
-from llmspell.artifacts.projection import DELETED, ERASED, STORED, TAGGED, UNDELETED, UPDATED
+from llmspell.artifacts.projection import DELETED, ERASED, RENAMED, STORED, TAGGED, UNDELETED, UPDATED
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
-from llmspell.errors import Conflict, NotFound
+from llmspell.errors import AlreadyExists, Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
@@ -35,12 +44,14 @@ async def store(
     still_whole: Callable[[], bool],
     *,
     required: Sequence[str] | None = None,
+    number_min: int = 1,
 ) -> tuple[ArtifactStored, int, int, int]:
     """The next version of a name, and its content's row if that is new (``blob`` None: it was there before).
 
     Gives the payload of its entry, the entry's time, and the content's stored size and codec.
 
-    ``required`` are the artifacts that must exist, all of ``derived_from`` by default.
+    ``required`` are the artifacts that must exist, all of ``derived_from`` by default; ``number_min`` is the
+    least number that the version may get.
     """
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
@@ -62,13 +73,8 @@ async def store(
         await demand_room(writer, session, (new.size,))
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
-    levels = writer.lineage(scope_name)
-    if levels is None:
-        row = await writer.one(_SQL["last_version"], (session, new.name))
-        last = (row and row[0]) or 0
-    else:
-        last = await last_version(writer, levels, new.name)
-    stored: ArtifactStored = msgspec.structs.replace(new, version=last + 1, metered=metered)
+    last = await last_number(writer, session, new.name)
+    stored: ArtifactStored = msgspec.structs.replace(new, version=max(last + 1, number_min), metered=metered)
     if blob is not None:
         await writer.run(
             _SQL["insert_blob"],
@@ -87,6 +93,25 @@ async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> No
     session, name, _ = await _require(writer, artifact)
     payload = ArtifactUpdated(id_text(artifact), changed)
     await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+
+
+async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
+    """Give every version of a name another one, which no version ever had; returns how many. Raises NotFound,
+    AlreadyExists (``artifact-exists``), Conflict (``session-archived``).
+    """
+    await _demand_session(writer, session, "rename artifacts")
+    inherited = await adopt_all(writer, name, to)
+    count = len(await writer.all(_SQL["of_name"], (session, name)))
+    if not count:
+        raise NotFound(f"there is no artifact {name!r}", code="artifact-not-found")
+    row = await writer.one(_SQL["last_version"], (session, to))
+    if inherited or (row is not None and row[0] is not None):
+        raise AlreadyExists(
+            f"session {id_text(session)} has, or had, an artifact {to!r}", code="artifact-exists", name=to
+        )
+    payload = ArtifactRenamed(id_text(session), name, to)
+    await writer.append(RENAMED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+    return count
 
 
 async def delete(writer: Writer, artifacts: Sequence[bytes], *, hard: bool = False) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import artifact_care, given, printable
+from llmspell.cli import artifact_care, artifact_links, artifact_sharing, given, printable
 from llmspell.cli.asking import confirmed
 from llmspell.cli.files import write_whole
 from llmspell.cli.invocation import running
@@ -148,7 +148,11 @@ def delete(
     run.out.done({**plan, "deleted": count}, f"deleted {told}")
 
 
-for _word, _command in artifact_care.COMMANDS.items():
+for _word, _command in (
+    *artifact_care.COMMANDS.items(),
+    *artifact_links.COMMANDS.items(),
+    *artifact_sharing.COMMANDS.items(),
+):
     app.command(_command, name=_word)
 
 

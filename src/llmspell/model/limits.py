@@ -34,6 +34,16 @@ AGENT_MESSAGES_SAVED_MAX = 10_000
 """Messages that one save of an agent's record may add."""
 AGENT_TOOL_MS_MAX = 1e12
 """Longest time that one call of a tool may be said to have taken."""
+ARTIFACT_RELATIVES_MAX = 50_000
+"""Artifacts that a new relation is held against for a cycle."""
+ARTIFACT_GRANTS_MAX = 1000
+"""Grants that the versions of one artifact may have at a time."""
+BUNDLE_ARTIFACTS_MAX = 50_000
+"""Versions that one bundle may hold: an import names all of them in one unit."""
+BUNDLE_FIELDS_BYTES_MAX = 256 << 20
+"""Bytes of the fields of all versions of a bundle; they are in memory together."""
+BUNDLE_DIRECTORY_BYTES_MAX = 32 << 20
+"""Largest directory of an archive that is read."""
 ACCESS_GRANTS_MAX = 10_000
 """Rights that one principal may have passed on at a time; each right of each grant counts."""
 ACCESS_RECORDS_PER_SECOND_MAX = 64

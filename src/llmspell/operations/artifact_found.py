@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.model import limits
+from llmspell.model.artifact_name import is_artifact_id
 
 if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
+    from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.operations.host import Host
 
 
@@ -28,8 +30,14 @@ async def find(
     """The artifact that a script names: by id, by name in a session, or by a table with either. Raises NotFound."""
     if isinstance(artifact, Mapping):
         return await _find_table(host, artifact, session, version)
-    room = (await host.session(session)).artifacts if session is not None or host.current else host.store.artifacts
-    return await room.info(artifact, version=version)
+    return await (await room_of(host, artifact, session)).info(artifact, version=version)
+
+
+async def room_of(host: Host, artifact: str, session: str | None) -> AsyncArtifacts:
+    """The handle to ask. An id means an artifact of any session; only a session that is named is held to its grants."""
+    if session is None and (host.current is None or is_artifact_id(artifact)):
+        return host.store.artifacts
+    return (await host.session(session)).artifacts
 
 
 async def _find_table(

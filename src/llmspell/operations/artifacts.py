@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput, NotFound
-from llmspell.operations.artifact_found import find, id_in
+from llmspell.operations.artifact_found import find, id_in, room_of
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Form, Operation
 from llmspell.operations.shapes import artifact_id, artifact_table, listed
@@ -27,7 +27,6 @@ from llmspell.operations.types import (
 )
 
 if TYPE_CHECKING:
-    from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.model.entry import Entry
 
 INLINE_CHARS_MAX = 1024
@@ -152,7 +151,7 @@ async def _delete(
 ) -> int:
     version, hard = (options or {}).get("version"), (options or {}).get("hard", False)
     if isinstance(artifact, str) and (version is None or hard):
-        return await (await _room(host, session)).delete(artifact, version=version, hard=hard)
+        return await (await room_of(host, artifact, session)).delete(artifact, version=version, hard=hard)
     if hard and isinstance(artifact, Mapping) and isinstance(artifact.get("id"), str):
         return await host.store.artifacts.delete(artifact["id"], hard=True)
     return await host.store.artifacts.delete((await find(host, artifact, session, version)).id, hard=hard)
@@ -162,16 +161,12 @@ async def _deleted(host: Host, values: Mapping[str, Any], entries: list[Entry]) 
     return len({entry.data["id"] for entry in entries})
 
 
-async def _room(host: Host, session: str | None) -> AsyncArtifacts:
-    return (await host.session(session)).artifacts if session is not None or host.current else host.store.artifacts
-
-
 async def _undelete(
     host: Host, artifact: str | dict[str, Any], session: str | None = None, options: Mapping[str, Any] | None = None
 ) -> int:
     if isinstance(artifact, Mapping):
         return await host.store.artifacts.undelete(id_in(artifact, "artifact"))
-    return await (await _room(host, session)).undelete(artifact, version=(options or {}).get("version"))
+    return await (await room_of(host, artifact, session)).undelete(artifact, version=(options or {}).get("version"))
 
 
 async def _collect(host: Host, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -272,6 +267,7 @@ _UPDATED = Param(
         Param("description", TEXT, "a new description", optional=True),
         Param("tags", TEXTS, "new tags, instead of the old", optional=True),
         Param("metadata", TABLE, "new metadata, instead of the old", optional=True),
+        Param("mime_type", NAME, "a new MIME type", optional=True),
     ),
 )
 _STORED = "a table {id, content_hash, session_id, sequence, name, version}"

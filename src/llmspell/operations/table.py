@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from llmspell.operations import (
+    artifact_links,
     artifacts,
     events,
     hooks,
@@ -22,7 +23,7 @@ from llmspell.operations.types import camel
 OPERATIONS: tuple[Operation, ...] = (
     *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_forks.OPERATIONS,
     *session_life.OPERATIONS,
-    *session_state.OPERATIONS, *artifacts.OPERATIONS,
+    *session_state.OPERATIONS, *artifacts.OPERATIONS, *artifact_links.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
@@ -36,7 +37,7 @@ _ABSENT = {
         "builder can_replay replay get_replay_metadata list_replayable export"
         " start_replay step continue set_breakpoint create_backup"
     ),
-    "Artifact": "query grant revoke export import relate",
+    "Artifact": "export",
     "Event": "query receive_batch subscription_stats unsubscribe_pattern",
     "Hook": "enable disable enable_builtin disable_builtin is_builtin_enabled history",
     "Config": "set",

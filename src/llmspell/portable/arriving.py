@@ -17,12 +17,15 @@ from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
     ArtifactQuotaSet,
+    ArtifactRenamed,
     ArtifactStored,
     ArtifactTagged,
     ArtifactUndeleted,
     ArtifactUpdated,
 )
 from llmspell.artifacts.quotas import demand_room, is_metered
+from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
+from llmspell.artifacts.relations.units import demand_no_cycle
 from llmspell.errors import AlreadyExists
 from llmspell.events.kinds import EventPublished
 from llmspell.journal.journal import Origin, Writer
@@ -274,6 +277,35 @@ class Arrival:
         payload = msgspec.structs.replace(payload, session=self._id, version=version)
         return payload, self._scope_name, f"artifact/{payload.name}"
 
+    async def _renamed(self, payload: ArtifactRenamed) -> tuple[Any, str, str]:
+        """Another name for what is there under one; those that are deleted keep the old name, as they do everywhere."""
+        there = []
+        for id_, name in self._names.items():
+            if name == payload.name and await self._writer.one(_ARTIFACT, (id_bytes(self._ids[id_]),)) is not None:
+                there.append(id_)
+        if not there or payload.to in self._versions:
+            refuse(f"entry {self._now_taking.seq} gives a name that is taken, or to what is not there")
+        for id_ in there:
+            raw = id_bytes(self._ids[id_])
+            row = await self._writer.one("SELECT version FROM artifact WHERE id = ? AND until_seq IS NULL", (raw,))
+            if row and await self._writer.one(_NUMBER, (self._session, payload.to, row[0], raw)) is not None:
+                raise AlreadyExists(
+                    f"another artifact {payload.to!r} had version {row[0]} here", code="artifact-exists",
+                    hint="import the session under new ids: on_conflict='rename'",
+                )  # fmt: skip
+        self._names |= dict.fromkeys(there, payload.to)
+        self._versions[payload.to] = dict(self._versions[payload.name])
+        return msgspec.structs.replace(payload, session=self._id), self._scope_name, f"artifact/{payload.name}"
+
+    async def _related(self, payload: ArtifactRelated) -> tuple[Any, str, str]:
+        """A relation to something that did not come along keeps its id: perhaps it is here, perhaps it never was."""
+        name = await self._open_artifact(payload.artifact)
+        source, other = self._ids[payload.artifact], self._ids.get(payload.other, payload.other)
+        if not isinstance(payload, ArtifactUnrelated):
+            await demand_no_cycle(self._writer, id_bytes(source), payload.kind, id_bytes(other))
+        payload = msgspec.structs.replace(payload, artifact=source, session=self._id, other=other)
+        return payload, self._scope_name, f"artifact/{name}"
+
     async def _open_artifact(self, id_: str) -> str:
         name = self._names.get(id_)
         if name is None or await self._writer.one(_ARTIFACT, (id_bytes(self._ids[id_]),)) is None:
@@ -335,6 +367,9 @@ _PLACES: dict[type[Any], str] = {
     ArtifactErased: "_artifact_deleted",
     ArtifactQuotaSet: "_quota",
     ArtifactTagged: "_tagged",
+    ArtifactRenamed: "_renamed",
+    ArtifactRelated: "_related",
+    ArtifactUnrelated: "_related",
     EventPublished: "_event",
     CorrelationOpened: "_opened",
     RunStarted: "_started",

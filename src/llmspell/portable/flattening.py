@@ -15,11 +15,13 @@ from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
     ArtifactQuotaSet,
+    ArtifactRenamed,
     ArtifactStored,
     ArtifactTagged,
     ArtifactUndeleted,
     ArtifactUpdated,
 )
+from llmspell.artifacts.relations.kinds import ArtifactRelated
 from llmspell.errors import Corrupt
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import Entry
@@ -177,7 +179,10 @@ class _Level(Leaving):
             changed = {"session": self._fork, "derived_from": [self._id_of(one) for one in payload.derived_from]}
         elif isinstance(payload, ArtifactDeleted | ArtifactUndeleted):
             changed = {"session": self._fork, "inherited": False}
-        elif isinstance(payload, ArtifactErased | ArtifactTagged):
+        elif isinstance(payload, ArtifactRelated):
+            changed = {"artifact": self._id_of(payload.artifact), "other": self._id_of(payload.other)}
+            changed["session"] = self._fork
+        elif isinstance(payload, ArtifactErased | ArtifactTagged | ArtifactRenamed):
             changed["session"] = self._fork
         if isinstance(payload, ArtifactStored | ArtifactUpdated | ArtifactDeleted | ArtifactUndeleted | ArtifactErased):
             changed["id"] = self._id_of(payload.id)

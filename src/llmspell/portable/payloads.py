@@ -14,6 +14,7 @@ from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
     ArtifactQuotaSet,
+    ArtifactRenamed,
     ArtifactStored,
     ArtifactTagged,
     ArtifactUndeleted,
@@ -21,6 +22,7 @@ from llmspell.artifacts.kinds import (
 )
 from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.quotas import check_bounds
+from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated, Related
 from llmspell.artifacts.rules import (
     check_artifact_name,
     check_fields,
@@ -184,7 +186,7 @@ def _check_stored(payload: ArtifactStored, header: Header) -> None:
 
 def _check_artifact_updated(payload: ArtifactUpdated, _: Header) -> None:
     _id(payload.id)
-    _require(payload.changed.keys() <= {"description", "tags", "metadata"}, "it changes what is no field")
+    _require(payload.changed.keys() <= {"description", "tags", "metadata", "mime_type"}, "it changes what is no field")
     check_fields(payload.changed)
 
 
@@ -198,6 +200,19 @@ def _check_version(
     if isinstance(payload, ArtifactTagged):
         check_label(payload.label, "a label")
         _require(payload.label != "latest" and not payload.label.isdigit(), "its label means a version already")
+
+
+def _check_renamed(payload: ArtifactRenamed, header: Header) -> None:
+    _mine(payload.session, header)
+    for name in (payload.name, payload.to):
+        _require(check_artifact_name(name) == name, "a name in it is in no normal form")
+
+
+def _check_related(payload: ArtifactRelated, header: Header) -> None:
+    _mine(payload.session, header)
+    _id(payload.artifact)
+    _id(payload.other)
+    _require(payload.kind in set(Related), "it is no relation")
 
 
 def _check_quota(payload: ArtifactQuotaSet, header: Header) -> None:
@@ -246,6 +261,9 @@ _CHECKS: dict[type[Any], Callable[[Any, Header], None]] = {
     ArtifactErased: _check_version,
     ArtifactQuotaSet: _check_quota,
     ArtifactTagged: _check_version,
+    ArtifactRenamed: _check_renamed,
+    ArtifactRelated: _check_related,
+    ArtifactUnrelated: _check_related,
     EventPublished: _check_event,
     CorrelationOpened: _check_correlation,
 }

@@ -141,6 +141,9 @@ CREATE TABLE artifact (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_name ON artifact (session, name, version);
 CREATE INDEX artifact_digest ON artifact (digest);
+-- What changed after a seq: what the lagging index of artifacts has not taken in yet, and what was closed since a page.
+CREATE INDEX artifact_since ON artifact (since_seq);
+CREATE INDEX artifact_closed ON artifact (until_seq) WHERE until_seq IS NOT NULL;
 
 -- Projection, temporal: versions that a fork inherited and deleted.
 CREATE TABLE artifact_dropped (
@@ -180,6 +183,58 @@ CREATE TABLE artifact_quota (
   used_bytes         INTEGER NOT NULL,
   used_versions      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Projection, temporal: what an artifact is to another: derived from it, its child, depending on it, a version of it.
+CREATE TABLE artifact_relation (
+  source    BLOB NOT NULL,
+  kind      TEXT NOT NULL,
+  target    BLOB NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  by_put    INTEGER NOT NULL,      -- 1: the entry that stored the source says it, and so it stays
+  PRIMARY KEY (source, kind, target, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_relation_target ON artifact_relation (target, kind);
+
+-- Projection, temporal: what a session may do with artifacts of another. Level: 1 read, 2 write, 3 admin.
+CREATE TABLE artifact_grant (
+  session    BLOB NOT NULL,            -- whose artifact it is
+  name       TEXT NOT NULL,
+  version    INTEGER NOT NULL,         -- 0: every version of the name, also later ones
+  grantee    BLOB NOT NULL,
+  granted_by BLOB NOT NULL,            -- empty: the store's owner
+  since_seq  INTEGER NOT NULL,
+  until_seq  INTEGER,
+  level      INTEGER NOT NULL,
+  expires_at INTEGER,
+  PRIMARY KEY (session, name, version, grantee, granted_by, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_grant_open ON artifact_grant (grantee, session, name, version) WHERE until_seq IS NULL;
+CREATE INDEX artifact_grant_of ON artifact_grant (session, name) WHERE until_seq IS NULL;
+
+-- Lagging index of artifacts, complete up to the watermark 'artifacts': as of that seq, a row for each that was there.
+-- Its number is the seq of the entry that stored it, so numbers are in the order of creation.
+CREATE TABLE artifact_found (
+  number    INTEGER PRIMARY KEY,
+  id        BLOB NOT NULL,
+  since_seq INTEGER NOT NULL,          -- of the row in artifact
+  name      TEXT NOT NULL,
+  size      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX artifact_found_since ON artifact_found (since_seq);
+CREATE INDEX artifact_found_name ON artifact_found (name);
+CREATE INDEX artifact_found_size ON artifact_found (size);
+-- Digests (of 63 bits) of what can be asked for exactly: session, type, name, content, a tag, a field of the metadata.
+CREATE TABLE artifact_term (
+  term   INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (term, number)
+) STRICT, WITHOUT ROWID;
+-- Words come from model/words.py one by one, ASCII letters or anything above them, so that this tokenizer takes them as they are.
+CREATE VIRTUAL TABLE artifact_words USING fts5 (words, tokenize = 'ascii', columnsize = 0);
+CREATE VIRTUAL TABLE artifact_words_held USING fts5vocab (artifact_words, instance);
+-- Groups of three characters of names.
+CREATE VIRTUAL TABLE artifact_grams USING fts5 (name, tokenize = 'trigram', detail = none, columnsize = 0);
 
 -- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
 CREATE TABLE blob (

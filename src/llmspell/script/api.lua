@@ -569,10 +569,10 @@ function Artifact.diff(session, name, old, new) end
 Artifact.compare = Artifact.diff
 
 ---Give descriptive fields of a version new values.
----@overload fun(artifact: string|table, fields: { description?: string, tags?: string[], metadata?: table }): table
+---@overload fun(artifact: string|table, fields: { description?: string, tags?: string[], metadata?: table, mime_type?: string }): table
 ---@param session string? id or unique name; nil or '' is the current one
 ---@param artifact string|table id, name in the session, or a table {id} or {content_hash, session_id, sequence}
----@param fields { description?: string, tags?: string[], metadata?: table }
+---@param fields { description?: string, tags?: string[], metadata?: table, mime_type?: string }
 ---@return table # its metadata afterwards
 function Artifact.update(session, artifact, fields) end
 Artifact.update_metadata = Artifact.update
@@ -604,6 +604,89 @@ Session.getArtifact = Session.load_artifact
 ---@return table[] # a list of metadata tables
 function Session.list_artifacts(session, options) end
 Session.listArtifacts = Session.list_artifacts
+
+---Versions that fit all conditions, of all sessions or of one, newest first.
+---@param options? { session?: string?, type?: string, name?: string, tags?: string[], created_after?: string, created_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, fuzzy?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions that hold together
+---@return table[] # a list of metadata tables, each with the `id` that `get` takes
+function Artifact.query(options) end
+Artifact.search = Artifact.query
+
+---How many `query` would find; beyond 1,000 at least so many.
+---@param options? { session?: string?, type?: string, name?: string, tags?: string[], created_after?: string, created_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, fuzzy?: string, exact?: boolean } conditions
+---@return table # a table {number, exact}
+function Artifact.count(options) end
+
+---Say what an artifact is to another.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param kind string derived_from, child_of, depends_on, version_of; parent or child
+---@param other string|table the other one, named in the same way
+---@return boolean # false when that was said before
+function Artifact.relate(artifact, kind, other) end
+
+---End a relation.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param kind string derived_from, child_of, depends_on, version_of; parent or child
+---@param other string|table the other one, named in the same way
+---@return boolean # false when there was none
+function Artifact.unrelate(artifact, kind, other) end
+
+---What an artifact comes from, nearest first.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param options? { kind?: string, depth?: integer, limit?: integer } how far
+---@return table[] # a list of tables {id, distance, state, name, version, …}
+function Artifact.ancestors(artifact, options) end
+
+---What came of an artifact, nearest first.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param options? { kind?: string, depth?: integer, limit?: integer } how far
+---@return table[] # a list of tables {id, distance, state, name, version, …}
+function Artifact.descendants(artifact, options) end
+
+---An artifact between what it comes from and what came of it.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param options? { kind?: string, depth?: integer, limit?: integer } how far
+---@return table # a table {nodes, edges, truncated, dot}
+function Artifact.lineage(artifact, options) end
+
+---Let another session read, write or admin an artifact: by name every version, by id or table one.
+---@overload fun(artifact: string|table, session: string): integer
+---@overload fun(artifact: string|table, session: string, right?: string): integer
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param session string the session that gets it, by id or unique name
+---@param right? string read, write or admin
+---@param options? { expires_in_s?: number } how long
+---@return integer # the seq of the entry
+function Artifact.grant(artifact, session, right, options) end
+
+---End what a session was granted, and what it granted on.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param session string the session that gets it, by id or unique name
+---@return integer # how many grants ended
+function Artifact.revoke(artifact, session) end
+
+---The grants of an artifact that hold now.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@return table[] # a list of tables {grantee, right, expires_at, …}
+function Artifact.grants(artifact) end
+
+---What became of one version, oldest first.
+---@overload fun(artifact: string|table): table[]
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param options? { version?: string|integer }
+---@return table[] # a list of tables {seq, time, operation, old, new}
+function Artifact.history(artifact, options) end
+
+---Give every version of a name in the current session another name.
+---@param name string its name
+---@param to string its new name
+---@return integer # how many versions
+function Artifact.rename(name, to) end
+
+---Take in a bundle, whole or not at all. The run must be granted to read the file.
+---@param path string the file
+---@param options? { on_conflict?: string } how
+---@return table # a table {artifacts, skipped, renamed, replaced, bytes}
+function Artifact.import(path, options) end
 
 ---Call a function at a point. What it returns decides: nil or 'continue', or a table with `type`.
 ---@overload fun(hook: { point: string, handler: fun(...):any, priority?: string|integer, name?: string, tags?: string[], timeout_ms?: number, on_failure?: string, description?: string }): HookHandle

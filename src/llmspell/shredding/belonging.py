@@ -29,6 +29,7 @@ _WRITTEN_ELSEWHERE = (
 _SUBJECTS = (
     "SELECT 'state/' || key FROM state WHERE scope = ?2"
     " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
+    " UNION SELECT 'artifact-grant/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
 )
 _RUNS = "SELECT id FROM run WHERE session = ?"

@@ -16,6 +16,9 @@ from llmspell.ports.database import Transaction
 from llmspell.shredding.kinds import PayloadErased, SessionShredded
 
 _ROWS_OF_SESSION = (
+    "DELETE FROM artifact_relation WHERE source IN (SELECT id FROM artifact WHERE session = ?)",
+    "DELETE FROM artifact_erased WHERE artifact IN (SELECT id FROM artifact WHERE session = ?)",
+    "DELETE FROM artifact_grant WHERE session = ?",
     "DELETE FROM session WHERE id = ?",
     "DELETE FROM checkpoint WHERE session = ?",
     "DELETE FROM artifact WHERE session = ?",

@@ -34,13 +34,20 @@ if TYPE_CHECKING:
     from llmspell.agentstate.service import AsyncAgents
     from llmspell.agentstate.values import AgentChange, AgentInfo, AgentMessage, AgentState, ToolUsage
     from llmspell.artifacts.batch import BatchReport
+    from llmspell.artifacts.bundles.exporting import ExportReport
+    from llmspell.artifacts.bundles.face import BundleProgress
+    from llmspell.artifacts.bundles.importing import ImportReport
     from llmspell.artifacts.collect import CollectReport, Orphans
     from llmspell.artifacts.compression import Compression
     from llmspell.artifacts.content_handle import AsyncContent
     from llmspell.artifacts.diff import ArtifactDiff
+    from llmspell.artifacts.finding.pages import ArtifactCount
+    from llmspell.artifacts.grants.records import ArtifactAccess, ArtifactGrant
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.artifacts.intake import Progress, Source
     from llmspell.artifacts.quotas import ArtifactQuota
+    from llmspell.artifacts.relations.lineage import Lineage, Relation, Relative
+    from llmspell.artifacts.revising import ArtifactRevision
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.event import Event
@@ -453,6 +460,270 @@ class Artifacts(ArtifactsByHand):
         super().__init__(inner)
         self._inner = inner
 
+    def query(
+        self,
+        *,
+        session: str | Iterable[str] | None = None,
+        type: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
+        fuzzy: str | None = None,
+        order_by: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[ArtifactInfo]:
+        """Versions that fit all conditions, in this session or through ``store.artifacts`` in all of them (or in
+        ``session``, an id or several), a page at a time. Items have the ``id`` that ``get`` and ``delete`` take.
+
+        ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with
+        equal values (text, numbers, true, false, null; 1 is not 1.0); times are inclusive. ``text`` are words of name,
+        description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
+        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
+        alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
+        ``-created_at`` by default. All pages show what there was at the first one.
+
+        Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-order``, ``invalid-limit``,
+        ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is selective or the
+        order is that of an index; conditions that are each frequent and rarely meet have many rows looked at.
+        """
+        return drive(
+            self._inner.query(
+                session=session,
+                type=type,
+                name=name,
+                tags=tags,
+                created_after=created_after,
+                created_before=created_before,
+                min_size=min_size,
+                max_size=max_size,
+                digest=digest,
+                metadata=metadata,
+                text=text,
+                fuzzy=fuzzy,
+                order_by=order_by,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def count(
+        self,
+        *,
+        session: str | Iterable[str] | None = None,
+        type: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
+        fuzzy: str | None = None,
+        exact: bool = False,
+    ) -> ArtifactCount:
+        """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
+        ``exact``, which looks at each of them.
+        """
+        return drive(
+            self._inner.count(
+                session=session,
+                type=type,
+                name=name,
+                tags=tags,
+                created_after=created_after,
+                created_before=created_before,
+                min_size=min_size,
+                max_size=max_size,
+                digest=digest,
+                metadata=metadata,
+                text=text,
+                fuzzy=fuzzy,
+                exact=exact,
+            )
+        )
+
+    def relate(self, artifact: str, kind: str, other: str) -> bool:
+        """Say that ``artifact`` is ``derived_from``, ``child_of``, ``depends_on`` or ``version_of`` ``other``; False
+        when that was said before. ``parent`` says that it is the parent of ``other``, ``child`` its child.
+
+        Writes ``artifact.related``. Relations of one kind make no cycle, which the unit itself sees to. Through a
+        session's handle it takes the right to change what is derived (or child, or depends), and to read the other.
+        Raises NotFound, InvalidInput (``invalid-relation``), Conflict (``relation-cycle``), AccessDenied.
+        """
+        return drive(self._inner.relate(artifact, kind, other))
+
+    def unrelate(self, artifact: str, kind: str, other: str) -> bool:
+        """End a relation; False when there is none. What an artifact was stored as derived from stays (Conflict,
+        ``relation-of-put``). The other end may be deleted by now.
+        """
+        return drive(self._inner.unrelate(artifact, kind, other))
+
+    def relations(self, artifact: str, *, kind: str | None = None) -> list[Relation]:
+        """What an artifact is to others and others to it, one step each way. Raises NotFound."""
+        return drive(self._inner.relations(artifact, kind=kind))
+
+    def ancestors(
+        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
+    ) -> list[Relative]:
+        """What an artifact comes from, belongs to or needs, directly and through others, nearest first; along one kind
+        or all of them, at most ``depth`` steps and ``limit`` artifacts. Those that are deleted are there, and say so.
+        """
+        return drive(self._inner.ancestors(artifact, kind=kind, depth=depth, limit=limit))
+
+    def descendants(
+        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
+    ) -> list[Relative]:
+        """What came of an artifact, belongs to it or needs it; as ``ancestors`` the other way."""
+        return drive(self._inner.descendants(artifact, kind=kind, depth=depth, limit=limit))
+
+    def lineage(
+        self, artifact: str, *, kind: str | None = None, depth: int | None = None, limit: int = 1000
+    ) -> Lineage:
+        """An artifact between what it comes from and what came of it: ``.to_rows()`` is a table, ``.to_dict()`` JSON,
+        ``.to_dot()`` a graph for Graphviz. At most ``limit`` artifacts each way.
+        """
+        return drive(self._inner.lineage(artifact, kind=kind, depth=depth, limit=limit))
+
+    def delete_tree(self, artifact: str, *, kind: str = "child_of", hard: bool = False) -> int:
+        """Delete an artifact and everything below it by a relation: its children and their children, what was derived
+        from it. All in one unit; returns how many. ``hard``: for good.
+
+        Plain ``delete`` takes no other artifact with it: relations to what is deleted stay, and lineage says so. What
+        is related meanwhile makes it begin again, with its own hooks for each. Raises NotFound, Vetoed, AccessDenied,
+        LimitExceeded (``too-many-relations`` above 10,000).
+        """
+        return drive(self._inner.delete_tree(artifact, kind=kind, hard=hard))
+
+    def grant(self, artifact: str, session: str, right: str = "read", *, expires_in_s: float | None = None) -> int:
+        """Let another session (its id) ``read``, ``write`` or ``admin`` an artifact; returns the entry's seq.
+
+        ``read`` gives its fields, content and lineage; ``write`` also new fields, labels and relations; ``admin`` also
+        deleting it and granting it on. It holds until it is revoked, or for ``expires_in_s`` seconds, in every process;
+        a new grant replaces what the same grantor gave before. A session grants what is its own, and as admin what was
+        granted to it, no longer than that holds. Raises NotFound, InvalidInput (``invalid-right``, ``own-session``,
+        ``invalid-ttl``), AccessDenied (``artifact-denied``), LimitExceeded (``too-many-grants``).
+        """
+        return drive(self._inner.grant(artifact, session, right, expires_in_s=expires_in_s))
+
+    def revoke(self, artifact: str, session: str) -> int:
+        """End what a session was granted of an artifact, and what it granted on; returns how many grants ended.
+
+        A name ends grants of the name, an id those of that version alone. The store's owner and the session that the
+        artifact belongs to end what anybody granted, another session what it granted itself.
+        """
+        return drive(self._inner.revoke(artifact, session))
+
+    def grants(self, artifact: str) -> list[ArtifactGrant]:
+        """The grants of an artifact that hold now, oldest first. Through a session's handle of its own artifacts, or of
+        those that it is admin of.
+        """
+        return drive(self._inner.grants(artifact))
+
+    def granted(
+        self, *, session: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[ArtifactGrant]:
+        """What was granted to this session (through ``store.artifacts``: to ``session``) and holds now, by owner and
+        name.
+        """
+        return drive(self._inner.granted(session=session, limit=limit, cursor=cursor))
+
+    def audit(self, artifact: str, *, limit: int = 100, cursor: str | None = None) -> Page[ArtifactAccess]:
+        """Who was granted an artifact's name and by whom, what was revoked, who used it and who was refused; newest
+        first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
+        """
+        return drive(self._inner.audit(artifact, limit=limit, cursor=cursor))
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        ids: Sequence[str] | None = None,
+        session: str | Iterable[str] | None = None,
+        type: str | None = None,
+        name: str | None = None,
+        tags: Iterable[str] = (),
+        text: str | None = None,
+        format: str = "zip",
+        overwrite: bool = False,
+        progress: BundleProgress | None = None,
+    ) -> ExportReport:
+        """Write artifacts into one file, as ``zip`` or ``json``: those with these ids (names, in a session), or all
+        versions that fit the conditions, as ``query`` takes them; without any, all of the session, through
+        ``store.artifacts`` all there are.
+
+        With their fields, labels and relations among each other; each content once, with its digest. The file has its
+        name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
+        Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
+        LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
+        """
+        return drive(
+            self._inner.export(
+                path,
+                ids=ids,
+                session=session,
+                type=type,
+                name=name,
+                tags=tags,
+                text=text,
+                format=format,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        )
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        session: str | None = None,
+        on_conflict: str = "fail",
+        progress: BundleProgress | None = None,
+    ) -> ImportReport:
+        """Take in a bundle that ``export`` wrote, from this store or another: all of it, or nothing.
+
+        Everything goes to this session, or through ``store.artifacts`` to ``session`` (an id), or to the sessions that
+        it came from if they are here. Each version gets a new id, and its old number where the name is new. A name that
+        is there makes it ``fail``, or is left out (``skip``), gets another name (``rename``), or makes room
+        (``replace``: its versions are deleted, and those of the bundle come after them).
+
+        Every field and digest is checked, and content is durable before anything is named. StoreHooks before puts and
+        validators see each version. Memory does not grow with content. Raises InvalidInput (``invalid-bundle``,
+        ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists (``artifact-exists``), NotFound
+        (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
+        """
+        return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
+
+    def rename(self, name: str, to: str) -> int:
+        """Give every version of a name in the session another name; returns how many. Labels and grants go with it.
+
+        The new name must never have been used in the session: numbers of versions are not given twice. Raises NotFound,
+        AlreadyExists (``artifact-exists``), Conflict (``session-archived``), Vetoed.
+        """
+        return drive(self._inner.rename(name, to))
+
+    def history(self, name_or_id: str, *, version: int | str | None = None) -> list[ArtifactRevision]:
+        """What became of one version (the latest by default, or one by id, also one that is deleted), oldest first: how
+        it was stored, each update with the old and the new values, its deletes and undeletes. Raises NotFound.
+        """
+        return drive(self._inner.history(name_or_id, version=version))
+
+    def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
+        """What differs between two versions of a name (``new`` None: the latest), or between two artifacts, given by
+        their ids: lines of text, paths of JSON, or how much both ends have in common; and their fields.
+
+        Contents above 16 MiB are compared as bytes, without being held.
+        """
+        return drive(self._inner.diff(name, old, new))
+
     def put(
         self,
         name: str,
@@ -509,10 +780,13 @@ class Artifacts(ArtifactsByHand):
         description: str | None = None,
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        mime_type: str | None = None,
     ) -> ArtifactInfo:
-        """Give descriptive fields of one version (the latest by default) new values; the journal keeps the old ones."""
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
         return drive(
-            self._inner.update(name_or_id, version=version, description=description, tags=tags, metadata=metadata)
+            self._inner.update(
+                name_or_id, version=version, description=description, tags=tags, metadata=metadata, mime_type=mime_type
+            )
         )
 
     def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:
@@ -643,10 +917,6 @@ class Artifacts(ArtifactsByHand):
         ``get`` and ``delete`` take.
         """
         return drive(self._inner.list(all_versions=all_versions, limit=limit, cursor=cursor))
-
-    def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
-        """What differs between two versions of a name (``new`` None: the latest): lines, JSON paths, or bytes."""
-        return drive(self._inner.diff(name, old, new))
 
 
 class Events(EventsByHand):

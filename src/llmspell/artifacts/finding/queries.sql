@@ -1,0 +1,130 @@
+-- What finding asks, and what fills its index. Joins are CROSS where the order of the tables is the order of the answer.
+
+-- name: watermark
+SELECT seq FROM watermark WHERE name = 'artifacts'
+
+-- name: set_watermark
+INSERT INTO watermark (name, seq) VALUES ('artifacts', ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq
+
+-- name: lag
+SELECT count(*) FROM (SELECT 1 FROM artifact INDEXED BY artifact_since WHERE since_seq > ? LIMIT ?)
+UNION ALL
+SELECT count(*) FROM (SELECT 1 FROM artifact INDEXED BY artifact_closed WHERE until_seq > ? LIMIT ?)
+
+-- name: next
+-- The last of the next so many changes, and how many there are.
+SELECT max(seq), count(*) FROM
+  (SELECT since_seq AS seq FROM artifact INDEXED BY artifact_since WHERE since_seq > ? ORDER BY since_seq LIMIT ?)
+UNION ALL
+SELECT max(seq), count(*) FROM
+  (SELECT until_seq AS seq FROM artifact INDEXED BY artifact_closed WHERE until_seq > ? ORDER BY until_seq LIMIT ?)
+
+-- name: changed
+SELECT id FROM artifact INDEXED BY artifact_since WHERE since_seq > ? AND since_seq <= ?
+UNION
+SELECT id FROM artifact INDEXED BY artifact_closed WHERE until_seq > ? AND until_seq <= ?
+
+-- name: number
+SELECT min(since_seq) FROM artifact WHERE id = ?
+
+-- name: as_of
+SELECT a.since_seq, a.session, a.name, a.type, a.digest, a.size, a.description, a.tags, a.metadata
+FROM (SELECT * FROM artifact WHERE id = ? AND since_seq <= ? ORDER BY since_seq DESC LIMIT 1) a
+WHERE a.until_seq IS NULL OR a.until_seq > ?
+
+-- name: insert_term
+INSERT OR IGNORE INTO artifact_term (term, number) VALUES (?, ?)
+
+-- name: delete_term
+DELETE FROM artifact_term WHERE term = ? AND number = ?
+
+-- name: put_found
+INSERT OR REPLACE INTO artifact_found (number, id, since_seq, name, size) VALUES (?, ?, ?, ?, ?)
+
+-- name: delete_found
+DELETE FROM artifact_found WHERE number = ?
+
+-- name: put_words
+INSERT OR REPLACE INTO artifact_words (rowid, words) VALUES (?, ?)
+
+-- name: delete_words
+DELETE FROM artifact_words WHERE rowid = ?
+
+-- name: put_grams
+INSERT OR REPLACE INTO artifact_grams (rowid, name) VALUES (?, ?)
+
+-- name: delete_grams
+DELETE FROM artifact_grams WHERE rowid = ?
+
+-- name: ids_of_session
+SELECT DISTINCT id FROM artifact WHERE session = ?
+
+-- name: merge_words
+INSERT INTO artifact_words (artifact_words) VALUES ('optimize')
+
+-- name: merge_grams
+INSERT INTO artifact_grams (artifact_grams) VALUES ('optimize')
+
+-- name: columns
+a.id, a.session, a.name, a.version, a.type, a.mime_type, a.description, a.tags, a.metadata, a.derived_from, a.size,
+  a.digest, a.created_at, a.updated_at, b.stored_size, b.codec, a.since_seq
+
+-- name: from_all
+artifact_found f
+
+-- name: from_term
+artifact_term t CROSS JOIN artifact_found f ON f.number = t.number
+
+-- name: from_words
+artifact_words w CROSS JOIN artifact_found f ON f.number = w.rowid
+
+-- name: from_grams
+artifact_grams g CROSS JOIN artifact_found f ON f.number = g.rowid
+
+-- name: from_numbers
+json_each(?) j CROSS JOIN artifact_found f ON f.number = j.value
+
+-- name: joined
+CROSS JOIN artifact a ON a.id = f.id AND a.since_seq = f.since_seq LEFT JOIN blob b ON b.digest = a.digest
+
+-- name: tail
+artifact a INDEXED BY artifact_since LEFT JOIN blob b ON b.digest = a.digest
+
+-- name: of_session
+artifact a INDEXED BY artifact_name LEFT JOIN blob b ON b.digest = a.digest
+
+-- name: of_fork
+artifact a LEFT JOIN blob b ON b.digest = a.digest
+
+-- name: closed
+artifact a INDEXED BY artifact_closed LEFT JOIN blob b ON b.digest = a.digest
+
+-- name: count_term
+SELECT count(*) FROM (SELECT 1 FROM artifact_term WHERE term = ? LIMIT ?)
+
+-- name: count_words
+SELECT count(*) FROM (SELECT 1 FROM artifact_words WHERE artifact_words MATCH ? LIMIT ?)
+
+-- name: grams_matching
+SELECT rowid FROM artifact_grams WHERE artifact_grams MATCH ? ORDER BY rowid DESC LIMIT ?
+
+-- name: names_of
+SELECT f.number, f.name FROM json_each(?) j CROSS JOIN artifact_found f ON f.number = j.value
+
+-- name: check_page
+SELECT a.id FROM (SELECT DISTINCT id FROM artifact WHERE id > ? ORDER BY id LIMIT ?) a
+
+-- name: found_row
+SELECT id, since_seq, name, size FROM artifact_found WHERE number = ?
+
+-- name: has_term
+SELECT 1 FROM artifact_term WHERE term = ? AND number = ?
+
+-- name: index_counts
+SELECT (SELECT count(*) FROM artifact_found), (SELECT count(*) FROM artifact_term), (SELECT count(*) FROM artifact_grams)
+
+-- name: words_after
+SELECT term, doc, offset FROM artifact_words_held WHERE term > ? LIMIT ?
+
+-- name: words_equal
+SELECT term, doc, offset FROM artifact_words_held WHERE term = ?

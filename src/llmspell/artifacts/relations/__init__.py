@@ -1,0 +1,1 @@
+"""Relations among artifacts: what was made from what, belongs to what, needs what."""

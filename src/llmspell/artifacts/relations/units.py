@@ -1,0 +1,100 @@
+"""The units of work of relations: check first, then append."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from llmspell.artifacts import units as artifact_units
+from llmspell.artifacts.heirs import adopt, not_its_own, standing_for
+from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
+from llmspell.artifacts.relations.projection import RELATED, UNRELATED
+from llmspell.artifacts.relations.walk import walk, walk_within
+from llmspell.artifacts.units import not_there
+from llmspell.errors import Conflict, LimitExceeded
+from llmspell.model import limits
+from llmspell.model.ids import id_text
+from llmspell.schema import queries
+
+if TYPE_CHECKING:
+    from llmspell.journal.journal import Writer
+
+_SQL, _ROOM = queries("llmspell.artifacts.relations"), queries("llmspell.artifacts")
+
+
+async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> bool:
+    """Make ``source`` something to ``target``; False when it is so already. Raises NotFound, Conflict
+    (``relation-cycle``), LimitExceeded (``too-many-relations``).
+    """
+    source, row = await standing_for(writer, source)
+    if row:
+        source = await adopt(writer, row)
+    session, name = await _require(writer, source)
+    target, row = await standing_for(writer, target)
+    if row is None:
+        await _require(writer, target)
+    elif not row:
+        raise not_there(target)
+    if await writer.one(_SQL["open"], (source, kind, target)) is not None:
+        return False
+    await demand_no_cycle(writer, source, kind, target)
+    payload = ArtifactRelated(id_text(source), id_text(session), kind, id_text(target))
+    await writer.append(RELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+    return True
+
+
+async def demand_no_cycle(writer: Writer, source: bytes, kind: str, target: bytes) -> None:
+    """Raise Conflict (``relation-cycle``) if a relation closed a circle, LimitExceeded if that cannot be seen."""
+    if source == target:
+        raise _cycle(source, kind, target)
+    above = await walk_within(writer.all, walk(target, (kind,), None, limits.ARTIFACT_RELATIVES_MAX, up=True))
+    if source in above.distances:
+        raise _cycle(source, kind, target)
+    if above.truncated:
+        raise LimitExceeded(
+            f"artifact {id_text(target)} is {kind} more than {limits.ARTIFACT_RELATIVES_MAX:,} others, too many to see"
+            " that this makes no cycle",
+            code="too-many-relations", limit=limits.ARTIFACT_RELATIVES_MAX,
+        )  # fmt: skip
+
+
+async def unrelate(writer: Writer, source: bytes, kind: str, target: bytes) -> bool:
+    """End a relation; False when there is none. Raises NotFound (the source), Conflict (``relation-of-put``)."""
+    source, inherited = await standing_for(writer, source)
+    if inherited is not None:
+        raise not_its_own(source)
+    session, name = await _require(writer, source)
+    row = await writer.one(_SQL["open"], (source, kind, target))
+    if row is None:
+        return False
+    if row[0]:
+        raise Conflict(
+            f"artifact {id_text(source)} was stored as derived from {id_text(target)}: that stays true",
+            code="relation-of-put",
+        )
+    payload = ArtifactUnrelated(id_text(source), id_text(session), kind, id_text(target))
+    await writer.append(UNRELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+    return True
+
+
+async def delete_tree(writer: Writer, expected: Sequence[bytes], kinds: Sequence[str], *, hard: bool) -> int | None:
+    """Delete what lies below the first of these artifacts, with it; None when that is not what was expected."""
+    below = await walk_within(writer.all, walk(expected[0], kinds, None, limits.PAGE_ROWS_MAX, up=False))
+    there = [one for one in below.distances if await writer.one(_ROOM["open_row"], (one,)) is not None]
+    if below.truncated or set(there) != set(expected):
+        return None
+    return await artifact_units.delete(writer, there, hard=hard)
+
+
+async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str]:
+    row = await writer.one(_ROOM["open_row"], (artifact,))
+    if row is None:
+        raise not_there(artifact)
+    return row[0], row[1]
+
+
+def _cycle(source: bytes, kind: str, target: bytes) -> Conflict:
+    return Conflict(
+        f"artifact {id_text(target)} is {kind.replace('_', ' ')} {id_text(source)} already, directly or through others",
+        code="relation-cycle", source=id_text(source), target=id_text(target),
+    )  # fmt: skip

@@ -1,0 +1,335 @@
+"""Queries of artifacts: what fits is found, whether it is indexed yet or not, and pages show one moment."""
+
+import random
+
+import pytest
+
+from llmspell.artifacts.finding.index import step, watermark_of
+from llmspell.artifacts.finding.pages import plans
+from llmspell.artifacts.finding.wanted import Conditions, glob_of
+from llmspell.errors import LlmspellError
+from tests.rooms.conftest import sql
+
+WORDS = ("bees", "dance", "Größe", "honey", "wax", "hive")
+
+
+def code(call):
+    with pytest.raises(LlmspellError) as refused:
+        call()
+    return refused.value.code
+
+
+def index(face, store):
+    """What the maintenance task does, until nothing is left."""
+    engine = face.core(store)._files.engine
+    while True:
+        outcome = engine.commit((step,))[0]
+        assert outcome.error is None
+        if outcome.value < 250:
+            return engine.read(watermark_of)
+
+
+def names(page):
+    return [info.name for info in page]
+
+
+@pytest.fixture
+def session(store):
+    return store.sessions.create("s")
+
+
+def fill(session, count=40, seed=1):
+    rnd = random.Random(seed)
+    for n in range(count):
+        session.artifacts.put(
+            f"{rnd.choice(('report', 'note', 'data'))}-{n:03}.{rnd.choice(('md', 'json'))}", b"x" * rnd.randrange(50),
+            type=rnd.choice(("code", "data")), tags=rnd.sample(("a", "b", "c"), 2),
+            description=" ".join(rnd.sample(WORDS, 3)), metadata={"n": rnd.randrange(4), "ok": rnd.random() < 0.5},
+        )  # fmt: skip
+
+
+CONDITIONS = (
+    ({"type": "code"}, lambda i: i.type == "code"),
+    ({"name": "report-*"}, lambda i: i.name.startswith("report-")),
+    ({"name": "*.md"}, lambda i: i.name.endswith(".md")),
+    ({"name": "note-00?.*"}, lambda i: i.name.startswith("note-00")),
+    ({"name": "[!rn]*"}, lambda i: i.name[0] not in "rn"),
+    ({"tags": ["a"]}, lambda i: "a" in i.tags),
+    ({"tags": ["a", "c"]}, lambda i: {"a", "c"} <= set(i.tags)),
+    ({"metadata": {"n": 2}}, lambda i: i.metadata["n"] == 2),
+    ({"metadata": {"n": 2.0}}, lambda i: False),
+    ({"metadata": {"ok": True, "n": 1}}, lambda i: i.metadata["ok"] and i.metadata["n"] == 1),
+    ({"metadata": {"ok": 1}}, lambda i: False),
+    ({"min_size": 20, "max_size": 30}, lambda i: 20 <= i.size <= 30),
+    ({"text": "bees"}, lambda i: "bees" in i.description),
+    ({"text": "GROSSE dan*"}, lambda i: "Größe" in i.description and "dance" in i.description),
+    ({"text": '"bees dance"'}, lambda i: "bees dance" in i.description),
+    ({"text": "report md"}, lambda i: i.name.startswith("report") and i.name.endswith("md")),
+    ({"text": "honey", "type": "data", "tags": ["b"]},
+     lambda i: "honey" in i.description and i.type == "data" and "b" in i.tags),
+)  # fmt: skip
+ORDERS = {
+    "created_at": lambda i: i.created_at, "updated_at": lambda i: i.updated_at,
+    "name": lambda i: (i.name, i.created_at),
+    "size": lambda i: (i.size, i.created_at),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("indexed", ["nothing", "some", "all"])
+def test_every_condition_in_every_order_finds_what_a_look_at_each_artifact_finds(face, store, session, indexed):
+    other = store.sessions.create("t")
+    fill(session, 25)
+    if indexed == "some":
+        index(face, store)
+    fill(other, 15, seed=2)
+    session.artifacts.update(session.artifacts.list().items[3].id, description="bees dance anew", tags=["a", "c"])
+    session.artifacts.delete(session.artifacts.list().items[5].id)
+    if indexed == "all":
+        index(face, store)
+    everything = [*session.artifacts.list(all_versions=True), *other.artifacts.list(all_versions=True)]
+    for conditions, fits in CONDITIONS:
+        for order, key in ORDERS.items():
+            for falling in (False, True):
+                wanted = sorted(filter(fits, everything), key=key, reverse=falling)
+                order_by = f"-{order}" if falling else order
+                found, cursor = [], None
+                while True:
+                    page = store.artifacts.query(**conditions, order_by=order_by, limit=4, cursor=cursor)
+                    found += page.items
+                    cursor = page.next_cursor
+                    if cursor is None:
+                        break
+                assert [one.id for one in found] == [one.id for one in wanted], (conditions, order_by)
+                assert found == wanted
+        assert store.artifacts.count(**conditions).number == len(list(filter(fits, everything)))
+        mine = [one for one in everything if one.session == session.id and fits(one)]
+        assert {one.id for one in session.artifacts.query(**conditions)} == {one.id for one in mine}
+    assert store.verify().ok
+
+
+def test_what_is_found_can_be_read_and_deleted(store, session):
+    session.artifacts.put("a.md", "one", tags=["x"])
+    (info,) = store.artifacts.query(tags=["x"])
+    assert store.artifacts.get(info.id).text() == "one"
+    assert store.artifacts.delete(info.id) == 1
+    assert names(store.artifacts.query(tags=["x"])) == []
+
+
+def test_times_sizes_sessions_and_digests_bound_what_is_found(face, store, session, clock):
+    first = session.artifacts.put("a", b"1")
+    clock.advance(60)
+    second = session.artifacts.put("b", b"22")
+    other = store.sessions.create("t").artifacts.put("c", b"1")
+    for _ in face.both(store):
+        pass
+    store = face.open()
+    query = store.artifacts.query
+    assert names(query(created_after=second.created_at)) == ["c", "b"]
+    assert names(query(created_before=first.created_at)) == ["a"]
+    assert names(query(created_after=first.created_at.isoformat(), created_before=second.created_at)) == ["b", "a"]
+    assert names(query(digest=first.digest)) == ["c", "a"]
+    assert names(query(session=[first.session, other.session], max_size=1)) == ["c", "a"]
+    assert names(query(session=other.session)) == ["c"]
+
+
+@pytest.mark.parametrize("order_by", ["created_at", "-created_at", "-updated_at", "name", "-size"])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_pages_show_what_there_was_at_the_first_one(face, store, session, order_by, indexed):
+    for n in range(12):
+        session.artifacts.put(f"{n:02}", b"x" * n, description=f"text {n}")
+    if indexed:
+        index(face, store)
+    wanted = [info.id for info in store.artifacts.query(order_by=order_by)]
+    page = store.artifacts.query(order_by=order_by, limit=4, text="text")
+    found = [info.id for info in page]
+    session.artifacts.delete("03")
+    session.artifacts.update("07", description="changed", tags=["new"])
+    session.artifacts.put("99", b"", description="text")
+    session.artifacts.rename("05", "renamed")
+    if indexed:
+        index(face, store)
+    while page.next_cursor is not None:
+        page = store.artifacts.query(order_by=order_by, limit=4, text="text", cursor=page.next_cursor)
+        found += [info.id for info in page]
+    assert found == wanted
+
+
+def test_misspelt_names_are_found_most_alike_first(face, store, session):
+    for name in ("quarterly-report.md", "quarterly-reports-2025.md", "minutes.txt", "report.md"):
+        session.artifacts.put(name, b"")
+    for _ in range(2):
+        assert names(store.artifacts.query(fuzzy="quartely-reprot.md"))[0] == "quarterly-report.md"
+        assert "minutes.txt" not in names(store.artifacts.query(fuzzy="quartely-reprot.md"))
+        assert names(store.artifacts.query(fuzzy="REPORT.MD", limit=1)) == ["report.md"]
+        page = store.artifacts.query(fuzzy="report.md", limit=1)
+        rest = store.artifacts.query(fuzzy="report.md", limit=5, cursor=page.next_cursor)
+        assert names(rest) == ["quarterly-report.md"]
+        index(face, store)
+
+
+def test_a_count_above_a_thousand_says_so_unless_it_is_to_be_exact(store, session):
+    session.artifacts.put_many([{"name": f"n{n}", "data": b""} for n in range(1100)])
+    count = store.artifacts.count(type="data")
+    assert (count.number, count.exact, str(count)) == (1000, False, "1,000+")
+    count = store.artifacts.count(type="data", exact=True)
+    assert (count.number, str(count)) == (1100, "1,100")
+
+
+BAD = (
+    ({"limit": 0}, "invalid-limit"), ({"order_by": "colour"}, "invalid-order"), ({"order_by": 5}, "invalid-order"),
+    ({"text": "  "}, "invalid-text-query"), ({"text": "!?"}, "invalid-text-query"), ({"text": 5}, "invalid-text-query"),
+    ({"text": "a " * 40}, "invalid-text-query"), ({"name": ""}, "invalid-name"), ({"name": "a\ud800"}, "invalid-text"),
+    ({"digest": "12"}, "invalid-selection"), ({"metadata": {"a": [1]}}, "invalid-selection"),
+    ({"min_size": -1}, "invalid-selection"), ({"max_size": True}, "invalid-selection"),
+    ({"created_after": "soon"}, "invalid-selection"), ({"created_before": 5}, "invalid-selection"),
+    ({"session": "nobody"}, "invalid-id"), ({"session": []}, "invalid-selection"), ({"cursor": "x"}, "invalid-cursor"),
+    ({"fuzzy": "ab"}, "invalid-selection"), ({"tags": "a"}, "invalid-tags"), ({"type": 5}, "invalid-name"),
+    ({"metadata": {"n": 1 << 70}}, "invalid-selection"), ({"order_by": "likeness"}, "invalid-order"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "expected"), BAD, ids=[str(number) for number in range(len(BAD))])
+def test_a_query_that_makes_no_sense_is_refused_by_name(store, wanted, expected):
+    assert code(lambda: store.artifacts.query(**wanted)) == expected
+
+
+def test_a_cursor_of_another_order_is_refused(store, session):
+    fill(session, 5)
+    cursor = store.artifacts.query(limit=1).next_cursor
+    assert code(lambda: store.artifacts.query(limit=1, order_by="size", cursor=cursor)) == "invalid-cursor"
+
+
+@pytest.mark.parametrize(
+    "text", ['"', 'a" OR "b', "NEAR(a b)", "a AND NOT b", "words:x", "^a", "a*b", "{a}", "*", "-a"]
+)
+def test_what_means_something_to_the_engine_means_only_its_words(store, session, text):
+    session.artifacts.put("f", b"", description="a b x near not words and or")
+    if text in {'"', "*"}:
+        assert code(lambda: store.artifacts.query(text=text)) == "invalid-text-query"
+    else:
+        store.artifacts.query(text=text)
+
+
+def test_a_sessions_handle_queries_its_own_artifacts_and_no_others(store, session):
+    other = store.sessions.create("t")
+    other.artifacts.put("theirs", b"")
+    session.artifacts.put("mine", b"")
+    assert names(session.artifacts.query()) == ["mine"]
+    assert code(lambda: session.artifacts.query(session=other.id)) == "invalid-selection"
+    assert code(lambda: session.artifacts.count(session=[session.id, other.id])) == "invalid-selection"
+
+
+def test_patterns_mean_the_same_as_in_a_shell():
+    from fnmatch import translate
+    from re import compile as pattern
+
+    import apsw
+
+    names = ("a", "b", "^", "]", "[", "ab", "a[", "-", "!", "*", "a-c", "a]b")
+    shapes = (
+        "a*",
+        "[ab]",
+        "[!a]",
+        "[^a]",
+        "[^]",
+        "[]a]",
+        "[!]]",
+        "[",
+        "a[",
+        "[a",
+        "?",
+        "*[*",
+        "[a-b]*",
+        "[!a-b]",
+        "[*]",
+    )
+    connection = apsw.Connection(":memory:")
+    for shape in shapes:
+        meant = pattern(translate(shape))
+        for name in names:
+            (found,) = connection.execute("SELECT ? GLOB ?", (name, glob_of(shape))).fetchone()
+            assert bool(found) == bool(meant.match(name)), (shape, name)
+
+
+def test_the_index_lags_without_anything_being_missed_and_is_verified(face, store, session):
+    fill(session, 10)
+    seq = index(face, store)
+    assert seq == store.stats()["last_seq"]
+    info = session.artifacts.update(session.artifacts.list().items[0].id, tags=["fresh"], description="unheard")
+    session.artifacts.delete(session.artifacts.list().items[1].id)
+    assert names(store.artifacts.query(text="unheard")) == [info.name]
+    assert names(store.artifacts.query(tags=["fresh"])) == [info.name]
+    for opened in face.both(store):
+        assert opened.verify().ok
+        index(face, opened)
+        assert names(opened.artifacts.query(text="unheard")) == [info.name]
+        assert opened.verify().ok
+
+
+DAMAGE = {
+    "found": "UPDATE artifact_found SET name = 'forged' WHERE number = (SELECT min(number) FROM artifact_found)",
+    "gone": "DELETE FROM artifact_found WHERE number = (SELECT min(number) FROM artifact_found)",
+    "term": "DELETE FROM artifact_term WHERE number = (SELECT min(number) FROM artifact_found)",
+    "more terms": "INSERT INTO artifact_term VALUES (5, 5)",
+    "words": "DELETE FROM artifact_words WHERE rowid = (SELECT min(number) FROM artifact_found)",
+    "forged words": "INSERT OR REPLACE INTO artifact_words (rowid, words)"
+    " VALUES ((SELECT min(number) FROM artifact_found), 'forged words')",
+    "more words": "INSERT INTO artifact_words (rowid, words) VALUES (999999, 'of nobody')",
+    "grams": "DELETE FROM artifact_grams WHERE rowid = (SELECT min(number) FROM artifact_found)",
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGE))
+def test_damage_of_the_index_is_found(face, store, session, damage):
+    fill(session, 5)
+    index(face, store)
+    sql(face, store)(DAMAGE[damage])
+    findings = store.verify().findings
+    assert findings
+    assert {one.where for one in findings} <= {"artifact_found", "artifact_term", "artifact_words", "artifact_grams"}
+
+
+def test_words_of_what_was_deleted_or_changed_are_gone_from_the_index(face, store, session):
+    session.artifacts.put("a", b"", description="secretword")
+    session.artifacts.put("b", b"", description="otherword")
+    index(face, store)
+    session.artifacts.update("a", description="plain")
+    session.artifacts.delete("b")
+    index(face, store)
+    held = {row[0] for row in sql(face, store)("SELECT term FROM artifact_words_held")}
+    assert "plain" in held
+    assert not held & {"secretword", "otherword"}
+
+
+PLANS = (
+    ({}, None), ({}, "updated_at"), ({}, "name"), ({}, "-size"), ({"tags": ["a"]}, None), ({"type": "code"}, "-size"),
+    ({"text": "bees"}, None), ({"name": "*.md"}, None), ({"name": "report-0*"}, "name"), ({"digest": "0" * 64}, None),
+    ({"metadata": {"n": 1}}, None), ({"min_size": 40}, None), ({"fuzzy": "reprot"}, None), ({"text": "b*"}, "name"),
+    ({"session": "own"}, "name"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("conditions", "order_by"), PLANS, ids=[str(number) for number in range(len(PLANS))])
+def test_no_query_walks_over_all_artifacts(face, store, session, conditions, order_by):
+    fill(session, 30)
+    index(face, store)
+    session.artifacts.put("late", b"")
+    if conditions.get("session"):
+        conditions = {"session": session.id}
+    wanted = Conditions(**conditions).checked(None)
+    found = face.core(store)._files.engine.read(lambda view: plans(view, wanted, order_by))
+    for lines in found:
+        for line in lines:
+            assert not line.startswith("SCAN a"), lines
+            assert not (line.startswith("SCAN f") and "INDEX" not in line and order_by is not None), lines
+    if order_by is not None and not {"text", "name", "type"} & conditions.keys():
+        assert "USE TEMP B-TREE FOR ORDER BY" not in found[0], "the index gives them in order"
+
+
+def test_the_step_of_the_index_can_be_repeated_and_cut_anywhere(face, store, session):
+    fill(session, 30)
+    engine = face.core(store)._files.engine
+    while engine.commit((lambda tx: step(tx, 3),))[0].value >= 3:
+        assert store.verify().ok
+    rows = list(sql(face, store)("SELECT * FROM artifact_found ORDER BY number"))
+    assert len(rows) == 30
