@@ -27,6 +27,35 @@ HEAD = """---@meta
 ---@field hookPoint fun(self: HookHandle): string
 ---@field unregister fun(self: HookHandle): boolean
 
+---@class SessionQueryBuilder
+---@field with_status fun(self: SessionQueryBuilder, status: string): SessionQueryBuilder
+---@field with_tags fun(self: SessionQueryBuilder, ...: string|string[]): SessionQueryBuilder
+---@field with_created_by fun(self: SessionQueryBuilder, name: string): SessionQueryBuilder
+---@field with_parent fun(self: SessionQueryBuilder, id: string): SessionQueryBuilder
+---@field with_name fun(self: SessionQueryBuilder, name: string): SessionQueryBuilder
+---@field with_metadata fun(self: SessionQueryBuilder, path: string|table, value: any): SessionQueryBuilder
+---@field text fun(self: SessionQueryBuilder, words: string): SessionQueryBuilder
+---@field created_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field created_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field updated_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field updated_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field order_by fun(self: SessionQueryBuilder, order: string): SessionQueryBuilder
+---@field limit fun(self: SessionQueryBuilder, limit: integer): SessionQueryBuilder
+---@field cursor fun(self: SessionQueryBuilder, cursor: string): SessionQueryBuilder
+---@field paged fun(self: SessionQueryBuilder, paged: boolean): SessionQueryBuilder
+---@field execute fun(self: SessionQueryBuilder): any
+
+---@class SessionBuilder
+---@field name fun(self: SessionBuilder, name: string): SessionBuilder
+---@field description fun(self: SessionBuilder, text: string): SessionBuilder
+---@field tags fun(self: SessionBuilder, ...: string|string[]): SessionBuilder
+---@field created_by fun(self: SessionBuilder, name: string): SessionBuilder
+---@field parent fun(self: SessionBuilder, id: string): SessionBuilder
+---@field metadata fun(self: SessionBuilder, name: string|table, value: any): SessionBuilder
+---@field config fun(self: SessionBuilder, name: string|table, value: any): SessionBuilder
+---@field state fun(self: SessionBuilder, key: string|table, value: any): SessionBuilder
+---@field build fun(self: SessionBuilder): string
+
 ---The arguments the script was started with.
 ---@type table
 args = {}
@@ -51,6 +80,14 @@ function JSON.parse(text) end
 ---@return string
 function JSON.stringify(value, indent) end
 """
+BUILDERS = """---Builds what `Session.create` takes, one field after the other; `:build()` creates the session.
+---@return SessionBuilder
+function Session.builder() end
+
+---Builds what `Session.list` takes, one condition after the other; `:execute()` gives the list.
+---@return SessionQueryBuilder
+function Session.query_builder() end
+"""
 INTRODUCTION = """<!-- Written by tools/make_scripting.py from llmspell.operations; change it there. -->
 
 # Scripting reference
@@ -66,6 +103,10 @@ and floats apart; `array{}` and `object{}` say what an empty table is.
 
 An error that a call raises is a table with `code` and `message` (and often `hint` and `details`); `tostring` gives
 both.
+
+`Session.query_builder():with_status('active'):with_tags('a', 'b'):with_metadata('user.id', 7):text('bees'):execute()`
+asks what `Session.list` asks; `Session.builder():name('Survey'):tags('a'):build()` creates what
+`Session.create` creates. Their methods are named like the fields of these functions' options, in both styles.
 
 *Recorded* functions are answered from the record when an interrupted run is resumed; *local* ones are also done again,
 since they live in the process; *pure* ones leave no trace in the record.
@@ -99,6 +140,7 @@ def declarations() -> str:
     parts += [f"{space} = {{}}\n" for space in spaces if "." not in space]
     parts += [f"{operation.namespace} = {{}}\n" for operation in _first_of_nested()]
     parts += ["\n".join(_declaration(operation)) + "\n" for operation in OPERATIONS]
+    parts.append(BUILDERS)
     return "\n".join(parts)
 
 

@@ -13,6 +13,7 @@ MODULES = (
     "messages",
     "disk",
     "agents",
+    "sessions",
     "migrations",
     "guarded",
     "recovery",

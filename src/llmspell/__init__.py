@@ -27,7 +27,9 @@ _PLACES = {
     "carry_context": "llmspell.model.context",
     "Scope": "llmspell.model.scope",
     "SessionInfo": "llmspell.sessions.info",
-    **dict.fromkeys(("SessionQuery", "SessionTree", "SessionCount"), "llmspell.sessions.query"),
+    **dict.fromkeys(("SessionQuery", "SessionCount"), "llmspell.sessions.query"),
+    "SessionTree": "llmspell.sessions.family",
+    "SessionChange": "llmspell.sessions.history",
     **dict.fromkeys(("SessionConfig", "SessionLimits", "SessionRetention"), "llmspell.sessions.config"),
     "RetentionPolicy": "llmspell.sessions.retention",
     "SessionStatus": "llmspell.model.session",
@@ -151,11 +153,12 @@ if TYPE_CHECKING:
     from llmspell.sessions.config import SessionConfig as SessionConfig
     from llmspell.sessions.config import SessionLimits as SessionLimits
     from llmspell.sessions.config import SessionRetention as SessionRetention
+    from llmspell.sessions.family import SessionTree as SessionTree
+    from llmspell.sessions.history import SessionChange as SessionChange
     from llmspell.sessions.info import Checkpoint as Checkpoint
     from llmspell.sessions.info import SessionInfo as SessionInfo
     from llmspell.sessions.query import SessionCount as SessionCount
     from llmspell.sessions.query import SessionQuery as SessionQuery
-    from llmspell.sessions.query import SessionTree as SessionTree
     from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session

@@ -18,6 +18,7 @@ from llmspell.portable.service import StorePorter
 from llmspell.registry.inheriting import inherit_bindings
 from llmspell.report import report_maintenance
 from llmspell.sessions.cleaning import BackgroundCleaning
+from llmspell.sessions.index import indexing_sessions
 from llmspell.sessions.saving import AutoSaver
 from llmspell.sessions.steps import Neighbours
 from llmspell.sessions.units import scope_of
@@ -75,7 +76,7 @@ def tasks_of(store: AsyncStore) -> tuple[Task, ...]:
     journal = store.journal
     unit = partial(journal.unit_of, lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
     expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), unit, EXPIRE_STEP_KEYS)
-    return indexing(), finding(), expiring, retention_task(store)
+    return indexing(), finding(), indexing_sessions(), expiring, retention_task(store)
 
 
 def retention_task(store: AsyncStore) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 from llmspell.errors import InvalidInput
@@ -12,9 +12,10 @@ from llmspell.events.patterns import compile_pattern
 from llmspell.journal.journal import Journal
 from llmspell.journal.lineage import Lineage
 from llmspell.journal.reading import EntryQuery, read_page
-from llmspell.model.clock import DATETIME_NS, to_ns
+from llmspell.model.clock import DATETIME_NS
 from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
+from llmspell.model.moment import moment_ns
 from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
 from llmspell.model.telling import told
@@ -55,8 +56,8 @@ async def read_timeline(
         session=session,
         correlation=correlation,
         kinds=wanted_kinds,
-        since=None if since is None else _ns(since),
-        until=None if until is None else _ns(until) + DATETIME_NS - 1,
+        since=None if since is None else moment_ns(since),
+        until=None if until is None else moment_ns(until) + DATETIME_NS - 1,
         after=0 if newest_first or edge is None else edge,
         before=edge if newest_first else None,
         newest_first=newest_first,
@@ -103,19 +104,3 @@ def _kinds(name: str, known: list[str]) -> list[str]:
             hint=f"there are {', '.join(known)}; events of your own are of the kind event.published",
         )
     return found
-
-
-def _ns(moment: datetime | str) -> int:
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment)
-        except ValueError:
-            raise InvalidInput(f"{moment!r} is not an RFC 3339 time", code="invalid-time") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-    if not isinstance(moment, datetime):
-        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not a {type(moment).__name__}", code="invalid-time")
-    try:
-        return to_ns(moment)
-    except (OverflowError, ValueError, OSError) as exc:
-        raise InvalidInput(f"{moment!r} is no time in UTC: {exc}", code="invalid-time") from None

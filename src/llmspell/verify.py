@@ -24,6 +24,7 @@ from llmspell.journal.reading import COLUMNS, check_row, watermark_of
 from llmspell.journal.reapplying import Chain, apply_again
 from llmspell.journal.terms_check import index_damage
 from llmspell.model.entry import GENESIS, Entry
+from llmspell.sessions.index_check import session_index_damage
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.batch import View
@@ -130,6 +131,8 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     report.checked["entries"] = rebuilt.chain.seq
     report.head = rebuilt.chain.seq, rebuilt.chain.previous.hex()
     for damage in chain(index_damage(engine.read), find_damage(engine.read)):
+        report.add(*damage)
+    for damage in session_index_damage(engine.read):
         report.add(*damage)
     engine.read(lambda view: _check_file(view, rebuilt.format, report))
     for (name,) in engine.read(lambda view: view.all("SELECT name FROM meta WHERE name LIKE 'shredding:%' LIMIT 20")):

@@ -26,7 +26,7 @@ def found(face, store):
 
 WANTED = [
     ({"tags": ["a"]}, {0, 1}), ({"tags": ["a", "b"]}, {1}), ({"created_by": "user:x"}, {0, 2}), ({"name": "s1"}, {1}),
-    ({"status": "completed"}, {1}), ({"metadata": {"n": 1}}, {0}), ({"metadata": {"n": 1.0}}, {0, 1}),
+    ({"status": "completed"}, {1}), ({"metadata": {"n": 1}}, {0, 1}), ({"metadata": {"n": 1.0}}, {0, 1}),
     ({"metadata": {"on": True}}, {0}), ({"metadata": {"on": 1}}, {1}), ({"metadata": {"path": {"deep": [1]}}}, {1}),
     ({"metadata": {"none": None}}, {1}), ({"metadata": {"missing": None}}, set()),
     ({"metadata": {"who": "u", "n": 1}}, {0}),
@@ -116,7 +116,7 @@ def test_a_tree_is_drawn_and_walked(face, store):
 
 @pytest.mark.parametrize("filters", [
     {"status": "gone"}, {"tags": "a"}, {"created_after": "soon"}, {"created_before": 5}, {"metadata": [1]},
-    {"metadata": {"x": {1}}}, {"metadata": {"x": 1 << 70}}, {"metadata": {1: 1}}, {"parent": "x"}, {"name": ""},
+    {"metadata": {"x": {1}}}, {"metadata": {1: 1}}, {"parent": "x"}, {"name": ""},
     {"metadata": {"x": float("nan")}}, {"metadata": {str(n): n for n in range(300)}},
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused_by_both_ways_of_asking(store, filters):
@@ -134,18 +134,7 @@ def test_a_filter_that_there_is_not_is_named(store):
     assert error.value.code == "invalid-filter"
 
 
-@pytest.mark.parametrize("filters,index", [
-    ({}, "session_updated"), ({"status": "failed"}, "session_status"), ({"created_by": "user:x"}, "session_author"),
-    ({"name": "s"}, "session_name"),
-])  # fmt: skip
-def test_a_page_comes_from_an_index(face, store, filters, index):
-    from llmspell.sessions.listing import select
-    from llmspell.sessions.query import SessionFilter
-
-    def plan(view):
-        sql, args, _, _ = select(view, SessionFilter.of(filters), "-updated_at", 50, None)
-        return [row[3] for row in view.all(f"EXPLAIN QUERY PLAN {sql}", args)]
-
-    steps = face.core(store)._files.engine.read(plan)
-    assert any(index in step for step in steps), steps
-    assert not any(step.startswith("SCAN s") and "INDEX" not in step for step in steps), steps
+def test_a_number_of_any_length_is_found(store):
+    store.sessions.create("s", metadata={"x": 1 << 70})
+    assert store.sessions.count(metadata={"x": 1 << 70}).number == 1
+    assert store.sessions.count(metadata={"x": (1 << 70) + 1}).number == 0

@@ -9,9 +9,8 @@ from cyclopts import App, Parameter
 from llmspell.cli import given, printable, session_fork, session_life
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
-from llmspell.cli.output import STATUS_STYLES, Column
+from llmspell.cli.session_finding import Named, count, history, list_, tree
 from llmspell.cli.suggest import open_session, session_id, suggesting_sessions
-from llmspell.model.clock import SystemClock
 from llmspell.model.limits import PAGE_ROWS_MAX
 
 if TYPE_CHECKING:
@@ -19,79 +18,13 @@ if TYPE_CHECKING:
 
 app = App(name="session", help="Sessions: named stretches of work with a lifecycle, state and artifacts of their own.")
 
-Named = Annotated[str, Parameter(help="The session, by name or id.")]
 Tags = Annotated[list[str] | None, Parameter(name="--tag", help="A tag; may be given several times.")]
-MetaOption = Annotated[list[str] | None, Parameter(help="Only with this in the metadata, NAME=JSON; several times.")]
-WhenOption = Annotated[given.Word | None, Parameter(help="A time, or -5m for some time ago.")]
 SHOWN_MAX = 20
 """Keys and artifacts that `show` prints to people; --json has them all."""
-
-
-@app.command(name="list")
-def list_(
-    *, tags: Tags = None,
-    status: Annotated[str | None, Parameter(help="active, suspended, completed, failed or archived.")] = None,
-    created_by: Annotated[str | None, Parameter(help="Only what this one created.")] = None,
-    parent: Annotated[str | None, Parameter(help="Only what was opened under this session, by name or id.")] = None,
-    name: Annotated[str | None, Parameter(help="Only of exactly this name.")] = None,
-    meta: MetaOption = None,
-    created_after: WhenOption = None, created_before: WhenOption = None,
-    updated_after: WhenOption = None, updated_before: WhenOption = None,
-    order_by: Annotated[str, Parameter(help="updated_at or created_at; with = and - newest first.")] = "-updated_at",
-    limit: Annotated[int, Parameter(help="Sessions of one page.")] = 50,
-    cursor: Annotated[str | None, Parameter(help="Go on after the page that gave this.")] = None,
-) -> None:  # fmt: skip
-    """List sessions, the one that changed last first."""
-    with running.get().reading() as store:
-        above = None if parent is None else session_id(store, parent)
-        page = store.sessions.list(
-            status=status, tags=tags or (), created_by=created_by, parent=above, name=name,
-            metadata=given.pairs(meta, "--meta") or None, order_by=order_by, limit=limit, cursor=cursor,
-            **_times(created_after, created_before, updated_after, updated_before),
-        )  # fmt: skip
-    columns = (
-        Column("id", lambda item: item["id"]),
-        Column("name", lambda item: item["name"]),
-        Column("status", lambda item: item["status"], styles=STATUS_STYLES),
-        Column("updated", lambda item: printable.moment(item["updated_at"])),
-        Column("artifacts", lambda item: item["artifact_count"], right=True),
-        Column("entries", lambda item: item["operation_count"], right=True),
-        Column("tags", lambda item: ", ".join(item["tags"])),
-    )
-    items = [info.to_dict() for info in page]
-    running.get().out.items(items, columns, next_cursor=page.next_cursor, nothing="no sessions")
-
-
-@app.command(name="count")
-def count(
-    *, tags: Tags = None,
-    status: Annotated[str | None, Parameter(help="active, suspended, completed, failed or archived.")] = None,
-    created_by: Annotated[str | None, Parameter(help="Only what this one created.")] = None,
-    meta: MetaOption = None,
-    created_after: WhenOption = None, created_before: WhenOption = None,
-    updated_after: WhenOption = None, updated_before: WhenOption = None,
-    exact: Annotated[bool, Parameter(help="Also above 1,000.")] = False,
-) -> None:  # fmt: skip
-    """Count sessions."""
-    with running.get().reading() as store:
-        found = store.sessions.count(
-            status=status, tags=tags or (), created_by=created_by, metadata=given.pairs(meta, "--meta") or None,
-            exact=exact, **_times(created_after, created_before, updated_after, updated_before),
-        )  # fmt: skip
-    told = {"count": found.number, "exact": found.exact}
-    running.get().out.done(told, f"{found} session(s)", bare=str(found))
-
-
-@app.command(name="tree")
-def tree(session: Named, /) -> None:
-    """Draw a session with all that were opened under it."""
-    out = running.get().out
-    with running.get().reading() as store:
-        found = store.sessions.tree(session_id(store, session))
-    if out.json:
-        out.one(found.to_dict(), "")
-    else:
-        out.write("\n".join(printable.line(line) for line in found.picture().splitlines()))
+app.command(list_, name="list")
+app.command(count, name="count")
+app.command(tree, name="tree")
+app.command(history, name="history")
 
 
 @app.command(name="show")
@@ -253,16 +186,6 @@ def _artifact(one: dict[str, Any]) -> str:
 def _some(lines: list[str]) -> str:
     shown = [printable.line(one) for one in lines[:SHOWN_MAX]]
     return "\n".join([*shown, f"… and {len(lines) - SHOWN_MAX:,} more"] if len(lines) > SHOWN_MAX else shown)
-
-
-def _times(
-    created_after: str | None, created_before: str | None, updated_after: str | None, updated_before: str | None
-) -> dict[str, Any]:
-    clock = SystemClock()
-    return {
-        "created_after": given.time(created_after, clock), "created_before": given.time(created_before, clock),
-        "updated_after": given.time(updated_after, clock), "updated_before": given.time(updated_before, clock),
-    }  # fmt: skip
 
 
 for _name, _command in (session_fork.COMMANDS | session_life.COMMANDS).items():

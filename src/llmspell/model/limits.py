@@ -22,6 +22,16 @@ TAGS_MAX = 256
 METADATA_BYTES_MAX = 1 << 20
 EVENT_TYPE_CHARS_MAX = 256
 PAGE_ROWS_MAX = 10_000
+COUNT_MAX = 1000
+"""Things counted one by one; what is more is said to be more, unless the exact number is asked for."""
+SEARCH_CHARS_MAX = 1000
+"""Longest text to search for."""
+WORD_CHARS_MAX = 64
+"""Words are told apart by so many of their characters."""
+METADATA_CONDITIONS_MAX = 32
+"""Fields of metadata that one query may ask for."""
+TREE_SESSIONS_MAX = 1000
+"""Sessions that a tree shows unless told otherwise."""
 UNIT_BATCH_MAX = 512
 """Units that one commit carries at most."""
 CONFLICT_RETRIES_MAX = 8

@@ -162,12 +162,24 @@ _CREATE = options(
     Param("state", TABLE, "first values of its own scope", optional=True),
     Param("template", NAME, "a registered template that it begins with", optional=True),
 )
-_FILTER = options(
+CONDITIONS = (
     Param("status", NAME, "active, suspended, completed, failed or archived", optional=True),
     Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),
     Param("created_by", NAME, "made by", optional=True),
     Param("parent", NAME, "id of the session above", optional=True, aliases=("parent_session_id",)),
     Param("name", NAME, "has exactly this name", optional=True),
+    Param("metadata", TABLE, "path = value, names of the path joined by dots", optional=True,
+          aliases=("custom_metadata",)),
+    Param("text", TEXT, "has all these words in name, description, tags or metadata", optional=True,
+          aliases=("search_text",)),
+    Param("created_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("created_before", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("updated_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("updated_before", NAME, "RFC 3339 time, inclusive", optional=True),
+)  # fmt: skip
+"""What sessions are asked for, by every function that finds some."""
+_FILTER = options(
+    *CONDITIONS,
     Param("order_by", NAME, "updated_at or created_at, with - newest first", optional=True, aliases=("sort_by",)),
     Param("limit", INT, "at most so many; 50 by default", optional=True),
     *PAGING,

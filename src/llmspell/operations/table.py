@@ -10,6 +10,7 @@ from llmspell.operations import (
     events,
     hooks,
     migrations,
+    session_finding,
     session_forks,
     session_life,
     session_state,
@@ -21,9 +22,9 @@ from llmspell.operations.operation import Operation
 from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
-    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_forks.OPERATIONS,
-    *session_life.OPERATIONS,
-    *session_state.OPERATIONS, *artifacts.OPERATIONS, *artifact_links.OPERATIONS,
+    *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS,
+    *session_forks.OPERATIONS,
+    *session_life.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *artifact_links.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({
@@ -34,7 +35,7 @@ BY_NAME = MappingProxyType({
 _ABSENT = {
     "State": ("create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"),
     "Session": (
-        "builder can_replay replay get_replay_metadata list_replayable export"
+        "can_replay replay get_replay_metadata list_replayable export"
         " start_replay step continue set_breakpoint create_backup"
     ),
     "Artifact": "export",

@@ -97,14 +97,26 @@ CREATE TABLE session (
   ended_at    INTEGER,
   PRIMARY KEY (id, since_seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX session_since ON session (since_seq) WHERE until_seq IS NULL;
 CREATE INDEX session_updated ON session (updated_at, id) WHERE until_seq IS NULL;
 CREATE INDEX session_created ON session (id) WHERE until_seq IS NULL;
 CREATE INDEX session_closed ON session (until_seq) WHERE until_seq IS NOT NULL;
 CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
 CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq IS NULL;
--- Not every session has these: those that have none cost nothing.
+-- Not every session has it: those that have none cost nothing.
 CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
-CREATE INDEX session_author ON session (created_by, updated_at, id) WHERE until_seq IS NULL AND created_by IS NOT NULL;
+
+-- Lagging index of open sessions by what they have, and by their words: complete up to its watermark, as for terms of
+-- entries. A row is known by the seq it holds from. The words are folded before they come here: `ascii` only tells them
+-- apart by the blanks.
+CREATE TABLE session_term (
+  term       INTEGER NOT NULL,
+  since_seq  INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (term, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_term_created ON session_term (created_at, since_seq) WHERE term = 0;   -- 0: every session
+CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
 
 -- Projection: the sessions that a fork goes back to, the nearest first, each up to an entry. A level never changes; it
 -- ends with the fork.

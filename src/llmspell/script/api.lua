@@ -7,6 +7,35 @@
 ---@field hookPoint fun(self: HookHandle): string
 ---@field unregister fun(self: HookHandle): boolean
 
+---@class SessionQueryBuilder
+---@field with_status fun(self: SessionQueryBuilder, status: string): SessionQueryBuilder
+---@field with_tags fun(self: SessionQueryBuilder, ...: string|string[]): SessionQueryBuilder
+---@field with_created_by fun(self: SessionQueryBuilder, name: string): SessionQueryBuilder
+---@field with_parent fun(self: SessionQueryBuilder, id: string): SessionQueryBuilder
+---@field with_name fun(self: SessionQueryBuilder, name: string): SessionQueryBuilder
+---@field with_metadata fun(self: SessionQueryBuilder, path: string|table, value: any): SessionQueryBuilder
+---@field text fun(self: SessionQueryBuilder, words: string): SessionQueryBuilder
+---@field created_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field created_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field updated_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field updated_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field order_by fun(self: SessionQueryBuilder, order: string): SessionQueryBuilder
+---@field limit fun(self: SessionQueryBuilder, limit: integer): SessionQueryBuilder
+---@field cursor fun(self: SessionQueryBuilder, cursor: string): SessionQueryBuilder
+---@field paged fun(self: SessionQueryBuilder, paged: boolean): SessionQueryBuilder
+---@field execute fun(self: SessionQueryBuilder): any
+
+---@class SessionBuilder
+---@field name fun(self: SessionBuilder, name: string): SessionBuilder
+---@field description fun(self: SessionBuilder, text: string): SessionBuilder
+---@field tags fun(self: SessionBuilder, ...: string|string[]): SessionBuilder
+---@field created_by fun(self: SessionBuilder, name: string): SessionBuilder
+---@field parent fun(self: SessionBuilder, id: string): SessionBuilder
+---@field metadata fun(self: SessionBuilder, name: string|table, value: any): SessionBuilder
+---@field config fun(self: SessionBuilder, name: string|table, value: any): SessionBuilder
+---@field state fun(self: SessionBuilder, key: string|table, value: any): SessionBuilder
+---@field build fun(self: SessionBuilder): string
+
 ---The arguments the script was started with.
 ---@type table
 args = {}
@@ -229,7 +258,7 @@ function Session.get(session) end
 Session.info = Session.get
 
 ---Sessions, the last changed first.
----@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions, all together
+---@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions, all together
 ---@return table[] # a list of tables as `get` gives
 function Session.list(options) end
 Session.query = Session.list
@@ -335,6 +364,42 @@ Session.restoreCheckpoint = Session.restore
 function Session.timeline(session, options) end
 Session.get_timeline = Session.timeline
 Session.getTimeline = Session.timeline
+
+---How many sessions fit; above 1,000 the count stops, and `text` says `1000+`.
+---@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, exact?: boolean } conditions as of `list`
+---@return table # a table {count, exact, text}
+function Session.count(options) end
+
+---The sessions that changed last, newest first.
+---@param n? integer how many; 10 by default
+---@return table[] # a list of tables as `get` gives
+function Session.recent(n) end
+
+---The sessions directly below one, the oldest first.
+---@param session? string? id or unique name; nil or '' is the current one
+---@return table[] # a list of tables as `get` gives
+function Session.children(session) end
+
+---The session above one, the one above that, and so on.
+---@param session? string? id or unique name; nil or '' is the current one
+---@return table[] # a list of tables as `get` gives
+function Session.parents(session) end
+
+---A session and all below it.
+---@overload fun(options?: { limit?: integer, depth?: integer }): table
+---@param session? string? id or unique name; nil or '' is the current one
+---@param options? { limit?: integer, depth?: integer } how much of it
+---@return table # a table as `get` gives, with `children` (such tables), `cut` and, at the top, `picture`
+function Session.tree(session, options) end
+
+---Who changed which field of a session from what to what, newest first.
+---@overload fun(options?: { limit?: integer, before?: integer }): table[]
+---@param session? string? id or unique name; nil or '' is the current one
+---@param options? { limit?: integer, before?: integer } which changes
+---@return table[] # a list of {field, before, after, actor, seq, time, reason}
+function Session.history(session, options) end
+Session.get_history = Session.history
+Session.getHistory = Session.history
 
 ---A session that goes on from a moment of another one, with a future of its own. Nothing is copied.
 ---@overload fun(options?: { at?: string|integer, name?: string }): string
@@ -846,3 +911,11 @@ function Config.get(key, default) end
 function Config.all() end
 Config.get_all = Config.all
 Config.getAll = Config.all
+
+---Builds what `Session.create` takes, one field after the other; `:build()` creates the session.
+---@return SessionBuilder
+function Session.builder() end
+
+---Builds what `Session.list` takes, one condition after the other; `:execute()` gives the list.
+---@return SessionQueryBuilder
+function Session.query_builder() end

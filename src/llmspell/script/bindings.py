@@ -11,6 +11,7 @@ from llmspell.operations.table import ABSENT, ABSENT_NAMESPACES, bindings, neste
 from llmspell.script.engine import EngineOptions, Limits, Prelude, Seeds
 
 HANDLES: Final = "handles.lua"
+BUILDERS: Final = "builders.lua"
 _NESTED = """local target = {}
 for name, host_name in pairs(globals.JSON.parse(%s)) do
   target[name] = function(...) return host(host_name, ...) end
@@ -50,7 +51,7 @@ def options(args: Any, limits: Limits, seeds: Seeds) -> EngineOptions:
 
 @functools.cache
 def _fixed() -> tuple[Prelude, ...]:
-    handles = resources.files("llmspell.script") / "prelude" / HANDLES
+    folder = resources.files("llmspell.script") / "prelude"
     absent = {space: list(names) for space, names in ABSENT.items()}
     return (
         *(
@@ -59,7 +60,8 @@ def _fixed() -> tuple[Prelude, ...]:
             if "." in space
             for outer, _, inner in [space.partition(".")]
         ),
-        Prelude("handles", handles.read_text("utf-8")),
+        Prelude("handles", (folder / HANDLES).read_text("utf-8")),
+        Prelude("builders", (folder / BUILDERS).read_text("utf-8")),
         Prelude("absent", _ABSENT % (quoted(absent), quoted(list(ABSENT_NAMESPACES)))),
     )
 

@@ -1,106 +1,186 @@
-"""Lists of sessions: as of the seq at which the first page was read, so that paging is stable while sessions change."""
+"""Lists of sessions: as of the seq at which the first page was read, so that paging is stable while sessions change.
+
+A page is merged from streams that are each in order: the sessions that the index finds, those that changed since it was
+filled, and, on later pages, those that have changed since the first page, as they were then.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+from blake3 import blake3
 
 from llmspell.errors import InvalidInput
-from llmspell.model.page import Page, cursor_id, cursor_seq, read_cursor, write_cursor
-from llmspell.ports.database import Reading
+from llmspell.journal.reading import seq_at
+from llmspell.model.page import Page, cursor_seq, cursor_text, read_cursor, write_cursor
+from llmspell.model.values import decode_value
+from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
+from llmspell.sessions.index import watermark_of
 from llmspell.sessions.info import SessionInfo
+from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
+from llmspell.sessions.terms import places, plain
 
-_SQL = queries("llmspell.sessions")
-_INFO, _BELOW = _SQL["info"], _SQL["below"]
-_AT_ONCE = 500
-_PARENTS_MAX = 10_000
-_ORDERS = {"updated_at": ("s.updated_at", 12), "created_at": ("s.id", 0)}
-
-
-def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, cursor: str | None) -> Page[SessionInfo]:
-    """One page, in one read."""
-    sql, args, column, seq = select(view, wanted, order_by, limit, cursor)
-    rows = view.all(sql, args)
-    items = [SessionInfo(row) for row in rows[:limit]]
-    if len(rows) <= limit:
-        return Page(items)
-    last = rows[limit - 1]
-    edge = last[column].hex() if column == 0 else last[column]
-    return Page(items, write_cursor("sessions", order_by, seq, edge, last[0].hex()))
+_ONE = f"{queries('llmspell.sessions')['info']} WHERE s.id = ? AND s.since_seq = ?"
+_ORDERS = ("updated_at", "created_at")
+_CHUNK_ROWS_MAX = 2000
 
 
-def select(
-    view: Reading, wanted: SessionFilter, order_by: str, limit: int, cursor: str | None
-) -> tuple[str, list[Any], int, int]:
-    """The query of a page with its arguments, the column it is ordered by, and the seq it is as of."""
+class Order(NamedTuple):
+    """By what, and whether the newest come first."""
+
+    by: str
+    falling: bool
+
+    def key(self, row: Row) -> tuple[int, ...]:
+        """The place of a row that begins with its seq and the time it was created."""
+        return (row[0],) if self.by == "updated_at" else (row[1], row[0])
+
+
+def check_order(order_by: str) -> Order:
+    """An order by name. Raises InvalidInput (``invalid-order``)."""
     name = order_by.removeprefix("-") if type(order_by) is str else ""
     if name not in _ORDERS:
         raise InvalidInput(
             f"order_by is one of {', '.join(_ORDERS)}, with - for newest first, not {order_by!r}", code="invalid-order"
         )
-    expression, column = _ORDERS[name]
-    falling = order_by.startswith("-")
-    direction, beyond = ("DESC", "<") if falling else ("ASC", ">")
-    where, args = wanted.conditions()
-    if cursor is None:
-        row = view.one("SELECT max(seq) FROM entry")
-        seq = (row[0] if row else 0) or 0
-        present = (
-            f"{_INFO} WHERE s.until_seq IS NULL{where} ORDER BY {expression} {direction}, s.id {direction} LIMIT ?"
-        )
-        return present, [*args, limit + 1], column, seq
-    _, given_order, seq, edge, last_id = read_cursor(cursor, "sessions", 5)
-    if given_order != order_by:
-        raise InvalidInput(f"this cursor belongs to a list ordered by {given_order!r}", code="invalid-cursor")
-    seq, last_id = cursor_seq(seq), cursor_id(last_id)
-    edge = cursor_id(edge) if column == 0 else cursor_seq(edge)
-    where += f" AND ({expression}, s.id) {beyond} (?, ?)"
-    args += [edge, last_id]
-    order = f" ORDER BY {expression} {direction}, s.id {direction} LIMIT ?"
-    branches = (
-        f"SELECT * FROM ({_INFO} WHERE s.until_seq IS NULL AND s.since_seq <= ?{where}{order})",
-        f"SELECT * FROM ({_INFO} WHERE s.until_seq > ? AND s.since_seq <= ?{where}{order})",
+    return Order(name, order_by.startswith("-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: as of which seq, and beyond which row (its seq, and the time it was created)."""
+
+    as_of: int | None = None
+    edge: tuple[int, int] | None = None
+
+
+def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, cursor: str | None) -> Page[SessionInfo]:
+    """One page, in one read."""
+    order = check_order(order_by)
+    place = Place() if cursor is None else _read_place(view, cursor, order_by, wanted)
+    rows, as_of = find(view, wanted, order, limit + 1, place)
+    items = infos(view, rows[:limit])
+    if len(rows) <= limit:
+        return Page(items)
+    last = rows[limit - 1]
+    return Page(items, write_cursor("sessions", order_by, _mark(wanted), as_of, last[0], last[1]))
+
+
+def infos(view: Reading, rows: list[Row]) -> list[SessionInfo]:
+    """What rows found stand for."""
+    found = (view.one(_ONE, (row[2], row[0])) for row in rows)
+    return [SessionInfo(row) for row in found if row is not None]
+
+
+def find(view: Reading, wanted: SessionFilter, order: Order, count: int, place: Place) -> tuple[list[Row], int]:
+    """The first ``count`` sessions that fit, each as (the seq its row holds from, the time it was created, its id, …),
+    and the seq as of which they were looked for.
+    """
+    row = view.one("SELECT max(seq) FROM entry")
+    head = (row[0] if row else 0) or 0
+    as_of = head if place.as_of is None else place.as_of
+    conditions = _conditions(view, wanted, as_of)
+    fits = _judge(wanted)
+    chunk = min(count, _CHUNK_ROWS_MAX)
+    streams = [
+        _stream(view, source, order, place.edge, chunk, fits)
+        for source in sources(view, conditions, order.by, watermark_of(view), changed=as_of < head)
+    ]
+    merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=order.key, reverse=order.falling)
+    return list(islice(merged, count)), as_of
+
+
+def explain(view: Reading, wanted: SessionFilter, order_by: str, place: Place) -> list[str]:
+    """The query plans of a page, a line a step: tests assert what they may be."""
+    order = check_order(order_by)
+    row = view.one("SELECT max(seq) FROM entry")
+    as_of = ((row[0] if row else 0) or 0) if place.as_of is None else place.as_of
+    found = sources(
+        view, _conditions(view, wanted, as_of), order.by, watermark_of(view), changed=place.as_of is not None
     )
-    both = f"{' UNION ALL '.join(branches)} ORDER BY {column + 1} {direction}, 1 {direction} LIMIT ?"
-    every = [seq, *args, limit + 1, seq, seq, *args, limit + 1, limit + 1]
-    return both, every, column, seq
+    steps = []
+    for source in found:
+        sql, args = _select(source, order, place.edge, 50)
+        steps += [f"{source.name}: {step[3]}" for step in view.all(f"EXPLAIN QUERY PLAN {sql}", args)]
+    return steps
 
 
-def count_sessions(view: Reading, wanted: SessionFilter, most: int | None) -> int:
-    """How many sessions fit, counted up to ``most``."""
-    where, args = wanted.conditions()
-    some = f"SELECT 1 FROM session s WHERE s.until_seq IS NULL{where}"
-    if most is not None:
-        some += " LIMIT ?"
-        args.append(most)
-    row = view.one(f"SELECT count(*) FROM ({some})", args)
-    return 0 if row is None else int(row[0])
+def _stream(
+    view: Reading, source: Source, order: Order, edge: tuple[int, int] | None, chunk: int, fits: Callable[[Row], bool]
+) -> Iterator[Row]:
+    """The rows of a source in order, read a chunk at a time, each longer than the one before."""
+    while True:
+        sql, args = _select(source, order, edge, chunk)
+        rows = view.all(sql, args)
+        yield from filter(fits, rows)
+        if len(rows) < chunk:
+            return
+        edge = rows[-1][0], rows[-1][1]
+        chunk = min(chunk * 4, _CHUNK_ROWS_MAX)
 
 
-def tree_rows(view: Reading, root: bytes, most: int) -> list[SessionInfo]:
-    """A session and those below it, in the order of their ids."""
-    ids = [row[0] for row in view.all(_BELOW, (root, most))]
-    found: list[SessionInfo] = []
-    for start in range(0, len(ids), _AT_ONCE):
-        part = ids[start : start + _AT_ONCE]
-        marks = ",".join("?" * len(part))
-        found += map(SessionInfo, view.all(f"{_INFO} WHERE s.until_seq IS NULL AND s.id IN ({marks})", part))
-    return sorted(found, key=lambda info: info.id)
+def _select(source: Source, order: Order, edge: tuple[int, int] | None, count: int) -> tuple[str, list[Any]]:
+    direction, beyond = ("DESC", "<") if order.falling else ("ASC", ">")
+    keys = (source.seq,) if order.by == "updated_at" else (source.created, source.seq)
+    where, args = source.where, list(source.args)
+    if edge is not None:
+        where += f" AND ({', '.join(keys)}) {beyond} ({', '.join('?' * len(keys))})"
+        args += edge[:1] if len(keys) == 1 else (edge[1], edge[0])
+    ordered = ", ".join(f"{key} {direction}" for key in keys)
+    return f"{source.select} WHERE {where} ORDER BY {ordered} LIMIT ?", [*args, count]
 
 
-def children_of(view: Reading, session: bytes) -> list[SessionInfo]:
-    """The sessions directly below one, oldest first."""
-    found = view.all(f"{_INFO} WHERE s.until_seq IS NULL AND s.parent = ? ORDER BY s.id", (session,))
-    return [SessionInfo(row) for row in found]
+def _conditions(view: Reading, wanted: SessionFilter, as_of: int) -> Conditions:
+    """The conditions as SQL sees them: when a session last changed is a range of seqs, as its row holds from then."""
+    first, last = wanted.updated
+    low = 0 if first is None else seq_at(view, first - 1)
+    high = as_of if last is None else min(as_of, seq_at(view, last))
+    # A session that was created later changed later, too.
+    created = wanted.created[0]
+    return Conditions(wanted, low if created is None else max(low, seq_at(view, created - 1)), high, as_of)
 
 
-def parents_of(view: Reading, session: bytes) -> list[SessionInfo]:
-    """The sessions above one, the nearest first."""
-    found: list[SessionInfo] = []
-    row = view.one(f"{_INFO} WHERE s.until_seq IS NULL AND s.id = ?", (session,))
-    while row is not None and row[9] is not None and len(found) < _PARENTS_MAX:
-        row = view.one(f"{_INFO} WHERE s.until_seq IS NULL AND s.id = ?", (row[9],))
-        if row is not None:
-            found.append(SessionInfo(row))
-    return found
+def _judge(wanted: SessionFilter) -> Callable[[Row], bool]:
+    """Whether a row fits what SQL did not ask: tags, metadata, text. Terms only say where to look."""
+    tests: list[Callable[[Row], bool]] = []
+    if wanted.tags:
+        tests.append(lambda row: set(wanted.tags) <= set(decode_value(row[3])))
+    if wanted.metadata:
+        tests.append(partial(_has_metadata, wanted.metadata))
+    search = wanted.search
+    if search is not None:
+        tests.append(lambda row: search.fits(row[5], row[6], row[3], row[4]))
+    return lambda row: all(test(row) for test in tests)
+
+
+def _has_metadata(wanted: tuple[tuple[str, str], ...], row: Row) -> bool:
+    missing = set(wanted)
+    paths = {path for path, _ in wanted}
+    for path, value in places(decode_value(row[4])):
+        if path in paths:
+            missing.discard((path, plain(value)))
+    return not missing
+
+
+def _mark(wanted: SessionFilter) -> str:
+    return blake3(repr(wanted).encode(errors="surrogatepass")).hexdigest(8)
+
+
+def _read_place(view: Reading, cursor: str, order_by: str, wanted: SessionFilter) -> Place:
+    _, order, mark, as_of, seq, created_at = read_cursor(cursor, "sessions", 6)
+    if order != order_by:
+        raise InvalidInput(f"this cursor belongs to a list ordered by {order!r}", code="invalid-cursor")
+    if cursor_text(mark) != _mark(wanted):
+        raise InvalidInput("this cursor belongs to a list with other conditions", code="invalid-cursor")
+    as_of = cursor_seq(as_of)
+    row = view.one("SELECT max(seq) FROM entry")
+    if as_of > ((row[0] if row else 0) or 0):
+        raise InvalidInput("this cursor is of a later moment than this store knows", code="invalid-cursor")
+    return Place(as_of, (cursor_seq(seq), cursor_seq(created_at)))

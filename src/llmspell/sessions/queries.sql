@@ -59,14 +59,73 @@ WHERE id = ?1 AND since_seq <= ?2 AND (until_seq IS NULL OR until_seq > ?2)
 -- name: forks_of
 SELECT session FROM fork_level WHERE ancestor = ? AND until_seq IS NULL ORDER BY session LIMIT ?
 
+-- name: indexed_until
+SELECT seq FROM watermark WHERE name = ?
+
+-- name: set_indexed
+INSERT INTO watermark (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq
+
+-- name: opened
+SELECT since_seq, length(description) + length(tags) + length(metadata) FROM session INDEXED BY session_since
+WHERE until_seq IS NULL AND since_seq > ? ORDER BY since_seq LIMIT ?
+
+-- name: closed
+SELECT until_seq FROM session INDEXED BY session_closed WHERE until_seq > ? ORDER BY until_seq LIMIT ?
+
+-- name: closed_between
+SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
+FROM session INDEXED BY session_closed WHERE until_seq > ? AND until_seq <= ? AND since_seq <= ?
+
+-- name: open_between
+SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
+FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ? ORDER BY since_seq
+
+-- name: every_row
+SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent FROM session WHERE id = ?
+
+-- name: add_term
+INSERT OR REPLACE INTO session_term (term, since_seq, created_at) VALUES (?, ?, ?)
+
+-- name: drop_term
+DELETE FROM session_term WHERE term = ? AND since_seq = ?
+
+-- name: add_words
+INSERT OR REPLACE INTO session_text (rowid, words) VALUES (?, ?)
+
+-- name: drop_words
+DELETE FROM session_text WHERE rowid = ?
+
+-- name: described_before
+SELECT name, description, tags, metadata FROM session WHERE id = ? AND since_seq < ? ORDER BY since_seq DESC LIMIT 1
+
+-- name: open_after
+SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
+FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ?
+ORDER BY since_seq LIMIT ?
+
+-- name: has_term
+SELECT created_at FROM session_term WHERE term = ? AND since_seq = ?
+
+-- name: has_words
+SELECT words FROM session_text WHERE rowid = ?
+
+-- name: stray_terms
+SELECT DISTINCT since_seq FROM session_term t
+WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq = t.since_seq)
+  AND since_seq NOT IN (SELECT since_seq FROM session INDEXED BY session_closed WHERE until_seq > ?)
+LIMIT ?
+
+-- name: stray_words
+SELECT rowid FROM session_text t
+WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq = t.rowid)
+  AND rowid NOT IN (SELECT since_seq FROM session INDEXED BY session_closed WHERE until_seq > ?)
+LIMIT ?
+
+-- name: merge_words
+INSERT INTO session_text (session_text) VALUES ('optimize')
+
 -- name: shredded
 SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1
-
--- name: below
--- A session and all below it. UNION ends even where rows that were tampered with lead back to themselves.
-WITH RECURSIVE below (id) AS (
-  SELECT ?1 UNION SELECT s.id FROM below b JOIN session s INDEXED BY session_parent ON s.parent = b.id AND s.until_seq IS NULL
-) SELECT id FROM below LIMIT ?2
 
 -- name: inherits
 -- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.

@@ -1,105 +1,109 @@
-"""Questions about sessions: what ``sessions.list`` takes as keywords and ``SessionQuery`` says in sentences, which are
-one thing, and the tree of parents and children.
-"""
+"""What is asked of sessions: conditions by keyword, or one after the other; both make the same query."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
-import msgspec
-
-from llmspell.errors import InvalidInput, LimitExceeded
+from llmspell.errors import InvalidInput
 from llmspell.model import limits
-from llmspell.model.clock import DATETIME_NS, to_ns
+from llmspell.model.clock import DATETIME_NS
 from llmspell.model.ids import id_bytes
-from llmspell.model.labels import check_label, check_tags
+from llmspell.model.labels import check_label, check_metadata, check_tags
+from llmspell.model.moment import moment_ns
 from llmspell.model.page import check_limit
 from llmspell.model.session import check_status
 from llmspell.model.telling import told
-from llmspell.model.values import encode_value
+from llmspell.sessions.terms import plain
+from llmspell.sessions.words import Search, parse_search
 
-if TYPE_CHECKING:
-    from llmspell.sessions.info import SessionInfo
-
-COUNTED_MAX = 1000
-"""Sessions that are counted one by one, unless an exact count is asked for."""
-TREE_SESSIONS_MAX = 10_000
-TREE_DEPTH_MAX = 300
-_INT_MAX = 1 << 63
-_TYPES = {str: ("text",), int: ("integer",), float: ("real", "integer"), list: ("array",), dict: ("object",)}
 Moment = datetime | str
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Conditions that hold together; None and empty mean any. Times are nanoseconds, inclusive."""
+    """Conditions that hold together; None and empty mean any. Times are nanoseconds, first and last inclusive;
+    ``metadata`` is paths with values as ``terms.plain`` writes them.
+    """
 
     status: str | None = None
     tags: tuple[str, ...] = ()
     created_by: str | None = None
     parent: bytes | None = None
     name: str | None = None
-    created_after: int | None = None
-    created_before: int | None = None
-    updated_after: int | None = None
-    updated_before: int | None = None
-    metadata: tuple[tuple[str, Any], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    search: Search | None = None
+    created: tuple[int | None, int | None] = (None, None)
+    updated: tuple[int | None, int | None] = (None, None)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> SessionFilter:
         """The filter that keywords mean. Raises InvalidInput for what makes no sense, by name."""
-        known = {one.name for one in fields(cls)}
-        strange = sorted(set(given) - known)
+        strange = sorted(given.keys() - _CONDITIONS)
         if strange:
             raise InvalidInput(
                 f"sessions are not asked for by {', '.join(map(told, strange))}", code="invalid-filter",
-                hint=f"by {', '.join(sorted(known))}",
+                hint=f"by {', '.join(sorted(_CONDITIONS))}",
             )  # fmt: skip
-        checks: dict[str, Callable[[Any], Any]] = {
-            "status": check_status,
-            "tags": lambda value: tuple(check_tags(value)),
-            "created_by": lambda value: check_label(value, "created_by"),
-            "parent": lambda value: id_bytes(value, "parent"),
-            "name": lambda value: check_label(value, "a session's name"),
-            "created_after": _since,
-            "created_before": _until,
-            "updated_after": _since,
-            "updated_before": _until,
-            "metadata": _fields,
-        }
-        return cls(**{name: checks[name](value) for name, value in given.items() if value is not None})
+        return session_filter(**given)
 
-    def conditions(self) -> tuple[str, list[Any]]:
-        """SQL that follows a condition, and its values. ``s`` is the session."""
-        where, args = "", list[Any]()
-        for column, value in (
-            ("status", self.status), ("created_by", self.created_by), ("parent", self.parent), ("name", self.name),
-        ):  # fmt: skip
-            if value is not None:
-                where += f" AND s.{column} = ?"
-                args.append(value)
-        for column, sign, bound in (
-            ("created_at", ">=", self.created_after), ("created_at", "<=", self.created_before),
-            ("updated_at", ">=", self.updated_after), ("updated_at", "<=", self.updated_before),
-        ):  # fmt: skip
-            if bound is not None:
-                where += f" AND s.{column} {sign} ?"
-                args.append(bound)
-        for tag in self.tags:
-            where += " AND EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?)"
-            args.append(tag)
-        for name, wanted in self.metadata:
-            types, raw = _json_form(wanted)
-            marks = ",".join("?" * len(types))
-            where += (
-                f" AND EXISTS (SELECT 1 FROM json_each(s.metadata) WHERE key = ? AND type IN ({marks}) AND value IS ?)"
-            )
-            args += [name, *types, raw]
-        return where, args
+
+def session_filter(
+    *,
+    status: str | None = None,
+    tags: Iterable[str] = (),
+    created_by: str | None = None,
+    parent: str | None = None,
+    name: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    text: str | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
+    updated_after: Moment | None = None,
+    updated_before: Moment | None = None,
+) -> SessionFilter:
+    """The conditions, checked. Raises InvalidInput by what is wrong with one."""
+    return SessionFilter(
+        status=None if status is None else check_status(status),
+        tags=tuple(check_tags(tags)),
+        created_by=None if created_by is None else check_label(created_by, "created_by"),
+        parent=None if parent is None else id_bytes(parent, "parent"),
+        name=None if name is None else check_label(name, "a session's name"),
+        metadata=_fields({} if metadata is None else metadata),
+        search=None if text is None else parse_search(text),
+        created=(_first(created_after), _last(created_before)),
+        updated=(_first(updated_after), _last(updated_before)),
+    )
+
+
+_CONDITIONS = frozenset(inspect.signature(session_filter).parameters)
+
+
+def _fields(metadata: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    wanted = check_metadata(metadata)
+    if len(wanted) > limits.METADATA_CONDITIONS_MAX:
+        raise InvalidInput(
+            f"a query asks for at most {limits.METADATA_CONDITIONS_MAX} fields of metadata, not {len(wanted)}",
+            code="invalid-metadata",
+        )
+    return tuple((path, plain(value)) for path, value in wanted.items())
+
+
+def _first(after: Moment | None) -> int | None:
+    return None if after is None else _kept(moment_ns(after))
+
+
+def _last(before: Moment | None) -> int | None:
+    """What a datetime cannot tell apart from it is included."""
+    return None if before is None else _kept(moment_ns(before) + DATETIME_NS - 1)
+
+
+def _kept(ns: int) -> int:
+    """Outside of what a database counts in, a moment is as good as never."""
+    return max(-(1 << 62), min(ns, 1 << 62))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +131,17 @@ class SessionQuery:
         """With each of these tags, and of those asked for before."""
         return self._with(tags=[*self.filters.get("tags", ()), *tags])
 
-    def with_tags(self, tags: Iterable[str]) -> SessionQuery:
-        """The same of a list."""
-        return self.with_tag(*tags)
+    def with_tags(self, *tags: str | Iterable[str]) -> SessionQuery:
+        """The same; also of a list."""
+        return self.with_tag(*(one for tag in tags for one in ((tag,) if isinstance(tag, str) else tag)))
 
-    def with_metadata(self, name: str, value: Any) -> SessionQuery:
-        """Whose metadata has this value under this name, beside those asked for before."""
-        return self._with(metadata={**self.filters.get("metadata", {}), name: value})
+    def text(self, text: str) -> SessionQuery:
+        """With all these words in name, description, tags or metadata."""
+        return self._with(text=text)
+
+    def with_metadata(self, path: str, value: Any) -> SessionQuery:
+        """Whose metadata has this value at this path, beside those asked for before."""
+        return self._with(metadata={**self.filters.get("metadata", {}), path: value})
 
     def with_created_by(self, created_by: str) -> SessionQuery:
         """Of this creator."""
@@ -193,99 +201,6 @@ class SessionCount:
     def __int__(self) -> int:
         return self.number
 
-
-@dataclass(frozen=True, slots=True)
-class SessionTree:
-    """A session with those below it, oldest first."""
-
-    info: SessionInfo
-    children: tuple[SessionTree, ...] = ()
-
-    def __len__(self) -> int:
-        return 1 + sum(map(len, self.children))
-
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
-        return {**self.info.to_dict(), "children": [child.to_dict() for child in self.children]}
-
-    def picture(self) -> str:
-        """The tree in lines of text: name, status and id of each session."""
-        return "\n".join(self._lines("", ""))
-
-    def _lines(self, first: str, others: str) -> list[str]:
-        lines = [f"{first}{self.info.name}  [{self.info.status}]  {self.info.id}"]
-        for at, child in enumerate(self.children, 1):
-            last = at == len(self.children)
-            lines += child._lines(  # noqa: SLF001 - a tree of its own kind
-                f"{others}{'└─ ' if last else '├─ '}", f"{others}{'   ' if last else '│  '}"
-            )
-        return lines
-
-
-def _since(moment: Any) -> int:
-    return _kept(_ns(moment))
-
-
-def _until(moment: Any) -> int:
-    return _kept(_ns(moment) + DATETIME_NS - 1)
-
-
-def _kept(ns: int) -> int:
-    """The nearest time that a row can have."""
-    return min(max(ns, -_INT_MAX), _INT_MAX - 1)
-
-
-def _ns(moment: Any) -> int:
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment)
-        except ValueError:
-            raise InvalidInput(f"{told(moment)} is not an RFC 3339 time", code="invalid-time") from None
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    if not isinstance(moment, datetime):
-        raise InvalidInput(f"a time is a datetime or RFC 3339 text, not {told(moment)}", code="invalid-time")
-    try:
-        return to_ns(moment)
-    except (OverflowError, ValueError, OSError) as exc:
-        raise InvalidInput(f"{told(moment)} is no time in UTC: {exc}", code="invalid-time") from None
-
-
-def _fields(metadata: Any) -> tuple[tuple[str, Any], ...]:
-    if not isinstance(metadata, Mapping) or not all(type(name) is str for name in metadata):
-        raise InvalidInput(f"metadata is a dict of names and values, not {told(metadata)}", code="invalid-metadata")
-    if len(metadata) > limits.TAGS_MAX:
-        raise InvalidInput(f"{len(metadata):,} fields at once; at most {limits.TAGS_MAX}", code="invalid-metadata")
-    for name, value in metadata.items():
-        encode_value({name: value})
-        if type(value) is int and not -_INT_MAX <= value < _INT_MAX:
-            raise InvalidInput(f"{name!r} is asked for by a number of more than 64 bits", code="invalid-metadata")
-    return tuple(metadata.items())
-
-
-def _json_form(value: Any) -> tuple[tuple[str, ...], Any]:
-    """How SQLite tells a JSON value: its types, and what it is."""
-    if value is None:
-        return ("null",), None
-    if type(value) is bool:
-        return ("true" if value else "false",), int(value)
-    raw = _encode(value).decode() if type(value) in (list, dict) else value
-    return _TYPES[type(value)], raw
-
-
-def page_of_tree(rows: Iterable[SessionInfo], root: str) -> SessionTree | None:
-    """The tree below a root, of sessions in the order of their ids."""
-    below: dict[str | None, list[SessionInfo]] = {}
-    found = None
-    for info in rows:
-        below.setdefault(info.parent, []).append(info)
-        if info.id == root:
-            found = info
-    if found is None:
-        return None
-
-    def grown(info: SessionInfo, depth: int) -> SessionTree:
-        if depth > TREE_DEPTH_MAX:
-            raise LimitExceeded(f"sessions are opened under each other {depth} deep here", code="tree-too-large")
-        return SessionTree(info, tuple(grown(child, depth + 1) for child in below.get(info.id, ())))
-
-    return grown(found, 0)
+        return {"count": self.number, "exact": self.exact, "text": str(self)}

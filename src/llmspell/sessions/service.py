@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import InvalidInput, LimitExceeded, NotFound
+from llmspell.errors import InvalidInput, NotFound
 from llmspell.journal.acting import InSession, enter
+from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
@@ -23,20 +24,14 @@ from llmspell.sessions.batches import Batches
 from llmspell.sessions.bounds import bounds_of
 from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
+from llmspell.sessions.family import SessionTree
+from llmspell.sessions.finding import Finding
 from llmspell.sessions.forking import Forking, HasId, named
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
-from llmspell.sessions.listing import children_of, count_sessions, list_page, parents_of, tree_rows
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
-from llmspell.sessions.query import (
-    COUNTED_MAX,
-    TREE_SESSIONS_MAX,
-    SessionCount,
-    SessionFilter,
-    SessionTree,
-    page_of_tree,
-)
+from llmspell.sessions.query import SessionCount
 from llmspell.sessions.registered import Registered, check_template, filled, retention_of
 from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
@@ -67,6 +62,7 @@ class AsyncSessions:
         self._steps = Steps(journal, hooks, neighbours)
         self._cleaning = Cleaning(journal, self._steps, neighbours)
         self._registered = Registered(journal)
+        self._finding = Finding(journal)
         self._batches = Batches(journal, self._steps)
         self._porting = Porting(self._steps, hooks, neighbours.porter)
         self._forking = Forking(journal, hooks, self._steps, neighbours)
@@ -147,14 +143,10 @@ class AsyncSessions:
         return await self._steps.info(await self._steps.resolve(session_id))
 
     async def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
-        """How many sessions fit the conditions of ``list``. Above 1,000 it may say only that there are more, unless
-        ``exact``.
+        """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
+        more, unless it is to be ``exact``: some 10 µs for each session then.
         """
-        wanted = SessionFilter.of(filters)
-        most = None if exact else COUNTED_MAX + 1
-        number = await self._journal.database.read(lambda view: count_sessions(view, wanted, most))
-        known = exact or number <= COUNTED_MAX
-        return SessionCount(number if known else COUNTED_MAX, exact=known)
+        return await self._finding.count(filters, exact=exact)
 
     async def recent(self, count: int = 10) -> list[SessionInfo]:
         """The sessions that changed last, newest first."""
@@ -162,27 +154,22 @@ class AsyncSessions:
         return page.items
 
     async def children(self, session_id: str) -> list[SessionInfo]:
-        """The sessions opened directly under one, oldest first. Raises NotFound."""
-        session = await self._steps.resolve(session_id)
-        await self._steps.info(session)
-        return await self._journal.database.read(lambda view: children_of(view, session))
+        """The sessions opened directly under one, oldest first. Raises NotFound. ``list(parent=…)`` gives pages."""
+        info = await self.get(session_id)
+        return await self._finding.children(id_bytes(info.id))
 
     async def parents(self, session_id: str) -> list[SessionInfo]:
-        """The sessions above one, the nearest first. Raises NotFound."""
-        session = await self._steps.resolve(session_id)
-        await self._steps.info(session)
-        return await self._journal.database.read(lambda view: parents_of(view, session))
+        """The sessions above one, the nearest first, up to the top or to one that is gone. Raises NotFound."""
+        info = await self.get(session_id)
+        return await self._finding.parents(id_bytes(info.id))
 
-    async def tree(self, session_id: str) -> SessionTree:
-        """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
-        session = await self._steps.resolve(session_id)
-        rows = await self._journal.database.read(lambda view: tree_rows(view, session, TREE_SESSIONS_MAX + 1))
-        if len(rows) > TREE_SESSIONS_MAX:
-            raise LimitExceeded(f"more than {TREE_SESSIONS_MAX:,} sessions are below this one", code="tree-too-large")
-        grown = page_of_tree(rows, id_text(session))
-        if grown is None:
-            raise units.missing(session)
-        return grown
+    async def tree(
+        self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None
+    ) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. At most ``limit`` sessions, the nearest first, and
+        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
+        """
+        return await self._finding.tree(await self.get(session_id), limit, depth)
 
     async def fork(
         self,
@@ -360,29 +347,32 @@ class AsyncSessions:
         created_by: str | None = None,
         parent: str | None = None,
         name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         updated_after: datetime | str | None = None,
         updated_before: datetime | str | None = None,
-        metadata: Mapping[str, Any] | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly; times
-        inclusive; ``metadata``: these fields have these values). ``SessionQuery`` asks the same.
+        """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
+        (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
+        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
+        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+
+        A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
+        missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
         """
-        wanted = SessionFilter.of({
+        given = {
             "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,
-            "created_after": created_after, "created_before": created_before, "updated_after": updated_after,
-            "updated_before": updated_before, "metadata": metadata,
-        })  # fmt: skip
-        check_limit(limit)
-        return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
+            "metadata": metadata, "text": text, "created_after": created_after, "created_before": created_before,
+            "updated_after": updated_after, "updated_before": updated_before,
+        }  # fmt: skip
+        return await self._finding.page(given, order_by, limit, cursor)
 
 
 def _initial(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from llmspell.journal.acting import Acting, InSession
 from llmspell.model import limits
 from llmspell.model.context import Context, current
 from llmspell.model.labels import check_text
+from llmspell.model.page import check_limit
 
 if TYPE_CHECKING:
     from llmspell.artifacts.service import AsyncArtifacts
     from llmspell.events.service import AsyncEvents
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
+    from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.steps import Steps
     from llmspell.state.service import AsyncState
@@ -161,6 +163,12 @@ class AsyncSession:
             self, {field: value for field, value in given.items() if value is not None}
         )
         return self.info
+
+    async def history(self, *, limit: int = 100, before: int | None = None) -> list[SessionChange]:
+        """Who changed which field of the session (name, description, tags, metadata, status) from what to what, newest
+        first: the changes of up to ``limit`` entries. The next page is ``before`` the last one's seq.
+        """
+        return await self._steps.history(self.key, check_limit(limit), before)
 
     async def refresh(self) -> SessionInfo:
         """Read the session as it is now; ``info`` is that from here on. Raises NotFound when it was deleted."""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.asking import Asking, driven
-from llmspell.journal.lineage import ALWAYS
+from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.telling import told
 from llmspell.schema import queries
 from llmspell.sessions import units
+from llmspell.sessions.history import SessionChange, read_history
 from llmspell.sessions.info import Checkpoint, SessionInfo
 
 if TYPE_CHECKING:
@@ -157,6 +159,16 @@ class Steps:
 
         rows = await self._journal.database.read(query)
         return [Checkpoint(*row) for row in rows]
+
+    async def history(self, session: bytes, limit: int, before: int | None) -> list[SessionChange]:
+        """The changes of a session's fields, newest first; a fork's go on into those of the session it left."""
+        if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
+            raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
+        scope = await self._journal.scope(units.scope_of(session))
+        if scope is None:
+            return []
+        levels = self._journal.scopes.lineages.get(units.scope_of(session)) or (Level(session, *scope, ALWAYS),)
+        return await self._journal.database.read(lambda view: read_history(view, levels, limit, before))
 
     async def restore(self, handle: AsyncSession, to: str | int) -> int:
         """Set the session's state back to a checkpoint's label or a seq; gives the number of keys changed."""

@@ -13,6 +13,7 @@ from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.entry import payload_digest
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
+from llmspell.sessions.index import forget
 from llmspell.shredding.kinds import PayloadErased, SessionShredded
 
 _ROWS_OF_SESSION = (
@@ -51,6 +52,7 @@ async def apply_shredded(tx: Transaction, entry: Applied) -> None:
     """No row of the session's is left, and its scope has another salt: no key or name can be guessed by its digest."""
     shredded: SessionShredded = entry.payload
     session = id_bytes(shredded.id)
+    await forget(tx, session)
     await tx.run(_CONTENT_OF_SESSION, (session,))
     for sql in _ROWS_OF_SESSION:
         await tx.run(sql, (session,))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmspell.artifacts.content_handle import PIECE_BYTES
 from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
+from llmspell.model import limits
 from llmspell.sync.by_hand import (
     ArtifactsByHand,
     EventsByHand,
@@ -83,10 +84,12 @@ if TYPE_CHECKING:
     from llmspell.security.care import AsyncKeys, KeyStatus
     from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.config import SessionConfig
+    from llmspell.sessions.family import SessionTree
     from llmspell.sessions.forking import HasId
+    from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
-    from llmspell.sessions.query import SessionCount, SessionTree
+    from llmspell.sessions.query import SessionCount
     from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
@@ -1050,6 +1053,12 @@ class Session(SessionByHand):
         """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
         return drive(self._inner.update(name=name, description=description, tags=tags, metadata=metadata))
 
+    def history(self, *, limit: int = 100, before: int | None = None) -> list[SessionChange]:
+        """Who changed which field of the session (name, description, tags, metadata, status) from what to what, newest
+        first: the changes of up to ``limit`` entries. The next page is ``before`` the last one's seq.
+        """
+        return drive(self._inner.history(limit=limit, before=before))
+
     def refresh(self) -> SessionInfo:
         """Read the session as it is now; ``info`` is that from here on. Raises NotFound when it was deleted."""
         return drive(self._inner.refresh())
@@ -1119,8 +1128,8 @@ class Sessions:
         return drive(self._inner.get(session_id))
 
     def count(self, *, exact: bool = False, **filters: Any) -> SessionCount:
-        """How many sessions fit the conditions of ``list``. Above 1,000 it may say only that there are more, unless
-        ``exact``.
+        """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
+        more, unless it is to be ``exact``: some 10 µs for each session then.
         """
         return drive(self._inner.count(exact=exact, **filters))
 
@@ -1129,16 +1138,18 @@ class Sessions:
         return drive(self._inner.recent(count))
 
     def children(self, session_id: str) -> list[SessionInfo]:
-        """The sessions opened directly under one, oldest first. Raises NotFound."""
+        """The sessions opened directly under one, oldest first. Raises NotFound. ``list(parent=…)`` gives pages."""
         return drive(self._inner.children(session_id))
 
     def parents(self, session_id: str) -> list[SessionInfo]:
-        """The sessions above one, the nearest first. Raises NotFound."""
+        """The sessions above one, the nearest first, up to the top or to one that is gone. Raises NotFound."""
         return drive(self._inner.parents(session_id))
 
-    def tree(self, session_id: str) -> SessionTree:
-        """A session with all below it; ``picture()`` draws it. Raises NotFound, LimitExceeded above 10,000 sessions."""
-        return drive(self._inner.tree(session_id))
+    def tree(self, session_id: str, *, limit: int = limits.TREE_SESSIONS_MAX, depth: int | None = None) -> SessionTree:
+        """A session with all below it; ``picture()`` draws it. At most ``limit`` sessions, the nearest first, and
+        ``depth`` levels below; where there is more the tree says ``cut``. Raises NotFound.
+        """
+        return drive(self._inner.tree(session_id, limit=limit, depth=depth))
 
     def fork(self, session: str | HasId, at: int | str | datetime | None = None, name: str | None = None) -> Session:
         """A new session that goes on from a moment of another one (now by default), with a future of its own.
@@ -1270,21 +1281,25 @@ class Sessions:
         created_by: str | None = None,
         parent: str | None = None,
         name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         updated_after: datetime | str | None = None,
         updated_before: datetime | str | None = None,
-        metadata: Mapping[str, Any] | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
-        """A page of sessions; all conditions given hold together (``tags``: has each of them; ``name``: exactly; times
-        inclusive; ``metadata``: these fields have these values). ``SessionQuery`` asks the same.
+        """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first. A cursor goes on where its page
-        ended, among the sessions as they were when the first page was read: nothing is missed or repeated while they
-        change.
+        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
+        (``{"user.id": 7}``); a list has its items' values, too. ``text``: has all its words, whole ones, in name,
+        description, tags or metadata, whatever their case and accents. Times are datetimes or RFC 3339 text,
+        inclusive. ``order_by`` is ``updated_at`` or ``created_at``, with ``-`` newest first.
+
+        A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
+        missed or repeated while they change. Raises InvalidInput (``invalid-search``, ``invalid-cursor`` …).
         """
         return drive(
             self._inner.list(
@@ -1293,11 +1308,12 @@ class Sessions:
                 created_by=created_by,
                 parent=parent,
                 name=name,
+                metadata=metadata,
+                text=text,
                 created_after=created_after,
                 created_before=created_before,
                 updated_after=updated_after,
                 updated_before=updated_before,
-                metadata=metadata,
                 order_by=order_by,
                 limit=limit,
                 cursor=cursor,

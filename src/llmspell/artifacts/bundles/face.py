@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal, Writer
-    from llmspell.journal.lineage import Lineage
+    from llmspell.journal.lineage import Level
     from llmspell.model.context import Context
     from llmspell.offload import Offload
     from llmspell.ports.content import ContentStore
@@ -253,7 +253,7 @@ class Bundling:
         return await self._journal.database.read(query)
 
 
-def _versions_of(session: bytes, name: str, lineage: Lineage | None, view: Reading) -> list[Row]:
+def _versions_of(session: bytes, name: str, lineage: tuple[Level, ...] | None, view: Reading) -> list[Row]:
     if lineage is not None:
         return driven(visible(Asking(view), lineage, name))
     return view.all(_ROOM["of_name"], (session, name))
