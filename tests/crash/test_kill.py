@@ -10,7 +10,19 @@ from tests.crash import sweep, worker
 
 pytestmark = pytest.mark.crash
 
-OPERATIONS = ("state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete", "import")
+OPERATIONS = (
+    "state",
+    "session",
+    "small",
+    "large",
+    "delete",
+    "agent",
+    "migrate",
+    "collect",
+    "undelete",
+    "import",
+    "fork",
+)
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
 
@@ -166,6 +178,25 @@ def done_migrations(store):
     return list(range(1, version))
 
 
+def done_forks(store):
+    """A fork is there with all it goes back to, or not at all; its own version of an artifact likewise."""
+    base = store.sessions.open("base")
+    found = [info for info in store.sessions.list(order_by="created_at").items if info.name.startswith("fork-")]
+    done = []
+    for info in found:
+        fork = store.sessions.open(info.id)
+        assert info.forked_from == base.id
+        assert len(fork.artifacts.versions("doomed.txt")) == 5
+        assert fork.artifacts.get("erased.bin").read() == shared(5)
+        assert fork.artifacts.get("stays.bin").read() == shared(0)[:700_000]
+        own = fork.artifacts.info("stays.bin")
+        assert own.tags in ([], ["t"])
+        if own.tags:
+            done.append(int(info.name[5:]))
+    assert base.artifacts.info("stays.bin").tags == []
+    return done
+
+
 DONE = {
     "create": done_states,
     "state": done_states,
@@ -178,6 +209,7 @@ DONE = {
     "collect": done_collects,
     "undelete": done_undeletes,
     "import": done_imports,
+    "fork": done_forks,
 }
 
 

@@ -46,6 +46,11 @@ async def erase(store, session, number):
     await store.collect()
 
 
+async def fork(store, session, number):
+    made = await store.sessions.fork(session.id, name=f"fork-{number}")
+    await made.artifacts.update("stays.bin", tags=["t"])
+
+
 def say(text):
     os.write(1, (text + "\n").encode())
 
@@ -95,6 +100,9 @@ class Blocking:
             "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
             "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
+            "fork": lambda n: store.sessions.fork(session.id, name=f"fork-{n}").artifacts.update(
+                "stays.bin", tags=["t"]
+            ),
         }[operation]
         act(1)
         wait_for_start()
@@ -125,6 +133,7 @@ class Looped:
                 "collect": lambda n: erase(store, session, n),
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
                 "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
+                "fork": lambda n: fork(store, session, n),
             }[operation]
             if operation == "import":
                 # It uses the threads for long work in turns; all of them are to be there before they are counted.
