@@ -29,8 +29,8 @@ async def _forked(host: Host, values: Mapping[str, Any], entries: list[Entry]) -
     return session
 
 
-async def _compare(host: Host, a: str, b: str | None = None, options: Mapping[str, Any] | None = None) -> Any:
-    one, other = await host.session(a), await host.session(b)
+async def _compare(host: Host, a: str, session: str | None = None, options: Mapping[str, Any] | None = None) -> Any:
+    one, other = await host.session(a), await host.session(session)
     return (await host.store.sessions.compare(one.id, other.id, **(options or {}))).to_dict()
 
 

@@ -1156,7 +1156,7 @@ class Sessions:
 
         ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
         with what was there; nothing of it is copied, and what either does from here on the other never sees. It has the
-        other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; under 1 ms,
+        other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; about 1 ms,
         whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), LimitExceeded
         (``fork-depth``), Vetoed.
         """
