@@ -4,6 +4,8 @@ import pytest
 
 from llmspell.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Vetoed
 from llmspell.hooks.results import Cancel, Modified
+from llmspell.migration.migration import Migration
+from llmspell.migration.moving import Rename
 from llmspell.model.scope import Scope
 from llmspell.schemas.schema import Schema
 from tests.rooms.conftest import sql
@@ -237,3 +239,19 @@ def test_a_level_that_was_lost_is_found_by_the_check(face, store):
     report = store.verify()
     assert not report.ok
     assert any("fork_level" in finding.what for finding in report.findings), report.findings
+
+
+def test_values_that_a_fork_inherits_are_not_said_to_be_migrated(store):
+    origin = store.sessions.create("origin", state={"n": {"n": 1}})
+    for version, name in (("1.0.0", "n"), ("2.0.0", "m")):
+        store.schemas.register(Schema("number", version, {name: "integer"}))
+    store.migrations.register(Migration("number", "1.0.0", "2.0.0", [Rename("n", "m")]))
+    every = store.migrations.plan("number", "2.0.0", from_version="1.0.0", prefix="n")
+    fork = store.sessions.fork(origin.id)
+    with pytest.raises(Conflict) as error:
+        store.migrations.plan("number", "2.0.0", from_version="1.0.0", scope=Scope.session(fork.id))
+    assert error.value.code == "session-is-fork"
+    with pytest.raises(Conflict):
+        store.migrations.lazily(every, scope=Scope.session(fork.id))
+    store.migrations.apply(store.migrations.plan("number", "2.0.0", from_version="1.0.0", prefix="n"))
+    assert (origin.state.get("n"), fork.state.get("n")) == ({"m": 1}, {"n": 1})

@@ -1402,7 +1402,8 @@ class Migrations:
         the one that they have; without it, the version that they are bound to, or that an earlier migration of them
         led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
         more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict
+        (``session-is-fork``).
         """
         return drive(
             self._inner.plan(
