@@ -349,17 +349,15 @@ class AsyncMigrations:
             raise InvalidInput(
                 f"{name} is bound to {told_of}", code="several-bindings", hint="say scope and prefix: one plan for each"
             )
-        if found:
-            await self._demand_whole(found[0].scope)
-        return Target("state", found[0].scope, found[0].prefix) if found else target
+        chosen = Target("state", found[0].scope, found[0].prefix) if found else target
+        await self._demand_whole(chosen.scope)
+        return chosen
 
     async def _demand_whole(self, scope: str | None) -> None:
         """Refuse a fork: what it inherits is another session's, and would stay as it is."""
         if scope is not None and await self._journal.lineage(scope) is not None:
-            raise Conflict(
-                f"{scope} is a fork: values that it inherits are its origin's",
-                code="session-is-fork", hint="copy its state to a session of its own: state.copy_to(Scope.session(id))",
-            )  # fmt: skip
+            hint = "copy its state to a session of its own: state.copy_to(Scope.session(id))"
+            raise Conflict(f"{scope} is a fork: what it inherits is its origin's", code="session-is-fork", hint=hint)
 
     async def _known_of(self, name: str, target: Target) -> Known:
         bound = ran = None
