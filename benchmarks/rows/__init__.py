@@ -14,6 +14,7 @@ MODULES = (
     "disk",
     "agents",
     "sessions",
+    "forks",
     "migrations",
     "guarded",
     "captures",

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
+from llmspell.comparing import compare_contents
 from llmspell.journal.maintenance import Task, indexing
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
+from llmspell.registry.inheriting import inherit_bindings
 from llmspell.report import report_maintenance
 from llmspell.sessions.cleaning import BackgroundCleaning
 from llmspell.sessions.index import indexing_sessions
@@ -23,6 +25,7 @@ from llmspell.sessions.units import scope_of
 from llmspell.state.guarded import Guarded
 from llmspell.state.kinds import StateSet
 from llmspell.state.units import EXPIRE_STEP_KEYS, clear_scope, delete_key, expire_keys, expiry_is_due, put_back
+from llmspell.views import moment_of
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
@@ -44,10 +47,12 @@ def neighbours_of(
     """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere."""
     protection = store.protection
 
-    async def set_state(
-        writer: Any, scope: str, key: str, raw: Any, expires_at: int | None, kept: str, redacted: Any
-    ) -> None:
-        await put_back(writer, StateSet(scope, key, raw, 0, 0, kept, expires_at, redacted), protection)
+    async def set_state(writer: Any, scope: str, key: str, held: Any) -> None:
+        told = StateSet(
+            scope, key, held.value, 0, 0, held.state_class, held.expires_at, held.redacted,
+            sealed_for=held.sealed_in(scope),
+        )  # fmt: skip
+        await put_back(writer, told, protection)
 
     async def initial_state(context: Any, scope: str, values: Any) -> Any:
         return await Guarded(store.journal, store.hooks, context, scope, protection).initial(values)
@@ -56,13 +61,16 @@ def neighbours_of(
         return await delete_key(writer, scope, key, None)
 
     async def remove_state(writer: Any, session: bytes) -> None:
-        await clear_scope(writer, scope_of(session), 0)
+        await clear_scope(writer, scope_of(session), 0, inherited=False)
 
     removers = remove_state, remove_of_session
     rooms = _Rooms(store, state_of)
     saver = AutoSaver(store.journal, files.engine, report_maintenance)
     porter = StorePorter(store.journal, files, offload, protection, removers)
-    return Neighbours(set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver)
+    return Neighbours(
+        set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver,
+        lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, compare_contents,
+    )  # fmt: skip
 
 
 def tasks_of(store: AsyncStore) -> tuple[Task, ...]:

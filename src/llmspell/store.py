@@ -260,12 +260,12 @@ class AsyncStore:
 
         ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
         ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
-        happened since.
+        happened since. A fork's begins with that of the session it left.
         """
         key = None if session is None else id_bytes(session, "session")
         thread = None if correlation is None else id_bytes(correlation, "correlation")
         return await read_timeline(
-            self._database, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first
+            self.journal, key, thread, KINDS.names(), kinds, since, until, limit, cursor, newest_first
         )
 
     def at(self, when: When) -> AsyncView:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
 from llmspell.errors import InvalidInput
 from llmspell.events.patterns import compile_pattern
+from llmspell.journal.journal import Journal
+from llmspell.journal.lineage import Lineage
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model.clock import DATETIME_NS
 from llmspell.model.entry import Entry
+from llmspell.model.ids import id_text
 from llmspell.model.moment import moment_ns
 from llmspell.model.names import canonical_event_types
 from llmspell.model.page import Page, check_limit, cursor_seq, read_cursor, write_cursor
 from llmspell.model.telling import told
-from llmspell.ports.database import Database
+from llmspell.ports.database import Reading
 
+_WHOLE = (
+    "SELECT 1 FROM fork_level f JOIN session s ON s.id = f.session AND s.until_seq IS NULL"
+    " WHERE f.session = ? AND f.depth = 1 AND f.until_seq IS NOT NULL"
+)
+"""A fork that was deleted and came back from a bundle, which has all that it goes back to as its own."""
 _KINDS_MAX = 1000
 """Names of kinds in one question."""
 
 
 async def read_timeline(
-    database: Database,
+    journal: Journal,
     session: bytes | None,
     correlation: bytes | None,
     known: list[str],
@@ -54,8 +63,31 @@ async def read_timeline(
         newest_first=newest_first,
     )
     wanted = check_limit(limit)
-    entries = await database.read(lambda view: read_page(view, query, wanted))
+    lineage = None if session is None else await journal.lineage(f"session:{id_text(session)}")
+    entries = await journal.database.read(lambda view: _read(view, query, lineage, wanted))
     return Page(entries, write_cursor("timeline", entries[-1].seq) if len(entries) == wanted else None)
+
+
+def _parts(query: EntryQuery, lineage: Lineage) -> list[EntryQuery]:
+    """A question for each session that a fork goes back to, up to where it left it, in the order of what they tell."""
+    parts = [
+        replace(
+            query,
+            session=level.session,
+            before=level.bound + 1 if query.before is None else min(query.before, level.bound + 1),
+        )
+        for level in lineage[1:]
+    ]
+    return [query, *parts] if query.newest_first else [*reversed(parts), query]
+
+
+def _read(view: Reading, query: EntryQuery, lineage: Lineage | None, limit: int) -> list[Entry]:
+    entries: list[Entry] = []
+    parts = [query] if lineage is None or view.one(_WHOLE, (query.session,)) else _parts(query, lineage)
+    for part in parts:
+        if len(entries) < limit:
+            entries += read_page(view, part, limit - len(entries))
+    return entries
 
 
 def _kinds(name: str, known: list[str]) -> list[str]:

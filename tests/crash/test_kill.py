@@ -13,7 +13,7 @@ pytestmark = pytest.mark.crash
 
 OPERATIONS = (
     "state", "session", "small", "large", "delete", "agent", "migrate", "collect", "undelete", "import", "hard",
-    "session-import", "session-delete", "capture",
+    "session-import", "session-delete", "capture", "fork",
 )  # fmt: skip
 SLICE = 7
 """In the ordinary run every seventh call is tried, and the last; ``make crash`` tries each."""
@@ -264,6 +264,25 @@ def done_migrations(store):
     return list(range(1, version))
 
 
+def done_forks(store):
+    """A fork is there with all it goes back to, or not at all; its own version of an artifact likewise."""
+    base = store.sessions.open("base")
+    found = [info for info in store.sessions.list(order_by="created_at").items if info.name.startswith("fork-")]
+    done = []
+    for info in found:
+        fork = store.sessions.open(info.id)
+        assert info.forked_from == base.id
+        assert len(fork.artifacts.versions("doomed.txt")) == 5
+        assert fork.artifacts.get("erased.bin").read() == shared(5)
+        assert fork.artifacts.get("stays.bin").read() == shared(0)[:700_000]
+        own = fork.artifacts.info("stays.bin")
+        assert own.tags in ([], ["t"])
+        if own.tags:
+            done.append(int(info.name[5:]))
+    assert base.artifacts.info("stays.bin").tags == []
+    return done
+
+
 DONE = {
     "create": done_states,
     "state": done_states,
@@ -280,6 +299,7 @@ DONE = {
     "undelete": done_undeletes,
     "import": done_imports,
     "capture": done_captures,
+    "fork": done_forks,
 }
 OF_CONTENT = {"small", "large", "delete", "undelete", "import", "collect", "hard", "session-import", "session-delete"}
 

@@ -53,6 +53,11 @@ async def delete_session(store, number):
     await store.sessions.delete(info.id)
 
 
+async def fork(store, session, number):
+    made = await store.sessions.fork(session.id, name=f"fork-{number}")
+    await made.artifacts.update("stays.bin", tags=["t"])
+
+
 def carried(folder):
     """The file of a session, beside the store."""
     return Path(folder).with_name("carried.session")
@@ -111,6 +116,9 @@ class Blocking:
             "hard": lambda n: session.artifacts.delete("erased.bin", version=n, hard=True),
             "session-import": lambda n: store.sessions.import_(carried(self.folder), on_conflict="rename"),
             "session-delete": lambda n: store.sessions.delete(store.sessions.get(f"going-{n}").id),
+            "fork": lambda n: store.sessions.fork(session.id, name=f"fork-{n}").artifacts.update(
+                "stays.bin", tags=["t"]
+            ),
         }[operation]
         act(1)
         wait_for_start()
@@ -145,6 +153,7 @@ class Looped:
                 "hard": lambda n: session.artifacts.delete("erased.bin", version=n, hard=True),
                 "session-import": lambda n: store.sessions.import_(carried(self.folder), on_conflict="rename"),
                 "session-delete": lambda n: delete_session(store, n),
+                "fork": lambda n: fork(store, session, n),
             }[operation]
             if operation in {"import", "session-import", "capture"}:
                 # It uses the threads for long work in turns; all of them are to be there before they are counted.

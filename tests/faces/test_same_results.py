@@ -258,6 +258,13 @@ OPERATIONS = {
     "AsyncSessions.cleanup": lambda store: store.sessions.cleanup(dry_run=True).to_dict(),
     "AsyncSessions.save_all_active": lambda store: [info.name for info in store.sessions.save_all_active()],
     "AsyncSessions.restore_recent": lambda store: [info.name for info in store.sessions.restore_recent(2)],
+    "AsyncSessions.fork": lambda store: store.sessions.fork("s", name="forked").info.name,
+    "AsyncSessions.compare": lambda store: [
+        store.sessions.open("forked").state.set("only here", 1),
+        sorted(store.sessions.compare("s", "forked").fields),
+        [one.key for one in store.sessions.compare("s", "forked").state],
+        store.sessions.delete("forked"),
+    ],
     "AsyncSessions.export": exported,
     "AsyncSessions.import_": lambda store: (
         store.sessions.import_(store.path.parent / "bundle", on_conflict="rename").outcome

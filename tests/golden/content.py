@@ -115,6 +115,7 @@ async def _sessions(store, clock):
     await resumed.state.set("new", 1)
     await resumed.restore("one")
     await resumed.state.set("secret", "not a real one", state_class="sensitive")
+    await _forks(store)
     doomed = await sessions.create("deleted", state={"k": 1})
     await doomed.artifacts.put("gone.txt", "gone with its session")
     await sessions.delete(doomed.id)
@@ -154,6 +155,28 @@ class _Full:
         if strong:
             raise LlmspellError("full", code="disk-full")
         return self._files.commit(units, wait_s=wait_s)
+
+
+async def _forks(store):
+    origin = await store.sessions.create("forked", state={"k": 1, "changed": 1}, tags=["a"])
+    await origin.state.set("sealed", "not a real one", state_class="sensitive")
+    for version in range(3):
+        await origin.artifacts.put("inherited.txt", f"version {version}")
+    await origin.artifacts.put("dropped.txt", "dropped by the fork")
+    await origin.artifacts.tag_version("inherited.txt", 1, "first")
+    await origin.checkpoint("to fork")
+    await origin.state.set("changed", 2)
+    fork = await store.sessions.fork(origin.id, "to fork", name="fork")
+    await fork.state.set("own", 1)
+    await fork.state.delete("k")
+    await fork.artifacts.update("inherited.txt", version=1, description="of the fork")
+    await fork.artifacts.delete("inherited.txt", version=2)
+    await fork.artifacts.undelete("inherited.txt", version=2)
+    await fork.artifacts.delete("dropped.txt")
+    await fork.artifacts.put("inherited.txt", "of the fork")
+    await fork.restore("to fork")
+    await store.sessions.fork(fork.id, name="fork of a fork")
+    await store.sessions.delete((await store.sessions.fork(fork.id, name="deleted fork")).id)
 
 
 async def _artifacts(store):

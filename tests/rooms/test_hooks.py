@@ -85,6 +85,7 @@ OPERATIONS = {
     "state_move": lambda store: store.state.move_to(Scope.agent("b")),
     "state_conflict": conflict,
     "session_create": lambda store: store.sessions.create("t"),
+    "session_fork": lambda store: store.sessions.fork("s"),
     "session_open": lambda store: store.sessions.open("s"),
     "session_update": lambda store: store.sessions.create("t").update(name="u"),
     "session_suspend": suspended,
@@ -289,6 +290,7 @@ def test_a_hook_may_answer_a_read_itself(store):
 
 @pytest.mark.parametrize("point,make", [
     ("before_session_create", lambda store: store.sessions.create("s", tags=["given"])),
+    ("before_session_fork", lambda store: store.sessions.fork(store.sessions.create("s"))),
     ("before_session_update", lambda store: store.sessions.create("s").update(tags=["given"])),
 ])  # fmt: skip
 def test_a_hook_may_change_name_tags_and_metadata_of_a_session(store, point, make):

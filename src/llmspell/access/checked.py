@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llmspell.access.ledger import Access, Ledger
 from llmspell.access.rights import mask_of
 from llmspell.errors import AccessDenied
+from llmspell.journal.asking import Asking, driven
+from llmspell.journal.lineage import find_scope
 
 if TYPE_CHECKING:
     from llmspell.access.check import Demand
@@ -99,11 +101,8 @@ class CheckedJournal:
         """Id and salt of a scope. One that this process knows is not checked here: what is done with it is."""
         found = self.scopes.get(name)
         if found is None:
-            row = await self.read(lambda view: view.one("SELECT id, salt FROM scope WHERE name = ?", (name,)))
-            if row is None:
-                return None
-            self.scopes.put(name, row[0], row[1])
-            found = row[0], row[1]
+            known = await self.read(lambda view: driven(find_scope(Asking(view), name)))
+            found = None if known is None else self.scopes.put(name, known)
         return found
 
     async def _noted(self, demand: Demand, refusal: AccessDenied) -> None:

@@ -113,6 +113,7 @@ class Deleting:
         if single and found and await self._is_erased(found[0]):
             raise units.erased(id_bytes(found[0].id))
         found = [info for info in found if not await self._is_erased(info)]
+        found += await self._lookup.inherited_of_name(name_or_id, version, {info.id for info in found})
         if not found:
             raise missing(name_or_id, version)
         return found
@@ -120,11 +121,14 @@ class Deleting:
     async def _deleted(self, context: Context, name_or_id: str, version: int | None) -> list[ArtifactInfo]:
         single = version is not None or is_id(name_or_id)
         found = await self._every(context, name_or_id, version)
-        if not found:
+        dropped = await self._lookup.dropped(name_or_id, version)
+        if single and not found and not dropped:
+            found = await self._lookup.inherited_of_name(name_or_id, version, set())  # It is there, and told so.
+        if not found and not dropped:
             raise missing(name_or_id, version)
         if single:
-            return found
-        infos = []
+            return dropped or found
+        infos = [info for info in dropped if not await self._is_erased(info)]
         for info in found:
             row = await self._journal.database.one(_SQL["closed_row"], (id_bytes(info.id),))
             if row is not None and row[0] is not None and not await self._is_erased(info):

@@ -28,6 +28,15 @@ class ArtifactStored(msgspec.Struct, omit_defaults=True):
     metered: bool = False
 
 
+class ArtifactAdopted(ArtifactStored, omit_defaults=True, kw_only=True):
+    """A fork made a version that it inherited its own, under the same name and number, to change its fields.
+    ``source`` is the inherited one.
+    """
+
+    source: str
+    created_at: int
+
+
 class ArtifactUpdated(msgspec.Struct):
     """Descriptive fields of a version changed; those given have a new value."""
 
@@ -36,23 +45,30 @@ class ArtifactUpdated(msgspec.Struct):
 
 
 class ArtifactDeleted(msgspec.Struct, omit_defaults=True):
-    """A version was deleted; its number is not given again. It may be undeleted until it is erased."""
+    """A version was deleted; its number is not given again. It may be undeleted until it is erased.
+
+    ``inherited``: it is another session's, and is there no more for the fork ``session``.
+    """
 
     id: str
     session: str
     name: str
     version: int
     metered: bool = False
+    inherited: bool = False
 
 
 class ArtifactUndeleted(msgspec.Struct, omit_defaults=True):
-    """A deleted version is there again, with the labels that meant it and mean no other version since."""
+    """A deleted version is there again, with the labels that meant it and mean no other version since. ``inherited``
+    as in the deletion.
+    """
 
     id: str
     session: str
     name: str
     version: int
     metered: bool = False
+    inherited: bool = False
 
 
 class ArtifactErased(msgspec.Struct):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.info import ArtifactInfo, info_of
+from llmspell.artifacts.inherited import dropped, inherited, is_inheritable, labels, named_then, page, visible
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
 from llmspell.artifacts.version_names import is_range, newest_fitting
 from llmspell.errors import InvalidInput, NotFound
+from llmspell.journal.asking import Asking, driven
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.schema import queries
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from llmspell.artifacts.grants.reach import Reach
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.journal.lineage import Lineage
     from llmspell.model.context import Context
-    from llmspell.ports.database import Row
+    from llmspell.ports.database import Reading, Row
 
 _SQL = queries("llmspell.artifacts")
 INFO, BRIEF = _SQL["info"], _SQL["brief"]
@@ -55,10 +58,13 @@ class Lookup:
         """The open row that is meant, selected as ``INFO``. Raises NotFound, InvalidInput, AccessDenied."""
         if is_id(name_or_id):
             check_no_version(version)
-            row = await self.reach.row(f"{INFO} WHERE a.id = ? AND {OPEN}", id_bytes(name_or_id))
+            row = await self._by_id(id_bytes(name_or_id), INFO)
         else:
             name = check_artifact_name(name_or_id)
             session = self.session(self._acting.context())
+            levels = await self.levels(session)
+            if levels is not None:
+                return await self._of_fork(levels, name, version)
             number = await self._number(session, name, version)
             exact = "" if number is None else " AND a.version = ?"
             sql = f"{INFO} WHERE a.session = ? AND a.name = ?{exact} AND {OPEN} ORDER BY a.version DESC LIMIT 1"
@@ -73,7 +79,7 @@ class Lookup:
 
     async def by_id(self, artifact: bytes) -> ArtifactInfo:
         """An artifact that is there. Raises NotFound."""
-        row = await self._journal.database.one(f"{BRIEF} WHERE a.id = ? AND {OPEN}", (artifact,))
+        row = await self._by_id(artifact, BRIEF)
         if row is None:
             raise missing(id_text(artifact), None)
         return info_of(row)
@@ -81,11 +87,114 @@ class Lookup:
     async def of_name(self, name_or_id: str) -> list[ArtifactInfo]:
         """All versions of a name that are there, oldest first. Raises NotFound when there is none."""
         session, name = self.session(self._acting.context()), check_artifact_name(name_or_id)
+        levels = await self.levels(session)
+        if levels is not None:
+            found = await self._journal.database.read(lambda view: driven(visible(Asking(view), levels, name)))
+            if not found:
+                raise missing(name, None)
+            return [info_of(row) for row in found]
         where = f"WHERE a.session = ? AND a.name = ? AND {OPEN} ORDER BY a.version"
         rows = await self._journal.database.read(lambda view: view.all(f"{BRIEF} {where}", (session, name)))
         if not rows:
             raise missing(name, None)
         return [info_of(row) for row in rows]
+
+    async def levels(self, session: bytes) -> Lineage | None:
+        """The lineage of a fork, None for any other session: known with its scope."""
+        return await self._journal.lineage(f"session:{id_text(session)}")
+
+    async def labels(self, name: str) -> dict[str, int]:
+        """Labels of a name and the versions they mean."""
+        session, name = self.session(self._acting.context()), check_artifact_name(name)
+        levels = await self.levels(session)
+        if levels is not None:
+            return await self._journal.database.read(lambda view: driven(labels(Asking(view), levels, name)))
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
+        return {label: version for version, label in rows}
+
+    async def all_dropped(self) -> list[ArtifactInfo]:
+        """All versions that a fork inherited and dropped; none in any other session."""
+        session = self.own_session
+        if session is None or await self.levels(session) is None:
+            return []
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["dropped_names"], (session,)))
+        return [info for (name,) in rows for info in await self.dropped(name, None)]
+
+    async def past(self, artifact: bytes) -> int | None:
+        """The last entry that counts of an artifact that a fork has from another session; None for any other."""
+        levels = None if self.own_session is None else await self.levels(self.own_session)
+        if levels is None:
+            return None
+        then = await self._journal.database.read(lambda view: driven(named_then(Asking(view), levels, artifact)))
+        return None if then is None else then[2]
+
+    async def dropped(self, name_or_id: str, version: object) -> list[ArtifactInfo]:
+        """Versions that a fork inherited and dropped, by id or name; none in any other session."""
+        session = self._acting.context().session
+        levels = None if session is None else await self.levels(session)
+        if levels is None:
+            return []
+        artifact = id_bytes(name_or_id) if is_id(name_or_id) else None
+        name = None if artifact is not None else check_artifact_name(name_or_id)
+
+        def query(view: Reading) -> list[Row]:
+            rows = driven(dropped(Asking(view), levels, name, artifact))
+            return [row for row in rows if version is None or row[3] == version]
+
+        return [info_of(row) for row in await self._journal.database.read(query)]
+
+    async def inherited_of_name(self, name_or_id: str, version: object, own: set[str]) -> list[ArtifactInfo]:
+        """Versions of a name that a fork inherits: those that are there and not among its ``own``."""
+        session = self._acting.context().session
+        levels = None if session is None or is_id(name_or_id) else await self.levels(session)
+        if levels is None:
+            return []
+        name = check_artifact_name(name_or_id)
+        rows = await self._journal.database.read(lambda view: driven(visible(Asking(view), levels, name)))
+        infos = [info_of(row) for row in rows]
+        return [info for info in infos if info.id not in own and version in {None, info.version}]
+
+    async def page_of_fork(
+        self, levels: Lineage, after: tuple[str, int], limit: int, *, all_versions: bool
+    ) -> list[Row]:
+        """The artifacts of a fork beyond a name and version: up to ``limit``, as ``BRIEF``."""
+        return await self._journal.database.read(
+            lambda view: driven(page(Asking(view), levels, after, limit, all_versions=all_versions))
+        )
+
+    async def _by_id(self, artifact: bytes, select: str) -> Row | None:
+        """The artifact of any session; in a fork, what stands there for one that it inherits."""
+        session = self._acting.context().session
+        levels = None if session is None else await self.levels(session)
+        if levels is not None:
+            fork = levels
+
+            def query(view: Reading) -> tuple[bool, Row | None]:
+                if not driven(is_inheritable(Asking(view), fork, artifact)):
+                    return False, None
+                return True, driven(inherited(Asking(view), fork, artifact, select=select))
+
+            known, row = await self._journal.database.read(query)
+            if known:
+                return row
+        return await self.reach.row(f"{select} WHERE a.id = ? AND {OPEN}", artifact)
+
+    async def _of_fork(self, levels: Lineage, name: str, version: int | str | None) -> Row:
+        def query(view: Reading) -> Row | None:
+            number: int | None = None
+            if isinstance(version, str) and version != "latest":
+                number = driven(labels(Asking(view), levels, name)).get(check_label(version, "a label"))
+                if number is None:
+                    return None
+            elif version is not None and version != "latest":
+                number = check_number(version)
+            found = driven(visible(Asking(view), levels, name, number, select=INFO))
+            return found[-1] if found else None
+
+        row = await self._journal.database.read(query)
+        if row is None:
+            raise missing(name, version)
+        return row
 
     async def erased(self, artifact: bytes) -> NotFound | None:
         """The error for an artifact that was deleted for good; None when it was not."""

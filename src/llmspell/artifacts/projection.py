@@ -10,6 +10,7 @@ from llmspell.artifacts.captures.projection import KINDS as CAPTURES
 from llmspell.artifacts.grants.projection import KINDS as GRANTS
 from llmspell.artifacts.grants.projection import apply_moved
 from llmspell.artifacts.kinds import (
+    ArtifactAdopted,
     ArtifactDeleted,
     ArtifactErased,
     ArtifactQuotaSet,
@@ -55,6 +56,12 @@ async def apply_stored(tx: Transaction, entry: Applied) -> None:
         await _count(tx, new.session, new.size, 1)
 
 
+async def apply_adopted(tx: Transaction, entry: Applied) -> None:
+    """The same for a fork's own version of one that it inherited, which was created when that was."""
+    adopted: ArtifactAdopted = entry.payload
+    await apply_stored(tx, msgspec.structs.replace(entry, at=adopted.created_at))
+
+
 async def apply_updated(tx: Transaction, entry: Applied) -> None:
     """New values of descriptive fields."""
     update: ArtifactUpdated = entry.payload
@@ -73,6 +80,10 @@ async def apply_updated(tx: Transaction, entry: Applied) -> None:
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:
     """No row from here on, and no label that means this version."""
     gone: ArtifactDeleted = entry.payload
+    if gone.inherited:
+        await tx.run(_SQL["insert_dropped"], (id_bytes(gone.session), gone.name, gone.version, entry.seq))
+        await tx.run(_SQL["close_labels_of"], (entry.seq, id_bytes(gone.session), gone.name, gone.version))
+        return
     if gone.metered and (row := await tx.one(_SQL["open_row"], (id_bytes(gone.id),))) is not None:
         await _count(tx, gone.session, -row[_SIZE], -1)
     await tx.run(_CLOSE, (entry.seq, id_bytes(gone.id)))
@@ -82,6 +93,9 @@ async def apply_deleted(tx: Transaction, entry: Applied) -> None:
 async def apply_undeleted(tx: Transaction, entry: Applied) -> None:
     """The row that was closed last is open again, and so are the labels that were closed with it and are free."""
     back: ArtifactUndeleted = entry.payload
+    if back.inherited:
+        await tx.run(_SQL["close_dropped"], (entry.seq, id_bytes(back.session), back.name, back.version))
+        return
     id_ = id_bytes(back.id)
     row = await tx.one(_SQL["closed_row"], (id_,))
     if row is None or row[0] is None:
@@ -147,6 +161,7 @@ def _text(value: Any) -> str:
 
 
 STORED = Kind("artifact.stored", ArtifactStored, apply_stored)
+ADOPTED = Kind("artifact.adopted", ArtifactAdopted, apply_adopted)
 UPDATED = Kind("artifact.updated", ArtifactUpdated, apply_updated)
 DELETED = Kind("artifact.deleted", ArtifactDeleted, apply_deleted)
 TAGGED = Kind("artifact.tagged", ArtifactTagged, apply_tagged)
@@ -154,4 +169,6 @@ UNDELETED = Kind("artifact.undeleted", ArtifactUndeleted, apply_undeleted)
 ERASED = Kind("artifact.erased", ArtifactErased, apply_erased)
 QUOTA_SET = Kind("artifact.quota_set", ArtifactQuotaSet, apply_quota_set)
 RENAMED = Kind("artifact.renamed", ArtifactRenamed, apply_renamed)
-KINDS = (STORED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET, RENAMED, *RELATIONS, *GRANTS, *CAPTURES)
+KINDS = (
+    STORED, ADOPTED, UPDATED, DELETED, TAGGED, UNDELETED, ERASED, QUOTA_SET, RENAMED, *RELATIONS, *GRANTS, *CAPTURES
+)  # fmt: skip

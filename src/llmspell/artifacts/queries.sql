@@ -139,3 +139,31 @@ SELECT id, session, name, version FROM artifact WHERE id = ? ORDER BY since_seq 
 
 -- name: is_named
 SELECT 1 FROM artifact WHERE session = ? AND name = ? LIMIT 1
+
+-- name: insert_dropped
+INSERT INTO artifact_dropped (session, name, version, since_seq) VALUES (?, ?, ?, ?)
+
+-- name: close_dropped
+UPDATE artifact_dropped SET until_seq = ? WHERE session = ? AND name = ? AND version = ? AND until_seq IS NULL
+
+-- name: dropped
+SELECT 1 FROM artifact_dropped WHERE session = ? AND name = ? AND version = ? AND until_seq IS NULL
+
+-- name: dropped_of_name
+-- Versions of a name that a fork inherited and dropped.
+SELECT version FROM artifact_dropped WHERE session = ? AND name = ? AND until_seq IS NULL ORDER BY version
+
+-- name: forks_with
+-- Forks that inherit a version of an artifact and have not dropped it.
+SELECT f.session FROM fork_level f INDEXED BY fork_ancestor JOIN artifact a ON a.id = ?2 AND a.session = f.ancestor
+  AND a.since_seq <= f.bound AND (a.until_seq IS NULL OR a.until_seq > f.bound)
+WHERE f.ancestor = ?1 AND f.until_seq IS NULL AND NOT EXISTS
+  (SELECT 1 FROM artifact_dropped d WHERE d.session = f.session AND d.name = a.name AND d.version = a.version
+    AND d.until_seq IS NULL) LIMIT 20
+
+-- name: of_fork
+-- Whether a version is a session's own.
+SELECT 1 FROM artifact WHERE id = ? AND session = ? LIMIT 1
+
+-- name: dropped_names
+SELECT DISTINCT name FROM artifact_dropped WHERE session = ? AND until_seq IS NULL ORDER BY name

@@ -90,11 +90,17 @@ class Revising:
         """
         if is_id(name_or_id) and version is None:
             artifact = id_bytes(name_or_id)
-            if await self._lookup.reach.row(_SQL["last_row"], artifact) is None:
+            inherited = await self._lookup.past(artifact) is not None
+            if not inherited and await self._lookup.reach.row(_SQL["last_row"], artifact) is None:
                 await self._lookup.info(name_or_id, None)
         else:
             artifact = id_bytes((await self._lookup.info(name_or_id, version)).id)
-        return _revisions(await self._journal.database.read(lambda view: view.all(_SQL["revisions"], (artifact,))))
+        rows = await self._journal.database.read(lambda view: view.all(_SQL["revisions"], (artifact,)))
+        last = await self._lookup.past(artifact)
+        if last is not None:  # What its own session made of it later is not told to a fork.
+            then = [row for row in rows if row[0] <= last]
+            rows = [row if row[1] is None or row[1] <= last else (row[0], None, *row[2:]) for row in then]
+        return _revisions(rows)
 
     async def diff(self, name: str, old: int | str, new: int | str | None = None) -> ArtifactDiff:
         """What differs between two versions of a name (``new`` None: the latest), or between two artifacts, given by

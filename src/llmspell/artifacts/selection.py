@@ -10,6 +10,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.info import ArtifactInfo, info_of
+from llmspell.artifacts.inherited import shown_by
 from llmspell.artifacts.lookup import BRIEF, OPEN
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput
@@ -19,6 +20,7 @@ from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.telling import told
 
 if TYPE_CHECKING:
+    from llmspell.journal.lineage import Lineage
     from llmspell.ports.database import Database
 
 PAGE_ROWS = 500
@@ -49,10 +51,15 @@ class Selection:
     digest: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     deleted: bool = False
+    fork: Lineage | None = None
+    """The lineage of a fork: of all that it shows, instead of what is of ``session``."""
 
     def check(self) -> Where:
         """The conditions, checked. Raises InvalidInput (``invalid-selection``, ``nothing-selected``)."""
-        sql, args = [_DELETED if self.deleted else OPEN], []
+        sql, args = [_DELETED if self.deleted else OPEN], list[Any]()
+        if self.fork is not None:
+            shown, args = shown_by(self.fork)
+            sql = [shown, "1"]
         for clause, value in self._clauses():
             if value is not None:
                 sql.append(clause)
@@ -63,11 +70,12 @@ class Selection:
             raise InvalidInput(
                 "nothing says which artifacts are meant", code="nothing-selected", hint="name='*' means all of them"
             )
-        return Where(" AND ".join(sql), args, name, frozenset(tags), fields)
+        own = None if self.fork is None else self.fork[0].session
+        return Where(" AND ".join(sql), args, name, frozenset(tags), fields, own)
 
     def _clauses(self) -> list[tuple[str, Any]]:
         return [
-            ("a.session = ?", self.session),
+            ("a.session = ?", self.session if self.fork is None else None),
             ("a.type = ?", None if self.type is None else check_type(self.type)),
             ("a.created_at >= ?", first_ns(self.created_after)),
             ("a.created_at <= ?", last_ns(self.created_before)),
@@ -86,6 +94,7 @@ class Where:
     name: re.Pattern[str] | None
     tags: frozenset[str]
     metadata: Fields
+    fork: bytes | None = None
 
     async def infos(self, database: Database) -> list[ArtifactInfo]:
         """All that are meant, in the order of their ids; a read a page."""
@@ -95,7 +104,8 @@ class Where:
             page = f"{BRIEF} WHERE (a.id, a.since_seq) > (?, ?) AND {self.sql} ORDER BY a.id, a.since_seq LIMIT ?"
             args = (after, since, *self.args, PAGE_ROWS)
             rows = await database.read(lambda view, page=page, args=args: view.all(page, args))  # type: ignore[misc]
-            found += [info for info in map(info_of, rows) if self.fits(info)]
+            shown = rows if self.fork is None else [(row[0], self.fork, *row[2:]) for row in rows]
+            found += [info for info in map(info_of, shown) if self.fits(info)]
             if len(rows) < PAGE_ROWS:
                 return found
             after, since = rows[-1][0], (1 << 63) - 1

@@ -31,7 +31,7 @@ from llmspell.artifacts.putting import Putting
 from llmspell.artifacts.quotas import ArtifactQuota, check_bounds, read_quota, set_quota
 from llmspell.artifacts.relations.face import Relating
 from llmspell.artifacts.revising import Revising
-from llmspell.artifacts.rules import check_artifact_name, check_fields, check_type
+from llmspell.artifacts.rules import check_fields, check_type
 from llmspell.artifacts.selection import Selection
 from llmspell.errors import Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
@@ -186,7 +186,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         """
         if deleted and not hard:
             raise InvalidInput("what is deleted can only be deleted for good: hard=True", code="invalid-selection")
-        where = self._where(
+        where = await self._where(
             session, name=name, type=type, tags=tags, created_after=created_after, created_before=created_before,
             size_min=size_min, size_max=size_max, digest=digest, metadata=metadata or {}, deleted=deleted,
         )  # fmt: skip
@@ -309,8 +309,9 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         session, or through ``store.artifacts`` of all sessions, also those that are deleted themselves. ``name`` is a
         pattern.
         """
-        where = self._where(session, name=name or "*", deleted=True)
-        return await where.check().infos(self._journal.database)
+        where = (await self._where(session, name=name or "*", deleted=True)).check()
+        found = await where.infos(self._journal.database)
+        return [*found, *(info for info in await self._lookup.all_dropped() if where.fits(info))]
 
     async def versions(self, name: str) -> list[ArtifactInfo]:
         """All versions of a name that are not deleted, oldest first. Raises NotFound when there is none."""
@@ -318,9 +319,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
 
     async def labels(self, name: str) -> dict[str, int]:
         """Labels of a name and the versions they mean."""
-        session, name = self._lookup.session(self._acting.context()), check_artifact_name(name)
-        rows = await self._journal.database.read(lambda view: view.all(_SQL["labels"], (session, name)))
-        return {label: version for version, label in rows}
+        return await self._lookup.labels(name)
 
     async def list(
         self, *, all_versions: bool = False, limit: int = 100, cursor: str | None = None
@@ -334,6 +333,10 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         if cursor is not None:
             _, name, version = read_cursor(cursor, "artifacts", 3)
             after = cursor_text(name), cursor_seq(version)
+        levels = await self._lookup.levels(session)
+        if levels is not None:
+            found = await self._lookup.page_of_fork(levels, after, limit + 1, all_versions=all_versions)
+            return _page(found, limit)
         newest = (
             ""
             if all_versions
@@ -345,9 +348,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         rows = await self._journal.database.read(
             lambda view: view.all(f"{BRIEF} {where}", (session, *after, limit + 1))
         )
-        items = [info_of(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return Page(items, write_cursor("artifacts", items[-1].name, items[-1].version) if more else None)
+        return _page(rows, limit)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -356,12 +357,13 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         """For the captures of the same handle."""
         return self._lookup, self._putting
 
-    def _where(self, session: str | None, **conditions: Any) -> Selection:
+    async def _where(self, session: str | None, **conditions: Any) -> Selection:
         own = self._lookup.own_session
         asked = None if session is None else id_bytes(session, "session")
         if own is not None and asked not in {None, own}:
             raise InvalidInput("this handle is of another session: use store.artifacts", code="invalid-selection")
-        return Selection(own or asked, **conditions)
+        fork = None if own is None or conditions["deleted"] else await self._lookup.levels(own)
+        return Selection(own or asked, **conditions, fork=fork)
 
     def _open(self, info: ArtifactInfo, row: Row) -> AsyncContent:
         stored_size, codec, inline, count, ids, list_digest, size = row[14:21]
@@ -377,3 +379,9 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
     async def _after(self, context: Context, verb: str, info: ArtifactInfo) -> None:
         if f"after_artifact_{verb}" in self._armed:
             await run_point(self._hooks, context, f"after_artifact_{verb}", "artifact", verb, described(info))
+
+
+def _page(rows: Sequence[Row], limit: int) -> Page[ArtifactInfo]:
+    items = [info_of(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items, write_cursor("artifacts", items[-1].name, items[-1].version) if more else None)

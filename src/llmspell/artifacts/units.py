@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.captures.units import forget_rules
+from llmspell.artifacts.heirs import (
+    adopt,
+    adopt_all,
+    demand_unneeded,
+    drop,
+    last_number,
+    not_its_own,
+    standing_for,
+    take_back,
+)
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -24,6 +34,10 @@ from llmspell.errors import AlreadyExists, Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
+
+if TYPE_CHECKING:
+    from llmspell.errors import LlmspellError
+    from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
 
@@ -47,7 +61,10 @@ async def store(
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
     for source in new.derived_from if required is None else required:
-        if await writer.one(_SQL["open_row"], (id_bytes(source),)) is None:
+        if (
+            await writer.one(_SQL["open_row"], (id_bytes(source),)) is None
+            and not (await standing_for(writer, id_bytes(source)))[1]
+        ):
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
     digest = bytes.fromhex(new.digest)
     form = await writer.one(_SQL["blob_form"], (digest,))
@@ -59,12 +76,10 @@ async def store(
         raise collected()
     if metered:
         await demand_room(writer, session, (new.size,))
-    last = await writer.one(_SQL["last_version"], (session, new.name))
-    stored: ArtifactStored = msgspec.structs.replace(
-        new, version=max(((last and last[0]) or 0) + 1, number_min), metered=metered
-    )
     scope_name = f"session:{new.session}"
     scope = writer.known(scope_name) or await writer.scope(scope_name)
+    last = await last_number(writer, session, new.name)
+    stored: ArtifactStored = msgspec.structs.replace(new, version=max(last + 1, number_min), metered=metered)
     if blob is not None:
         await writer.run(
             _SQL["insert_blob"],
@@ -76,7 +91,10 @@ async def store(
 
 
 async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:
-    """New values of descriptive fields of one version."""
+    """New values of descriptive fields of one version; of one that a fork inherited, for the fork alone."""
+    artifact, row = await standing_for(writer, artifact)
+    if row:
+        artifact = await adopt(writer, row)
     session, name, _ = await _require(writer, artifact)
     payload = ArtifactUpdated(id_text(artifact), changed)
     await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
@@ -87,11 +105,12 @@ async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
     AlreadyExists (``artifact-exists``), Conflict (``session-archived``).
     """
     await _demand_session(writer, session, "rename artifacts")
+    inherited = await adopt_all(writer, name, to)
     count = len(await writer.all(_SQL["of_name"], (session, name)))
     if not count:
         raise NotFound(f"there is no artifact {name!r}", code="artifact-not-found")
     row = await writer.one(_SQL["last_version"], (session, to))
-    if row is not None and row[0] is not None:
+    if inherited or (row is not None and row[0] is not None):
         raise AlreadyExists(
             f"session {id_text(session)} has, or had, an artifact {to!r}", code="artifact-exists", name=to
         )
@@ -106,20 +125,26 @@ async def delete(
     """Delete these versions, for good if ``hard``; returns which. Those that are deleted already can only be deleted
     for good. Raises NotFound; with ``of_many``, what another deleted meanwhile is left out.
     """
-    found = []
-    for artifact in artifacts:
-        row = await writer.one(_SQL["closed_row"], (artifact,))
-        if row is None or (row[0] is not None and not hard):
-            if of_many:
-                continue
-            raise not_there(artifact)
-        if row[0] is not None and await writer.one(_SQL["erased"], (artifact,)) is not None:
-            if of_many:
-                continue
-            raise erased(artifact)
-        found.append((artifact, row))
+    found, dropped = [], []
+    for asked in artifacts:
+        artifact, inherited = await standing_for(writer, asked)
+        if inherited:
+            if hard:
+                raise not_its_own(artifact)
+            dropped.append((asked, inherited))
+            continue
+        row = None if inherited is not None else await writer.one(_SQL["closed_row"], (artifact,))
+        gone = await _gone(writer, artifact, row, hard=hard)
+        if row is not None and gone is None:
+            if hard:
+                await demand_unneeded(writer, artifact, row[1])
+            found.append((asked, artifact, row))
+        elif gone is not None and not of_many:
+            raise gone
+    for _, inherited in dropped:
+        await drop(writer, inherited)
     metered = bool(found) and await is_metered(writer)
-    for artifact, row in found:
+    for _, artifact, row in found:
         session, name, version = row[1:4]
         scope = await writer.scope(f"session:{id_text(session)}")
         about = id_text(artifact), id_text(session), name, version
@@ -127,45 +152,73 @@ async def delete(
             await writer.append(DELETED, ArtifactDeleted(*about, metered), scope, f"artifact/{name}")
         if hard:
             await writer.append(ERASED, ArtifactErased(*about, row[11].hex()), scope, f"artifact/{name}")
-    return [artifact for artifact, _ in found]
+    return [asked for asked, _, _ in found] + [asked for asked, _ in dropped]
 
 
 async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool = False) -> list[bytes]:
     """Bring deleted versions back; returns which. Raises NotFound, Conflict, LimitExceeded; with ``of_many``, what
     another brought back or deleted for good meanwhile is left out.
     """
-    found = []
-    for artifact in artifacts:
-        row = await writer.one(_SQL["closed_row"], (artifact,))
-        if row is None:
-            raise not_there(artifact)
-        if row[0] is None:
-            if of_many:
-                continue
-            raise Conflict(f"artifact {id_text(artifact)} is not deleted", code="artifact-not-deleted")
-        if await writer.one(_SQL["erased"], (artifact,)) is not None:
-            if of_many:
-                continue
-            raise erased(artifact)
-        found.append((artifact, row))
+    found, back = [], []
+    for asked in artifacts:
+        try:
+            meant = await _coming_back(writer, asked)
+        except (NotFound, Conflict):
+            if not of_many:
+                raise
+        else:
+            if meant is None:
+                back.append(asked)
+            else:
+                found.append((asked, *meant))
     sizes: dict[bytes, list[int]] = {}
-    for _, row in found:
+    for _, _, row in found:
         sizes.setdefault(row[1], []).append(row[10])
     metered = False
     for session, wanted in sizes.items():
         metered = await _demand_session(writer, session, "undelete artifacts")
         if metered:
             await demand_room(writer, session, wanted)
-    for artifact, row in found:
+    for _, artifact, row in found:
         session, name, version = row[1:4]
         payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, metered)
         await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
-    return [artifact for artifact, _ in found]
+    return [asked for asked, _, _ in found] + back
+
+
+async def _gone(writer: Writer, artifact: bytes, row: Row | None, *, hard: bool) -> LlmspellError | None:
+    """Why a version cannot be deleted (again): what ``delete`` raises."""
+    if row is None or (row[0] is not None and not hard):
+        return not_there(artifact)
+    if row[0] is not None and await writer.one(_SQL["erased"], (artifact,)) is not None:
+        return erased(artifact)
+    return None
+
+
+async def _coming_back(writer: Writer, asked: bytes) -> tuple[bytes, Row] | None:
+    """A deleted version that can be undeleted, with its last row; None for one that a fork dropped, and has again."""
+    await _demand_unerased(writer, asked)
+    artifact = await take_back(writer, asked)
+    if artifact is None:
+        return None
+    row = await writer.one(_SQL["closed_row"], (artifact,))
+    if row is None:
+        raise not_there(artifact)
+    if row[0] is None:
+        raise Conflict(f"artifact {id_text(artifact)} is not deleted", code="artifact-not-deleted")
+    await _demand_unerased(writer, artifact)
+    return artifact, row
+
+
+async def _demand_unerased(writer: Writer, artifact: bytes) -> None:
+    if await writer.one(_SQL["erased"], (artifact,)) is not None:
+        raise erased(artifact)
 
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:
-    """Let a label mean this version."""
-    session, name, version = await _require(writer, artifact)
+    """Let a label mean this version; of one that a fork inherited, for the fork alone."""
+    artifact, row = await standing_for(writer, artifact)
+    session, name, version = row[1:4] if row else await _require(writer, artifact)
     payload = ArtifactTagged(id_text(session), name, version, label)
     await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
 

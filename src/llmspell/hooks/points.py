@@ -158,6 +158,7 @@ _ROWS: dict[str, Rule] = {
         deniable=True,
     ),
     "before_session_create": _changing(_SESSION),
+    "before_session_fork": _changing(_SESSION),
     "before_session_update": _changing(_SESSION),
     "before_session_fail": _changing(_REASON),
     "before_session_open": Rule(effects=_JUDGE, deniable=True),

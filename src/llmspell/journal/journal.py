@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from blake3 import blake3
 
+from llmspell.journal.asking import Asking, driven
 from llmspell.journal.codec import store_payload
 from llmspell.journal.kinds import (
     CLOCK_JUMPED,
@@ -25,6 +26,7 @@ from llmspell.journal.kinds import (
     Kind,
     Kinds,
 )
+from llmspell.journal.lineage import Known, Lineage, find_scope
 from llmspell.model.clock import Clock
 from llmspell.model.context import Context, Correlation, current
 from llmspell.model.entry import Entry, Head, entry_hash, payload_digest, subject_digest
@@ -99,7 +101,7 @@ class Writer:
         self.generation = tx.generation
         self.guard = journal.guard
         self.at = 0
-        self.learned: dict[str, tuple[int, bytes]] | None = None
+        self.learned: dict[str, Known] | None = None
 
     @property
     def head_seq(self) -> int:
@@ -123,20 +125,32 @@ class Writer:
         found = self._journal.scopes.get(name)
         if found is not None:
             return found
-        row = await self._tx.one("SELECT id, salt FROM scope WHERE name = ?", (name,))
-        return None if row is None else self._learn(name, row[0], row[1])
+        known = await find_scope(self._tx, name)
+        return None if known is None else self._learn(name, known)
 
     async def new_scope(self, name: str) -> tuple[int, bytes]:
         """Id and salt of a scope that is known not to exist: that of an id drawn just now."""
         salt = blake3(self.origin.salt + name.encode()).digest(16)
         row = await self._tx.add("INSERT INTO scope (name, salt) VALUES (?, ?) RETURNING id", (name, salt))
-        return self._learn(name, row[0], salt)
+        return self._learn(name, Known(row[0], salt, None))
 
-    def _learn(self, name: str, number: int, salt: bytes) -> tuple[int, bytes]:
+    def lineage(self, name: str) -> Lineage | None:
+        """The lineage of a fork's scope, once ``scope`` or ``existing_scope`` found it; None for what is no fork."""
+        found = self._journal.scopes.lineages.get(name)
+        if found is None and self.learned is not None and name in self.learned:
+            return self.learned[name].lineage
+        return found
+
+    def unlearn(self, name: str) -> None:
+        """Let the scope be asked for again: this unit makes it more than it was."""
+        if self.learned is not None:
+            self.learned.pop(name, None)
+
+    def _learn(self, name: str, known: Known) -> tuple[int, bytes]:
         if self.learned is None:
             self.learned = {}
-        self.learned[name] = number, salt
-        return number, salt
+        self.learned[name] = known
+        return known.id, known.salt
 
     async def append(self, kind: Kind, payload: msgspec.Struct, scope: tuple[int, bytes], subject: str) -> int:
         """Append an entry about ``subject`` (``state/KEY``, ``session``, …) of a scope and apply it. Returns its
@@ -231,27 +245,37 @@ def _as_it_happened(apply: Apply | None) -> Apply | None:
 
 class Scopes:
     """Ids and salts of committed scopes. They never change while anything is there, so the cache cannot be stale; it is
-    bounded by count.
+    bounded by count. ``lineages`` are those of forks, known as long as their scopes are.
     """
 
     ENTRIES_MAX = 50_000
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, bytes]] = {}
+        self.lineages: dict[str, Lineage] = {}
 
     def get(self, name: str) -> tuple[int, bytes] | None:
         """Id and salt, if this process has seen the scope committed."""
         return self._known.get(name)
 
-    def put(self, name: str, scope_id: int, salt: bytes) -> None:
-        """Remember a committed scope."""
+    def put(self, name: str, known: Known) -> tuple[int, bytes]:
+        """Remember a committed scope; gives its id and salt."""
         if len(self._known) >= self.ENTRIES_MAX:
-            self._known.clear()
-        self._known[name] = (scope_id, salt)
+            self._known.clear()  # Not the lineages: whoever has just found a scope is about to ask for its lineage.
+        if known.lineage is None:
+            self.lineages.pop(name, None)
+        else:  # First: whoever finds the scope finds that it is a fork's.
+            if len(self.lineages) >= self.ENTRIES_MAX:
+                self._known.clear()
+                self.lineages.clear()
+            self.lineages[name] = known.lineage
+        found = self._known[name] = known.id, known.salt
+        return found
 
     def forget(self, name: str) -> None:
-        """A scope got another salt, which only its shredding gives it."""
-        self._known.pop(name, None)
+        """A scope got another salt, which only its shredding gives it. Forks are asked for anew, their lineages too."""
+        for one in (name, *self.lineages):
+            self._known.pop(one, None)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -299,8 +323,8 @@ class Journal:
         if origin.jumped_s and not last.appended:
             self._jumped_s += origin.jumped_s
         if last.learned is not None:
-            for name, (scope_id, salt) in last.learned.items():
-                self.scopes.put(name, scope_id, salt)
+            for name, known in last.learned.items():
+                self.scopes.put(name, known)
         if origin.context.correlation is not None and last.appended:
             self._note_announced(origin.context.correlation)
         return result
@@ -332,12 +356,14 @@ class Journal:
         """Id and salt of a scope; None when nothing was ever written there."""
         found = self.scopes.get(name)
         if found is None:
-            row = await self.database.read(lambda view: view.one("SELECT id, salt FROM scope WHERE name = ?", (name,)))
-            if row is None:
-                return None
-            self.scopes.put(name, row[0], row[1])
-            found = row[0], row[1]
+            known = await self.database.read(lambda view: driven(find_scope(Asking(view), name)))
+            found = None if known is None else self.scopes.put(name, known)
         return found
+
+    async def lineage(self, name: str) -> Lineage | None:
+        """The lineage of a fork's scope; None for what is no fork, or was never written to."""
+        await self.scope(name)
+        return self.scopes.lineages.get(name)
 
 
 def _correlation(context: Context, own: bytes) -> bytes:

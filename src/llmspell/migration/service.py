@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llmspell.errors import InvalidInput
+from llmspell.errors import Conflict, InvalidInput
 from llmspell.migration import units
 from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.applying import MigrationProgress
@@ -132,7 +132,8 @@ class AsyncMigrations:
         the one that they have; without it, the version that they are bound to, or that an earlier migration of them
         led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
         more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict
+        (``session-is-fork``).
         """
         schemas = await self._catalog(catalog)
         target = await self._bound(schema_name, _target(scope, prefix, agents))
@@ -247,6 +248,7 @@ class AsyncMigrations:
         place = _one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
         if place is None or scope not in (None, place):
             raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
+        await self._demand_whole(place.name)
         values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
         options = Options(functions=functions or {}, validators=validators or {})
         known = {**self._steering.validators, **options.validators}
@@ -339,6 +341,7 @@ class AsyncMigrations:
     async def _bound(self, name: str, target: Target) -> Target:
         """The keys that are bound to a schema, where none are named."""
         if target != Target():
+            await self._demand_whole(target.scope)
             return target
         found = [one for one in await self._schemas.bindings() if one.name == name]
         if len(found) > 1:
@@ -346,7 +349,15 @@ class AsyncMigrations:
             raise InvalidInput(
                 f"{name} is bound to {told_of}", code="several-bindings", hint="say scope and prefix: one plan for each"
             )
-        return Target("state", found[0].scope, found[0].prefix) if found else target
+        chosen = Target("state", found[0].scope, found[0].prefix) if found else target
+        await self._demand_whole(chosen.scope)
+        return chosen
+
+    async def _demand_whole(self, scope: str | None) -> None:
+        """Refuse a fork: what it inherits is another session's, and would stay as it is."""
+        if scope is not None and await self._journal.lineage(scope) is not None:
+            hint = "copy its state to a session of its own: state.copy_to(Scope.session(id))"
+            raise Conflict(f"{scope} is a fork: what it inherits is its origin's", code="session-is-fork", hint=hint)
 
     async def _known_of(self, name: str, target: Target) -> Known:
         bound = ran = None

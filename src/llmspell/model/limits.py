@@ -35,6 +35,8 @@ TREE_SESSIONS_MAX = 1000
 UNIT_BATCH_MAX = 512
 """Units that one commit carries at most."""
 CONFLICT_RETRIES_MAX = 8
+FORK_DEPTH_MAX = 24
+"""Sessions that the history of a fork may go back to, one behind the other."""
 BUSY_TIMEOUT_S = 30.0
 TTL_S_MAX = 100 * 365 * 86400
 

@@ -12,6 +12,7 @@ from llmspell.operations import (
     hooks,
     migrations,
     session_finding,
+    session_forks,
     session_life,
     session_state,
     sessions,
@@ -23,6 +24,7 @@ from llmspell.operations.types import camel
 
 OPERATIONS: tuple[Operation, ...] = (
     *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS,
+    *session_forks.OPERATIONS,
     *session_life.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *artifact_links.OPERATIONS,
     *artifact_captures.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
@@ -35,7 +37,7 @@ BY_NAME = MappingProxyType({
 _ABSENT = {
     "State": ("create_backup list_backups restore_backup validate_backup get_storage_usage cleanup_backups query all"),
     "Session": (
-        "can_replay replay get_replay_metadata list_replayable fork compare export"
+        "can_replay replay get_replay_metadata list_replayable export"
         " start_replay step continue set_breakpoint create_backup"
     ),
     "Artifact": "export",

@@ -57,6 +57,7 @@ _LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = 
 _NUMBER = "SELECT 1 FROM artifact WHERE session = ? AND name = ? AND version = ? AND id <> ? LIMIT 1"
 _ARTIFACT = "SELECT session, name FROM artifact WHERE id = ? AND until_seq IS NULL"
 _ERASED = "SELECT 1 FROM artifact_erased WHERE artifact = ?"
+_OF_OTHER = "SELECT 1 FROM artifact WHERE id = ? AND session <> ? LIMIT 1"
 _RUN = "SELECT 1 FROM run WHERE id = ?"
 _item = msgspec.json.Decoder(Item | SealedItem).decode
 _encode = msgspec.json.Encoder().encode
@@ -201,8 +202,8 @@ class Arrival:
         self._names[payload.id] = payload.name
         if self._new_ids is not None:
             self._ids[payload.id] = id_text(self._new_ids())
-        elif await self._writer.one(_ERASED, (id_bytes(payload.id),)) is not None:
-            self._ids[payload.id] = id_text(self._writer.draw_id())  # What was deleted for good stays so.
+        elif await self._is_taken(id_bytes(payload.id)):
+            self._ids[payload.id] = id_text(self._writer.draw_id())
         id_ = self._ids.setdefault(payload.id, payload.id)
         if await self._writer.one(_ARTIFACT, (id_bytes(id_),)) is not None:
             raise AlreadyExists(
@@ -219,6 +220,12 @@ class Arrival:
             payload, id=id_, session=self._id, version=version, derived_from=sources, metered=metered
         )
         return payload, self._scope_name, f"artifact/{payload.name}"
+
+    async def _is_taken(self, id_: bytes) -> bool:
+        """What was deleted for good stays so; and what a fork inherited is another session's, where that is here."""
+        if await self._writer.one(_ERASED, (id_,)) is not None:
+            return True
+        return bool(self._header.lineage) and await self._writer.one(_OF_OTHER, (id_, self._session)) is not None
 
     async def _version_here(self, payload: ArtifactStored, id_: str) -> int:
         """Its number, unless another artifact was given that before: numbers are not given again."""

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -14,6 +14,7 @@ from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, StorageFailed
 from llmspell.model.ids import id_text
+from llmspell.portable.flattening import Flattened, Past, past_of
 from llmspell.portable.frames import CONTENT, ENTRIES, HEADER, PIECE, FrameWriter
 from llmspell.portable.leaving import Leaving, Read
 from llmspell.portable.records import (
@@ -34,10 +35,6 @@ from llmspell.sessions.ported import BundleKey, Exported, PortProgress, tell_nob
 from llmspell.state.kinds import StateSet
 
 _SESSION = "SELECT name FROM session WHERE id = ? AND until_seq IS NULL"
-_DIGESTS = (
-    "SELECT digest, max(until_seq IS NULL) FROM artifact WHERE session = ? AND since_seq <= ? AND digest > ?"
-    " GROUP BY digest ORDER BY digest LIMIT 500"
-)
 _BLOB = "SELECT size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob WHERE digest = ?"
 
 
@@ -88,17 +85,19 @@ class _Bundle:
     def write(self, frames: FrameWriter, now: int) -> str:
         """All frames; gives the checksum."""
         store, session = self._store, self._session
-        name, self.seq = store.read(self._now)
+        name, self.seq, past, forked = store.read(self._now)
         sensitive: Literal["carried", "redacted"] = "carried" if self._secrets else "redacted"
-        header = Header(id_text(session), name, store.store_id, store.timeline, self.seq, now, sensitive)
+        lineage = [(id_text(one), bound) for one, bound in past]
+        header = Header(id_text(session), name, store.store_id, store.timeline, self.seq, now, sensitive, lineage)
         frames.write(HEADER, encode(header))
-        for content, pieces in self._contents():
+        for content, pieces in self._contents(past):
             frames.write(CONTENT, encode(content))
             for piece in pieces:
                 frames.write(PIECE, piece)
             self.contents += 1
             self._progress("contents", self.contents)
-        leaving = Leaving(store.read, store.kinds, session, self.seq, store.opened if self._secrets else None)
+        about = store.read, store.kinds, session, self.seq, store.opened if self._secrets else None
+        leaving = Flattened(*about, past, forked) if forked else Leaving(*about)
         for page in _pages(leaving.entries()):
             frames.write(ENTRIES, encode(page))
             self.entries += len(page)
@@ -107,16 +106,20 @@ class _Bundle:
         self.left_out = dict(sorted(leaving.left_out.items()))
         return frames.end(encode(End(self.contents, self.entries, self.left_out)))
 
-    def _now(self, view: Any) -> tuple[str, int]:
+    def _now(self, view: Any) -> tuple[str, int, Past, int]:
         row = view.one(_SESSION, (self._session,))
         if row is None:
             raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
-        return row[0], view.one("SELECT max(seq) FROM entry")[0]
+        return row[0], view.one("SELECT max(seq) FROM entry")[0], *past_of(view, self._session)
 
-    def _contents(self) -> Iterator[tuple[Content, Iterator[bytes]]]:
-        """Every content that a version names, once. What only deleted versions name may have been collected."""
+    def _contents(self, past: Past) -> Iterator[tuple[Content, Iterator[bytes]]]:
+        """Every content that a version names, once. What only deleted versions name may have been collected; so may
+        what a fork dropped, and whether what it inherits is whole is seen when the bundle is taken in.
+        """
         store, after = self._store, b""
-        while rows := store.read(partial(_all, _DIGESTS, (self._session, self.seq, after))):
+        sql = _digests_sql(len(past))
+        levels = [one for level in ((self._session, self.seq), *past) for one in level]
+        while rows := store.read(partial(_all, sql, (*levels, self._session, after))):
             for digest, needed in rows:
                 after = digest
                 row = store.read(partial(_one, _BLOB, (digest,)))
@@ -126,6 +129,20 @@ class _Bundle:
                     yield Content(digest.hex(), blob.size), pieces
                 elif needed:
                     raise Corrupt(f"content {digest.hex()} of an artifact is missing", digest=digest.hex())
+
+
+@cache
+def _digests_sql(past: int) -> str:
+    """Digests that versions of a session name, or of those it goes back to: arguments (session, bound) of each, the
+    session, and the digest to go on after. Whether each is needed by a version of its own that is there.
+    """
+    levels = ", ".join("(?, ?)" for _ in range(past + 1))
+    return (
+        f"WITH level (session, bound) AS (VALUES {levels})"
+        " SELECT a.digest, max(a.until_seq IS NULL AND a.session = ?) FROM level v CROSS JOIN artifact a"
+        " ON a.session = v.session AND a.since_seq <= v.bound WHERE a.digest > ?"
+        " GROUP BY a.digest ORDER BY a.digest LIMIT 500"
+    )
 
 
 def _all(sql: str, args: tuple[Any, ...], view: Reading) -> list[Row]:

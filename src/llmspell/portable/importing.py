@@ -241,6 +241,8 @@ def _header_of(record: Record) -> Header:
     try:
         id_bytes(record.session)
         id_bytes(record.store_id)
+        for session, _ in record.lineage:
+            id_bytes(session)
     except LlmspellError:
         refuse("its header has ids that are none")
     return record

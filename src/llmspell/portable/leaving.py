@@ -23,7 +23,10 @@ from llmspell.state.kinds import StateSet
 
 _PAGE_ENTRIES = 256
 _PAGE_BYTES = 4 << 20
-_FIRST = "SELECT seq FROM entry WHERE subject = ? AND seq <= ? AND kind = 'session.created' ORDER BY seq DESC LIMIT 1"
+_FIRST = (
+    "SELECT seq FROM entry WHERE subject = ? AND seq <= ? AND kind IN ('session.created', 'session.forked')"
+    " ORDER BY seq DESC LIMIT 1"
+)
 _SIZES = (
     "SELECT seq, octet_length(payload) FROM entry WHERE session = ? AND seq > ? AND seq <= ?"
     f" ORDER BY seq LIMIT {_PAGE_ENTRIES}"

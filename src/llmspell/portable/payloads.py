@@ -109,6 +109,7 @@ def _check_set(payload: StateSet, header: Header) -> None:
     _require(
         payload.state_class != "sensitive" or header.sensitive == "carried", "a sealed value cannot be opened elsewhere"
     )
+    _require(payload.sealed_for is msgspec.UNSET, "it is sealed for another scope")
     payload.value = msgspec.Raw(encode_value(decode_value(bytes(payload.value))))
     if payload.redacted is not msgspec.UNSET:
         _require(len(payload.redacted) <= limits.BATCH_KEYS_MAX, "too much was replaced in it")
@@ -195,6 +196,7 @@ def _check_version(
     payload: ArtifactDeleted | ArtifactUndeleted | ArtifactErased | ArtifactTagged, header: Header
 ) -> None:
     _mine(payload.session, header)
+    _require(not getattr(payload, "inherited", False), "it is about what only a fork has")
     check_artifact_name(payload.name)
     check_version_number(payload.version)
     if isinstance(payload, ArtifactTagged):

@@ -28,7 +28,8 @@ _SEQ_MAX = (1 << 63) - 1
 class Header(msgspec.Struct, forbid_unknown_fields=True):
     """First frame. ``seq`` is the store's entry that the bundle is as of; ``exported_at`` nanoseconds.
 
-    ``sensitive``: whether sealed values are carried in clear (inside an encrypted bundle) or replaced.
+    ``sensitive``: whether sealed values are carried in clear (inside an encrypted bundle) or replaced. ``lineage``: of
+    what was a fork, the sessions whose entries come before its own, the nearest first, each with the last that counts.
     """
 
     session: str
@@ -38,6 +39,7 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
     seq: int
     exported_at: int
     sensitive: Literal["redacted", "carried"] = "redacted"
+    lineage: list[tuple[str, int]] = []
 
 
 class Content(msgspec.Struct, forbid_unknown_fields=True):

@@ -30,3 +30,8 @@ SELECT scope, prefix, since_seq, name, version FROM schema_binding
 WHERE scope IN (?1, '') AND since_seq < ?3 AND (until_seq IS NULL OR until_seq > ?3)
   AND substr(?2, 1, length(prefix)) = prefix
 ORDER BY scope = '', length(prefix) DESC LIMIT 1
+
+-- name: of_scope_at
+-- What was bound to a scope's own keys when an entry was written.
+SELECT prefix, name, version FROM schema_binding
+WHERE scope = ?1 AND since_seq <= ?2 AND (until_seq IS NULL OR until_seq > ?2) ORDER BY prefix

@@ -118,6 +118,19 @@ CREATE TABLE session_term (
 CREATE INDEX session_term_created ON session_term (created_at, since_seq) WHERE term = 0;   -- 0: every session
 CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
 
+-- Projection: the sessions that a fork goes back to, the nearest first, each up to an entry. A level never changes; it
+-- ends with the fork.
+CREATE TABLE fork_level (
+  session   BLOB NOT NULL,
+  depth     INTEGER NOT NULL,
+  ancestor  BLOB NOT NULL,
+  bound     INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  PRIMARY KEY (session, depth)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fork_ancestor ON fork_level (ancestor);
+
 -- Projection, temporal: one stored version of a named artifact.
 CREATE TABLE artifact (
   id           BLOB NOT NULL,
@@ -143,6 +156,16 @@ CREATE INDEX artifact_digest ON artifact (digest);
 -- What changed after a seq: what the lagging index of artifacts has not taken in yet, and what was closed since a page.
 CREATE INDEX artifact_since ON artifact (since_seq);
 CREATE INDEX artifact_closed ON artifact (until_seq) WHERE until_seq IS NOT NULL;
+
+-- Projection, temporal: versions that a fork inherited and deleted.
+CREATE TABLE artifact_dropped (
+  session   BLOB NOT NULL,
+  name      TEXT NOT NULL,
+  version   INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
+  until_seq INTEGER,
+  PRIMARY KEY (session, name, version, since_seq)
+) STRICT, WITHOUT ROWID;
 
 -- Projection, temporal: names for versions, like v1.
 CREATE TABLE artifact_label (

@@ -401,6 +401,20 @@ function Session.history(session, options) end
 Session.get_history = Session.history
 Session.getHistory = Session.history
 
+---A session that goes on from a moment of another one, with a future of its own. Nothing is copied.
+---@overload fun(options?: { at?: string|integer, name?: string }): string
+---@param session? string? id or unique name; nil or '' is the current one
+---@param options? { at?: string|integer, name?: string } from when, and its name
+---@return string # the new session's id
+function Session.fork(session, options) end
+
+---What the second session has otherwise than the first: fields, keys and artifacts.
+---@param a string id or unique name
+---@param session? string? id or unique name; nil or '' is the current one
+---@param options? { limit?: integer, cursor?: string } which page
+---@return table # a table {identical, ancestor, fields, state, artifacts, next_cursor}
+function Session.compare(a, session, options) end
+
 ---Take in a session that was exported.
 ---@param path string a bundle in what the run was granted
 ---@param options? { on_conflict?: string, passphrase?: string } how

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model.clock import to_datetime
-from llmspell.model.entry import Entry
+from llmspell.model.entry import Entry, subject_digest
 from llmspell.model.ids import id_text
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading
@@ -45,10 +46,22 @@ class SessionChange:
         }  # fmt: skip
 
 
-def read_history(view: Reading, session: bytes, subject: bytes, limit: int, before: int | None) -> list[SessionChange]:
-    """The changes of up to ``limit`` entries, newest first. Hashes are checked."""
-    query = EntryQuery(subject=subject, kinds=_KINDS, before=before, newest_first=True)
-    return [change for entry in read_page(view, query, limit) for change in _changes(view, session, entry)]
+def read_history(view: Reading, levels: Sequence[Level], limit: int, before: int | None) -> list[SessionChange]:
+    """The changes of up to ``limit`` entries, newest first, in a session and in those it goes back to. Hashes are
+    checked.
+    """
+    found: list[SessionChange] = []
+    left = limit
+    for level in levels:
+        bound = level.bound if before is None else min(level.bound, before - 1)
+        subject = subject_digest(level.salt, "session")
+        query = EntryQuery(
+            subject=subject, kinds=_KINDS, before=None if bound == ALWAYS else bound + 1, newest_first=True
+        )
+        entries = read_page(view, query, left) if left else []
+        left -= len(entries)
+        found += [change for entry in entries for change in _changes(view, level.session, entry)]
+    return found
 
 
 def _changes(view: Reading, session: bytes, entry: Entry) -> Iterator[SessionChange]:

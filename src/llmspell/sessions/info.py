@@ -129,6 +129,16 @@ class SessionInfo:
         """Their sizes together, before deduplication and compression."""
         return self._row[17]  # type: ignore[no-any-return]
 
+    @property
+    def forked_from(self) -> str | None:
+        """Id of the session whose history a fork goes on from; counts and sizes are the fork's own, without that."""
+        return id_text(self._row[18]) if self._row[18] else None
+
+    @property
+    def forked_at(self) -> int | None:
+        """Seq of the last entry of that session which belongs to the fork's history."""
+        return self._row[19]  # type: ignore[no-any-return]
+
     def to_dict(self) -> dict[str, Any]:
         """All fields in JSON types, times as RFC 3339."""
         found: dict[str, Any] = {}
@@ -152,16 +162,20 @@ _FIELDS = (
     "id", "name", "description", "status", "reason", "tags", "metadata", "config", "created_by", "parent",
     "correlation_id",
     "created_at", "updated_at", "started_at", "ended_at", "operation_count", "artifact_count", "artifact_bytes",
+    "forked_from", "forked_at",
 )  # fmt: skip
 
 
-def first_row(session: bytes, correlation: bytes, new: SessionCreated, at: int, entries: int) -> Row:
-    """The row of a session that was just created, as ``info`` would select it."""
+def first_row(
+    session: bytes, correlation: bytes, new: SessionCreated, at: int, entries: int,
+    origin: tuple[bytes | None, int | None] = (None, None),
+) -> Row:  # fmt: skip
+    """The row of a session that was just created, as ``info`` would select it; ``origin`` of a fork."""
     tags, metadata, config = (_json(value).decode() for value in (new.tags, new.metadata, new.config))
     parent = None if new.parent is None else id_bytes(new.parent)
     return (
         session, new.name, new.description, "active", None, tags, metadata, config, new.created_by, parent, correlation,
-        at, at, at, None, entries, 0, 0,
+        at, at, at, None, entries, 0, 0, *origin,
     )  # fmt: skip
 
 

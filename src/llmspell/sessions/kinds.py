@@ -21,6 +21,16 @@ class SessionCreated(msgspec.Struct):
     correlation: str
 
 
+class SessionForked(SessionCreated):
+    """A session began as the fork of another. ``lineage``: the sessions that its history goes back to, the nearest
+    first, with the last entry of each that counts. ``of`` is the session that was asked for: it may be a fork itself
+    that was to be left before it began.
+    """
+
+    of: str
+    lineage: list[tuple[str, int]]
+
+
 class SessionUpdated(msgspec.Struct):
     """Descriptive fields changed; those given have a new value, the others stay."""
 

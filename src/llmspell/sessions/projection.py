@@ -19,6 +19,7 @@ from llmspell.sessions.kinds import (
     SessionCheckpointed,
     SessionCreated,
     SessionDeleted,
+    SessionForked,
     SessionImported,
     SessionMoved,
     SessionRestored,
@@ -48,6 +49,14 @@ async def apply_created(tx: Transaction, entry: Applied) -> None:
          entry.at,
          entry.at, None),
     )  # fmt: skip
+
+
+async def apply_forked(tx: Transaction, entry: Applied) -> None:
+    """The same, and where its history goes on."""
+    await apply_created(tx, entry)
+    forked: SessionForked = entry.payload
+    for depth, (ancestor, bound) in enumerate(forked.lineage, 1):
+        await tx.run(_SQL["insert_level"], (id_bytes(forked.id), depth, id_bytes(ancestor), bound, entry.seq))
 
 
 async def apply_updated(tx: Transaction, entry: Applied) -> None:
@@ -90,8 +99,9 @@ async def apply_imported(tx: Transaction, entry: Applied) -> None:
 
 
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:
-    """No row from here on."""
+    """No row from here on, and nothing that a fork inherited."""
     await tx.run(_CLOSE, (entry.seq, id_bytes(entry.payload.id)))
+    await tx.run(_SQL["close_levels"], (entry.seq, id_bytes(entry.payload.id)))
 
 
 async def _reopen(tx: Transaction, entry: Applied, session: bytes, columns: dict[str, Any]) -> None:
@@ -109,6 +119,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 CREATED = Kind("session.created", SessionCreated, apply_created)
+FORKED = Kind("session.forked", SessionForked, apply_forked)
 UPDATED = Kind("session.updated", SessionUpdated, apply_updated)
 MOVED = {
     name: Kind(f"session.{name}", SessionMoved, apply_moved)
@@ -125,6 +136,7 @@ CLEANED = Kind("session.cleaned", SessionsCleaned)
 TEMPLATE_SET = Kind("session.template_set", TemplateSet)
 KINDS = (
     CREATED,
+    FORKED,
     UPDATED,
     *MOVED.values(),
     SAVED,

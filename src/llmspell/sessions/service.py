@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import Conflict, InvalidInput, NotFound
+from llmspell.errors import InvalidInput, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
 from llmspell.model.count import Count
@@ -27,6 +27,7 @@ from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
+from llmspell.sessions.forking import Forking, HasId, named
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.ported import BundleKey
     from llmspell.sessions.shredded import Shredded
 
@@ -63,6 +65,7 @@ class AsyncSessions:
         self._finding = Finding(journal)
         self._batches = Batches(journal, self._steps)
         self._porting = Porting(self._steps, hooks, neighbours.porter)
+        self._forking = Forking(journal, hooks, self._steps, neighbours)
 
     async def create(
         self,
@@ -125,7 +128,7 @@ class AsyncSessions:
 
     async def open(self, session_id: str) -> AsyncSession:
         """The handle of an existing session, whatever its status, by id or by its unique name. Raises NotFound."""
-        session = await self._resolve(session_id)
+        session = await self._steps.resolve(session_id)
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
         bounds = bounds_of(info, session, self.neighbours.saver)
@@ -137,7 +140,7 @@ class AsyncSessions:
 
     async def get(self, session_id: str) -> SessionInfo:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
-        return await self._steps.info(await self._resolve(session_id))
+        return await self._steps.info(await self._steps.resolve(session_id))
 
     async def count(self, *, exact: bool = False, **filters: Any) -> Count:
         """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
@@ -168,11 +171,38 @@ class AsyncSessions:
         """
         return await self._finding.tree(await self.get(session_id), limit, depth)
 
+    async def fork(
+        self,
+        session: str | HasId,
+        at: int | str | datetime | None = None,
+        name: str | None = None,
+    ) -> AsyncSession:
+        """A new session that goes on from a moment of another one (now by default), with a future of its own.
+
+        ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
+        with what was there; nothing of it is copied, and what either does from here on the other never sees. It has the
+        other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; about 1 ms,
+        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), LimitExceeded
+        (``fork-depth``), Vetoed.
+        """
+        key = await self._steps.resolve(named(session))
+        return await self._forking.fork(key, at, name, self._acting.context())
+
+    async def compare(
+        self, a: str | HasId, b: str | HasId, *, limit: int = 100, cursor: str | None = None
+    ) -> SessionComparison:
+        """What ``b`` has otherwise than ``a``: fields, keys and artifacts, a page at a time, and the session that both
+        were forked from. Sealed values show as ``[REDACTED]``. For forks it costs what they changed; else some 20 µs a
+        key. Raises NotFound.
+        """
+        keys = await self._steps.resolve(named(a)), await self._steps.resolve(named(b))
+        return await self._forking.compare(*keys, check_limit(limit), cursor)
+
     async def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
         Vetoed.
         """
-        session = await self._resolve(session_id)
+        session = await self._steps.resolve(session_id)
         info = await self._steps.info(session)
         context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
         await self._steps.point(context, "before_session_delete", "delete", info)
@@ -191,7 +221,7 @@ class AsyncSessions:
         hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
         ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
         """
-        session = await self._resolve(session_id)
+        session = await self._steps.resolve(session_id)
         shredder = self.neighbours.shredder
         looked = await shredder.look(session, detach=detach)
         if dry_run:
@@ -223,7 +253,7 @@ class AsyncSessions:
         NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
         ``path-in-store``), Vetoed, StorageFailed, Corrupt.
         """
-        session = await self._resolve(session_id)
+        session = await self._steps.resolve(session_id)
         context = self._acting.context()
         return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
 
@@ -308,22 +338,6 @@ class AsyncSessions:
 
     async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
         return await self.create(name, **filled(await self._registered.template(template), given))
-
-    async def _resolve(self, session_id: str) -> bytes:
-        if type(session_id) is not str or not session_id:
-            raise InvalidInput(f"a session is named by its id or name, not {session_id!r}", code="invalid-id")
-        try:
-            return id_bytes(session_id)
-        except InvalidInput:
-            name = check_label(session_id, "a session's name")
-            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (name,)))
-        if not rows:
-            raise NotFound(f"there is no session {session_id!r}", code="session-not-found")
-        if len(rows) > 1:
-            raise Conflict(
-                f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
-            )
-        return rows[0][0]  # type: ignore[no-any-return]
 
     async def list(
         self,

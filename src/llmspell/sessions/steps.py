@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llmspell.errors import InvalidInput, NotFound
+from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
-from llmspell.model.entry import subject_digest
-from llmspell.model.ids import id_text
+from llmspell.journal.asking import Asking, driven
+from llmspell.journal.lineage import ALWAYS, Level
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.telling import told
 from llmspell.schema import queries
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
+    from llmspell.ports.database import Reading, Row
+    from llmspell.sessions.comparison import Comparer
+    from llmspell.sessions.forking import InheritBindings, MomentOf
     from llmspell.sessions.ported import Porter
     from llmspell.sessions.saving import AutoSaver
     from llmspell.sessions.session import AsyncSession, SessionRooms
@@ -68,6 +72,9 @@ class Neighbours:
         shredder: Shredder,
         porter: Porter,
         saver: AutoSaver,
+        moment: MomentOf,
+        inherit_bindings: InheritBindings,
+        compare: Comparer,
     ) -> None:
         self.set_state = set_state
         self.initial_state = initial_state
@@ -77,6 +84,9 @@ class Neighbours:
         self.shredder = shredder
         self.porter = porter
         self.saver = saver
+        self.moment = moment
+        self.inherit_bindings = inherit_bindings
+        self.compare = compare
 
 
 class Steps:
@@ -139,19 +149,26 @@ class Steps:
         return seq
 
     async def checkpoints(self, handle: AsyncSession) -> list[Checkpoint]:
-        """The session's checkpoints, oldest first."""
-        rows = await self._journal.database.read(lambda view: view.all(_SQL["checkpoints"], (handle.key,)))
+        """The session's checkpoints, oldest first; a fork's begin with those of the session it left."""
+        levels = await self._levels(handle)
+
+        def query(view: Reading) -> list[Row]:
+            inherits = view.one(_SQL["inherits"], (handle.key,)) is not None
+            asked = levels[::-1] if inherits else levels[:1]
+            return [row for level in asked for row in view.all(_SQL["checkpoints"], level)]
+
+        rows = await self._journal.database.read(query)
         return [Checkpoint(*row) for row in rows]
 
     async def history(self, session: bytes, limit: int, before: int | None) -> list[SessionChange]:
-        """The changes of a session's fields, newest first."""
+        """The changes of a session's fields, newest first; a fork's go on into those of the session it left."""
         if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
             raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
         scope = await self._journal.scope(units.scope_of(session))
         if scope is None:
             return []
-        subject = subject_digest(scope[1], "session")
-        return await self._journal.database.read(lambda view: read_history(view, session, subject, limit, before))
+        levels = self._journal.scopes.lineages.get(units.scope_of(session)) or (Level(session, *scope, ALWAYS),)
+        return await self._journal.database.read(lambda view: read_history(view, levels, limit, before))
 
     async def restore(self, handle: AsyncSession, to: str | int) -> int:
         """Set the session's state back to a checkpoint's label or a seq; gives the number of keys changed."""
@@ -173,11 +190,16 @@ class Steps:
     async def _restore_point(self, handle: AsyncSession, to: str | int) -> tuple[int, str | None]:
         if isinstance(to, str):
             to = check_label(to, "a checkpoint's label", empty=True)
-            row = await self._journal.database.one(_SQL["checkpoint"], (handle.key, to))
-            if row is None:
+            lineage = await self._journal.lineage(units.scope_of(handle.key))
+            seq = await self._journal.database.read(
+                lambda view: driven(units.checkpoint_seq(Asking(view), handle.key, to, lineage))
+            )
+            if seq is None:
                 raise NotFound(f"session {handle.id} has no checkpoint {to!r}", code="checkpoint-not-found")
-            return row[0], to
-        first = handle.opened
+            return seq, to
+        oldest = (await self._levels(handle))[-1][0]
+        row = None if oldest == handle.key else await self._journal.database.one(_SQL["first_seq"], (oldest,))
+        first = handle.opened if row is None or row[0] is None else row[0]
         last = await self._journal.database.one("SELECT max(seq) FROM entry")
         if type(to) is not int or not first <= to <= (last[0] if last else 0):
             raise InvalidInput(
@@ -185,6 +207,30 @@ class Steps:
                 code="invalid-seq",
             )
         return to, None
+
+    async def _levels(self, handle: AsyncSession) -> list[tuple[bytes, int]]:
+        """The sessions that a fork goes back to after itself, each with the last entry that counts; or it alone."""
+        lineage = await self._journal.lineage(units.scope_of(handle.key))
+        if lineage is None:
+            return [(handle.key, ALWAYS)]
+        return [(level.session, level.bound) for level in lineage]
+
+    async def resolve(self, session_id: object) -> bytes:
+        """The id of a session that is named by its id or its unique name. Raises InvalidInput, NotFound, Conflict."""
+        if type(session_id) is not str or not session_id:
+            raise InvalidInput(f"a session is named by its id or name, not {session_id!r}", code="invalid-id")
+        try:
+            return id_bytes(session_id)
+        except InvalidInput:
+            name = check_label(session_id, "a session's name")
+            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (name,)))
+        if not rows:
+            raise NotFound(f"there is no session {session_id!r}", code="session-not-found")
+        if len(rows) > 1:
+            raise Conflict(
+                f"several sessions are named {session_id!r}", code="ambiguous-name", hint="name the session by its id"
+            )
+        return rows[0][0]  # type: ignore[no-any-return]
 
     async def info(self, session: bytes) -> SessionInfo:
         """A session as it is now."""

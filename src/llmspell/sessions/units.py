@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from blake3 import blake3
 
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, NotFound
+from llmspell.journal.asking import Asks
 from llmspell.journal.journal import Writer
+from llmspell.journal.lineage import ALWAYS, Level, Lineage
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.session import check_step
 from llmspell.schema import queries
+from llmspell.sessions.inherited import Held, entry_then, held_at, held_by, kept_keys, levels_of, live_values
 from llmspell.sessions.kinds import (
     SessionCheckpointed,
     SessionCreated,
@@ -27,9 +29,8 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
 
 _SQL = queries("llmspell.sessions")
-Redacted = list[dict[str, str]] | msgspec.UnsetType
-SetState = Callable[[Writer, str, str, msgspec.Raw, int | None, str, Redacted], Awaitable[Any]]
-"""Sets a key of a scope inside a unit: (writer, scope name, key, JSON, when it expires, class, what was replaced)."""
+SetState = Callable[[Writer, str, str, Held], Awaitable[Any]]
+"""Sets a key of a scope inside a unit to what it held: (writer, scope name, key, what an entry of it says)."""
 SetInitial = Callable[[Writer], Awaitable[Any]]
 """Sets the state that a session begins with, inside the unit that creates it."""
 DeleteState = Callable[[Writer, str, str], Awaitable[Any]]
@@ -112,12 +113,22 @@ async def save(writer: Writer, session: bytes) -> int:
 
 
 async def checkpoint(writer: Writer, session: bytes, label: str) -> int:
-    """A labelled point; a label is used once."""
+    """A labelled point; a label is used once, in a fork also where it goes back to."""
     await require(writer, session)
-    if await writer.one(_SQL["checkpoint"], (session, label)) is not None:
+    scope = await writer.scope(scope_of(session))
+    if await checkpoint_seq(writer, session, label, writer.lineage(scope_of(session))) is not None:
         raise AlreadyExists(f"session {id_text(session)} already has a checkpoint {label!r}", code="checkpoint-exists")
     payload = SessionCheckpointed(id_text(session), label, await state_hash(writer, session))
-    return await writer.append(CHECKPOINTED, payload, await writer.scope(scope_of(session)), f"checkpoint/{label}")
+    return await writer.append(CHECKPOINTED, payload, scope, f"checkpoint/{label}")
+
+
+async def checkpoint_seq(asks: Asks, session: bytes, label: str, lineage: Lineage | None) -> int | None:
+    """The entry of a label of a session, or of one that it goes back to; None when there is none."""
+    for level in lineage or (Level(session, 0, b"", ALWAYS),):
+        row = await asks.one(_SQL["checkpoint"], (level.session, label, level.bound))
+        if row is not None:
+            return int(row[0])
+    return None
 
 
 async def restore(
@@ -126,51 +137,23 @@ async def restore(
     """Set the session's state back to what it was at ``seq``. Returns how many keys changed."""
     await require(writer, session)
     scope_name = scope_of(session)
-    scope = await writer.scope(scope_name)
+    levels = await levels_of(writer, scope_name)
     changed = 0
-    for key, _version, now_seq, deleted in await writer.all(_SQL["all_state_keys"], (scope_name,)):
-        stored = await writer.one(
-            f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
-            (subject_digest(scope[1], f"state/{key}"), seq),
-        )
-        then = check_row(stored) if stored is not None else None
+    for key, now_seq, deleted, _, _ in await kept_keys(writer, levels):
+        then = await entry_then(writer, levels, key, seq)
         if then is not None and then.seq == now_seq:
             continue
-        held = None
-        if then is not None and then.kind == "state.set":
-            held = msgspec.json.decode(then.payload or b"{}", type=_Held)
+        held = None if then is None else held_by(then)
         if held is not None and (held.expires_at is None or held.expires_at > writer.origin.clock):
-            if not deleted and await _held_at(writer, now_seq) == held:
+            if not deleted and await held_at(writer, now_seq) == held:
                 continue
-            await set_state(writer, scope_name, key, held.value, held.expires_at, held.state_class, held.redacted)
+            await set_state(writer, scope_name, key, held)
             changed += 1
         elif not deleted:
             changed += bool(await delete_state(writer, scope_name, key))
     payload = SessionRestored(id_text(session), seq, label, changed, await state_hash(writer, session))
-    await writer.append(RESTORED, payload, scope, "session")
+    await writer.append(RESTORED, payload, await writer.scope(scope_name), "session")
     return changed
-
-
-class _Held(msgspec.Struct):
-    value: msgspec.Raw
-    expires_at: int | None = None
-    state_class: str = "standard"
-    redacted: Redacted = msgspec.UNSET
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Held) and bytes(self.value) == bytes(other.value) and self.expires_at == other.expires_at
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-async def _held_at(writer: Writer, seq: int) -> _Held | None:
-    stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
-    entry = check_row(stored) if stored is not None else None
-    if entry is None or entry.payload is None:
-        return None
-    return msgspec.json.decode(entry.payload, type=_Held)
 
 
 async def delete(
@@ -187,15 +170,9 @@ async def delete(
 async def state_hash(writer: Writer, session: bytes) -> str:
     """BLAKE3 over the session's keys and values in key order: equal hashes mean equal state."""
     digest = blake3()
-    for key, value, seq in await writer.all(_SQL["live_state"], (scope_of(session), writer.origin.clock)):
-        if value is None:
-            stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
-            entry = check_row(stored) if stored is not None else None
-            if entry is None or entry.payload is None:
-                raise Corrupt(f"state key {key!r} points to entry {seq}, which has no value", key=key, seq=seq)
-            raw = bytes(msgspec.json.decode(entry.payload, type=_Held).value)
-        else:
-            raw = value.encode()
+    scope_name = scope_of(session)
+    await writer.existing_scope(scope_name)
+    for key, raw in await live_values(writer, scope_name, writer.lineage(scope_name)):
         name = key.encode()
         digest.update(len(name).to_bytes(4, "big") + name + len(raw).to_bytes(8, "big") + raw)
     return digest.hexdigest()

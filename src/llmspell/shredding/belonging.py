@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from llmspell.journal.asking import Asks
 from llmspell.journal.codec import load_payload
 from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.shredding.asking import Asks
 
 _OWN_KINDS = frozenset({"event.published", "correlation.opened"})
 _RECORDS = frozenset({"session.shredded", "payload.erased"})

@@ -6,9 +6,9 @@ import msgspec
 
 from llmspell.artifacts.blob import unpack_ids
 from llmspell.errors import Conflict, NotFound
+from llmspell.journal.asking import Asks
 from llmspell.model.ids import id_text
 from llmspell.ports.content import Place
-from llmspell.shredding.asking import Asks
 
 _SESSION = "SELECT status, until_seq FROM session WHERE id = ? ORDER BY since_seq DESC LIMIT 1"
 _CHILDREN = "SELECT id FROM session WHERE parent = ? AND until_seq IS NULL LIMIT 20"
@@ -17,6 +17,7 @@ _DERIVED = (
     " WHERE a.session <> ?1 AND a.until_seq IS NULL"
     " AND unhex(replace(d.value, '-', '')) IN (SELECT id FROM artifact WHERE session = ?1) LIMIT 20"
 )
+_FORKS = "SELECT session FROM fork_level WHERE ancestor = ? AND until_seq IS NULL ORDER BY session LIMIT 20"
 _OTHER_HAS = "EXISTS (SELECT 1 FROM artifact o WHERE o.digest = a.digest AND o.session <> ?1)"
 _COUNTS = (
     "SELECT (SELECT count(*) FROM state s JOIN scope c ON c.id = s.scope WHERE c.name = ?2 AND s.deleted = 0),"
@@ -108,7 +109,10 @@ async def has_sealed(asks: Asks, session: bytes) -> bool:
 
 
 async def _demand_unneeded(asks: Asks, session: bytes) -> None:
-    for sql, what in ((_CHILDREN, "was opened under it"), (_DERIVED, "has artifacts made from its artifacts")):
+    for sql, what in (
+        (_FORKS, "was forked from it and has its past"), (_CHILDREN, "was opened under it"),
+        (_DERIVED, "has artifacts made from its artifacts"),
+    ):  # fmt: skip
         rows = await asks.all(sql, (session,))
         if rows:
             ids = [id_text(one) for (one,) in rows]
@@ -116,7 +120,7 @@ async def _demand_unneeded(asks: Asks, session: bytes) -> None:
                 f"session {id_text(session)} is needed: session {ids[0]} {what}"
                 + (f", and {len(ids) - 1} more" if len(ids) > 1 else ""),
                 code="session-needed",
-                hint="shred those first, or shred it with detach: they keep no more than its ids",
+                hint="shred those first, or shred it with detach: they keep no more than its ids, and a fork no past",
                 sessions=ids,
             )
 

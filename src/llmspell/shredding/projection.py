@@ -26,6 +26,8 @@ _ROWS_OF_SESSION = (
     "DELETE FROM checkpoint WHERE session = ?",
     "DELETE FROM artifact WHERE session = ?",
     "DELETE FROM artifact_label WHERE session = ?",
+    "DELETE FROM artifact_dropped WHERE session = ?",
+    "DELETE FROM fork_level WHERE session = ?",
     "DELETE FROM run WHERE session = ?",
 )
 _CONTENT_OF_SESSION = (

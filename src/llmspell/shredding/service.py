@@ -23,10 +23,10 @@ from llmspell.artifacts.blob import unpack_ids
 from llmspell.artifacts.finding.index import forget
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.acting import InSession, enter
+from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.sessions.shredded import Shredded
-from llmspell.shredding.asking import Asking, driven
 from llmspell.shredding.belonging import Step, next_step, ranges_of, still_there, written_elsewhere
 from llmspell.shredding.kinds import PayloadErased, SessionShredded
 from llmspell.shredding.plan import (

@@ -230,7 +230,8 @@ class Protection:
         text = decode_value(bytes(payload.value))
         if type(text) is not str:
             raise Corrupt(f"the sealed value of state key {payload.key!r} is no text", key=payload.key)
-        return decode_value(self.opening(payload.scope)(f"state/{payload.key}", text))
+        scope = payload.scope if payload.sealed_for is msgspec.UNSET else payload.sealed_for
+        return decode_value(self.opening(scope)(f"state/{payload.key}", text))
 
     def scan(self, value: Any) -> Any:
         """A value from outside with its secrets replaced: what agents say is kept like external values."""

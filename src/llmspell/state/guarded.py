@@ -19,17 +19,16 @@ from llmspell.journal.journal import Journal, Writer
 from llmspell.model import limits
 from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
-from llmspell.schema import queries
 from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
-from llmspell.state.rows import end_of_prefix, load_page, load_row
+from llmspell.state.inherited import row_now
+from llmspell.state.paging import read_keys
+from llmspell.state.rows import load_row
 from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.model.context import Context
-
-_ROW = queries("llmspell.state")["row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +198,7 @@ class Guarded:
         """Copy or move with sealed values among them: each is opened here, and sealed for its new place."""
         shown = self._protection.shown
         for _ in range(limits.CONFLICT_RETRIES_MAX):
-            scope = await self._journal.scope(self._scope)
-            now = self._journal.clock.now_ns()
-            args = (0 if scope is None else scope[0], "", "", end_of_prefix(""), now, -1)
-            found = await self._journal.database.read(
-                lambda view, args=args, now=now: load_page(view, args, values=True, now=now, shown=shown)  # type: ignore[misc]
-            )
+            found = await read_keys(self._journal, self._scope, "", "", None, values=True, shown=shown, held=None)
             stored = await self._kept(target, found)
 
             async def unit(writer: Writer, found: list[StateEntry] = found, stored: list[Stored] = stored) -> int:
@@ -271,9 +265,9 @@ class Guarded:
         scope = await self._journal.scope(self._scope)
         if scope is None:
             return None
-        now = self._journal.clock.now_ns()
+        now, lineage = self._journal.clock.now_ns(), self._journal.scopes.lineages.get(self._scope)
         return await self._journal.database.read(
-            lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now, self._protection.shown)
+            lambda view: load_row(view, key, row_now(view, scope, lineage, key), now, self._protection.shown)
         )
 
     async def _write(self, work: Any) -> Any:

@@ -19,6 +19,8 @@ class StateSet(msgspec.Struct):
     """What was replaced in an external value, or found in a standard one: ``{"path", "kind"}`` each."""
     artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Ids of the artifacts that this change has to do with."""
+    sealed_for: str | msgspec.UnsetType = msgspec.UNSET
+    """The scope that a sealed value was sealed for, where that is another: a fork was set back to what it inherited."""
 
 
 class StateDeleted(msgspec.Struct):

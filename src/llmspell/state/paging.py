@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model.telling import told
+from llmspell.state.inherited import load_rows
 from llmspell.state.rows import check_after, end_of_prefix, load_page
 
 if TYPE_CHECKING:
@@ -39,6 +40,18 @@ async def read_keys(
         return in_memory[:limit]
     now = journal.clock.now_ns()
     found: list[StateEntry] = []
+    lineage = journal.scopes.lineages.get(scope_name)
+    if lineage is not None:
+        beyond: str | None = after
+        while beyond is not None and (limit is None or len(found) < limit):
+            wanted = _PAGE_ROWS if limit is None else limit - len(found)
+            page, beyond = await journal.database.read(
+                lambda view, bounds=(beyond, prefix, high), wanted=wanted: load_rows(  # type: ignore[misc]
+                    view, lineage, bounds, wanted, now, shown, values=values
+                )
+            )
+            found += page
+        return sorted(found + in_memory, key=lambda one: one.key)[:limit] if in_memory else found[:limit]
     while limit is None or len(found) < limit:
         rows_max = min(_PAGE_ROWS, limit - len(found)) if limit is not None else _PAGE_ROWS
         args = (scope[0], after, prefix, high, now, rows_max)

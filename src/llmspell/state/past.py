@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from llmspell.errors import InvalidInput, NotFound
-from llmspell.journal.reading import COLUMNS, EntryQuery, check_row, check_rows, read_page
+from llmspell.journal.asking import Asking, driven
+from llmspell.journal.lineage import ALWAYS, Level, Lineage, find_scope
+from llmspell.journal.reading import COLUMNS, check_row, check_rows
 from llmspell.model.clock import to_datetime
 from llmspell.model.entry import REDACTED, Entry, subject_digest
 from llmspell.model.keys import check_key
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
+from llmspell.state.inherited import entries_of, load_rows, row_at
 from llmspell.state.kinds import StateSet
 from llmspell.state.rows import change_of, check_after, end_of_prefix, load_row
 from llmspell.state.values import StateChange, StateDifference, StateEntry
@@ -70,6 +73,9 @@ class AsyncPastState:
         if scope is None:
             return None
         database, moment = self._journal.database, self._moment
+        lineage = self._journal.scopes.lineages.get(self.scope.name)
+        if lineage is not None:
+            return await database.read(lambda view: _of_fork(view, lineage, key, moment))
         row = await database.one(_ROW, (scope[0], key))
         if row is not None and row[1] > moment.seq:  # What an entry says stays so: no need to read both at one moment.
             subject = subject_digest(scope[1], f"state/{key}")
@@ -97,9 +103,8 @@ class AsyncPastState:
         bound = self._moment.seq + 1 if before is None else min(cursor_seq(before), self._moment.seq + 1)
 
         def query(view: Reading, scope: _ScopeRow) -> list[StateChange]:
-            subject = subject_digest(scope[1], f"state/{key}")
-            entries = read_page(view, EntryQuery(subject=subject, before=bound, newest_first=True), limit)
-            return [change_of(entry, _hidden) for entry in entries]
+            levels = self._journal.scopes.lineages.get(self.scope.name) or (Level(b"", *scope, ALWAYS),)
+            return [change_of(entry, hidden) for entry in entries_of(view, levels, key, bound, limit)]
 
         return await self._read(query) or []
 
@@ -125,6 +130,11 @@ class AsyncPastState:
         while limit is None or len(found) < limit:
 
             def query(view: Reading, scope: _ScopeRow, after: str = after) -> tuple[int, str, list[tuple[str, Any]]]:
+                lineage = self._journal.scopes.lineages.get(self.scope.name)
+                if lineage is not None:
+                    now, seq = self._moment.now, self._moment.seq
+                    held, end = load_rows(view, lineage, (after, prefix, high), _PAGE_ROWS, now, hidden, seq=seq)
+                    return 0 if end is None else _PAGE_ROWS, end or "", [(one.key, one.value) for one in held]
                 rows = view.all(_ALL, (scope[0], after, prefix, high, _PAGE_ROWS))
                 return len(rows), rows[-1][0] if rows else after, values_at(view, scope, rows, self._moment)
 
@@ -143,8 +153,14 @@ def at_moment(view: Reading, scope: _ScopeRow, key: str, row: Row | None, moment
     if row is None:
         return None
     if row[1] <= moment.seq:
-        return load_row(view, key, row, moment.now, _hidden)
+        return load_row(view, key, row, moment.now, hidden)
     return _then(view.one(_THEN, (subject_digest(scope[1], f"state/{key}"), moment.seq)), key, moment)
+
+
+def _of_fork(view: Reading, lineage: Lineage, key: str, moment: Moment) -> StateEntry | None:
+    """The same in a fork, whose history is that of the session it left until then."""
+    row = driven(row_at(Asking(view), lineage, key, moment.seq))
+    return load_row(view, key, row, moment.now, hidden)
 
 
 def _then(stored: Row | None, key: str, moment: Moment) -> StateEntry | None:
@@ -156,7 +172,7 @@ def _then(stored: Row | None, key: str, moment: Moment) -> StateEntry | None:
         return None
     until = None if held.expires_at is None else to_datetime(held.expires_at)
     return StateEntry(
-        key, _hidden(held), held.version, entry.seq, to_datetime(entry.happened_at), until, held.state_class
+        key, hidden(held), held.version, entry.seq, to_datetime(entry.happened_at), until, held.state_class
     )
 
 
@@ -170,7 +186,7 @@ def values_at(view: Reading, scope: _ScopeRow, rows: list[Row], moment: Moment) 
         if row[1] > moment.seq:
             subjects[subject_digest(scope[1], f"state/{key}")] = key
             continue
-        held = load_row(view, key, tuple(row), moment.now, _hidden)
+        held = load_row(view, key, tuple(row), moment.now, hidden)
         if held is not None:
             found[key] = held.value
     wanted = list(subjects)
@@ -179,7 +195,7 @@ def values_at(view: Reading, scope: _ScopeRow, rows: list[Row], moment: Moment) 
         for entry in check_rows(view.all(_then_of(len(part)), (*part, moment.seq))):
             held_then = _held(entry, subjects[entry.subject], moment)
             if held_then is not None:
-                found[subjects[entry.subject]] = _hidden(held_then)
+                found[subjects[entry.subject]] = hidden(held_then)
     return sorted(found.items()) if subjects else list(found.items())
 
 
@@ -232,6 +248,8 @@ class Comparison:
         """Keys that were written after the earlier moment, or whose time ran out before the later one."""
         low = min(self.before.seq, self.after.seq)
         until = max(self.before.now, self.after.now)
+        forks = view.one("SELECT 1 FROM fork_level LIMIT 1") is not None
+        known: dict[int, Lineage | None] = {}
         while True:
             rows = (
                 view.all(_CHANGED, (scope_id, key, low, until, _PAGE_ROWS))
@@ -239,20 +257,34 @@ class Comparison:
                 else view.all(_CHANGED_OF, (self.scope, key, low, until, _PAGE_ROWS))
             )
             for scope_id, salt, name, key, *row in rows:  # noqa: PLR1704 - where the next page begins
-                yield (scope_id, key), self._difference(view, (scope_id, salt), name, key, tuple(row))
+                if scope_id not in known:
+                    scope = driven(find_scope(Asking(view), name)) if forks else None
+                    known[scope_id] = None if scope is None else scope.lineage
+                place = known[scope_id] or (scope_id, salt)
+                yield (scope_id, key), self._difference(view, place, name, key, tuple(row))
             if len(rows) < _PAGE_ROWS:
                 return
 
-    def _difference(self, view: Reading, scope: _ScopeRow, name: str, key: str, row: Row) -> StateDifference | None:
-        before = at_moment(view, scope, key, row, self.before)
-        after = at_moment(view, scope, key, row, self.after)
-        if before is None and after is None:
-            return None
-        if before is None or after is None:
-            return StateDifference(name, key, "added" if before is None else "removed", before, after)
-        if before.seq == after.seq or (before.value != REDACTED and _same(before.value, after.value)):
-            return None
-        return StateDifference(name, key, "changed", before, after)
+    def _difference(
+        self, view: Reading, place: Lineage | _ScopeRow, name: str, key: str, row: Row
+    ) -> StateDifference | None:
+        def held(moment: Moment) -> StateEntry | None:
+            if isinstance(place[0], Level):
+                return _of_fork(view, place, key, moment)
+            return at_moment(view, place, key, row, moment)
+
+        return difference(name, key, held(self.before), held(self.after))
+
+
+def difference(scope: str, key: str, before: StateEntry | None, after: StateEntry | None) -> StateDifference | None:
+    """What two values of a key differ in; None when in nothing. Sealed ones differ where their entries do."""
+    if before is None and after is None:
+        return None
+    if before is None or after is None:
+        return StateDifference(scope, key, "added" if before is None else "removed", before, after)
+    if before.seq == after.seq or (before.value != REDACTED and _same(before.value, after.value)):
+        return None
+    return StateDifference(scope, key, "changed", before, after)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -260,5 +292,6 @@ def _same(one: Any, other: Any) -> bool:
     return encode_value(one) == encode_value(other)
 
 
-def _hidden(payload: StateSet) -> Any:
+def hidden(payload: StateSet) -> Any:
+    """What a view shows of a value: nothing of a sealed one."""
     return REDACTED if payload.state_class == "sensitive" else decode_value(bytes(payload.value))

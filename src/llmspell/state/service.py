@@ -15,10 +15,9 @@ import msgspec
 
 from llmspell.errors import Conflict, InvalidInput, LimitExceeded
 from llmspell.hooks.moment import run_point
-from llmspell.journal.reading import EntryQuery, read_page
+from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.model import limits
 from llmspell.model.clock import to_datetime
-from llmspell.model.entry import subject_digest
 from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
 from llmspell.model.scope import Scope
@@ -27,6 +26,7 @@ from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
 from llmspell.state.classes import Kept, StateClass, check_class
 from llmspell.state.guarded import Guarded, read_guarded
+from llmspell.state.inherited import entries_of, load_inherited, row_now
 from llmspell.state.paging import read_keys
 from llmspell.state.rows import change_of, is_plain, load_row, matches
 from llmspell.state.units import check_artifacts, check_version, clear_scope, delete_key, set_key, transfer_scope
@@ -81,8 +81,9 @@ class AsyncState:
         if scope is not None:
             row = await self._journal.database.one(_ROW, (scope[0], key))
             if row is None:
-                return default
-            if is_plain(row) and matches(key, row):
+                if self._name not in self._journal.scopes.lineages:
+                    return default
+            elif is_plain(row) and matches(key, row):
                 return decode_value(row[5])
         found = await self._visible(key)
         return default if found is None else found.value
@@ -172,7 +173,9 @@ class AsyncState:
         raise Conflict(f"{key!r} kept changing through {_UPDATE_ATTEMPTS_MAX} attempts to update it", key=key)
 
     async def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
-        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked."""
+        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked. In a
+        fork it goes on with those of the session that it was forked from.
+        """
         if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
             raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
         check_limit(limit)
@@ -180,8 +183,8 @@ class AsyncState:
         key = check_key(key)
         if scope is None:
             return []
-        query = EntryQuery(subject=subject_digest(scope[1], f"state/{key}"), before=before, newest_first=True)
-        entries = await self._journal.database.read(lambda view: read_page(view, query, limit))
+        levels = self._journal.scopes.lineages.get(self._name) or (Level(b"", *scope, ALWAYS),)
+        entries = await self._journal.database.read(lambda view: entries_of(view, levels, key, before or ALWAYS, limit))
         return [change_of(entry, self._protection.shown) for entry in entries]
 
     # -- many keys ---------------------------------------------------------------------------------------------------
@@ -203,11 +206,11 @@ class AsyncState:
         scope = await self._journal.scope(self._name)
         if scope is None:
             return held
-        now = self._journal.clock.now_ns()
+        now, lineage = self._journal.clock.now_ns(), self._journal.scopes.lineages.get(self._name)
         shown = self._protection.shown
 
         def query(view: Reading) -> dict[str, Any]:
-            found = {key: load_row(view, key, view.one(_ROW, (scope[0], key)), now, shown) for key in wanted}
+            found = {key: load_row(view, key, row_now(view, scope, lineage, key), now, shown) for key in wanted}
             return {key: entry.value for key, entry in found.items() if entry is not None} | held
 
         return await self._journal.database.read(query)
@@ -364,13 +367,19 @@ class AsyncState:
         if scope is None:
             return None
         row = await journal.database.one(_ROW, (scope[0], key))
-        if row is not None and row[5] is None and not row[4]:
+        if row is None:
+            lineage = journal.scopes.lineages.get(self._name)
+            if lineage is None:
+                return None
+            now = journal.clock.now_ns()
+            return await journal.database.read(lambda view: load_inherited(view, lineage, key, now, shown))
+        if row[5] is None and not row[4]:
             # A long value stands in its entry: row and entry are read at one moment.
             now = journal.clock.now_ns()
             return await journal.database.read(
                 lambda view: load_row(view, key, view.one(_ROW, (scope[0], key)), now, shown)
             )
-        return load_row(None, key, row, 0 if row is None or row[3] is None else journal.clock.now_ns(), shown)
+        return load_row(None, key, row, 0 if row[3] is None else journal.clock.now_ns(), shown)
 
     async def _page(self, prefix: str, after: str, limit: int | None, *, values: bool = True) -> list[StateEntry]:
         held = self._held_keys if self._ephemeral.scopes else None

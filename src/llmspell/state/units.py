@@ -14,9 +14,10 @@ from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
 from llmspell.model.values import Held
-from llmspell.ports.database import Reading
+from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 from llmspell.state.classes import SECRET, Kept, Protection, Stored
+from llmspell.state.inherited import all_rows, inherited_row
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
 
@@ -37,6 +38,7 @@ async def set_key(
     redacted: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET,
     artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET,
     held: Held | None = None,
+    sealed_for: str | msgspec.UnsetType = msgspec.UNSET,
 ) -> int:
     """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
     Kept when the key is kept in another.
@@ -46,6 +48,8 @@ async def set_key(
     """
     scope = writer.known(scope_name) or await writer.scope(scope_name)
     row = await writer.one(_ROW, (scope[0], key))
+    if row is None and (lineage := writer.lineage(scope_name)) is not None:
+        row = await inherited_row(writer, lineage, key)
     if row is None:
         version, previous = 0, 0
     else:
@@ -62,7 +66,18 @@ async def set_key(
     version += 1
     await writer.append(
         SET,
-        StateSet(scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted, artifacts),
+        StateSet(
+            scope_name,
+            key,
+            raw,
+            version,
+            previous,
+            state_class or "standard",
+            expires_at,
+            redacted,
+            artifacts,
+            sealed_for,
+        ),
         scope,
         f"state/{key}",
     )
@@ -89,14 +104,15 @@ async def put_back(writer: Writer, held: StateSet, protection: Protection) -> No
             paths = () if held.redacted is msgspec.UNSET else tuple(one["path"] for one in held.redacted)
             seen = Held(protection.shown(held), secret=held.state_class in SECRET, replaced=paths)
     await set_key(
-        writer, held.scope, held.key, held.value, None, held.expires_at, held.state_class, held.redacted, held=seen
-    )
+        writer, held.scope, held.key, held.value, None, held.expires_at, held.state_class, held.redacted, held=seen,
+        sealed_for=held.sealed_for,
+    )  # fmt: skip
 
 
 async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int | None) -> bool:
     """Delete one key if it has a value (and the version asked for)."""
     scope = await writer.existing_scope(scope_name)
-    row = None if scope is None else await writer.one(_ROW, (scope[0], key))
+    row = None if scope is None else await _row(writer, scope_name, scope, key)
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
     if scope is None or row is None or row[4] or (row[3] is not None and row[3] <= writer.origin.clock):
@@ -105,12 +121,28 @@ async def delete_key(writer: Writer, scope_name: str, key: str, if_version: int 
     return True
 
 
-async def clear_scope(writer: Writer, scope_name: str, now: int) -> int:
-    """Delete every key that has a value."""
+async def _row(writer: Writer, scope_name: str, scope: tuple[int, bytes], key: str) -> Row | None:
+    row = await writer.one(_ROW, (scope[0], key))
+    if row is None and (lineage := writer.lineage(scope_name)) is not None:
+        return await inherited_row(writer, lineage, key)
+    return row
+
+
+async def _live(writer: Writer, scope_name: str, scope: tuple[int, bytes], now: int) -> list[Row]:
+    """Key, version and seq of every key that has a value, in a fork of what it inherits too."""
+    lineage = writer.lineage(scope_name)
+    if lineage is None:
+        return await writer.all(_LIVE, (scope[0], now))
+    rows = await all_rows(writer, lineage)
+    return [(key, row[0], row[1]) for key, row in rows if not row[4] and (row[3] is None or row[3] > now)]
+
+
+async def clear_scope(writer: Writer, scope_name: str, now: int, *, inherited: bool = True) -> int:
+    """Delete every key that has a value; without ``inherited``, those that a fork set itself."""
     scope = await writer.existing_scope(scope_name)
     if scope is None:
         return 0
-    rows = await writer.all(_LIVE, (scope[0], now))
+    rows = await _live(writer, scope_name, scope, now) if inherited else await writer.all(_LIVE, (scope[0], now))
     for key, version, seq in rows:
         await writer.append(DELETED, StateDeleted(scope_name, key, version + 1, seq), scope, f"state/{key}")
     return len(rows)
@@ -127,7 +159,7 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
             await guard.confirm(writer)
         if guard.binds(target):
             raise Kept(None)  # Each value is opened and held against its schema, which is no unit's work.
-    rows = await writer.all(_LIVE, (scope[0], now))
+    rows = await _live(writer, source, scope, now)
     for key, version, seq in rows:
         stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
         entry = check_row(stored) if stored is not None else None
@@ -160,7 +192,7 @@ async def expire_keys(writer: Writer, limit: int) -> int:
 async def demand_version(writer: Writer, scope_name: str, key: str, version: int) -> None:
     """Raises Conflict unless the key has this version now."""
     scope = await writer.existing_scope(scope_name)
-    row = None if scope is None else await writer.one(_ROW, (scope[0], key))
+    row = None if scope is None else await _row(writer, scope_name, scope, key)
     _require(writer, key, row and (row[0], row[3], row[4]), version)
 
 

@@ -85,8 +85,10 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema
     from llmspell.schemas.version import Version
     from llmspell.security.care import AsyncKeys, KeyStatus
+    from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.family import SessionTree
+    from llmspell.sessions.forking import HasId
     from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
@@ -288,7 +290,9 @@ class State:
         return drive(self._inner.update(key, fn, default=default))
 
     def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
-        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked."""
+        """Changes of ``key``, newest first; the next page is ``before`` the last one's seq. Hashes are checked. In a
+        fork it goes on with those of the session that it was forked from.
+        """
         return drive(self._inner.history(key, limit=limit, before=before))
 
     def keys(self, *, prefix: str = "", after: str = "", limit: int | None = None) -> list[str]:
@@ -1257,6 +1261,26 @@ class Sessions:
         """
         return drive(self._inner.tree(session_id, limit=limit, depth=depth))
 
+    def fork(self, session: str | HasId, at: int | str | datetime | None = None, name: str | None = None) -> Session:
+        """A new session that goes on from a moment of another one (now by default), with a future of its own.
+
+        ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
+        with what was there; nothing of it is copied, and what either does from here on the other never sees. It has the
+        other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; about 1 ms,
+        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), LimitExceeded
+        (``fork-depth``), Vetoed.
+        """
+        return Session(drive(self._inner.fork(session, at, name)))
+
+    def compare(
+        self, a: str | HasId, b: str | HasId, *, limit: int = 100, cursor: str | None = None
+    ) -> SessionComparison:
+        """What ``b`` has otherwise than ``a``: fields, keys and artifacts, a page at a time, and the session that both
+        were forked from. Sealed values show as ``[REDACTED]``. For forks it costs what they changed; else some 20 µs a
+        key. Raises NotFound.
+        """
+        return drive(self._inner.compare(a, b, limit=limit, cursor=cursor))
+
     def delete(self, session_id: str) -> None:
         """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
         Vetoed.
@@ -1489,7 +1513,8 @@ class Migrations:
         the one that they have; without it, the version that they are bound to, or that an earlier migration of them
         led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
         more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``).
+        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict
+        (``session-is-fork``).
         """
         return drive(
             self._inner.plan(
@@ -2285,7 +2310,7 @@ class Store(StoreByHand):
 
         ``session`` and ``correlation`` are ids; ``kinds`` names of kinds, their aliases, or patterns like ``state.*``;
         ``since`` and ``until`` are datetimes or RFC 3339 text, inclusive. The cursor leads to the next page, or to what
-        happened since.
+        happened since. A fork's begins with that of the session it left.
         """
         return drive(
             self._inner.timeline(

@@ -19,13 +19,16 @@ from llmspell.artifacts.bundles.lines import LinesWriter
 from llmspell.artifacts.compression import Codec
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.artifacts.info import ArtifactInfo
+from llmspell.artifacts.inherited import labels
 from llmspell.errors import AlreadyExists, InvalidInput, LimitExceeded, StorageFailed
+from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.journal.lineage import Lineage
     from llmspell.ports.content import ContentStore
     from llmspell.ports.database import Reading
 
@@ -63,21 +66,28 @@ def check_format(format: str) -> str:
     return format
 
 
-def bundled(view: Reading, infos: Sequence[ArtifactInfo]) -> list[Bundled]:
-    """The lines of versions, with their labels, and their relations among each other."""
+def bundled(view: Reading, infos: Sequence[ArtifactInfo], lineage: Lineage | None) -> list[Bundled]:
+    """The lines of versions, with their labels, and their relations among each other. ``lineage`` is that of a fork
+    whose handle asks.
+    """
     if len(infos) > limits.BUNDLE_ARTIFACTS_MAX:
         raise too_many(len(infos))
     ids = {info.id for info in infos}
     found = []
     for info in infos:
         raw = id_bytes(info.id)
-        labels = view.all(_SQL["labels_of"], (id_bytes(info.session), info.name, info.version))
+        if lineage is None:
+            rows = view.all(_SQL["labels_of"], (id_bytes(info.session), info.name, info.version))
+            meant = [label for (label,) in rows]
+        else:
+            every = driven(labels(Asking(view), lineage, info.name))
+            meant = sorted(label for label, version in every.items() if version == info.version)
         relations = [(kind, other) for kind, other in _relations(view, raw) if other in ids]
         found.append(
             Bundled(
                 info.id, info.session, info.name, info.version, info.type, info.mime_type, info.description, info.tags,
                 info.metadata, info.derived_from, info.size, info.digest, info.created_at.isoformat(),
-                info.updated_at.isoformat(), [label for (label,) in labels], relations,
+                info.updated_at.isoformat(), meant, relations,
             )
         )  # fmt: skip
     return found

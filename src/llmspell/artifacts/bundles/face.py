@@ -13,13 +13,15 @@ from llmspell.artifacts.bundles.importing import ImportReport, OpenBundle, check
 from llmspell.artifacts.bundles.layout import Bundled, too_many
 from llmspell.artifacts.bundles.units import Arrived, Arriving, Staged, name_all
 from llmspell.artifacts.finding.pages import find_page
-from llmspell.artifacts.finding.wanted import Conditions
+from llmspell.artifacts.finding.wanted import Conditions, Wanted
 from llmspell.artifacts.info import ArtifactInfo
+from llmspell.artifacts.inherited import visible
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.lookup import described
 from llmspell.artifacts.quotas import check_size, largest_allowed
 from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
+from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal, Writer
+    from llmspell.journal.lineage import Level
     from llmspell.model.context import Context
     from llmspell.offload import Offload
     from llmspell.ports.content import ContentStore
@@ -91,7 +94,9 @@ class Bundling:
             for info in infos:
                 await run_point(self._hooks, context, "before_artifact_get", "artifact", "get", described(info))
         infos.sort(key=lambda info: (info.session, info.name, info.version))
-        found = await self._journal.database.read(lambda view: bundled(view, infos))
+        own = self._lookup.own_session
+        lineage = None if own is None else await self._lookup.levels(own)
+        found = await self._journal.database.read(lambda view: bundled(view, infos, lineage))
         row = await self._journal.database.one("SELECT value FROM meta WHERE name = 'store_id'")
         file = await self._offload.run(
             BundleFile, Path(path), format, "" if row is None else str(row[0]), self._journal.clock.now_ns(), found,
@@ -154,10 +159,14 @@ class Bundling:
                 await run_point(self._hooks, context, "after_artifact_put", "artifact", "put", described(info))
         return ImportReport(arrived.infos, arrived.skipped, arrived.renamed, arrived.replaced, size)
 
+    async def _wanted(self, conditions: Conditions) -> Wanted:
+        """See ``Querying``."""
+        raise NotImplementedError
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _every(self, conditions: Conditions) -> list[ArtifactInfo]:
-        wanted = conditions.checked(self._lookup.reach.session)
+        wanted = await self._wanted(conditions)
         found: list[ArtifactInfo] = []
         cursor = None
         while True:
@@ -216,7 +225,8 @@ class Bundling:
 
     async def _ask_to_make_room(self, context: Context, arriving: Sequence[Arriving]) -> None:
         for session, name in dict.fromkeys((one.new.session, one.new.name) for one in arriving):
-            rows = await self._journal.database.read(partial(_versions_of, id_bytes(session), name))
+            lineage = await self._lookup.levels(id_bytes(session))
+            rows = await self._journal.database.read(partial(_versions_of, id_bytes(session), name, lineage))
             for row in rows:
                 info = await self._lookup.by_id(row[0])
                 await run_point(self._hooks, context, "before_artifact_delete", "artifact", "delete", described(info))
@@ -236,5 +246,7 @@ class Bundling:
         return await self._journal.database.read(query)
 
 
-def _versions_of(session: bytes, name: str, view: Reading) -> list[Row]:
+def _versions_of(session: bytes, name: str, lineage: tuple[Level, ...] | None, view: Reading) -> list[Row]:
+    if lineage is not None:
+        return driven(visible(Asking(view), lineage, name))
     return view.all(_ROOM["of_name"], (session, name))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell.artifacts import units
 from llmspell.artifacts.blob import Blob
+from llmspell.artifacts.heirs import last_number, there_under
 from llmspell.artifacts.info import ArtifactInfo, info_of_new
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.relations.kinds import ArtifactRelated
@@ -98,7 +99,7 @@ async def _settle(
         if group in names:
             continue
         session, name = id_bytes(one.new.session), one.new.name
-        there = await writer.all(_SQL["of_name"], (session, name))
+        there = await there_under(writer, session, name)
         if not there and (one.new.session, name) not in taken:
             names[group] = name
         elif on_conflict == "skip":
@@ -125,8 +126,7 @@ async def _free_name(writer: Writer, session: str, name: str, taken: set[tuple[s
     for number in range(2, _NAMES_TRIED):
         mark = f" ({number}){suffix}"
         free = stem[: limits.NAME_CHARS_MAX - len(mark)] + mark
-        row = await writer.one(_SQL["last_version"], (id_bytes(session), free))
-        if (session, free) not in taken and (row is None or row[0] is None):
+        if (session, free) not in taken and not await last_number(writer, id_bytes(session), free):
             return free
     raise AlreadyExists(f"session {session} has too many artifacts named like {name!r}", code="artifact-exists")
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.finding.pages import count_found, find_page
-from llmspell.artifacts.finding.wanted import Conditions
+from llmspell.artifacts.finding.wanted import Conditions, Wanted
 from llmspell.artifacts.info import ArtifactInfo
+from llmspell.artifacts.inherited import shown_by
 from llmspell.model.count import Count
 from llmspell.model.page import Page, check_limit
 
@@ -60,22 +61,10 @@ class Querying:
         selective or the order is that of an index; conditions that are each frequent and rarely meet have many rows
         looked at.
         """
-        wanted = Conditions(
-            session,
-            type,
-            name,
-            tags,
-            created_after,
-            created_before,
-            updated_after,
-            updated_before,
-            min_size,
-            max_size,
-            digest,
-            metadata,
-            text,
-            fuzzy,
-        ).checked(self._lookup.reach.session)
+        wanted = await self._wanted(Conditions(
+            session, type, name, tags, created_after, created_before, updated_after, updated_before,
+            min_size, max_size, digest, metadata, text, fuzzy,
+        ))  # fmt: skip
         limit = check_limit(limit)
         return await self._journal.database.read(lambda view: find_page(view, wanted, order_by, limit, cursor))
 
@@ -101,20 +90,17 @@ class Querying:
         """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
         ``exact``, which looks at each of them.
         """
-        wanted = Conditions(
-            session,
-            type,
-            name,
-            tags,
-            created_after,
-            created_before,
-            updated_after,
-            updated_before,
-            min_size,
-            max_size,
-            digest,
-            metadata,
-            text,
-            fuzzy,
-        ).checked(self._lookup.reach.session)
+        wanted = await self._wanted(Conditions(
+            session, type, name, tags, created_after, created_before, updated_after, updated_before,
+            min_size, max_size, digest, metadata, text, fuzzy,
+        ))  # fmt: skip
         return await self._journal.database.read(lambda view: count_found(view, wanted, exact=exact))
+
+    async def _wanted(self, conditions: Conditions) -> Wanted:
+        """The conditions, checked; in a fork they are about what it shows."""
+        own = self._lookup.reach.session
+        wanted = conditions.checked(own)
+        levels = None if own is None else await self._lookup.levels(own)
+        if levels is None:
+            return wanted
+        return conditions._replace(session=None).checked(None).shown_by(levels[0].session, *shown_by(levels))

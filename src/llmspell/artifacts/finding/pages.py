@@ -69,7 +69,8 @@ def find_page(
     """One page, in one read."""
     finding = _finding(view, wanted, order_by, cursor)
     rows = list(islice(_rows(view, finding, limit + 1), limit + 1))
-    items = [info_of(row) for row in rows[:limit]]
+    fork = wanted.fork
+    items = [info_of(row if fork is None else (row[0], fork, *row[2:])) for row in rows[:limit]]
     if len(rows) <= limit:
         return Page(items)
     edge = _key(finding, rows[limit - 1])
@@ -126,6 +127,9 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
     wanted, seq = finding.wanted, finding.seq
     if finding.name == "name" and wanted.session is not None and wanted.fuzzy is None:
         return _branches_in_session(finding)
+    if wanted.fork is not None:
+        rows = ORDERS[finding.name if finding.name != LIKENESS else "created_at"].rows
+        return [Branch(f"{_SQL['of_fork']} WHERE 1{wanted.sql}", wanted.args, rows, wanted.is_read)]
     watermark = watermark_of(view)
     order = ORDERS[finding.name if finding.name != LIKENESS else "created_at"]
     source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at")

@@ -93,6 +93,9 @@ artifact a INDEXED BY artifact_since LEFT JOIN blob b ON b.digest = a.digest
 -- name: of_session
 artifact a INDEXED BY artifact_name LEFT JOIN blob b ON b.digest = a.digest
 
+-- name: of_fork
+artifact a LEFT JOIN blob b ON b.digest = a.digest
+
 -- name: closed
 artifact a INDEXED BY artifact_closed LEFT JOIN blob b ON b.digest = a.digest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -29,8 +29,8 @@ FUZZY_CHARS = (3, 255)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
     ``field_terms`` those of ``fields``; ``after`` and ``before`` bound the time of creation, ``changed`` is the first
-    of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only one
-    that is searched, if there is one.
+    of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only
+    one that is searched, if there is one, and ``fork`` the one whose artifacts, its own and those it inherits, are.
     """
 
     sql: str
@@ -46,6 +46,11 @@ class Wanted:
     field_terms: tuple[int, ...]
     fuzzy: str | None
     session: bytes | None
+    fork: bytes | None = None
+
+    def shown_by(self, fork: bytes, sql: str, args: Iterable[Any]) -> Wanted:
+        """The same about what a fork shows: rows are bound by ``sql``, and no index leads to them."""
+        return replace(self, sql=f"{self.sql} AND {sql}", args=(*self.args, *args), terms=(), session=None, fork=fork)
 
     @property
     def is_read(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.grants.units import Place
+from llmspell.artifacts.inherited import is_inheritable
 from llmspell.errors import AccessDenied
 from llmspell.model.ids import id_text
 from llmspell.schema import queries
@@ -116,11 +117,18 @@ class Reach:
         One that is not there demands nothing: the unit itself finds that out.
         """
         place = await self.place_within(writer, artifact)
-        if place is None or self.is_own(place.session):
+        if place is None or self.is_own(place.session) or await self.is_inherited(writer, artifact):
             return None
         if await self.held_within(writer, place) < wanted:
             raise self.refusal(place, wanted)
         return place
+
+    async def is_inherited(self, writer: Writer, artifact: bytes) -> bool:
+        """Whether this handle's session is a fork that has it from another one. Units change it for the fork alone."""
+        name = f"session:{self._own()}"
+        await writer.existing_scope(name)
+        levels = writer.lineage(name)
+        return levels is not None and await is_inheritable(writer, levels, artifact)
 
     async def note_refusal(self, error: Exception) -> None:
         """Put a refusal of this handle into the record of access."""

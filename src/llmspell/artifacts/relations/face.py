@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.grants.units import Place
+from llmspell.artifacts.heirs import not_its_own
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.lookup import BRIEF, OPEN, described
 from llmspell.artifacts.relations import units
@@ -134,6 +135,8 @@ class Relating:
     async def _tree(self, artifact: str, kind: str) -> list[ArtifactInfo]:
         """An artifact and what lies below it and is there, the artifact first."""
         start = await self._first(artifact)
+        if await self._lookup.past(start) is not None:
+            raise not_its_own(start)
         found = await self._journal.database.read(
             lambda view: walk_in(view, walk(start, kinds_of(kind), None, limits.PAGE_ROWS_MAX, up=False))
         )

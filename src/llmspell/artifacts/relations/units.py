@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts import units as artifact_units
+from llmspell.artifacts.heirs import adopt, not_its_own, standing_for
 from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
 from llmspell.artifacts.relations.projection import RELATED, UNRELATED
 from llmspell.artifacts.relations.walk import walk, walk_within
@@ -25,8 +26,15 @@ async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> boo
     """Make ``source`` something to ``target``; False when it is so already. Raises NotFound, Conflict
     (``relation-cycle``), LimitExceeded (``too-many-relations``).
     """
+    source, row = await standing_for(writer, source)
+    if row:
+        source = await adopt(writer, row)
     session, name = await _require(writer, source)
-    await _require(writer, target)
+    target, row = await standing_for(writer, target)
+    if row is None:
+        await _require(writer, target)
+    elif not row:
+        raise not_there(target)
     if await writer.one(_SQL["open"], (source, kind, target)) is not None:
         return False
     await demand_no_cycle(writer, source, kind, target)
@@ -52,6 +60,9 @@ async def demand_no_cycle(writer: Writer, source: bytes, kind: str, target: byte
 
 async def unrelate(writer: Writer, source: bytes, kind: str, target: bytes) -> bool:
     """End a relation; False when there is none. Raises NotFound (the source), Conflict (``relation-of-put``)."""
+    source, inherited = await standing_for(writer, source)
+    if inherited is not None:
+        raise not_its_own(source)
     session, name = await _require(writer, source)
     row = await writer.one(_SQL["open"], (source, kind, target))
     if row is None:

@@ -1,0 +1,192 @@
+"""The entries of a fork as a bundle carries them: those of the sessions it goes back to come first, as if they had been
+written in the fork itself, which begins with what it was forked with. So elsewhere it is a session like any other.
+
+What is not carried of the others, and counted as left out: their own steps and fields, their quotas and their runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from llmspell.artifacts.kinds import (
+    ArtifactDeleted,
+    ArtifactErased,
+    ArtifactQuotaSet,
+    ArtifactRenamed,
+    ArtifactStored,
+    ArtifactTagged,
+    ArtifactUndeleted,
+    ArtifactUpdated,
+)
+from llmspell.artifacts.relations.kinds import ArtifactRelated
+from llmspell.errors import Corrupt
+from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.model.entry import Entry
+from llmspell.model.ids import id_text
+from llmspell.portable.leaving import Leaving, Read
+from llmspell.portable.records import Carried
+from llmspell.ports.database import Reading
+from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded, RunResumed, RunStarted
+from llmspell.schema import queries
+from llmspell.sessions.kinds import (
+    SessionCheckpointed,
+    SessionCreated,
+    SessionForked,
+    SessionMoved,
+    SessionRestored,
+    SessionSaved,
+    SessionUpdated,
+)
+from llmspell.sessions.projection import CREATED
+from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
+
+_SHREDDED = queries("llmspell.sessions")["shredded"]
+_FIRST = "SELECT min(seq) FROM entry WHERE session = ?"
+_FORKED = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
+_LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? AND until_seq IS NULL ORDER BY depth"
+_LABELS = "SELECT label FROM checkpoint WHERE session = ? AND seq <= ?"
+_ADOPTIONS = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq <= ? ORDER BY seq"
+_STAY = (
+    SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, RunStarted, RunResumed, RunRecorded,
+    RunFinished, RunFailed,
+)  # fmt: skip
+"""What an ancestor's entry says about itself only."""
+_encode = msgspec.json.Encoder().encode
+Past = list[tuple[bytes, int]]
+"""The sessions that a fork goes back to, the nearest first, each with the last entry of it that counts."""
+
+
+def past_of(view: Reading, session: bytes) -> tuple[Past, int]:
+    """What a fork goes back to, without what was shredded, and the entry that made it; nothing for what is no fork."""
+    rows = view.all(_LEVELS, (session,))
+    past = [(ancestor, bound) for ancestor, bound, _ in rows if view.one(_SHREDDED, (ancestor,)) is None]
+    return past, rows[0][2] if rows else 0
+
+
+class Flattened:
+    """The entries of a fork up to ``seq``, and of what it goes back to. As ``Leaving`` is used."""
+
+    def __init__(
+        self, read: Read, kinds: Any, session: bytes, seq: int, opened: Callable[[StateSet], Any] | None, past: Past,
+        forked: int,
+    ) -> None:  # fmt: skip
+        self._read = read
+        self._kinds = kinds
+        self._levels = [(session, seq), *past]
+        self._opened = opened
+        self._forked = forked
+        self._parts: list[_Level] = []
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """By kind, what of the timeline is not carried."""
+        found: dict[str, int] = {}
+        for part in self._parts:
+            for kind, count in part.left_out.items():
+                found[kind] = found.get(kind, 0) + count
+        return found
+
+    @property
+    def redacted(self) -> int:
+        """Sealed values, and sealed items of runs, that were replaced."""
+        return sum(part.redacted for part in self._parts)
+
+    def entries(self) -> Iterator[Carried]:
+        """Oldest first, each hash checked."""
+        fork = self._levels[0][0]
+        created, first, adopted, labels = self._read(self._look)
+        yield msgspec.structs.replace(created, seq=min(first, created.seq))
+        for place in range(len(self._levels) - 1, -1, -1):
+            session, bound = self._levels[place]
+            part = _Level(self._read, self._kinds, session, bound, self._opened)
+            part.place(fork, adopted, labels[place], inherited=place > 0)
+            self._parts.append(part)
+            yield from part.entries()
+
+    def _look(self, view: Reading) -> tuple[Carried, int, dict[str, str], list[frozenset[str]]]:
+        """The entry that creates the session elsewhere, the first seq of its history, what versions are the fork's own
+        now, and the labels that each level sees taken by the ones after it.
+        """
+        (first,) = view.one(_FIRST, (self._levels[-1][0],)) or (None,)
+        adopted: dict[str, str] = {}
+        labels: list[frozenset[str]] = []
+        taken: set[str] = set()
+        for session, bound in self._levels:
+            labels.append(frozenset(taken))
+            taken.update(label for (label,) in view.all(_LABELS, (session, bound)))
+            for row in view.all(_ADOPTIONS, (session, bound)):
+                one = self._payload(check_row(row))
+                if one is not None:
+                    adopted[one.source] = adopted.get(one.id, one.id)
+        stored = view.one(_FORKED, (self._forked,))
+        forked = None if stored is None else check_row(stored)
+        new: SessionForked | None = None if forked is None else self._payload(forked)
+        if forked is None or new is None or first is None:
+            raise Corrupt(f"session {id_text(self._levels[0][0])} is a fork, but no entry made it")
+        payload = SessionCreated(
+            new.id, new.name, new.description, new.tags, new.metadata, new.config, new.created_by, new.parent,
+            new.correlation,
+        )  # fmt: skip
+        created = Carried(
+            forked.seq, id_text(forked.id), forked.happened_at, CREATED.name, CREATED.version,
+            id_text(forked.correlation), 0, forked.actor, msgspec.Raw(_encode(payload)),
+        )  # fmt: skip
+        return created, first, adopted, labels
+
+    def _payload(self, entry: Entry) -> Any:
+        return None if entry.payload is None else self._kinds.decode(entry.kind, entry.payload)
+
+
+class _Level(Leaving):
+    """The entries of one of the sessions, as the fork's."""
+
+    def place(self, fork: bytes, adopted: dict[str, str], taken: frozenset[str], *, inherited: bool) -> None:
+        """Whose entries they become, and what is known of the whole."""
+        self._fork = id_text(fork)
+        self._adopted = adopted
+        self._taken = taken
+        self._inherited = inherited
+
+    def _carried(self, entry: Entry) -> Carried | None:
+        if entry.kind in {"session.forked", "artifact.adopted"} or (self._inherited and entry.kind == CREATED.name):
+            return None  # The first is told as the creation, the second only gives a version another id.
+        carried = super()._carried(entry)
+        if carried is None:
+            return None
+        payload = self._kinds.decode(carried.kind, bytes(carried.payload))
+        if self._inherited and (
+            isinstance(payload, _STAY) or (isinstance(payload, SessionCheckpointed) and payload.label in self._taken)
+        ):
+            self._leave(entry)
+            return None
+        return msgspec.structs.replace(carried, payload=msgspec.Raw(_encode(self._placed(payload))))
+
+    def _placed(self, payload: Any) -> Any:
+        """The same as the fork's own."""
+        changed: dict[str, Any] = {}
+        if isinstance(payload, StateSet | StateDeleted | StateExpired):
+            changed["scope"] = f"session:{self._fork}"
+            if isinstance(payload, StateSet):
+                changed["sealed_for"] = msgspec.UNSET
+                if payload.artifacts is not msgspec.UNSET:
+                    changed["artifacts"] = [self._id_of(one) for one in payload.artifacts]
+        elif isinstance(payload, SessionCheckpointed):
+            changed["id"] = self._fork
+        elif isinstance(payload, ArtifactStored):
+            changed = {"session": self._fork, "derived_from": [self._id_of(one) for one in payload.derived_from]}
+        elif isinstance(payload, ArtifactDeleted | ArtifactUndeleted):
+            changed = {"session": self._fork, "inherited": False}
+        elif isinstance(payload, ArtifactRelated):
+            changed = {"artifact": self._id_of(payload.artifact), "other": self._id_of(payload.other)}
+            changed["session"] = self._fork
+        elif isinstance(payload, ArtifactErased | ArtifactTagged | ArtifactRenamed):
+            changed["session"] = self._fork
+        if isinstance(payload, ArtifactStored | ArtifactUpdated | ArtifactDeleted | ArtifactUndeleted | ArtifactErased):
+            changed["id"] = self._id_of(payload.id)
+        return msgspec.structs.replace(payload, **changed)
+
+    def _id_of(self, artifact: str) -> str:
+        return self._adopted.get(artifact, artifact)
