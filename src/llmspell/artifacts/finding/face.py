@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts.finding.pages import count_found, find_page
 from llmspell.artifacts.finding.wanted import Conditions
 from llmspell.artifacts.info import ArtifactInfo
-from llmspell.model.count import Count
+from llmspell.model.count import Count, check_exact
 from llmspell.model.page import Page, check_limit
 
 if TYPE_CHECKING:
@@ -117,4 +117,5 @@ class Querying:
             text,
             fuzzy,
         ).checked(self._lookup.reach.session)
+        check_exact(exact)
         return await self._journal.database.read(lambda view: count_found(view, wanted, exact=exact))

@@ -28,9 +28,9 @@ FUZZY_CHARS = (3, 255)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
-    ``field_terms`` those of ``fields``; ``after`` and ``before`` bound the time of creation, ``changed`` is the first of
-    the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only one
-    that is searched, if there is one.
+    ``field_terms`` those of ``fields``; ``after`` and ``before`` bound the time of creation, ``changed`` is the
+    first of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the
+    only one that is searched, if there is one.
     """
 
     sql: str
