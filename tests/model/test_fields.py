@@ -1,5 +1,7 @@
 """Fields of metadata: what is there is found at its path, and nothing else is."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,7 @@ def test_longer_paths_than_asked_for_are_left_out(metadata, chars_max):
 
 
 def test_metadata_of_long_names_and_many_values_is_not_written_out_for_each():
-    deep: dict[str, object] = {"n" * 100: {f"{number}": number for number in range(10_000)}}
+    deep: dict[str, Any] = {"n" * 100: {f"{number}": number for number in range(10_000)}}
     for _ in range(100):
         deep = {"n" * 100: deep}
     assert sum(len(path) for path, _ in places(deep, 256)) == 100 + 201

@@ -176,6 +176,7 @@ def test_a_count_above_a_thousand_says_so_unless_it_is_to_be_exact(store, sessio
     assert (count.number, count.exact, str(count)) == (1000, False, "1000+")
     count = store.artifacts.count(type="data", exact=True)
     assert (count.number, str(count)) == (1100, "1100")
+    assert code(lambda: store.artifacts.count(exact=1)) == "invalid-input"
 
 
 BAD = (

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from llmspell.errors import InvalidInput
+from llmspell.model.telling import told
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -22,3 +25,10 @@ class Count:
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
         return {"number": self.number, "exact": self.exact, "text": str(self)}
+
+
+def check_exact(exact: bool) -> bool:
+    """Whether a count goes on to the end. Raises InvalidInput (``invalid-input``) for what is neither yes nor no."""
+    if type(exact) is not bool:
+        raise InvalidInput(f"exact is True or False, not {told(exact)}", code="invalid-input")
+    return exact

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
-from llmspell.model.count import Count
+from llmspell.model.count import Count, check_exact
 from llmspell.model.page import Page, check_limit
 from llmspell.model.telling import told
 from llmspell.sessions.family import SessionTree, parents_of, tree_of
@@ -40,10 +40,8 @@ class Finding:
         """How many fit: up to the bound, or one read for each so many, all as of the first one's seq, so that none
         lasts for seconds.
         """
-        if type(exact) is not bool:
-            raise InvalidInput(f"exact is True or False, not {told(exact)}", code="invalid-input")
         wanted = SessionFilter.of(given)
-        if not exact:
+        if not check_exact(exact):
             rows, _ = await self._journal.database.read(
                 lambda view: find(view, wanted, _BY_UPDATE, limits.COUNT_MAX + 1, Place())
             )

@@ -10,7 +10,7 @@ from llmspell.artifacts.finding.pages import count_found, find_page
 from llmspell.artifacts.finding.wanted import Conditions, Wanted
 from llmspell.artifacts.info import ArtifactInfo
 from llmspell.artifacts.inherited import shown_by
-from llmspell.model.count import Count
+from llmspell.model.count import Count, check_exact
 from llmspell.model.page import Page, check_limit
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Querying:
         """How many versions ``query`` would find with these conditions; beyond 1,000 only said to be more, unless
         ``exact``, which looks at each of them.
         """
+        check_exact(exact)
         wanted = await self._wanted(Conditions(
             session, type, name, tags, created_after, created_before, updated_after, updated_before,
             min_size, max_size, digest, metadata, text, fuzzy,
