@@ -33,7 +33,7 @@ def code(call):
 
 
 class WholeLife(RuleBasedStateMachine):
-    """``self.past`` has the picture after each step by the store's last entry, ``self.bundles`` what was exported."""
+    """``self.past`` has the picture after each step by the last entry, ``self.exported`` bundles of sessions."""
 
     def __init__(self):
         super().__init__()
@@ -41,14 +41,18 @@ class WholeLife(RuleBasedStateMachine):
         self.world = World()
         self.marks = count(1)
         self.past = {}
-        self.bundles, self.archives, self.pages = [], [], []
+        self.exported, self.archives, self.pages = [], [], []
 
     @initialize(durability=st.sampled_from(["full", "process"]))
     def begin(self, durability):
         self.durability = durability
         self.folder = self.home / "s"
         self.open()
-        self.create()
+        for name in ("a.txt", "b"):
+            self.create()
+            for number in range(3):
+                data = bytes([number]) * 30_000 + bytes(range(256)) * 200 if name == "b" else b"%d" % number
+                self.put(len(self.world.sessions) - 1, NAMES.index(name), data, [number - 1] if number else [])
 
     def open(self):
         self.store = llmspell.open(self.folder, durability=self.durability)
@@ -232,13 +236,16 @@ class WholeLife(RuleBasedStateMachine):
         if not found:
             return
         session, version = found[pick % len(found)]
-        if not session.live:
-            assert code(lambda: self.store.artifacts.undelete(version.id)) == "session-not-found"
-            return
-        artifacts = self.artifacts(session)
+        artifacts = self.artifacts(session) if session.live else self.store.artifacts
         back = [version] if each else session.gone(version.name)
-        call = (lambda: artifacts.undelete(version.id)) if each else (lambda: artifacts.undelete(version.name))
-        if not self.is_put_away(session, call):
+        back = [one for one in back if not one.of_before]
+        call = lambda: artifacts.undelete(version.id if each else version.name)
+        if not session.live:
+            assert code(lambda: artifacts.undelete(version.id)) == "session-not-found"
+        elif not self.is_put_away(session, call):
+            if not back:
+                assert code(call) == ("session-not-found" if each else "artifact-not-found")
+                return
             assert call() == len(back)
             for one in sorted(back, key=lambda one: one.number):
                 session.undelete(one)
@@ -303,14 +310,14 @@ class WholeLife(RuleBasedStateMachine):
     @rule(pick=PICK)
     def export(self, pick):
         session = self.session(pick)
-        path = self.home / f"{len(self.bundles)}.session"
+        path = self.home / f"{len(self.exported)}.session"
         self.store.sessions.export(session.id, path)
-        self.bundles.append((path, deepcopy(session), deepcopy(self.world.of(session))))
+        self.exported.append((path, deepcopy(session), deepcopy(self.world.of(session))))
 
-    @precondition(lambda self: self.bundles and len(self.world.live()) < 6)
+    @precondition(lambda self: self.exported and len(self.world.live()) < 6)
     @rule(pick=PICK, how=st.sampled_from(["fail", "skip", "rename", "replace"]))
     def import_(self, pick, how):
-        path, carried, relations = self.bundles[pick % len(self.bundles)]
+        path, carried, relations = self.exported[pick % len(self.exported)]
         here = self.world.sessions[carried.id]
         if here.live and how == "fail":
             assert code(lambda: self.store.sessions.import_(path)) == "session-exists"
@@ -325,7 +332,9 @@ class WholeLife(RuleBasedStateMachine):
         outcome = {"skip": "skipped", "rename": "renamed", "replace": "replaced"}[how] if here.live else "imported"
         assert told.outcome == outcome
         if outcome != "skipped":
-            self.arrive(told, deepcopy(carried), relations, before)
+            carried = deepcopy(carried)
+            carried.files = {one.id: one for one in carried.files.values() if not one.of_before}
+            self.arrive(told, carried, relations, before)
 
     def arrive(self, told, carried, relations, before):
         """Let the model have what came; ids and numbers that are new are those that the store gave."""
@@ -350,7 +359,9 @@ class WholeLife(RuleBasedStateMachine):
             assert (id_ == version.id) is (again and not self.is_erased(version.id))
             numbers[version.name, version.number] = number
             version.id, version.number = id_, number
-        kept = {} if not again else {one.id: one for one in here.files.values()}
+        kept = here.files if again else {}
+        for version in kept.values():
+            version.of_before = True
         carried.files = kept | {one.id: one for one in carried.files.values()}
         carried.labels = {key: numbers[key[0], number] for key, number in carried.labels.items()}
         carried.last = dict(rows(self.store, LAST_NUMBERS, told.id))

@@ -22,6 +22,7 @@ from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import AlreadyExists, Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
+from llmspell.ports.database import Row
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts")
@@ -147,19 +148,32 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
                 continue
             raise erased(artifact)
         found.append((artifact, row))
-    sizes: dict[bytes, list[int]] = {}
-    for _, row in found:
-        sizes.setdefault(row[1], []).append(row[10])
     metered = False
-    for session, wanted in sizes.items():
+    for session in dict.fromkeys(row[1] for _, row in found):
         metered = await _demand_session(writer, session, "undelete artifacts")
-        if metered:
+    found = [one for one in found if await _is_of_this_life(writer, *one, of_many=of_many)]
+    if metered:
+        sizes: dict[bytes, list[int]] = {}
+        for _, row in found:
+            sizes.setdefault(row[1], []).append(row[10])
+        for session, wanted in sizes.items():
             await demand_room(writer, session, wanted)
     for artifact, row in found:
         session, name, version = row[1:4]
         payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, metered)
         await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
     return [artifact for artifact, _ in found]
+
+
+async def _is_of_this_life(writer: Writer, artifact: bytes, row: Row, *, of_many: bool) -> bool:
+    """Whether a session that was deleted and imported again has, or had, this artifact since. Raises NotFound."""
+    there = await writer.one(_SQL["of_this_life"], (row[1], artifact)) is not None
+    if not there and not of_many:
+        raise NotFound(
+            f"the session of artifact {id_text(artifact)} was deleted, and imported again without it",
+            code="session-not-found",
+        )
+    return there
 
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:
