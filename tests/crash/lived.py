@@ -184,3 +184,15 @@ def picture_now(store):
         "sessions": sessions, "state": found["state"], "artifacts": found["artifacts"], "labels": found["labels"],
         "relations": relations,
     }  # fmt: skip
+
+
+def differing(found, wanted):
+    """What two pictures have otherwise, part by part: (found, wanted)."""
+    parts = {}
+    for what in wanted:
+        one, other = found[what], wanted[what]
+        if one != other:
+            as_items = isinstance(other, dict)
+            mine, theirs = (list(one.items()), list(other.items())) if as_items else (list(one), list(other))
+            parts[what] = [row for row in mine if row not in theirs], [row for row in theirs if row not in mine]
+    return parts

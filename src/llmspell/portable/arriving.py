@@ -24,7 +24,7 @@ from llmspell.artifacts.kinds import (
     ArtifactUpdated,
 )
 from llmspell.artifacts.quotas import demand_room, is_metered
-from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
+from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated, Related
 from llmspell.artifacts.relations.projection import UNRELATED
 from llmspell.artifacts.relations.units import demand_no_cycle
 from llmspell.errors import AlreadyExists
@@ -57,7 +57,7 @@ _LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = 
 _NUMBER = "SELECT 1 FROM artifact WHERE session = ? AND name = ? AND version = ? AND id <> ? LIMIT 1"
 _ARTIFACT = "SELECT session, name FROM artifact WHERE id = ? AND until_seq IS NULL"
 _OPEN_VERSION = "SELECT version FROM artifact WHERE id = ? AND until_seq IS NULL"
-_RELATIONS = "SELECT kind, target FROM artifact_relation WHERE source = ? AND by_put = 0 AND until_seq IS NULL"
+_RELATIONS = "SELECT DISTINCT kind, target FROM artifact_relation WHERE source = ? AND until_seq IS NULL"
 _ERASED = "SELECT 1 FROM artifact_erased WHERE artifact = ?"
 _RUN = "SELECT 1 FROM run WHERE id = ?"
 _item = msgspec.json.Decoder(Item | SealedItem).decode
@@ -309,9 +309,11 @@ class Arrival:
 
     async def _unrelate(self, stored: ArtifactStored, scope: tuple[int, bytes], subject: str) -> None:
         """An artifact that was here before begins anew: what it was said to be then is not what the bundle says."""
-        for kind, other in await self._writer.all(_RELATIONS, (id_bytes(stored.id),)):
-            payload = ArtifactUnrelated(stored.id, self._id, kind, id_text(other))
-            await self._writer.append(UNRELATED, payload, scope, subject)
+        for kind, target in await self._writer.all(_RELATIONS, (id_bytes(stored.id),)):
+            other = id_text(target)
+            if kind != Related.DERIVED_FROM or other not in stored.derived_from:
+                payload = ArtifactUnrelated(stored.id, self._id, kind, other)
+                await self._writer.append(UNRELATED, payload, scope, subject)
 
     async def _open_artifact(self, id_: str) -> str:
         name = self._names.get(id_)

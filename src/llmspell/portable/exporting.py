@@ -35,7 +35,8 @@ from llmspell.state.kinds import StateSet
 
 _SESSION = "SELECT name FROM session WHERE id = ? AND until_seq IS NULL"
 _DIGESTS = (
-    "SELECT digest, max(until_seq IS NULL) FROM artifact WHERE session = ? AND since_seq <= ? AND digest > ?"
+    "SELECT digest, max(until_seq IS NULL) FROM artifact WHERE session = ?"
+    " AND since_seq BETWEEN ? AND ? AND digest > ?"
     " GROUP BY digest ORDER BY digest LIMIT 500"
 )
 _BLOB = "SELECT size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob WHERE digest = ?"
@@ -92,13 +93,13 @@ class _Bundle:
         sensitive: Literal["carried", "redacted"] = "carried" if self._secrets else "redacted"
         header = Header(id_text(session), name, store.store_id, store.timeline, self.seq, now, sensitive)
         frames.write(HEADER, encode(header))
-        for content, pieces in self._contents():
+        leaving = Leaving(store.read, store.kinds, session, self.seq, store.opened if self._secrets else None)
+        for content, pieces in self._contents(leaving.first):
             frames.write(CONTENT, encode(content))
             for piece in pieces:
                 frames.write(PIECE, piece)
             self.contents += 1
             self._progress("contents", self.contents)
-        leaving = Leaving(store.read, store.kinds, session, self.seq, store.opened if self._secrets else None)
         for page in _pages(leaving.entries()):
             frames.write(ENTRIES, encode(page))
             self.entries += len(page)
@@ -113,10 +114,10 @@ class _Bundle:
             raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
         return row[0], view.one("SELECT max(seq) FROM entry")[0]
 
-    def _contents(self) -> Iterator[tuple[Content, Iterator[bytes]]]:
+    def _contents(self, first: int) -> Iterator[tuple[Content, Iterator[bytes]]]:
         """Every content that a version names, once. What only deleted versions name may have been collected."""
         store, after = self._store, b""
-        while rows := store.read(partial(_all, _DIGESTS, (self._session, self.seq, after))):
+        while rows := store.read(partial(_all, _DIGESTS, (self._session, first, self.seq, after))):
             for digest, needed in rows:
                 after = digest
                 row = store.read(partial(_one, _BLOB, (digest,)))
