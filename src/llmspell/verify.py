@@ -238,6 +238,12 @@ def _compare(view: View, rebuilt: _Rebuilt, report: Verification) -> None:
     for table, key in PROJECTIONS.items():
         kinds = {row[1]: row[2] for row in view.all(f"PRAGMA table_info({table})")}
         columns = list(kinds)
+        if set(columns) != {row[1] for row in rebuilt.tables.rows(f"PRAGMA table_info({table})")}:
+            report.add(
+                f"the table {table} has other columns than it should" if columns else f"the table {table} is missing",
+                table,
+            )
+            continue
         # Texts as bytes: damaged ones are no UTF-8, and bytes are in the same order.
         wanted_columns = (f"CAST({name} AS BLOB)" if kind == "TEXT" else name for name, kind in kinds.items())
         sql = f"SELECT {', '.join(wanted_columns)} FROM {table} ORDER BY {', '.join(key)}"

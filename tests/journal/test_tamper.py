@@ -178,6 +178,16 @@ def test_verify_sees_tables_that_are_not_what_the_journal_makes_of_them(store, c
     assert not store.verify().ok
 
 
+@pytest.mark.parametrize(("change", "what"), [
+    ("DROP TABLE checkpoint", "the table checkpoint is missing"),
+    ("ALTER TABLE checkpoint ADD COLUMN extra TEXT", "the table checkpoint has other columns than it should"),
+    ("ALTER TABLE migration_run RENAME COLUMN id TO other", "the table migration_run has other columns than it should"),
+])  # fmt: skip
+def test_a_table_that_is_not_as_it_was_made_is_a_finding_and_not_the_end_of_verify(store, change, what):
+    sql(store)(change)
+    assert [finding.what for finding in store.verify().findings] == [what]
+
+
 TEXTS = {
     "entry": ("kind", "actor"),
     "scope": ("name",),

@@ -1,5 +1,7 @@
 """Applying a plan: what is written, what is kept, what is refused; through both faces and after reopening."""
 
+import asyncio
+
 import pytest
 
 from llmspell.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Vetoed
@@ -311,12 +313,23 @@ def test_a_plan_that_makes_no_sense_is_refused(users, options, code):
 @pytest.mark.parametrize(("options", "code"), [
     ({"batch": 0}, "invalid-batch"), ({"batch": True}, "invalid-batch"), ({"timeout_s": 0}, "invalid-timeout"),
     ({"timeout_s": "5"}, "invalid-timeout"), ({"validation": "lax"}, "invalid-validation"),
+    ({"functions": ["f"]}, "invalid-functions"), ({"functions": {"f": 5}}, "invalid-functions"),
+    ({"functions": {"f": asyncio.sleep}}, "invalid-functions"),
+    ({"validators": ["f"]}, "invalid-functions"), ({"progress": 5}, "invalid-callback"),
 ])  # fmt: skip
 def test_options_that_make_no_sense_are_refused(users, options, code):
     plan = planned(users)
     with pytest.raises(InvalidInput) as caught:
         users.migrations.apply(plan, **options)
     assert caught.value.code == code
+    assert users.migrations.status() is None
+
+
+@pytest.mark.parametrize("before", [0, -1, 1 << 63, "5", True])
+def test_a_page_of_runs_begins_before_a_seq(users, before):
+    with pytest.raises(InvalidInput) as caught:
+        users.migrations.list(before=before)
+    assert caught.value.code == "invalid-seq"
 
 
 def test_an_unknown_migration_is_not_found(users):

@@ -61,3 +61,27 @@ def test_a_failure_is_a_table_and_nothing_is_left_of_it(tmp_path):
             assert outcome.error.code == "schema-not-found"
 
     asyncio.run(work())
+
+
+def test_the_version_of_values_that_nothing_says_is_unknown(tmp_path):
+    async def work():
+        async with await open_async(tmp_path / "s", durability="process") as store:
+            for schema in (V1, V2):
+                await store.schemas.register(schema)
+            await store.migrations.register(TO_2)
+            await store.state.set("user:1", old(1))
+            script = """
+                local before = State.get_migration_status()
+                State.migrate("user", "2.0.0", { from_version = "1.0.0", prefix = "user:" })
+                return { before = before, after = State.get_migration_status() }
+            """
+            outcome = await ran(store, script, name="m.lua")
+            assert outcome.error is None, outcome.error
+            before, after = outcome.value["before"], outcome.value["after"]
+            assert (before["current_version"], before["is_latest"]) == ("unknown", False)
+            assert (before["migration_available"], before["migration_targets"]) == (True, ["2.0.0"])
+            assert (after["current_version"], after["is_latest"], after["migration_available"]) == (
+                "2.0.0", True, False
+            )  # fmt: skip
+
+    asyncio.run(work())

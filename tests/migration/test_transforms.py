@@ -101,6 +101,23 @@ def test_what_a_transform_does_not_name_is_kept(transform: Any) -> None:
         assert identity(made["unknown member"]) == identity([1.0, None])
 
 
+def test_what_split_keeps_and_what_it_deals_out_are_changed_apart():
+    migration = Migration("x", "1.0.0", "2.0.0", [Split("pair", ("a", "b"), keep=True), Convert("a.n", "integer")])
+    assert migration.apply({"pair": [{"n": "1"}, {"n": "2"}]}) == {
+        "pair": [{"n": "1"}, {"n": "2"}], "a": {"n": 1}, "b": {"n": "2"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [lambda it: Default("a", it), lambda it: Convert("a", "integer", otherwise=it)])
+def test_a_transform_stays_what_it_was_when_it_was_made(make):
+    given = [1]
+    one = make(given)
+    said = repr(one.to_dict())
+    given.append(2)
+    one.to_dict().popitem()[1].append(3)
+    assert repr(one.to_dict()) == said
+
+
 FAILING = [
     (Rename("a", "b"), {"a": "secret", "b": 1}, "$.b", "transform-occupied"),
     (Copy("a", "b.c"), {"a": 1, "b": "secret"}, "$.b", "transform-failed"),
@@ -115,6 +132,7 @@ FAILING = [
     (Split("n", ("a", "b")), {"n": "secret"}, "$.n", "transform-failed"),
     (Split("n", ("a", "b")), {"n": 5}, "$.n", "transform-failed"),
     (Split("n", ("a", "b")), {"n": "x secret", "b": 1}, "$.b", "transform-occupied"),
+    (Split("", ("a", "b"), partial=True), [], "$", "transform-failed"),
     (Merge(("a", "b"), "c"), {"a": "secret", "b": 5}, "$.b", "transform-failed"),
     (Custom("raise", "n"), {"n": "secret"}, "$.n", "transform-failed"),
     (Custom("bad", "n"), {"n": "secret"}, "$.n", "transform-failed"),

@@ -179,3 +179,18 @@ def test_a_schema_cannot_be_changed():
         FULL.name = "other"
     with pytest.raises(AttributeError):
         FULL.value.type = "any"
+
+
+def test_what_a_schema_was_given_and_what_it_gives_are_not_its_own():
+    listed, tags = [{"a": []}], ["x"]
+    one = Schema("s", "1.0.0", {"kind": {"type": "object", "enum": listed}, "tags": {"type": "list", "default": tags}})
+    said = encode_value(one.to_dict())
+    listed[0]["a"].append("changed")
+    tags.append("changed")
+    shown = one.to_dict()["value"]["fields"]
+    shown["kind"]["enum"][0]["a"].append("changed")
+    shown["tags"]["default"].append("changed")
+    for example in one.examples(count=10):
+        example["kind"]["a"].append("changed")
+    assert encode_value(one.to_dict()) == said
+    assert one.check({"kind": {"a": []}}) == []

@@ -309,8 +309,14 @@ def load_fields(view: Reading, agent: Agent) -> dict[str, tuple[int, msgspec.Raw
 
 def field_before(view: Reading, agent: Agent, field: str, seq: int) -> msgspec.Raw | None:
     """What a field held until the entry ``seq`` wrote it; None when it had never been written. Raises Corrupt."""
-    row = view.one(_SQL["part_until"], (agent.id, seq, field))
-    if row is None:
+    before = field_entry_before(view, agent, field, seq)
+    if not before:
         return None
-    fields, _ = _parts(view, agent, [(field, row[0])])
+    fields, _ = _parts(view, agent, [(field, before)])
     return fields[field]
+
+
+def field_entry_before(view: Reading, agent: Agent, field: str, seq: int) -> int:
+    """The entry that held a field until the entry ``seq`` wrote it; 0 when it had never been written."""
+    row = view.one(_SQL["part_until"], (agent.id, seq, field))
+    return 0 if row is None else int(row[0])

@@ -6,17 +6,18 @@ they are.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from llmspell.agentstate.encoded import DEFAULTS, FIELDS, Scan, encode_fields
 from llmspell.agentstate.kinds import AgentSaved
-from llmspell.agentstate.reading import Agent, field_before, load_fields, scope_name
+from llmspell.agentstate.reading import Agent, field_before, field_entry_before, load_fields, scope_name
 from llmspell.agentstate.units import save_fields
 from llmspell.errors import Corrupt, InvalidInput
 from llmspell.journal.journal import Writer
-from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of
+from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of, standing
 from llmspell.migration.plan import Plan, Target
 from llmspell.model.entry import Entry
 from llmspell.model.values import decode_value, encode_value
@@ -80,6 +81,10 @@ class AgentValues:
         """Whether the record says so."""
         return bool(held.value[VERSION] == from_version)
 
+    def is_other(self, _held: Held, _plan: Plan, /) -> bool:
+        """Records are of one schema."""
+        return False
+
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Fields | None:
         """See ``Values``. The record says its new version, unless a transform made it say something else."""
         if type(made) is not dict or set(made) != set(FIELDS):
@@ -117,9 +122,10 @@ class AgentValues:
         live = load_fields(view, agent) if view.one(_SQL["agent"], (saved.agent_id,)) else {}
         fields: dict[str, tuple[int, msgspec.Raw]] = {}
         for name in saved.fields:
-            if live.get(name, (0,))[0] == entry.seq:
+            seq = live.get(name, (0,))[0]
+            if standing(view, seq, partial(field_entry_before, view, agent, name)) == entry.seq:
                 raw = field_before(view, agent, name, entry.seq)
-                fields[name] = entry.seq, msgspec.Raw(DEFAULTS[name]) if raw is None else raw
+                fields[name] = seq, msgspec.Raw(DEFAULTS[name]) if raw is None else raw
         gone = [live.get(name, (0,))[0] for name in saved.fields if name not in fields]
         causes = [cause_of(view, seq) for seq in gone]
         before = (fields, not gone) if fields else None

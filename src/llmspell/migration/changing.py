@@ -34,6 +34,7 @@ class Convert(Transform):
             raise refuse_transform(f"convert knows the types {', '.join(RULES)}, not {str(self.to)[:40]!r}")
         if self.otherwise is not ...:
             encode_value(self.otherwise)
+            object.__setattr__(self, "otherwise", copied(self.otherwise))
 
     @property
     def risk(self) -> Risk:
@@ -69,6 +70,7 @@ class Default(Transform):
     def __post_init__(self) -> None:
         member(self.path, "the path of a default")
         encode_value(self.value)
+        object.__setattr__(self, "value", copied(self.value))
 
     @property
     def risk(self) -> Risk:

@@ -6,6 +6,7 @@ somebody else wrote in between is prepared anew, so that no write is lost and no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ Place = tuple[int, str]
 """Id of a scope and a key: where a migration stands. It goes through values in this order."""
 _CAUSED = "SELECT seq, length(payload) FROM entry WHERE seq > ? AND seq <= ? AND kind = ? AND cause = ? ORDER BY seq"
 _OTHERS = "SELECT seq, length(payload) FROM entry WHERE seq > ? AND seq <= ? AND kind = ? AND cause <> ? ORDER BY seq"
+_PUT_BACK = (
+    "SELECT 1 FROM entry e JOIN entry c ON c.seq = e.cause WHERE e.seq = ? AND c.kind = 'migration.rollback_started'"
+)
 _AMONG = f"SELECT {COLUMNS} FROM entry WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
 
 
@@ -48,8 +52,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """A value that a migration wrote by entry ``seq``, and what was there before; ``before`` None when another entry
-    has come since, which ``cause`` caused.
+    """A value that a migration wrote, and what was there before; ``seq`` is the entry that holds it now: the
+    migration's, or that of a later one's rollback, which put it there again. ``before`` None when another entry has
+    come since, which ``cause`` caused.
     """
 
     scope_id: int
@@ -88,6 +93,10 @@ class Values(Protocol):
 
     def is_old(self, held: Held, from_version: str, /) -> bool | None:
         """Whether a value is of the old version; None when only its schema can say."""
+        ...
+
+    def is_other(self, held: Held, plan: Plan, /) -> bool:
+        """Whether it lies among these, but is one of another schema."""
         ...
 
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Any:
@@ -129,6 +138,15 @@ def cause_of(view: Reading, seq: int) -> int:
     """The entry that caused an entry; 0 for none."""
     row = view.one("SELECT cause FROM entry WHERE seq = ?", (seq,))
     return 0 if row is None else int(row[0])
+
+
+def standing(view: Reading, seq: int, previous: Callable[[int], int]) -> int:
+    """The entry whose value stands there: another one's, when a rollback wrote this one. ``previous`` gives the entry
+    that one of them replaced; 0 is none.
+    """
+    while seq and view.one(_PUT_BACK, (seq,)) is not None:
+        seq = previous(standing(view, previous(seq), previous))
+    return seq
 
 
 def _some(

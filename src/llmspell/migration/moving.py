@@ -151,10 +151,12 @@ class Split(Transform):
             if found is None or found[0][found[1]] is None:
                 continue
             parts = self._cut(found[0][found[1]], found[2])
+            if not parts and len(source) == 1:
+                raise failed(found[2], "has no item for any name, and the value as a whole cannot be dropped")
             if not self.keep:
                 del found[0][found[1]]
             for target, part in zip(targets, parts, strict=False):
-                put(node, target, part, place, overwrite=self.overwrite)
+                put(node, target, copied(part) if self.keep else part, place, overwrite=self.overwrite)
 
     def _cut(self, value: Any, place: str) -> list[Any]:
         wanted = len(self.into)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from blake3 import blake3
@@ -33,6 +33,14 @@ class Target:
     scope: str | None = None
     prefix: str = ""
 
+    def meets(self, other: Target) -> bool:
+        """Whether a value can be among these and those of another target."""
+        return (
+            self.kind == other.kind
+            and (self.scope == other.scope or None in (self.scope, other.scope))
+            and (self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix))
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
         return {"kind": self.kind, "scope": self.scope, "prefix": self.prefix}
@@ -41,6 +49,15 @@ class Target:
         what = "agents" if self.kind == "agents" else "keys"
         named = f"{what} {self.prefix}*" if self.prefix else f"all {what}"
         return named if self.scope is None else f"{named} of {self.scope}"
+
+
+class Known(NamedTuple):
+    """Which version the values of a target are of: the one that exactly these keys are ``bound`` to, the one that the
+    last migration of them led to (``ran``).
+    """
+
+    bound: str | None
+    ran: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,8 @@ class Plan:
     count: int = 0
     bytes: int = 0
     warnings: tuple[str, ...] = field(default=())
+    known: Known | None = field(default=None, compare=False, repr=False)
+    """What was known of the values' version when this was planned; None for a plan made by hand."""
 
     @property
     def from_version(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import Any, Final, Literal, get_args
 
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound
@@ -11,6 +13,7 @@ from llmspell.migration.held import Held, Values
 from llmspell.migration.plan import Plan
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import Problem
+from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 from llmspell.schemas import checking
 from llmspell.schemas.checking import Validators
@@ -75,7 +78,7 @@ class Preparation:
         """
         plan = self.plan
         old = self.values.is_old(held, plan.from_version)
-        if old is False:
+        if old is False or self.values.is_other(held, plan):
             return None
         found = self._problems_before(held) if self._before else []
         if old is None and started and held.seq > started and self._is_new(held):
@@ -87,13 +90,18 @@ class Preparation:
     def late(self, held: Held) -> tuple[Any, Any] | Problem | None:
         """The same of a value that somebody else wrote where all is done: one that meets the new version is new."""
         old = self.values.is_old(held, self.plan.from_version)
-        if old is False or (old is None and not self._problems_after(held.value)):
+        if (
+            old is False
+            or self.values.is_other(held, self.plan)
+            or (old is None and not self._problems_after(held.value))
+        ):
             return None
         return self._made(held)
 
     def check(self, held: Held) -> Problem | None:
         """What is wrong with a value by the new version."""
-        found = [] if held.state_class == "trusted" else self._problems_after(held.value)
+        free = held.state_class == "trusted" or self.values.is_other(held, self.plan)
+        found = [] if free else self._problems_after(held.value)
         return self._wrong(held, found[0], "after") if found else None
 
     def _made(self, held: Held) -> tuple[Any, Any] | Problem | None:
@@ -133,6 +141,15 @@ class Preparation:
         version = self.plan.from_version if phase == "before" else self.plan.to_version
         message = f"{found} [{self.plan.name} {version}, {phase}]"
         return Problem(held.scope, held.key, found.path, found.code, message, phase)
+
+
+def check_functions(given: object, what: str) -> None:
+    """Functions by name. Raises InvalidInput (``invalid-functions``)."""
+    if not isinstance(given, Mapping) or not all(type(name) is str and callable(one) for name, one in given.items()):
+        raise InvalidInput(f"{what} are functions by their names, not {told(given)}", code="invalid-functions")
+    for name, one in given.items():
+        if iscoroutinefunction(one):
+            raise InvalidInput(f"{what} are plain functions; {told(name)} is async", code="invalid-functions")
 
 
 def check_validation(validation: str) -> None:

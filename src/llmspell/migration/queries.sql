@@ -49,6 +49,9 @@ SELECT id FROM migration_run WHERE ended_at IS NULL ORDER BY id LIMIT 1
 -- name: runs
 SELECT id FROM migration_run WHERE started_seq < ? ORDER BY started_seq DESC LIMIT ?
 
+-- name: completed_after
+SELECT id FROM migration_run WHERE started_seq > ? AND name = ? AND status = 'completed' ORDER BY started_seq DESC
+
 -- name: page_of_scope
 SELECT s.scope, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
 FROM state s JOIN scope c ON c.id = s.scope

@@ -84,6 +84,24 @@ def load_runs(view: Reading, limit: int, before: int | None = None) -> list[Begu
     return [load_run(view, id_text(row[0])) for row in rows]
 
 
+def load_migrated_since(bound: int, view: Reading) -> int:
+    """The entry since which values are of the version that the entry ``bound`` binds them to: the first one of the
+    migration that wrote it, else itself.
+    """
+    row = view.one("SELECT c.seq FROM entry e JOIN entry c ON c.seq = e.cause WHERE e.seq = ? AND c.kind = ?",
+                   (bound, "migration.started"))  # fmt: skip
+    return bound if row is None else int(row[0])
+
+
+def load_built_on(view: Reading, found: Begun) -> Begun | None:
+    """The last completed run that went on from where another one led to, with some of its values; None without."""
+    for (id_,) in view.all(_SQL["completed_after"], (found.seq, found.plan.name)):
+        run = load_run(view, id_text(id_))
+        if run.plan.from_version == found.plan.to_version and run.plan.target.meets(found.plan.target):
+            return run
+    return None
+
+
 def load_registered(view: Reading, name: str | None) -> list[Migration]:
     """The registered migrations, of one schema or all."""
     rows = view.all(_SQL["all_registered"]) if name is None else view.all(_SQL["registered"], (name,))

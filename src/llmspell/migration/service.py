@@ -7,6 +7,7 @@ is resumed or rolled back, and until then no other can begin.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,9 +19,9 @@ from llmspell.migration.dry_run import rehearse
 from llmspell.migration.kinds import MigrationRegistered
 from llmspell.migration.lazily import AsyncLazyState
 from llmspell.migration.migration import Migration
-from llmspell.migration.plan import Plan, Target, find_path, with_warnings
+from llmspell.migration.plan import Known, Plan, Target, find_path, with_warnings
 from llmspell.migration.preparing import Preparation
-from llmspell.migration.runs import load_open, load_registered, load_run, load_runs
+from llmspell.migration.runs import load_migrated_since, load_open, load_registered, load_run, load_runs
 from llmspell.migration.state_values import StateValues
 from llmspell.migration.steering import Options, Steering
 from llmspell.migration.transform import Functions
@@ -86,7 +87,7 @@ class AsyncMigrations:
         self._protection = protection
         self._scan = scan
         self._schemas = schemas
-        self._steering = Steering(journal, hooks, acting, offload, place, self._values, validators)
+        self._steering = Steering(journal, hooks, acting, offload, place, self._values, validators, self._known_of)
 
     # -- migrations ----------------------------------------------------------------------------------------------------
 
@@ -136,12 +137,14 @@ class AsyncMigrations:
         schemas = await self._catalog(catalog)
         target = await self._bound(schema_name, _target(scope, prefix, agents))
         end = schemas.get(schema_name, to_version)
-        known = from_version if from_version is not None else await self._version_of(schema_name, target)
-        begin = schemas.get(schema_name, known)
+        known = await self._known_of(schema_name, target)
+        begin = schemas.get(
+            schema_name, from_version if from_version is not None else _version_of(schema_name, target, known)
+        )
         path = find_path(await self.registered(schema_name), schema_name, begin.version, end.version)
         values = self._values(target)
         count, size = await self._journal.database.read(values.count)
-        return with_warnings(Plan(schema_name, begin, end, target, path, count, size))
+        return with_warnings(Plan(schema_name, begin, end, target, path, count, size, known=known))
 
     # -- applying ------------------------------------------------------------------------------------------------------
 
@@ -168,7 +171,8 @@ class AsyncMigrations:
         called in the thread that calls this. A run of the same plan that was interrupted is gone on with.
 
         Writes ``migration.started``, ``state.set`` (or ``agent.saved``) for values that change, ``migration.batch`` and
-        ``migration.completed``, all under one correlation. Raises Conflict (``migration-running``), InvalidInput
+        ``migration.completed``, all under one correlation. Raises Conflict (``migration-running``; ``plan-outdated``:
+        these values were migrated, or bound to another version, since it was planned), InvalidInput
         (``migration-failed``), Vetoed, LimitExceeded (``migration-timeout``), NotFound (``unknown-function``).
         """
         if not isinstance(plan, Plan):
@@ -213,7 +217,8 @@ class AsyncMigrations:
         for those that somebody else changed since. Those are left alone and named in the report.
 
         Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
-        Conflict (``migration-running``, ``migration-not-open``: it was rolled back already).
+        Conflict (``migration-running``, ``migration-not-open``: it was rolled back already, ``migration-built-on``:
+        take the one that went on from it back first).
         """
         return await self._steering.rollback(id, Options(batch, progress))
 
@@ -243,8 +248,9 @@ class AsyncMigrations:
         if place is None or scope not in (None, place):
             raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
         values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
-        known = {**self._steering.validators, **(validators or {})}
-        preparation = Preparation(plan, values, functions or {}, known, "strict")
+        options = Options(functions=functions or {}, validators=validators or {})
+        known = {**self._steering.validators, **options.validators}
+        preparation = Preparation(plan, values, options.functions, known, "strict")
         since = await self._rebound(plan)
         return AsyncLazyState(self._journal, self._acting, self._state_of(place), values, preparation, since, write)
 
@@ -255,7 +261,7 @@ class AsyncMigrations:
             if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
                 continue
             if one.version == plan.to_version:
-                return one.since_seq
+                return await self._journal.database.read(partial(load_migrated_since, one.since_seq))
             if one.version == plan.from_version:
                 scope = None if target.scope is None else Scope.from_name(target.scope)
                 bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
@@ -281,6 +287,8 @@ class AsyncMigrations:
     async def list(self, *, limit: int = 100, before: int | None = None) -> list[MigrationRun]:
         """Migrations that were begun, the newest first; the next page is ``before`` the last one's ``started_seq``."""
         check_limit(limit)
+        if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
+            raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
         found = await self._journal.database.read(lambda view: load_runs(view, limit, before))
         alive = any(one.row[21] is None for one in found) and self._steering.alive()
         return [one.shown(alive=alive and one.row[21] is None) for one in found]
@@ -302,7 +310,8 @@ class AsyncMigrations:
         Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
         """
         plan = await self._validated(what, version, _target(scope, prefix, agents), catalog)
-        tools, known = self._steering.tools(Options()), {**self._steering.validators, **(validators or {})}
+        options = Options(validators=validators or {})
+        tools, known = self._steering.tools(options), {**self._steering.validators, **options.validators}
         return await validate_values(tools, plan, self._values(plan.target), known)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -339,23 +348,30 @@ class AsyncMigrations:
             )
         return Target("state", found[0].scope, found[0].prefix) if found else target
 
-    async def _version_of(self, name: str, target: Target) -> str:
+    async def _known_of(self, name: str, target: Target) -> Known:
+        bound = ran = None
         for one in await self._schemas.bindings():
             if target.kind == "state" and (one.name, one.scope, one.prefix) == (name, target.scope, target.prefix):
-                return one.version
+                bound = one.version
         for run in await self.list():
             if run.name == name and run.target == target and run.status in {"completed", "rolled_back"}:
-                return run.to_version if run.status == "completed" else run.from_version
-        raise InvalidInput(
-            f"which version of {name} {target} are of is not known",
-            code="version-unknown",
-            hint="say from_version",
-        )
+                ran = run.to_version if run.status == "completed" else run.from_version
+                break
+        return Known(bound, ran)
 
     def _values(self, target: Target) -> Values:
         if target.kind == "agents":
             return AgentValues(target, self._scan)
         return StateValues(target, self._protection, self._journal.clock.now_ns)
+
+
+def _version_of(name: str, target: Target, known: Known) -> str:
+    version = known.bound or known.ran
+    if version is None:
+        raise InvalidInput(
+            f"which version of {name} {target} are of is not known", code="version-unknown", hint="say from_version"
+        )
+    return version
 
 
 def _one_scope(scope: object) -> Scope | None:

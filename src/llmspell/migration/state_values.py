@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import entry_at
-from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of
+from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of, standing
 from llmspell.migration.plan import Plan, Target
 from llmspell.model.entry import REDACTED, Entry
 from llmspell.model.values import JUDGED, decode_value, encode_value
@@ -103,6 +104,17 @@ class StateValues:
         """A key does not know its version."""
         return None
 
+    def is_other(self, held: Held, plan: Plan, /) -> bool:
+        """Where these keys are bound to the plan's schema: whether this one is to another, by a longer prefix or by its
+        scope.
+        """
+        schemas = self._protection.schemas
+        name = schemas.name_of(held.scope, held.key)
+        return (
+            name not in (None, plan.name)
+            and schemas.name_at(self._target.scope or "", self._target.prefix) == plan.name
+        )
+
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Stored | None:
         """See ``Values``. Kept in its class: sealed again, or searched for secrets again."""
         if held.state_class == "sensitive" and encode_value(made) == held.raw:
@@ -144,7 +156,7 @@ class StateValues:
         scope = view.one(_SCOPE, (made.scope,))
         scope_id = 0 if scope is None else scope[0]
         row = view.one(_SQL["seq_of_key"], (scope_id, made.key))
-        if row is None or row[0] != entry.seq:
+        if row is None or standing(view, row[0], partial(_previous, view)) != entry.seq:
             return Back(scope_id, made.scope, made.key, entry.seq, None, 0 if row is None else cause_of(view, row[0]))
         old = entry_at(view, made.previous)
         if old is None or old.payload is None or old.kind != self.kind:
@@ -152,7 +164,7 @@ class StateValues:
                 f"what state key {made.key!r} was before should stand in entry {made.previous}, which has no value",
                 key=made.key, seq=made.previous,
             )  # fmt: skip
-        return Back(scope_id, made.scope, made.key, entry.seq, _payload(old.payload))
+        return Back(scope_id, made.scope, made.key, row[0], _payload(old.payload))
 
     async def put_back(self, writer: Writer, back: Back) -> bool:
         """See ``Values``. The very bytes: what was sealed for its place is there again as it was sealed."""
@@ -188,3 +200,11 @@ class StateValues:
             value = self._protection.shown(payload)
             raw = encode_value(value) if state_class == "sensitive" else bytes(payload.value)
         return Held(scope_id, scope, key, seq, value, raw, state_class, expires_at, version)
+
+
+def _previous(view: Reading, seq: int) -> int:
+    """The entry of the same key before a ``state.set``; 0 when it does not say so any more."""
+    entry = entry_at(view, seq)
+    return (
+        0 if entry is None or entry.payload is None or entry.kind != "state.set" else _payload(entry.payload).previous
+    )

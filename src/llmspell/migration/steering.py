@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from llmspell.migration.kinds import (
     MigrationRolledBack,
     MigrationStarted,
 )
-from llmspell.migration.plan import Plan, Target
-from llmspell.migration.preparing import Preparation, check_validation
-from llmspell.migration.runs import Begun, load_open, load_run
+from llmspell.migration.plan import Known, Plan, Target
+from llmspell.migration.preparing import Preparation, check_functions, check_validation
+from llmspell.migration.runs import Begun, load_built_on, load_open, load_run
 from llmspell.migration.taking_back import Rollback
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import MigrationReport
@@ -65,6 +65,10 @@ class Options:
             raise InvalidInput(
                 f"timeout_s is a number of seconds above 0, not {told(timeout_s)}", code="invalid-timeout"
             )
+        check_functions(self.functions, "functions")
+        check_functions(self.validators, "validators")
+        if self.progress is not None and not callable(self.progress):
+            raise InvalidInput(f"progress is a function, not {told(self.progress)}", code="invalid-callback")
 
 
 class Steering:
@@ -73,6 +77,7 @@ class Steering:
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, offload: Offload, place: tuple[str, Path | None],
         values: Callable[[Target], Values], validators: Validators,
+        known_of: Callable[[str, Target], Awaitable[Known]],
     ) -> None:  # fmt: skip
         self._journal = journal
         self._hooks = hooks
@@ -80,6 +85,7 @@ class Steering:
         self._offload = offload
         self._store, self._folder = place
         self._values = values
+        self._known_of = known_of
         self.validators = validators
 
     def tools(self, options: Options, context: Context | None = None) -> Tools:
@@ -111,11 +117,15 @@ class Steering:
         """See ``AsyncMigrations.rollback``."""
         with self._alone(await self._open()):
             found = await self._journal.database.read(lambda view: load_run(view, migration))
+            later = await self._journal.database.read(lambda view: load_built_on(view, found))
+            if later is not None and found.status == "completed":
+                raise units.built_on(found.id, later.id)
             return await self._back(found, options, self._context(found))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _begin(self, plan: Plan, options: Options) -> MigrationReport:
+        await self._demand_current(plan)
         values = self._values(plan.target)
         validation = options.validation or "strict"
         preparation = Preparation(plan, values, options.functions, self._known(options), validation)
@@ -230,6 +240,14 @@ class Steering:
             restored=rollback.restored, left=rollback.left, seconds=tools.seconds,
             left_alone=tuple(rollback.names),
         )  # fmt: skip
+
+    async def _demand_current(self, plan: Plan) -> None:
+        """Refuse a plan for values that somebody migrated since, who would be migrated twice. Nobody else is at it."""
+        if plan.known is not None:
+            now = await self._known_of(plan.name, plan.target)
+            for then, version in zip(plan.known, now, strict=True):
+                if version not in (then, plan.from_version):
+                    raise units.outdated(plan, version)
 
     async def _open(self) -> Begun | None:
         return await self._journal.database.read(load_open)

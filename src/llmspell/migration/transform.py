@@ -56,7 +56,7 @@ class Transform:
             value = getattr(self, one.name)
             default = one.default if one.default is not MISSING else _NOTHING
             if one.init and (type(value) is not type(default) or value != default):
-                shown[one.name] = list(value) if type(value) is tuple else value
+                shown[one.name] = list(value) if type(value) is tuple else copied(value)
         return shown
 
     def describe(self) -> str:

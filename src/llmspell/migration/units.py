@@ -67,6 +67,7 @@ async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
     row = await writer.one(_SQL["open"])
     if row is not None:
         raise running(id_text(row[0]), alive=False)
+    await _confirm(writer)
     one.restore_seq = writer.head_seq
     return await _append(writer, STARTED, one), one.restore_seq
 
@@ -74,6 +75,7 @@ async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
 async def resume(writer: Writer, one: MigrationResumed) -> int:
     """The next attempt. Raises Conflict (``migration-taken-over``, ``migration-not-open``)."""
     await _demand(writer, one.id, one.attempt - 1, ("running", "failed"))
+    await _confirm(writer)
     return await _append(writer, RESUMED, one)
 
 
@@ -119,7 +121,7 @@ async def fail(writer: Writer, one: MigrationFailed) -> int:
 
 
 async def start_rollback(writer: Writer, one: MigrationRollbackStarted) -> int:
-    """Nothing but putting back from here on. A rolled back migration cannot be, nor one that later ones built on."""
+    """Nothing but putting back from here on. A rolled back migration cannot be, nor one while another is open."""
     row = await _demand(writer, one.id, one.attempt - 1, ("running", "failed", "completed"))
     opened = await writer.one(_SQL["open"])
     if opened is not None and opened[0] != row[0]:
@@ -161,9 +163,29 @@ def running(migration: str, *, alive: bool) -> Conflict:
     return Conflict(f"the migration {migration} is open", code="migration-running", hint=hint, id=migration)
 
 
+def built_on(migration: str, later: str) -> Conflict:
+    """The error for taking back what another one went on from."""
+    return Conflict(
+        f"the migration {later} went on from where {migration} led to", code="migration-built-on",
+        hint="roll that one back first", id=later,
+    )  # fmt: skip
+
+
+def outdated(plan: Plan, version: str | None) -> Conflict:
+    """The error for a plan that came too late."""
+    return Conflict(
+        f"{plan.target} are of {plan.name} {version} by now; this plan was made before that, for {plan.from_version}",
+        code="plan-outdated", hint="plan again",
+    )  # fmt: skip
+
+
 def not_found(migration: str) -> NotFound:
     """The error for an id that no migration has."""
-    return NotFound(f"there is no migration {migration}", code="migration-not-found", hint="`list` names them")
+    return NotFound(
+        f"there is no migration {migration}",
+        code="migration-not-found",
+        hint="`migrations.list()` or `llmspell migrate history` names them",
+    )
 
 
 async def _demand(writer: Writer, migration: str, attempt: int, statuses: tuple[str, ...]) -> Any:

@@ -63,15 +63,26 @@ async def _status(host: Host, name: str | None = None) -> dict[str, Any]:
     name = await _name(host, name)
     versions = await host.store.schemas.versions(name)
     bound = [one.version for one in await host.store.schemas.bindings() if one.name == name]
-    current = bound[0] if bound else versions[-1] if versions else "unknown"
+    current = bound[0] if bound else await _last(host, name)
     registered = await host.store.migrations.registered(name)
-    targets = [version for version in versions if version != current and _leads(registered, name, current, version)]
+    if current == "unknown":
+        targets = [version for version in versions if any(str(one.to_version) == version for one in registered)]
+    else:
+        targets = [version for version in versions if version != current and _leads(registered, name, current, version)]
     return {
         "name": name, "current_version": current, "latest_version": versions[-1] if versions else None,
         "oldest_version": versions[0] if versions else None, "is_latest": bool(versions) and current == versions[-1],
         "total_schemas": len(schemas), "migration_available": bool(targets), "migration_targets": targets,
         "migration_candidates": targets, "run": _run(run),
     }  # fmt: skip
+
+
+async def _last(host: Host, name: str) -> str:
+    """The version that the last migration led values of a schema to, whose keys are bound to none."""
+    for run in await host.store.migrations.list():
+        if run.name == name and run.status in {"completed", "rolled_back"}:
+            return run.to_version if run.status == "completed" else run.from_version
+    return "unknown"
 
 
 def _leads(registered: list[Migration], name: str, start: str, end: str) -> bool:
@@ -122,12 +133,14 @@ OPERATIONS = (
     Operation(
         "State", ("get_migration_status", "migration_status"), ((Param("name", NAME, _NAME.doc, optional=True),),),
         "`{current_version, latest_version, is_latest, total_schemas, migration_available, migration_targets, run}`",
-        "Which version values have, which ones they can have, and how the last migration stands.", _status,
+        "Which version values have (`unknown`: no key is bound and nothing was migrated), which ones they can have, and"
+        " how the last migration stands.", _status,
         errors=("schema-unclear",), lua_returns="table",
     ),
     Operation(
         "State", ("rollback_migration",), ((Param("id", NAME, "of the migration"),),),
         "`{success, restored, left, left_alone …}`", "Take a migration back to the byte.", _rollback,
-        errors=("migration-not-found", "migration-not-open", "migration-running"), lua_returns="table",
+        errors=("migration-not-found", "migration-not-open", "migration-built-on", "migration-running"),
+        lua_returns="table",
     ),
 )  # fmt: skip

@@ -133,6 +133,16 @@ class Bindings:
         """Whether any key of a scope is held against anything."""
         return scope in self.bound.by_scope or "" in self.bound.by_scope
 
+    def name_of(self, scope: str, key: str) -> str | None:
+        """The schema that a key is held against, as far as is known; None without."""
+        schema = self.bound.schema(scope, key)
+        return None if schema is None else schema.name
+
+    def name_at(self, scope: str, prefix: str) -> str | None:
+        """The schema that exactly these keys are bound to (an empty scope: those of every scope); None without."""
+        found = (schema.name for bound, schema in self.bound.by_scope.get(scope, ()) if bound == prefix)
+        return next(found, None)
+
     def check(self, scope: str, key: str, held: Held) -> bytes:
         """Hold a value against what its key is bound to, as far as is known; gives the mark of that. Raises
         InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``). Messages never show the value.

@@ -17,6 +17,7 @@ from msgspec import UNSET
 
 from llmspell.errors import InvalidInput
 from llmspell.schemas import soundness
+from llmspell.schemas.checking import copied
 from llmspell.schemas.pattern import Pattern
 
 Unknown = Literal["keep", "refuse"]
@@ -164,11 +165,11 @@ class Field:
         for name in _PLAIN:
             value = getattr(self, name)
             if value != _DEFAULTS[name]:
-                shown[name] = list(value) if isinstance(value, tuple) else value
+                shown[name] = copied(list(value)) if isinstance(value, tuple) else value
         if self.required == self.has_default:
             shown["required"] = self.required
         if self.has_default:
-            shown["default"] = self.default
+            shown["default"] = copied(self.default)
         if self.items is not None:
             shown["items"] = self.items.to_dict()
         if self.fields is not None:

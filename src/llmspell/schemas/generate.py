@@ -14,7 +14,7 @@ from itertools import chain, islice
 from random import Random
 from typing import Any
 
-from llmspell.schemas.checking import Validators, identity, problems
+from llmspell.schemas.checking import Validators, copied, identity, problems
 from llmspell.schemas.field import ANY, Field
 from llmspell.schemas.language import lengths, text_of, text_within
 from llmspell.schemas.pattern import PATTERN_TEXT_CHARS_MAX
@@ -106,7 +106,7 @@ def examples(
     edges = list(islice(maker.edges(field), count - count // 2))
     for value in chain(edges, (maker.value(field) for _ in range(count - len(edges)))):
         if validators is None or not problems(field, value, validators):
-            yield value
+            yield copied(value)  # It may be, or hold, a value of an enum, which is the schema's own.
 
 
 class Maker:

@@ -176,11 +176,16 @@ def _shortest(field: Field, least: int) -> int:
 
 
 def _values(field: Field) -> None:
-    """Enum and default meet the field. Validators are not asked: they may not be known yet."""
+    """Enum and default meet the field, and are its own: whoever gave them may change theirs. Validators are not asked:
+    they may not be known yet.
+    """
     for value in field.enum or ():
         _meets(field, value, "enum")
+    if field.enum is not None:
+        object.__setattr__(field, "enum", tuple(map(checking.copied, field.enum)))
     if field.has_default:
         _json(field.default, "default")
+        object.__setattr__(field, "default", checking.copied(field.default))
         _meets(field, checking.completed(field, field.default), "default")
 
 

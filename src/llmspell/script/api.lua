@@ -231,7 +231,7 @@ function State.migrate(name, version, options) end
 State.migrate_to_version = State.migrate
 State.migrateToVersion = State.migrate
 
----Which version values have, which ones they can have, and how the last migration stands.
+---Which version values have (`unknown`: no key is bound and nothing was migrated), which ones they can have, and how the last migration stands.
 ---@param name? string the schema; without it, the only one that there is
 ---@return table # `{current_version, latest_version, is_latest, total_schemas, migration_available, migration_targets, run}`
 function State.get_migration_status(name) end

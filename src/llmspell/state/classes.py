@@ -127,6 +127,14 @@ class Schemas(Protocol):
         """Whether any key of a scope is held against anything."""
         ...
 
+    def name_of(self, scope: str, key: str) -> str | None:
+        """The schema that a key is held against, as far as is known here; None without."""
+        ...
+
+    def name_at(self, scope: str, prefix: str) -> str | None:
+        """The schema that exactly these keys are bound to (an empty scope: those of every scope); None without."""
+        ...
+
     def check(self, scope: str, key: str, held: Held) -> bytes:
         """The mark of what it was held against. Raises InvalidInput (``schema-mismatch``), NotFound
         (``unknown-validator``).

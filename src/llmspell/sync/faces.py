@@ -1415,7 +1415,8 @@ class Migrations:
         called in the thread that calls this. A run of the same plan that was interrupted is gone on with.
 
         Writes ``migration.started``, ``state.set`` (or ``agent.saved``) for values that change, ``migration.batch`` and
-        ``migration.completed``, all under one correlation. Raises Conflict (``migration-running``), InvalidInput
+        ``migration.completed``, all under one correlation. Raises Conflict (``migration-running``; ``plan-outdated``:
+        these values were migrated, or bound to another version, since it was planned), InvalidInput
         (``migration-failed``), Vetoed, LimitExceeded (``migration-timeout``), NotFound (``unknown-function``).
         """
         return drive(
@@ -1467,7 +1468,8 @@ class Migrations:
         for those that somebody else changed since. Those are left alone and named in the report.
 
         Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
-        Conflict (``migration-running``, ``migration-not-open``: it was rolled back already).
+        Conflict (``migration-running``, ``migration-not-open``: it was rolled back already, ``migration-built-on``:
+        take the one that went on from it back first).
         """
         return drive(self._inner.rollback(id, batch=batch, progress=progress))
 
