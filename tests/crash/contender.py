@@ -21,6 +21,8 @@ NAMES = ("one.txt", "two.bin")
 SWEPT = "swept.txt"
 """Here everybody deletes all there is, by its name."""
 LABELS = ("stable", "best")
+UNDELETING_TURNS = 30
+"""So long all there was of that name is brought back at times; later that would be thousands of versions each time."""
 STRANDS = 4
 """Tasks of a process with the asynchronous face."""
 
@@ -58,19 +60,19 @@ async def contend(store, number, strand, rounds):
         if chance.random() < 0.5:
             assert await artifacts.undelete(name, version=version) == 1
             own[version] = turn_of
-        await sweep(artifacts, content(number, strand, turn), chance, told)
+        await sweep(artifacts, content(number, strand, turn), turn, chance, told)
         await compare_and_set(store.state, told)
     return told
 
 
-async def sweep(artifacts, data, chance, told):
+async def sweep(artifacts, data, turn, chance, told):
     """Save under the name that everybody deletes, and now and then delete whatever has it, or bring it back."""
     told["put"].append((SWEPT, (await artifacts.put(SWEPT, data)).version, 0))
     what = chance.random()
     try:
         if what < 0.2:
             told["swept"] += await artifacts.delete(SWEPT)
-        elif what < 0.3:
+        elif what < 0.3 and turn < UNDELETING_TURNS:
             told["swept"] -= await artifacts.undelete(SWEPT)
     except NotFound as error:  # Another was faster, and left nothing to do.
         if error.code != "artifact-not-found":

@@ -19,7 +19,9 @@ STEPS = {
 
 @dataclass
 class Version:
-    """One version of an artifact. ``mark`` is what its metadata says, ``aside`` labels that a deletion took away."""
+    """One version of an artifact. ``mark`` is what its metadata says, ``aside`` labels that a deletion took away;
+    ``of_before``: its session was deleted, and imported again without it.
+    """
 
     id: str
     name: str
@@ -29,6 +31,7 @@ class Version:
     tags: list
     deleted: bool = False
     erased: bool = False
+    of_before: bool = False
     aside: list = field(default_factory=list)
 
 
@@ -111,7 +114,8 @@ class World:
 
     def of(self, session):
         """Relations that a session's artifacts have to others."""
-        return {key: by_put for key, by_put in self.relations.items() if key[0] in session.files}
+        ids = {version.id for version in session.files.values() if not version.of_before}
+        return {key: by_put for key, by_put in self.relations.items() if key[0] in ids}
 
     def picture(self):
         """Everything that can be seen, to be compared."""
@@ -180,3 +184,15 @@ def picture_now(store):
         "sessions": sessions, "state": found["state"], "artifacts": found["artifacts"], "labels": found["labels"],
         "relations": relations,
     }  # fmt: skip
+
+
+def differing(found, wanted):
+    """What two pictures have otherwise, part by part: (found, wanted)."""
+    parts = {}
+    for what in wanted:
+        one, other = found[what], wanted[what]
+        if one != other:
+            as_items = isinstance(other, dict)
+            mine, theirs = (list(one.items()), list(other.items())) if as_items else (list(one), list(other))
+            parts[what] = [row for row in mine if row not in theirs], [row for row in theirs if row not in mine]
+    return parts

@@ -18,6 +18,14 @@ SELECT max(version) FROM artifact WHERE session = ? AND name = ?
 -- name: session_status
 SELECT status, EXISTS (SELECT 1 FROM artifact_quota) FROM session WHERE id = ? AND until_seq IS NULL
 
+-- name: of_this_life
+-- Whether an artifact was stored in its session as that is now: one that was deleted may have been imported again, and
+-- its rows then begin anew, not where the one before ended.
+SELECT 1 FROM artifact WHERE id = ?2 AND since_seq > (
+  SELECT max(since_seq) FROM (
+    SELECT since_seq, lag(until_seq) OVER (ORDER BY since_seq) AS before FROM session WHERE id = ?1)
+  WHERE before IS NOT since_seq) LIMIT 1
+
 -- name: blob_form
 SELECT stored_size, codec FROM blob WHERE digest = ?
 

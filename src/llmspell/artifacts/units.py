@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -30,14 +30,11 @@ from llmspell.artifacts.kinds import (
 )
 from llmspell.artifacts.projection import DELETED, ERASED, RENAMED, STORED, TAGGED, UNDELETED, UPDATED
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
-from llmspell.errors import AlreadyExists, Conflict, NotFound
+from llmspell.errors import AlreadyExists, Conflict, LlmspellError, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
+from llmspell.ports.database import Row
 from llmspell.schema import queries
-
-if TYPE_CHECKING:
-    from llmspell.errors import LlmspellError
-    from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
 
@@ -159,7 +156,8 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
     """Bring deleted versions back; returns which. Raises NotFound, Conflict, LimitExceeded; with ``of_many``, what
     another brought back or deleted for good meanwhile is left out.
     """
-    found, back = [], []
+    found: list[tuple[bytes, bytes, Row]] = []
+    back = []
     for asked in artifacts:
         try:
             meant = await _coming_back(writer, asked)
@@ -171,13 +169,15 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
                 back.append(asked)
             else:
                 found.append((asked, *meant))
-    sizes: dict[bytes, list[int]] = {}
-    for _, _, row in found:
-        sizes.setdefault(row[1], []).append(row[10])
     metered = False
-    for session, wanted in sizes.items():
+    for session in dict.fromkeys(row[1] for _, _, row in found):
         metered = await _demand_session(writer, session, "undelete artifacts")
-        if metered:
+    found = [one for one in found if await _is_of_this_life(writer, *one[1:], of_many=of_many)]
+    if metered:
+        sizes: dict[bytes, list[int]] = {}
+        for _, _, row in found:
+            sizes.setdefault(row[1], []).append(row[10])
+        for session, wanted in sizes.items():
             await demand_room(writer, session, wanted)
     for _, artifact, row in found:
         session, name, version = row[1:4]
@@ -213,6 +213,17 @@ async def _coming_back(writer: Writer, asked: bytes) -> tuple[bytes, Row] | None
 async def _demand_unerased(writer: Writer, artifact: bytes) -> None:
     if await writer.one(_SQL["erased"], (artifact,)) is not None:
         raise erased(artifact)
+
+
+async def _is_of_this_life(writer: Writer, artifact: bytes, row: Row, *, of_many: bool) -> bool:
+    """Whether a session that was deleted and imported again has, or had, this artifact since. Raises NotFound."""
+    there = await writer.one(_SQL["of_this_life"], (row[1], artifact)) is not None
+    if not there and not of_many:
+        raise NotFound(
+            f"the session of artifact {id_text(artifact)} was deleted, and imported again without it",
+            code="session-not-found",
+        )
+    return there
 
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:

@@ -25,7 +25,8 @@ from llmspell.artifacts.kinds import (
     ArtifactUpdated,
 )
 from llmspell.artifacts.quotas import demand_room, is_metered
-from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
+from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated, Related
+from llmspell.artifacts.relations.projection import UNRELATED
 from llmspell.artifacts.relations.units import demand_no_cycle
 from llmspell.errors import AlreadyExists
 from llmspell.events.kinds import EventPublished
@@ -56,6 +57,8 @@ _STATE_ROW = "SELECT version, seq, deleted FROM state WHERE scope = ? AND key = 
 _LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = ?"
 _NUMBER = "SELECT 1 FROM artifact WHERE session = ? AND name = ? AND version = ? AND id <> ? LIMIT 1"
 _ARTIFACT = "SELECT session, name FROM artifact WHERE id = ? AND until_seq IS NULL"
+_OPEN_VERSION = "SELECT version FROM artifact WHERE id = ? AND until_seq IS NULL"
+_RELATIONS = "SELECT DISTINCT kind, target FROM artifact_relation WHERE source = ? AND until_seq IS NULL"
 _ERASED = "SELECT 1 FROM artifact_erased WHERE artifact = ?"
 _OF_OTHER = "SELECT 1 FROM artifact WHERE id = ? AND session <> ? LIMIT 1"
 _RUN = "SELECT 1 FROM run WHERE id = ?"
@@ -116,6 +119,8 @@ class Arrival:
             self.opened = seq
         self._seqs.append(carried.seq)
         self._here[carried.seq] = seq
+        if isinstance(payload, ArtifactStored) and self._new_ids is None:
+            await self._unrelate(payload, scope, subject)
 
     def _origin(self, carried: Carried) -> Origin:
         correlation = id_bytes(carried.correlation)
@@ -300,16 +305,19 @@ class Arrival:
                 there.append(id_)
         if not there or payload.to in self._versions:
             refuse(f"entry {self._now_taking.seq} gives a name that is taken, or to what is not there")
+        moved = set()
         for id_ in there:
             raw = id_bytes(self._ids[id_])
-            row = await self._writer.one("SELECT version FROM artifact WHERE id = ? AND until_seq IS NULL", (raw,))
-            if row and await self._writer.one(_NUMBER, (self._session, payload.to, row[0], raw)) is not None:
+            (number,) = await self._writer.one(_OPEN_VERSION, (raw,)) or (0,)
+            moved.add(number)
+            if await self._writer.one(_NUMBER, (self._session, payload.to, number, raw)) is not None:
                 raise AlreadyExists(
-                    f"another artifact {payload.to!r} had version {row[0]} here", code="artifact-exists",
+                    f"another artifact {payload.to!r} had version {number} here", code="artifact-exists",
                     hint="import the session under new ids: on_conflict='rename'",
                 )  # fmt: skip
         self._names |= dict.fromkeys(there, payload.to)
-        self._versions[payload.to] = dict(self._versions[payload.name])
+        # The others keep the old name, and their numbers are free under the new one.
+        self._versions[payload.to] = {old: new for old, new in self._versions[payload.name].items() if new in moved}
         return msgspec.structs.replace(payload, session=self._id), self._scope_name, f"artifact/{payload.name}"
 
     async def _related(self, payload: ArtifactRelated) -> tuple[Any, str, str]:
@@ -320,6 +328,14 @@ class Arrival:
             await demand_no_cycle(self._writer, id_bytes(source), payload.kind, id_bytes(other))
         payload = msgspec.structs.replace(payload, artifact=source, session=self._id, other=other)
         return payload, self._scope_name, f"artifact/{name}"
+
+    async def _unrelate(self, stored: ArtifactStored, scope: tuple[int, bytes], subject: str) -> None:
+        """An artifact that was here before begins anew: what it was said to be then is not what the bundle says."""
+        for kind, target in await self._writer.all(_RELATIONS, (id_bytes(stored.id),)):
+            other = id_text(target)
+            if kind != Related.DERIVED_FROM or other not in stored.derived_from:
+                payload = ArtifactUnrelated(stored.id, self._id, kind, other)
+                await self._writer.append(UNRELATED, payload, scope, subject)
 
     async def _open_artifact(self, id_: str) -> str:
         name = self._names.get(id_)

@@ -90,14 +90,14 @@ class _Bundle:
         lineage = [(id_text(one), bound) for one, bound in past]
         header = Header(id_text(session), name, store.store_id, store.timeline, self.seq, now, sensitive, lineage)
         frames.write(HEADER, encode(header))
-        for content, pieces in self._contents(past):
+        about = store.read, store.kinds, session, self.seq, store.opened if self._secrets else None
+        leaving: Leaving | Flattened = Flattened(*about, past, forked) if forked else Leaving(*about)
+        for content, pieces in self._contents(leaving.first, past):
             frames.write(CONTENT, encode(content))
             for piece in pieces:
                 frames.write(PIECE, piece)
             self.contents += 1
             self._progress("contents", self.contents)
-        about = store.read, store.kinds, session, self.seq, store.opened if self._secrets else None
-        leaving = Flattened(*about, past, forked) if forked else Leaving(*about)
         for page in _pages(leaving.entries()):
             frames.write(ENTRIES, encode(page))
             self.entries += len(page)
@@ -112,13 +112,14 @@ class _Bundle:
             raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
         return row[0], view.one("SELECT max(seq) FROM entry")[0], *past_of(view, self._session)
 
-    def _contents(self, past: Past) -> Iterator[tuple[Content, Iterator[bytes]]]:
+    def _contents(self, first: int, past: Past) -> Iterator[tuple[Content, Iterator[bytes]]]:
         """Every content that a version names, once. What only deleted versions name may have been collected; so may
         what a fork dropped, and whether what it inherits is whole is seen when the bundle is taken in.
         """
         store, after = self._store, b""
         sql = _digests_sql(len(past))
-        levels = [one for level in ((self._session, self.seq), *past) for one in level]
+        meant = (self._session, first, self.seq), *((ancestor, 0, bound) for ancestor, bound in past)
+        levels = [one for level in meant for one in level]
         while rows := store.read(partial(_all, sql, (*levels, self._session, after))):
             for digest, needed in rows:
                 after = digest
@@ -133,14 +134,14 @@ class _Bundle:
 
 @cache
 def _digests_sql(past: int) -> str:
-    """Digests that versions of a session name, or of those it goes back to: arguments (session, bound) of each, the
-    session, and the digest to go on after. Whether each is needed by a version of its own that is there.
+    """Digests that versions of a session name, or of those it goes back to: arguments (session, first and last seq) of
+    each, the session, and the digest to go on after. Whether each is needed by a version of its own that is there.
     """
-    levels = ", ".join("(?, ?)" for _ in range(past + 1))
+    levels = ", ".join("(?, ?, ?)" for _ in range(past + 1))
     return (
-        f"WITH level (session, bound) AS (VALUES {levels})"
+        f"WITH level (session, first, bound) AS (VALUES {levels})"
         " SELECT a.digest, max(a.until_seq IS NULL AND a.session = ?) FROM level v CROSS JOIN artifact a"
-        " ON a.session = v.session AND a.since_seq <= v.bound WHERE a.digest > ?"
+        " ON a.session = v.session AND a.since_seq BETWEEN v.first AND v.bound WHERE a.digest > ?"
         " GROUP BY a.digest ORDER BY a.digest LIMIT 500"
     )
 

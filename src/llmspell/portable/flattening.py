@@ -77,7 +77,8 @@ class Flattened:
         self._kinds = kinds
         self._levels = [(session, seq), *past]
         self._opened = opened
-        self._forked = forked
+        self.first = forked
+        """The seq that the session itself begins with."""
         self._parts: list[_Level] = []
 
     @property
@@ -121,7 +122,7 @@ class Flattened:
                 one = self._payload(check_row(row))
                 if one is not None:
                     adopted[one.source] = adopted.get(one.id, one.id)
-        stored = view.one(_FORKED, (self._forked,))
+        stored = view.one(_FORKED, (self.first,))
         forked = None if stored is None else check_row(stored)
         new: SessionForked | None = None if forked is None else self._payload(forked)
         if forked is None or new is None or first is None:

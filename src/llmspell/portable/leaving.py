@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.kinds import ArtifactErased
 from llmspell.errors import Corrupt
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import REDACTED, Entry, subject_digest
@@ -46,6 +47,7 @@ _RUNS = "SELECT id FROM run WHERE session = ?"
 _OWNER = {
     "artifact": "SELECT session FROM artifact WHERE id = ? LIMIT 1", "run": "SELECT session FROM run WHERE id = ?",
 }  # fmt: skip
+_SINCE = "SELECT 1 FROM artifact WHERE id = ? AND session = ? AND since_seq > ? LIMIT 1"
 Read = Callable[[Callable[[Reading], Any]], Any]
 _item = msgspec.json.Decoder(Item | SealedItem).decode
 _encode = msgspec.json.Encoder().encode
@@ -66,15 +68,16 @@ class Leaving:
         self._scope = f"session:{self._id}"
         self._last = seq
         self._opened = opened
+        self.first, self._outside = read(self._look)
+        """The seq that the session begins with; it may have been here before, and have been deleted."""
         self.left_out: dict[str, int] = {}
         self.redacted = 0
         """Sealed values, and sealed items of runs, that were replaced."""
 
     def entries(self) -> Iterator[Carried]:
         """Oldest first, each hash checked. No read transaction is held between two of them."""
-        first, outside = self._read(self._look)
-        inside = self._inside(first - 1)
-        for entry in heapq.merge(inside, self._at(outside), key=lambda entry: entry.seq):
+        inside = self._inside(self.first - 1)
+        for entry in heapq.merge(inside, self._at(self._outside), key=lambda entry: entry.seq):
             carried = self._carried(entry)
             if carried is not None:
                 yield carried
@@ -165,6 +168,9 @@ class Leaving:
             return bool(payload.scope == self._scope)
         if room == "session":
             return bool(payload.id == self._id)
+        if isinstance(payload, ArtifactErased):
+            args = id_bytes(payload.id), self._session, self.first
+            return self._read(lambda view: view.one(_SINCE, args)) is not None
         said = getattr(payload, "session", None)
         if said is not None or not hasattr(payload, "id"):  # Without an id it is about the whole store.
             return bool(said == self._id)

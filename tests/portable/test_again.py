@@ -1,0 +1,88 @@
+"""A session that comes again, under its own id or another, is what its bundle says: no more, and no less."""
+
+import pytest
+
+from llmspell.errors import NotFound
+
+
+@pytest.fixture
+def session(store):
+    return store.sessions.create("s")
+
+
+def sound(store):
+    report = store.verify()
+    assert report.ok, report.findings
+    return store
+
+
+def names(store, session_id):
+    return [(one.name, one.version) for one in store.sessions.open(session_id).artifacts.list(all_versions=True)]
+
+
+def test_numbers_that_stayed_behind_when_a_name_changed_are_free_under_the_new_one(store, session, tmp_path):
+    for number in range(3):
+        session.artifacts.put("old", f"{number}")
+    session.artifacts.delete("old", version=3)
+    session.artifacts.rename("old", "new")
+    assert session.artifacts.put("new", "third").version == 3
+    assert session.artifacts.put("old", "fourth").version == 4
+    store.sessions.export(session.id, tmp_path / "b")
+    copy = store.sessions.import_(tmp_path / "b", on_conflict="rename")
+    assert names(store, copy.id) == names(store, session.id)
+    there = store.sessions.open(copy.id).artifacts
+    assert there.get("new", version=3).text() == "third"
+    assert there.undelete("old", version=3) == 1
+    assert there.get("old", version=3).text() == "2"
+    sound(store)
+
+
+@pytest.mark.parametrize("how", ["fail", "replace"])
+def test_relations_that_were_said_after_the_export_do_not_come_again(store, session, tmp_path, how):
+    one, other = session.artifacts.put("one", "1"), session.artifacts.put("other", "2")
+    session.artifacts.relate("one", "child_of", other.id)
+    store.sessions.export(session.id, tmp_path / "b")
+    session.artifacts.relate("one", "depends_on", other.id)
+    if how == "fail":
+        store.sessions.delete(session.id)
+    store.sessions.import_(tmp_path / "b", on_conflict=how)
+    assert [relation.kind for relation in store.artifacts.relations(one.id)] == ["child_of"]
+    store.sessions.export(session.id, tmp_path / "c")
+    copy = store.sessions.import_(tmp_path / "c", on_conflict="rename")
+    there = store.sessions.open(copy.id).artifacts
+    assert [relation.kind for relation in there.relations("one")] == ["child_of"]
+    sound(store)
+
+
+def test_an_origin_that_was_deleted_for_good_meanwhile_is_named_once(store, session, tmp_path):
+    origin = session.artifacts.put("origin", "1")
+    made = session.artifacts.put("made", "2", derived_from=[origin.id])
+    store.sessions.export(session.id, tmp_path / "b")
+    session.artifacts.delete("origin", hard=True)
+    store.sessions.import_(tmp_path / "b", on_conflict="replace")
+    there = store.sessions.open(session.id).artifacts
+    assert there.info("origin").id != origin.id
+    assert [relation.target for relation in there.relations("made")] == there.info("made").derived_from
+    assert there.info("made").id == made.id
+    sound(store)
+
+
+def test_what_a_session_had_before_it_came_again_can_only_be_deleted_for_good(store, session, tmp_path):
+    session.artifacts.put("kept", "1")
+    store.sessions.export(session.id, tmp_path / "b")
+    later = session.artifacts.put("later", "2")
+    store.sessions.import_(tmp_path / "b", on_conflict="replace")
+    there = store.sessions.open(session.id).artifacts
+    with pytest.raises(NotFound) as error:
+        there.undelete(later.id)
+    assert error.value.code == "session-not-found"
+    with pytest.raises(NotFound) as error:
+        there.undelete("later")
+    assert error.value.code == "artifact-not-found"
+    there.delete("kept")
+    assert there.undelete("kept") == 1
+    assert store.artifacts.delete(later.id, hard=True) == 1
+    store.sessions.export(session.id, tmp_path / "c")
+    copy = store.sessions.import_(tmp_path / "c", on_conflict="rename")
+    assert names(store, copy.id) == [("kept", 1)]
+    sound(store)
