@@ -41,11 +41,11 @@ class Living(RuleBasedStateMachine):
         self.durability = durability
         self.folder = self.home / "s"
         self.open()
-        for name in ("a.txt", "b"):
-            self.create()
-            for number in range(3):
-                data = bytes([number]) * 30_000 + bytes(range(256)) * 200 if name == "b" else b"%d" % number
-                self.put(len(self.world.sessions) - 1, NAMES.index(name), data, [number - 1] if number else [])
+        self.create()
+        for number in range(3):
+            self.put(0, 0, b"%d" % number, [number - 1] if number else [])
+        self.create()
+        self.put(1, 1, bytes(range(256)) * 200, [])
 
     def open(self):
         self.store = llmspell.open(self.folder, durability=self.durability)
@@ -64,7 +64,8 @@ class Living(RuleBasedStateMachine):
         return found[pick % len(found)] if found else None
 
     def some_name(self, session, pick):
-        names = sorted(set(NAMES) | {version.name for version in session.there()})
+        """Mostly one that is there."""
+        names = [*sorted({version.name for version in session.there()}), NAMES[pick % len(NAMES)]]
         return names[pick % len(names)]
 
     # -- sessions ------------------------------------------------------------------------------------------------------

@@ -77,6 +77,20 @@ class WholeLife(Living):
         self.store.sessions.export(session.id, path)
         self.exported.append((path, deepcopy(session), deepcopy(self.world.of(session))))
 
+    @rule(pick=PICK)
+    def move(self, pick):
+        """What is exported now comes under new ids."""
+        self.export(pick)
+        self.import_(len(self.exported) - 1, "rename")
+        self.store.sessions.delete(self.world.live()[-1].id)
+        self.forget(self.world.live()[-1])
+
+    @rule(pick=PICK, how=st.sampled_from(["fail", "skip", "replace", "replace", "replace"]))
+    def import_again(self, pick, how):
+        """Something that was exported some time ago, to where it came from."""
+        if self.exported:
+            self.import_(pick, how)
+
     @precondition(lambda self: self.exported and len(self.world.live()) < 6)
     @rule(pick=PICK, how=st.sampled_from(["fail", "skip", "rename", "replace"]))
     def import_(self, pick, how):
@@ -281,8 +295,8 @@ LAST_NUMBERS = "SELECT name, max(version) FROM artifact WHERE session = unhex(re
 
 class TestWholeLife(WholeLife.TestCase):
     settings = settings(
-        max_examples=12,
-        stateful_step_count=30,
+        max_examples=20,
+        stateful_step_count=40,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
 
