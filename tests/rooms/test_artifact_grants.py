@@ -106,6 +106,24 @@ def test_what_another_handle_revokes_is_refused_at_once(face, store, owner, gues
     assert code(lambda: room.update(info.id, tags=[])) == "artifact-denied"
 
 
+def test_a_session_that_comes_again_has_none_of_its_grants(store, owner, guest, info, tmp_path):
+    third = store.sessions.create("third")
+    owner.artifacts.grant("plan.md", guest.id, "admin")
+    guest.artifacts.grant(info.id, third.id)
+    own = guest.artifacts.put("own.txt", "a guest's")
+    guest.artifacts.grant(own.id, owner.id)
+    assert third.artifacts.get(info.id).text() == "secret plan"
+    store.sessions.export(guest.id, tmp_path / "guest.session")
+    store.sessions.delete(guest.id)
+    assert code(lambda: third.artifacts.get(info.id)) == "artifact-denied", "what it granted on ends with it"
+    assert store.artifacts.grants(info.id) == []
+    store.sessions.import_(tmp_path / "guest.session")
+    guest = store.sessions.open(guest.id)
+    assert code(lambda: guest.artifacts.get(info.id)) == "artifact-denied"
+    assert code(lambda: owner.artifacts.get(own.id)) == "artifact-denied"
+    assert store.verify().ok
+
+
 def test_an_admin_grants_on_no_more_and_no_longer_than_it_has(store, owner, guest, info, clock):
     third = store.sessions.create("third")
     owner.artifacts.grant(info.id, guest.id, "admin", expires_in_s=100)

@@ -9,6 +9,7 @@ import msgspec
 
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.captures.units import forget_rules
+from llmspell.artifacts.grants.units import forget_grants
 from llmspell.artifacts.heirs import (
     adopt,
     adopt_all,
@@ -240,6 +241,7 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     await delete(writer, [row[0] for row in rows])
     await forget_quota(writer, session)
     await forget_rules(writer, session)
+    await forget_grants(writer, session)
 
 
 async def _demand_session(writer: Writer, session: bytes, what: str) -> bool:

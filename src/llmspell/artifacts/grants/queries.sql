@@ -36,6 +36,14 @@ WHERE grantee = ? AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > 
   AND (session, name, version, granted_by) > (?, ?, ?, ?)
 ORDER BY session, name, version, granted_by LIMIT ?
 
+-- name: open_of_session
+SELECT name, version, grantee, granted_by, since_seq, level, expires_at FROM artifact_grant INDEXED BY artifact_grant_of
+WHERE session = ? AND until_seq IS NULL ORDER BY name, since_seq
+
+-- name: open_to_session
+SELECT session, name, version FROM artifact_grant INDEXED BY artifact_grant_open
+WHERE grantee = ? AND until_seq IS NULL ORDER BY session, name, version
+
 -- name: session_is_there
 SELECT 1 FROM session WHERE id = ? AND until_seq IS NULL
 

@@ -113,6 +113,16 @@ async def end_unsupported(writer: Writer, place: Place) -> int:
     return len(doubtful)
 
 
+async def forget_grants(writer: Writer, session: bytes) -> None:
+    """End what a session that is deleted granted and was granted, and what it granted on: an import under its id begins
+    without.
+    """
+    for name, *held in await writer.all(_SQL["open_of_session"], (session,)):
+        await _end(writer, Place(session, name, 0), [Held(*held)], passed_on=False)
+    for place in dict.fromkeys(Place(*row) for row in await writer.all(_SQL["open_to_session"], (session,))):
+        await revoke(writer, place, session, None)
+
+
 async def lasting_admin(writer: Writer, place: Place, session: bytes, expires_at: int | None) -> bool:
     """Whether a session may grant this for so long: it is admin of as much, until then or later."""
     wanted = Held(place.version, b"", session, 0, Level.READ, expires_at)
