@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,7 +25,11 @@ from llmspell.sessions.info import SessionInfo
 from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
 
-_ONE = f"{queries('llmspell.sessions')['info']} WHERE s.id = ? AND s.since_seq = ?"
+_INFO = queries("llmspell.sessions")["info"].replace(
+    "FROM session s", "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq"
+)
+_AT_ONCE = 50
+"""Rows of a page that one statement reads."""
 _ORDERS = ("updated_at", "created_at")
 _CHUNK_ROWS_MAX = 2000
 
@@ -72,8 +77,17 @@ def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, c
 
 def infos(view: Reading, rows: list[Row]) -> list[SessionInfo]:
     """What rows found stand for."""
-    found = (view.one(_ONE, (row[2], row[0])) for row in rows)
-    return [SessionInfo(row) for row in found if row is not None]
+    found: list[Row] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        found += view.all(_reading(len(part)), [value for row in part for value in (row[2], row[0])])
+    return [SessionInfo(row) for row in found]
+
+
+@cache
+def _reading(count: int) -> str:
+    """So many sessions by id and seq. A cross join goes through them in the order in which they are asked for."""
+    return f"WITH wanted (id, seq) AS (VALUES {', '.join('(?, ?)' for _ in range(count))}) {_INFO}"
 
 
 def find(view: Reading, wanted: SessionFilter, order: Order, count: int, place: Place) -> tuple[list[Row], int]:
@@ -110,13 +124,18 @@ def explain(view: Reading, wanted: SessionFilter, order_by: str, place: Place) -
 
 
 def _stream(
-    view: Reading, source: Source, order: Order, edge: tuple[int, int] | None, chunk: int, fits: Callable[[Row], bool]
+    view: Reading,
+    source: Source,
+    order: Order,
+    edge: tuple[int, int] | None,
+    chunk: int,
+    fits: Callable[[Row], bool] | None,
 ) -> Iterator[Row]:
     """The rows of a source in order, read a chunk at a time, each longer than the one before."""
     while True:
         sql, args = _select(source, order, edge, chunk)
         rows = view.all(sql, args)
-        yield from filter(fits, rows)
+        yield from rows if fits is None else filter(fits, rows)
         if len(rows) < chunk:
             return
         edge = rows[-1][0], rows[-1][1]
@@ -144,8 +163,10 @@ def _conditions(view: Reading, wanted: SessionFilter, as_of: int) -> Conditions:
     return Conditions(wanted, low if created is None else max(low, seq_at(view, created - 1)), high, as_of)
 
 
-def _judge(wanted: SessionFilter) -> Callable[[Row], bool]:
-    """Whether a row fits what SQL did not ask: tags, metadata, text. Terms only say where to look."""
+def _judge(wanted: SessionFilter) -> Callable[[Row], bool] | None:
+    """Whether a row fits what SQL did not ask: tags, metadata, text; None when it asked all. Terms only say where to
+    look.
+    """
     tests: list[Callable[[Row], bool]] = []
     if wanted.tags:
         tests.append(lambda row: set(wanted.tags) <= set(decode_value(row[3])))
@@ -154,7 +175,7 @@ def _judge(wanted: SessionFilter) -> Callable[[Row], bool]:
     text = wanted.text
     if text is not None:
         tests.append(lambda row: text.fits(row[5], row[6], row[3], row[4]))
-    return lambda row: all(test(row) for test in tests)
+    return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
 def _read_place(view: Reading, cursor: str, order_by: str, wanted: SessionFilter) -> Place:
