@@ -3,8 +3,9 @@
 import asyncio
 import contextvars
 import inspect
-from contextlib import AbstractAsyncContextManager, _GeneratorContextManager
+from contextlib import AbstractAsyncContextManager, _GeneratorContextManager, suppress
 
+import apsw
 import pytest
 
 import llmspell
@@ -23,6 +24,7 @@ from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing
 from llmspell.principals.state import AsyncPrincipalState
 from llmspell.registry.service import AsyncSchemas
+from llmspell.schema import later_tables
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession
 from llmspell.state.past import AsyncPastState
@@ -205,4 +207,8 @@ def clock(face):
 
 def sql(face, store):
     """A connection's ``execute`` past every check, to damage a store as bad hardware or an attacker would."""
-    return face.core(store)._files.engine.writer.execute
+    execute = face.core(store)._files.engine.writer.execute
+    for script in dict.fromkeys(later_tables().values()):
+        with suppress(apsw.SQLError):  # They are there already.
+            execute(script)
+    return execute

@@ -14,12 +14,26 @@ FORMAT = 1
 APPLICATION_ID = 0x4C4C4D53
 """``LLMS``: marks our SQLite files, so that a foreign one is recognised."""
 
+_LATER = re.compile(r"^-- later: .*\n", re.MULTILINE)
+_TABLE = re.compile(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", re.MULTILINE)
 _BLOCK = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def script(name: str) -> str:
     """The text of a .sql file of this package."""
     return files(__name__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def first_tables() -> str:
+    """What every store has from the beginning."""
+    return _LATER.split(script("main.sql"))[0]
+
+
+@cache
+def later_tables() -> dict[str, str]:
+    """By the name of a table that is made when it is first needed: what makes it, and those it goes with."""
+    return {table: group for group in _LATER.split(script("main.sql"))[1:] for table in _TABLE.findall(group)}
 
 
 @cache

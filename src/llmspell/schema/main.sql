@@ -69,13 +69,6 @@ CREATE TABLE state (
 
 CREATE INDEX state_expires ON state (expires_at) WHERE expires_at IS NOT NULL;
 
--- Projection: which changes of state name an artifact.
-CREATE TABLE state_artifact (
-  artifact BLOB NOT NULL,
-  seq      INTEGER NOT NULL,
-  PRIMARY KEY (artifact, seq)
-) STRICT, WITHOUT ROWID;
-
 -- Projection, temporal: a session as it was from one entry until another.
 CREATE TABLE session (
   id          BLOB NOT NULL,
@@ -105,18 +98,6 @@ CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
 CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq IS NULL;
 -- Not every session has it: those that have none cost nothing.
 CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
-
--- Lagging index of open sessions by what they have, and by their words: complete up to its watermark, as for terms of
--- entries. A row is known by the seq it holds from. Words come from model/words.py, folded: `ascii` only tells them apart
--- by the blanks.
-CREATE TABLE session_term (
-  term       INTEGER NOT NULL,
-  since_seq  INTEGER NOT NULL,
-  created_at INTEGER NOT NULL,
-  PRIMARY KEY (term, since_seq)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX session_term_created ON session_term (created_at, since_seq) WHERE term = 0;   -- 0: every session
-CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
 
 -- Projection: the sessions that a fork goes back to, the nearest first, each up to an entry. A level never changes; it
 -- ends with the fork.
@@ -157,6 +138,59 @@ CREATE INDEX artifact_digest ON artifact (digest);
 CREATE INDEX artifact_since ON artifact (since_seq);
 CREATE INDEX artifact_closed ON artifact (until_seq) WHERE until_seq IS NOT NULL;
 
+-- Projection: how much a session (or, owner empty, the store) may hold, and how much it holds. None: no bound.
+CREATE TABLE artifact_quota (
+  owner              BLOB PRIMARY KEY,
+  artifact_bytes_max INTEGER,
+  total_bytes_max    INTEGER,
+  versions_max       INTEGER,
+  used_bytes         INTEGER NOT NULL,
+  used_versions      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
+CREATE TABLE blob (
+  id            INTEGER PRIMARY KEY,   -- not the digest: rows of kilobytes in the order of digests make a deep, slow tree
+  digest        BLOB NOT NULL UNIQUE,
+  size          INTEGER NOT NULL,
+  stored_size   INTEGER NOT NULL,
+  codec         INTEGER NOT NULL,
+  inline        BLOB,
+  chunk_count   INTEGER NOT NULL,
+  chunk_ids     BLOB,
+  chunks_digest BLOB
+) STRICT;
+
+-- Projection: the newest entry about schemas, and about bindings: whoever knows those by heart asks here.
+CREATE TABLE schema_newest (
+  what TEXT PRIMARY KEY,
+  seq  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What follows is made when a store first needs it: an empty table takes a page of 4 KiB for itself, and one for each index.
+
+-- later: changes of artifacts
+-- Projection: which changes of state name an artifact.
+CREATE TABLE state_artifact (
+  artifact BLOB NOT NULL,
+  seq      INTEGER NOT NULL,
+  PRIMARY KEY (artifact, seq)
+) STRICT, WITHOUT ROWID;
+
+-- later: session words
+-- Lagging index of open sessions by what they have, and by their words: complete up to its watermark, as for terms of
+-- entries. A row is known by the seq it holds from. Words come from model/words.py, folded: `ascii` only tells them apart
+-- by the blanks.
+CREATE TABLE session_term (
+  term       INTEGER NOT NULL,
+  since_seq  INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (term, since_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_term_created ON session_term (created_at, since_seq) WHERE term = 0;   -- 0: every session
+CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
+
+-- later: artifact forks
 -- Projection, temporal: versions that a fork inherited and deleted.
 CREATE TABLE artifact_dropped (
   session   BLOB NOT NULL,
@@ -167,6 +201,7 @@ CREATE TABLE artifact_dropped (
   PRIMARY KEY (session, name, version, since_seq)
 ) STRICT, WITHOUT ROWID;
 
+-- later: labels
 -- Projection, temporal: names for versions, like v1.
 CREATE TABLE artifact_label (
   session   BLOB NOT NULL,
@@ -178,6 +213,7 @@ CREATE TABLE artifact_label (
   PRIMARY KEY (session, name, label, since_seq)
 ) STRICT, WITHOUT ROWID;
 
+-- later: erased
 -- Projection: versions whose content may go, and what that is.
 CREATE TABLE artifact_erased (
   artifact BLOB PRIMARY KEY,
@@ -186,16 +222,7 @@ CREATE TABLE artifact_erased (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_erased_digest ON artifact_erased (digest);
 
--- Projection: how much a session (or, owner empty, the store) may hold, and how much it holds. None: no bound.
-CREATE TABLE artifact_quota (
-  owner              BLOB PRIMARY KEY,
-  artifact_bytes_max INTEGER,
-  total_bytes_max    INTEGER,
-  versions_max       INTEGER,
-  used_bytes         INTEGER NOT NULL,
-  used_versions      INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
+-- later: captures
 -- Projection: which outputs become artifacts. Owner: a session, or x'' for the whole store.
 CREATE TABLE capture_rules (
   owner BLOB PRIMARY KEY,
@@ -214,6 +241,7 @@ CREATE TABLE capture_count (
   PRIMARY KEY (session, owner, rule)
 ) STRICT, WITHOUT ROWID;
 
+-- later: relations
 -- Projection, temporal: what an artifact is to another: derived from it, its child, depending on it, a version of it.
 CREATE TABLE artifact_relation (
   source    BLOB NOT NULL,
@@ -226,6 +254,7 @@ CREATE TABLE artifact_relation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_relation_target ON artifact_relation (target, kind);
 
+-- later: artifact grants
 -- Projection, temporal: what a session may do with artifacts of another. Level: 1 read, 2 write, 3 admin.
 CREATE TABLE artifact_grant (
   session    BLOB NOT NULL,            -- whose artifact it is
@@ -242,6 +271,7 @@ CREATE TABLE artifact_grant (
 CREATE INDEX artifact_grant_open ON artifact_grant (grantee, session, name, version) WHERE until_seq IS NULL;
 CREATE INDEX artifact_grant_of ON artifact_grant (session, name) WHERE until_seq IS NULL;
 
+-- later: artifact words
 -- Lagging index of artifacts, complete up to the watermark 'artifacts': as of that seq, a row for each that was there.
 -- Its number is the seq of the entry that stored it, so numbers are in the order of creation.
 CREATE TABLE artifact_found (
@@ -265,19 +295,7 @@ CREATE VIRTUAL TABLE artifact_words USING fts5 (words, tokenize = 'ascii', colum
 -- Groups of three characters of names.
 CREATE VIRTUAL TABLE artifact_grams USING fts5 (name, tokenize = 'trigram', detail = none, columnsize = 0);
 
--- Content by digest. Small content is inline; larger content is a list of chunks in the content file.
-CREATE TABLE blob (
-  id            INTEGER PRIMARY KEY,   -- not the digest: rows of kilobytes in the order of digests make a deep, slow tree
-  digest        BLOB NOT NULL UNIQUE,
-  size          INTEGER NOT NULL,
-  stored_size   INTEGER NOT NULL,
-  codec         INTEGER NOT NULL,
-  inline        BLOB,
-  chunk_count   INTEGER NOT NULL,
-  chunk_ids     BLOB,
-  chunks_digest BLOB
-) STRICT;
-
+-- later: correlations
 -- Projection: correlations by id, with the one they were opened under.
 CREATE TABLE correlation (
   id     BLOB PRIMARY KEY,
@@ -286,6 +304,7 @@ CREATE TABLE correlation (
   seq    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- later: runs
 -- Projection: runs of scripts. The attempt fences: only the newest one writes.
 CREATE TABLE run (
   id          BLOB PRIMARY KEY,
@@ -302,6 +321,7 @@ CREATE TABLE run (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_session ON run (session, started_seq);
 
+-- later: checkpoints
 -- Projection: labels of a session's checkpoints.
 CREATE TABLE checkpoint (
   session    BLOB NOT NULL,
@@ -312,6 +332,7 @@ CREATE TABLE checkpoint (
   PRIMARY KEY (session, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- later: agents
 -- Projection, temporal: that an agent has a record, and its type. An agent is the id of its scope.
 CREATE TABLE agent (
   id         INTEGER NOT NULL,
@@ -355,6 +376,7 @@ CREATE TABLE agent_message (
   PRIMARY KEY (id, until_seq, number)
 ) STRICT, WITHOUT ROWID;
 
+-- later: migrations
 -- Projection: registered migrations of values, one from each version of a schema to another. The entry holds it.
 CREATE TABLE migration (
   name         TEXT NOT NULL,
@@ -393,6 +415,7 @@ CREATE TABLE migration_run (
 CREATE INDEX migration_run_open ON migration_run (id) WHERE ended_at IS NULL;
 CREATE INDEX migration_run_started ON migration_run (started_seq);
 
+-- later: schemas
 -- Projection: the versions of schemas that are registered; the schema itself is in the entry.
 CREATE TABLE schema_version (
   name    TEXT NOT NULL,
@@ -415,12 +438,7 @@ CREATE TABLE schema_binding (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX schema_binding_open ON schema_binding (scope, prefix) WHERE until_seq IS NULL;
 
--- Projection: the newest entry about schemas, and about bindings: whoever knows those by heart asks here.
-CREATE TABLE schema_newest (
-  what TEXT PRIMARY KEY,
-  seq  INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
+-- later: access
 -- Projection, temporal: one right that a principal was granted in a scope. Bits: 1 read, 2 write, 4 delete, 8 list.
 CREATE TABLE access_grant (
   principal  TEXT NOT NULL,

@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from llmspell.adapters.sqlite.errors import damaged_text, map_error
+from llmspell.adapters.sqlite.later import made, pretended
 from llmspell.model.entry import Head
 from llmspell.ports.database import Row
 
@@ -47,21 +48,33 @@ class Batch:
 
     async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         """The first row, or None."""
-        return next(self._execute(sql, args), None)
+        try:
+            return next(self._execute(sql, args), None)
+        except apsw.SQLError as exc:
+            return next(made(self._execute, sql, args, exc), None)
 
     async def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows."""
-        return list(self._execute(sql, args))
+        try:
+            return list(self._execute(sql, args))
+        except apsw.SQLError as exc:
+            return list(made(self._execute, sql, args, exc))
 
     async def run(self, sql: str, args: Sequence[Any] = ()) -> None:
         """Change rows."""
         self.written = self.dirty = True
-        self._execute(sql, args)
+        try:
+            self._execute(sql, args)
+        except apsw.SQLError as exc:
+            made(self._execute, sql, args, exc)
 
     async def add(self, sql: str, args: Sequence[Any] = ()) -> Row:
         """Insert a row and give what the statement returns."""
         self.written = self.dirty = True
-        return next(self._execute(sql, args))
+        try:
+            return next(self._execute(sql, args))
+        except apsw.SQLError as exc:
+            return next(made(self._execute, sql, args, exc))
 
     def announce(self, item: Any) -> None:
         """Hand ``item`` to the listeners after COMMIT."""
@@ -78,15 +91,24 @@ class View:
 
     def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         """The first row, or None."""
-        return next(self._execute(sql, args), None)
+        try:
+            return next(self._execute(sql, args), None)
+        except apsw.SQLError as exc:
+            return next(pretended(self._execute, sql, args, exc), None)
 
     def all(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows."""
-        return list(self._execute(sql, args))
+        try:
+            return list(self._execute(sql, args))
+        except apsw.SQLError as exc:
+            return list(pretended(self._execute, sql, args, exc))
 
     def rows(self, sql: str, args: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows one at a time, within this read."""
-        return iter(self._execute(sql, args))
+        try:
+            return iter(self._execute(sql, args))
+        except apsw.SQLError as exc:
+            return iter(pretended(self._execute, sql, args, exc))
 
 
 def unit_error(exc: Exception) -> Exception:

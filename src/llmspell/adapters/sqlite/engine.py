@@ -22,6 +22,7 @@ from llmspell.adapters.sqlite.connection import MEMORY, SYNCHRONOUS, Durability,
 from llmspell.adapters.sqlite.errors import damaged_text, map_error
 from llmspell.adapters.sqlite.head import read_head
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
+from llmspell.adapters.sqlite.later import is_missing
 from llmspell.adapters.sqlite.readers import READERS_MAX, Readers
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, LlmspellError, ReadOnly, StorageFailed
@@ -326,6 +327,8 @@ class Engine:
         except UnicodeDecodeError as exc:
             raise damaged_text(exc) from exc
         except apsw.Error as exc:
+            if isinstance(exc, apsw.SQLError) and is_missing(exc):
+                return self.read(lambda view: view.one(sql, args))
             raise map_error(exc, f"read {self.path}") from exc
         except BaseException:  # Whatever a signal handler threw in; it may have come before the lock was guarded.
             self.let_go()

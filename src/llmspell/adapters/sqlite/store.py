@@ -25,7 +25,7 @@ from llmspell.errors import InvalidInput, StorageFailed, WrongKey
 from llmspell.model.entry import GENESIS, Head
 from llmspell.model.ids import Ids, id_text
 from llmspell.ports.sealing import StoreCipher, Vault
-from llmspell.schema import APPLICATION_ID, FORMAT, script
+from llmspell.schema import APPLICATION_ID, FORMAT, first_tables, script
 from llmspell.schema.migrations import MIGRATIONS, Migration, newest, newest_content
 
 CONTENT_LOCK = "content.lock"
@@ -98,6 +98,10 @@ class Rebuild:
         """Rows of a query."""
         return iter(self._connection.execute(sql))
 
+    def holds(self, table: str) -> bool:
+        """Whether a table has rows."""
+        return next(self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1"), None) is not None
+
 
 def check_durability(durability: str | None) -> None:
     """Refuse a durability that is none."""
@@ -107,10 +111,12 @@ def check_durability(durability: str | None) -> None:
         )
 
 
-def create_tables(connection: apsw.Connection, ids: Ids, *, scratch: bool, store_id: str | None = None) -> None:
-    """The tables and the identity of a new store, in one transaction."""
+def create_tables(
+    connection: apsw.Connection, ids: Ids, *, scratch: bool, store_id: str | None = None, whole: bool = False
+) -> None:
+    """The tables and the identity of a new store, in one transaction; with ``whole`` also those that are made later."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(script("main.sql"))
+    connection.execute(script("main.sql") if whole else first_tables())
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={FORMAT}")
     store_id, timeline = store_id or id_text(ids.new()), id_text(ids.new())
@@ -165,7 +171,7 @@ def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) ->
     if read_only:
         raise InvalidInput("a store in memory that cannot be written is always empty", code="invalid-input")
     engine = Engine(MEMORY, ThreadTurn(), "none")
-    create_tables(engine.writer, ids, scratch=True)
+    create_tables(engine.writer, ids, scratch=True, whole=True)
     content = SqliteContent(MEMORY, durability="none")
     store_id, timeline, _ = _identity(engine)
     return OpenStore(engine, content, None, store_id, timeline, "none", True)
