@@ -322,8 +322,11 @@ def test_the_index_lags_without_anything_being_missed_and_is_verified(face, stor
 
 
 DAMAGE = {
-    "found": "UPDATE artifact_found SET name = 'forged' WHERE number = (SELECT min(number) FROM artifact_found)",
+    "found": "UPDATE artifact_found SET size = size + 1 WHERE number = (SELECT min(number) FROM artifact_found)",
     "gone": "DELETE FROM artifact_found WHERE number = (SELECT min(number) FROM artifact_found)",
+    "name": "UPDATE artifact_named SET name = 'forged' WHERE number = (SELECT min(number) FROM artifact_found)",
+    "more names": "INSERT INTO artifact_named VALUES ('of nobody', 999999)",
+    "a second name": "INSERT INTO artifact_named SELECT 'forged', min(number) FROM artifact_found",
     "term": "DELETE FROM artifact_term WHERE number = (SELECT min(number) FROM artifact_found)",
     "more terms": "INSERT INTO artifact_term VALUES (5, 5)",
     "words": "DELETE FROM artifact_words WHERE rowid = (SELECT min(number) FROM artifact_found)",
@@ -341,7 +344,7 @@ def test_damage_of_the_index_is_found(face, store, session, damage):
     sql(face, store)(DAMAGE[damage])
     findings = store.verify().findings
     assert findings
-    assert {one.where for one in findings} <= {"artifact_found", "artifact_term", "artifact_words", "artifact_grams"}
+    assert {one.where for one in findings} <= {"artifact_found", "artifact_named", "artifact_term", "artifact_words", "artifact_grams"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from llmspell.artifacts.finding.alike import ALIKE_MIN, alike, grams_of
 from llmspell.artifacts.finding.index import watermark_of
-from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, order_of, source_of
+from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, keys_of, order_of, source_of
 from llmspell.artifacts.finding.wanted import Wanted
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.model import limits
@@ -133,7 +133,7 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
     watermark = watermark_of(view)
     order = ORDERS[finding.name if finding.name != LIKENESS else "created_at"]
     source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at")
-    keys = tuple(source.number if one == "f.number" else one for one in order.indexed)
+    keys = keys_of(order, source)
     found = [
         Branch(
             f"{source.tables} {_JOINED} WHERE a.until_seq IS NULL AND f.since_seq <= ?{source.where}{wanted.sql}",
