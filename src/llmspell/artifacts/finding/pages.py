@@ -113,7 +113,7 @@ def _finding(view: Reading, wanted: Wanted, order_by: str | None, cursor: str | 
     head = (row[0] if row else 0) or 0
     if cursor is None:
         return Finding(wanted, order_by, name, falling, head, None)
-    parts = 5 if name in {"created_at", "updated_at"} else 6
+    parts = 5 if name == "created_at" else 6
     _, order, mark, seq, *edge = read_cursor(cursor, "found", parts)
     check_mark(order, order_by, mark, wanted)
     checks: list[Callable[[Any], Any]] = [cursor_text if name == "name" else cursor_seq, cursor_seq]

@@ -34,7 +34,7 @@ class Order(NamedTuple):
 _NUMBER = "(SELECT min(since_seq) FROM artifact m WHERE m.id = a.id)"
 ORDERS = {
     "created_at": Order(("f.number",), (_NUMBER,), _SQL["from_all"], "f.number"),
-    "updated_at": Order(("f.since_seq",), ("a.since_seq",), _SQL["from_updated"], "f.number"),
+    "updated_at": Order(("f.since_seq", "f.number"), ("a.since_seq", _NUMBER), _SQL["from_updated"], "f.number"),
     "name": Order(("a.name", "f.number"), ("a.name", _NUMBER), _SQL["from_name"], "n.number"),
     "size": Order(("f.size", "f.number"), ("a.size", _NUMBER), _SQL["from_size"], "f.number"),
 }

@@ -29,8 +29,9 @@ FUZZY_CHARS = (3, 255)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
     ``field_terms`` those of ``fields``; ``name`` and ``digest`` are exact; ``after`` and ``before`` bound the time of
-    creation, ``changed`` is the first of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only
-    one that is searched, if there is one, and ``fork`` the one whose artifacts, its own and those it inherits, are.
+    creation, ``changed`` is the first of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not
+    in the SQL; ``session`` is the only one that is searched, if there is one, and ``fork`` the one whose artifacts, its
+    own and those it inherits, are.
     """
 
     sql: str
