@@ -140,6 +140,8 @@ def test_an_exact_name_and_a_digest_find_each_artifact_once_in_every_order(face,
                 assert [key(one) for one in found] == sorted(map(key, wanted), reverse=falling), (conditions, order_by)
                 assert {one.id for one in found} == {one.id for one in wanted}
     assert store.verify().ok
+    index(face, store)
+    assert store.verify().ok, "what was renamed is under its old name no longer"
 
 
 @pytest.mark.parametrize("indexed", [False, True])
