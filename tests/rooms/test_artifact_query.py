@@ -110,6 +110,65 @@ def test_every_condition_in_every_order_finds_what_a_look_at_each_artifact_finds
     assert store.verify().ok
 
 
+@pytest.mark.parametrize("indexed", ["nothing", "some", "all"])
+def test_an_exact_name_and_a_digest_find_each_artifact_once_in_every_order(face, store, session, indexed):
+    other = store.sessions.create("t")
+    for n in range(6):
+        for one in (session, other):
+            one.artifacts.put(f"n{n % 2}", b"same" if n % 3 else b"another", description=str(n))
+    if indexed == "some":
+        index(face, store)
+    for info in session.artifacts.list(all_versions=True).items[::2]:
+        for again in range(2):
+            session.artifacts.update(info.id, description=f"again {again}")
+    other.artifacts.delete(other.artifacts.list(all_versions=True).items[1].id)
+    other.artifacts.rename("n1", "n0-not")
+    session.artifacts.rename("n0", "n00")
+    if indexed == "all":
+        index(face, store)
+    everything = [*session.artifacts.list(all_versions=True), *other.artifacts.list(all_versions=True)]
+    digest = next(info.digest for info in everything if info.size == 4)
+    for conditions in (
+        {"name": "n0"}, {"name": "n00"}, {"name": "n1"}, {"digest": digest}, {"digest": digest, "name": "n0"},
+    ):  # fmt: skip
+        wanted = [one for one in everything if all(getattr(one, key) == value for key, value in conditions.items())]
+        assert store.artifacts.count(**conditions).number == len(wanted) > 0
+        for order, key in ORDERS.items():
+            for falling in (False, True):
+                order_by = f"-{order}" if falling else order
+                found = paged(store, **conditions, order_by=order_by, limit=2)
+                assert [key(one) for one in found] == sorted(map(key, wanted), reverse=falling), (conditions, order_by)
+                assert {one.id for one in found} == {one.id for one in wanted}
+    assert store.verify().ok
+    index(face, store)
+    assert store.verify().ok, "what was renamed is under its old name no longer"
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_pages_by_the_last_change_leave_out_none_of_what_changed_in_one_entry(face, store, session, indexed):
+    for n in range(7):
+        session.artifacts.put("a", bytes([n]))
+    session.artifacts.rename("a", "b")
+    if indexed:
+        index(face, store)
+    wanted = {info.id for info in session.artifacts.list(all_versions=True)}
+    for order_by in ("updated_at", "-updated_at"):
+        found = [info.id for info in paged(store, order_by=order_by, limit=2)]
+        assert len(found) == len(wanted)
+        assert set(found) == wanted
+
+
+def paged(store, **asked):
+    """The items of all pages."""
+    found, cursor = [], None
+    while True:
+        page = store.artifacts.query(**asked, cursor=cursor)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
 def test_what_is_found_can_be_read_and_deleted(store, session):
     session.artifacts.put("a.md", "one", tags=["x"])
     (info,) = store.artifacts.query(tags=["x"])
@@ -322,8 +381,11 @@ def test_the_index_lags_without_anything_being_missed_and_is_verified(face, stor
 
 
 DAMAGE = {
-    "found": "UPDATE artifact_found SET name = 'forged' WHERE number = (SELECT min(number) FROM artifact_found)",
+    "found": "UPDATE artifact_found SET size = size + 1 WHERE number = (SELECT min(number) FROM artifact_found)",
     "gone": "DELETE FROM artifact_found WHERE number = (SELECT min(number) FROM artifact_found)",
+    "name": "UPDATE artifact_named SET name = 'forged' WHERE number = (SELECT min(number) FROM artifact_found)",
+    "more names": "INSERT INTO artifact_named VALUES ('of nobody', 999999)",
+    "a second name": "INSERT INTO artifact_named SELECT 'forged', min(number) FROM artifact_found",
     "term": "DELETE FROM artifact_term WHERE number = (SELECT min(number) FROM artifact_found)",
     "more terms": "INSERT INTO artifact_term VALUES (5, 5)",
     "words": "DELETE FROM artifact_words WHERE rowid = (SELECT min(number) FROM artifact_found)",
@@ -341,7 +403,8 @@ def test_damage_of_the_index_is_found(face, store, session, damage):
     sql(face, store)(DAMAGE[damage])
     findings = store.verify().findings
     assert findings
-    assert {one.where for one in findings} <= {"artifact_found", "artifact_term", "artifact_words", "artifact_grams"}
+    tables = {"artifact_found", "artifact_named", "artifact_term", "artifact_words", "artifact_grams"}
+    assert {one.where for one in findings} <= tables
 
 
 @pytest.mark.parametrize(
@@ -407,6 +470,17 @@ def test_no_query_walks_over_all_artifacts(face, store, session, conditions, ord
             assert not (line.startswith("SCAN f") and "INDEX" not in line and order_by is not None), lines
     if order_by is not None and not {"text", "name", "type"} & conditions.keys():
         assert "USE TEMP B-TREE FOR ORDER BY" not in found[0], "the index gives them in order"
+
+
+@pytest.mark.parametrize("conditions", [{"name": "a"}, {"digest": "0" * 64}, {"session": "own"}], ids=list)
+def test_an_index_gives_what_is_exact_newest_first_without_sorting(face, store, session, conditions):
+    fill(session, 30)
+    index(face, store)
+    if "session" in conditions:
+        conditions = {"session": session.id}
+    wanted = Conditions(**conditions).checked(None)
+    (lines,) = face.core(store)._files.engine.read(lambda view: plans(view, wanted))
+    assert not [line for line in lines if "TEMP B-TREE" in line or (line.startswith("SCAN") and "INDEX" not in line)]
 
 
 def test_the_step_of_the_index_can_be_repeated_and_cut_anywhere(face, store, session):

@@ -129,8 +129,9 @@ SELECT id, size, stored_size, chunk_count, chunk_ids, digest FROM blob WHERE id 
 -- name: holding
 -- How a content is held: 2 by a version that is there, 1 by one that can be undeleted or is history, 0 by none.
 SELECT EXISTS (SELECT 1 FROM artifact_erased WHERE digest = ?1),
-  coalesce((SELECT 2 FROM artifact WHERE digest = ?1 AND until_seq IS NULL LIMIT 1),
-    (SELECT 1 FROM artifact a WHERE a.digest = ?1
+  coalesce((SELECT 2 FROM artifact WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1
+    AND until_seq IS NULL LIMIT 1),
+    (SELECT 1 FROM artifact a WHERE substr(a.digest, 1, 8) = substr(?1, 1, 8) AND a.digest = ?1
       AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id) LIMIT 1), 0)
 
 -- name: blob_digest

@@ -133,7 +133,8 @@ CREATE TABLE artifact (
   PRIMARY KEY (id, since_seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX artifact_name ON artifact (session, name, version);
-CREATE INDEX artifact_digest ON artifact (digest);
+-- By the beginning of a digest, which tells contents apart as well in half the room; whoever asks compares the whole.
+CREATE INDEX artifact_digest ON artifact (substr(digest, 1, 8), since_seq);
 -- What changed after a seq: what the lagging index of artifacts has not taken in yet, and what was closed since a page.
 CREATE INDEX artifact_since ON artifact (since_seq);
 CREATE INDEX artifact_closed ON artifact (until_seq) WHERE until_seq IS NOT NULL;
@@ -278,13 +279,17 @@ CREATE TABLE artifact_found (
   number    INTEGER PRIMARY KEY,
   id        BLOB NOT NULL,
   since_seq INTEGER NOT NULL,          -- of the row in artifact
-  name      TEXT NOT NULL,
   size      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX artifact_found_since ON artifact_found (since_seq);
-CREATE INDEX artifact_found_name ON artifact_found (name);
 CREATE INDEX artifact_found_size ON artifact_found (size);
--- Digests (of 63 bits) of what can be asked for exactly: session, type, name, content, a tag, a field of the metadata.
+CREATE TABLE artifact_named (
+  name   TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (name, number)
+) STRICT, WITHOUT ROWID;
+-- Digests (of 47 bits) of what can be asked for exactly and no other index leads to: session, type, a tag, a field of the
+-- metadata.
 CREATE TABLE artifact_term (
   term   INTEGER NOT NULL,
   number INTEGER NOT NULL,

@@ -19,13 +19,19 @@ ALIKE_MAX = 250
 
 def grams_of(name: str) -> frozenset[str]:
     """The groups of a name, its beginning and end among them."""
-    folded = folded_name(name)
+    return _grams_in(folded_name(name))
+
+
+def _grams_in(folded: str) -> frozenset[str]:
     return frozenset(folded[at : at + 3] for at in range(len(folded) - 2))
 
 
 def alike(grams: frozenset[str], name: str) -> float:
     """How alike a name is to what has these groups: 0 to 1."""
-    others = grams_of(name)
+    return _likeness(grams, grams_of(name))
+
+
+def _likeness(grams: frozenset[str], others: frozenset[str]) -> float:
     common = len(grams & others)
     return common / (len(grams) + len(others) - common)
 
@@ -54,11 +60,11 @@ def numbers_alike(view: Reading, fuzzy: str) -> list[int]:
     names = view.all(_SQL["names_of"], (packed_numbers(sorted(candidates)),))
     known: dict[str, float] = {}
     judged = []
-    for number, name in names:
-        if name not in known:
-            known[name] = alike(grams, name)
-        if known[name] >= ALIKE_MIN:
-            judged.append((known[name], number))
+    for number, folded in names:
+        if folded not in known:
+            known[folded] = _likeness(grams, _grams_in(folded))
+        if known[folded] >= ALIKE_MIN:
+            judged.append((known[folded], number))
     judged.sort(reverse=True)
     return [number for _, number in judged[:ALIKE_MAX]]
 

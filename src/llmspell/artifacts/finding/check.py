@@ -63,8 +63,10 @@ def _page(after: bytes, view: Reading) -> tuple[list[tuple[int, Indexed, str | N
 
 def _wrong(view: Reading, artifact: bytes, number: int, wanted: Indexed) -> str | None:
     """The first table that does not hold it as it is."""
-    if view.one(_SQL["found_row"], (number,)) != (artifact, wanted.since_seq, wanted.name, wanted.size):
+    if view.one(_SQL["found_row"], (number,)) != (artifact, wanted.since_seq, wanted.size):
         return "artifact_found"
+    if view.one(_SQL["has_name"], (wanted.name, number)) is None:
+        return "artifact_named"
     if any(view.one(_SQL["has_term"], (one, number)) is None for one in wanted.terms):
         return "artifact_term"
     if view.one(_SQL["held_words"], (number,)) != (wanted.words,):
@@ -77,9 +79,9 @@ def _strays(before: int, rows: int, terms: int, view: Reading) -> list[Damage]:
     counts = view.one(_SQL["index_counts"])
     if counts is None or watermark_of(view) != before:
         return []
-    tables = ("artifact_found", "artifact_term", "artifact_words", "artifact_grams")
+    tables = ("artifact_found", "artifact_named", "artifact_term", "artifact_words", "artifact_grams")
     return [
         Damage(f"the index of artifacts has {held:,} rows in {table}, not {wanted:,}", table)
-        for table, held, wanted in zip(tables, counts, (rows, terms, rows, rows), strict=True)
+        for table, held, wanted in zip(tables, counts, (rows, rows, terms, rows, rows), strict=True)
         if held != wanted
     ]

@@ -64,6 +64,8 @@ async def _carry(tx: Transaction, artifact: bytes, old: int, new: int) -> None:
     gone = was.terms - (now.terms if now else frozenset()) if was else ()
     for term in gone:
         await tx.run(_SQL["delete_term"], (term, number))
+    if was is not None and (now is None or now.name != was.name):
+        await tx.run(_SQL["delete_named"], (was.name, number))
     if now is None:
         if was is not None:
             for sql in ("delete_found", "delete_words", "delete_grams"):
@@ -71,7 +73,9 @@ async def _carry(tx: Transaction, artifact: bytes, old: int, new: int) -> None:
         return
     for term in now.terms - (was.terms if was else frozenset()):
         await tx.run(_SQL["insert_term"], (term, number))
-    await tx.run(_SQL["put_found"], (number, artifact, now.since_seq, now.name, now.size))
+    await tx.run(_SQL["put_found"], (number, artifact, now.since_seq, now.size))
+    if was is None or now.name != was.name:
+        await tx.run(_SQL["insert_named"], (now.name, number))
     if was is None or was.words != now.words:
         await tx.run(_SQL["put_words"], (number, now.words))
     if was is None or was.folded != now.folded:
@@ -98,6 +102,7 @@ async def forget(tx: Forgetting, session: bytes) -> None:
             continue
         for term in held.terms:
             await tx.run(_SQL["delete_term"], (term, first[0]))
+        await tx.run(_SQL["delete_named"], (held.name, first[0]))
         for sql in ("delete_found", "delete_words", "delete_grams"):
             await tx.run(_SQL[sql], (first[0],))
     await tx.run(_SQL["merge_words"])

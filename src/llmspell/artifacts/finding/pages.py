@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from llmspell.artifacts.finding.alike import ALIKE_MIN, alike, grams_of
 from llmspell.artifacts.finding.index import watermark_of
-from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, order_of, source_of
+from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, keys_of, order_of, source_of
 from llmspell.artifacts.finding.wanted import Wanted
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.model import limits
@@ -113,7 +113,7 @@ def _finding(view: Reading, wanted: Wanted, order_by: str | None, cursor: str | 
     head = (row[0] if row else 0) or 0
     if cursor is None:
         return Finding(wanted, order_by, name, falling, head, None)
-    parts = 5 if name in {"created_at", "updated_at"} else 6
+    parts = 5 if name == "created_at" else 6
     _, order, mark, seq, *edge = read_cursor(cursor, "found", parts)
     check_mark(order, order_by, mark, wanted)
     checks: list[Callable[[Any], Any]] = [cursor_text if name == "name" else cursor_seq, cursor_seq]
@@ -133,7 +133,7 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
     watermark = watermark_of(view)
     order = ORDERS[finding.name if finding.name != LIKENESS else "created_at"]
     source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at")
-    keys = tuple(source.number if one == "f.number" else one for one in order.indexed)
+    keys = keys_of(order, source)
     found = [
         Branch(
             f"{source.tables} {_JOINED} WHERE a.until_seq IS NULL AND f.since_seq <= ?{source.where}{wanted.sql}",

@@ -21,22 +21,25 @@ _HAS_TERM = " AND EXISTS (SELECT 1 FROM artifact_term x WHERE x.term = ? AND x.n
 
 
 class Order(NamedTuple):
-    """An order of results: expressions over the index, over rows that are not in it, and the index that has it."""
+    """An order of results: expressions over the index, over rows that are not in it, and the tables that give it, with
+    their number.
+    """
 
     indexed: tuple[str, ...]
     rows: tuple[str, ...]
-    by: str | None
+    tables: str = ""
+    number: str = ""
 
 
 _NUMBER = "(SELECT min(since_seq) FROM artifact m WHERE m.id = a.id)"
 ORDERS = {
-    "created_at": Order(("f.number",), (_NUMBER,), None),
-    "updated_at": Order(("f.since_seq",), ("a.since_seq",), "artifact_found_since"),
-    "name": Order(("f.name", "f.number"), ("a.name", _NUMBER), "artifact_found_name"),
-    "size": Order(("f.size", "f.number"), ("a.size", _NUMBER), "artifact_found_size"),
+    "created_at": Order(("f.number",), (_NUMBER,), _SQL["from_all"], "f.number"),
+    "updated_at": Order(("f.since_seq", "f.number"), ("a.since_seq", _NUMBER), _SQL["from_updated"], "f.number"),
+    "name": Order(("a.name", "f.number"), ("a.name", _NUMBER), _SQL["from_name"], "n.number"),
+    "size": Order(("f.size", "f.number"), ("a.size", _NUMBER), _SQL["from_size"], "f.number"),
 }
 
-IN_SESSION = Order((), ("a.name", "a.version"), "artifact_name")
+IN_SESSION = Order((), ("a.name", "a.version"))
 """By name within one session, of which there is an index that never lags."""
 
 
@@ -63,6 +66,14 @@ class Source(NamedTuple):
     unread: bool
 
 
+def keys_of(order: Order, source: Source) -> tuple[str, ...]:
+    """What rows of a source are ordered by: columns of its own where it has them, so that they need no sorting."""
+    own = {"f.number": source.number}
+    if source.number.endswith("n.number"):
+        own["a.name"] = "n.name"
+    return tuple(own.get(one, one) for one in order.indexed)
+
+
 def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
     """The best beginning for a query in an order. Of what it leads to, only what has the terms of all fields is read:
     the rest of a query is SQL.
@@ -78,16 +89,14 @@ def _leading(view: Reading, wanted: Wanted, order: str) -> Source:
         return Source(_SQL["from_numbers"], "", (numbers,), "f.number", wanted.is_read)
     low, high = _created(view, wanted)
     unread = wanted.is_read
-    counted = sorted((_count(view, _SQL["count_term"], one), one) for one in wanted.terms)
-    fewest = counted[0][0] if counted else FEW + 1
+    fewest, lead = _fewest(view, wanted)
     if wanted.text is not None and fewest > FEW_TO_READ:
         match = wanted.text.expression()
         if order == "created_at" or _count(view, _SQL["count_words"], match) <= FEW:
             found = _bounded(_SQL["from_words"], "w.rowid", " AND artifact_words MATCH ?", (match,), low, high)
             return found._replace(unread=bool(wanted.fields))
-    elif counted and (order == "created_at" or fewest <= FEW):
-        found = _bounded(_SQL["from_term"], "t.number", " AND t.term = ?", (counted[0][1],), low, high)
-        return found._replace(unread=unread)
+    elif lead is not None and (order == "created_at" or fewest <= FEW):
+        return _bounded(lead.tables, lead.number, lead.where, lead.args, low, high)._replace(unread=unread)
     grams = _grams(view, wanted, order)
     source = _few_in_range(view, wanted, low, high) or (
         _bounded(_SQL["from_grams"], "g.rowid", " AND artifact_grams MATCH ?", (grams,), low, high) if grams else None
@@ -95,22 +104,35 @@ def _leading(view: Reading, wanted: Wanted, order: str) -> Source:
     return (source or _walking(view, wanted, order, low, high))._replace(unread=unread)
 
 
+def _fewest(view: Reading, wanted: Wanted) -> tuple[int, Source | None]:
+    """Of what gives artifacts by something exact, newest first, the one that gives the fewest, and how many."""
+    leads: list[tuple[str, str, str, Any]] = [("term", "t.number", " AND t.term = ?", one) for one in wanted.terms]
+    if wanted.name is not None:
+        leads.append(("name", "n.number", " AND n.name = ?", wanted.name))
+    if wanted.digest is not None:
+        where = " AND substr(m.digest, 1, 8) = substr(?, 1, 8)"
+        leads.append(("digest", "m.since_seq", where, wanted.digest))
+    if not leads:
+        return FEW + 1, None
+    counted = [(_count(view, _SQL[f"count_{by}"], one), by, number, where, one) for by, number, where, one in leads]
+    fewest, by, number, where, one = min(counted, key=lambda lead: lead[0])
+    return fewest, Source(_SQL[f"from_{by}"], where, (one,), number, unread=False)
+
+
 def _walking(view: Reading, wanted: Wanted, order: str, low: int, high: int | None) -> Source:
     """The whole index in order, or the part of it that can fit."""
-    by = ORDERS[order].by
-    tables = _SQL["from_all"] + (f" INDEXED BY {by}" if by else "")
     where, args = _ranges(view, wanted).get(order, ("", ()))
-    return _bounded(tables, "f.number", where, args, low, high)
+    return _bounded(ORDERS[order].tables, ORDERS[order].number, where, args, low, high)
 
 
 def _few_in_range(view: Reading, wanted: Wanted, low: int, high: int | None) -> Source | None:
     """Artifacts whose sizes, or whose names' beginnings, few others have."""
     for order, (where, args) in _ranges(view, wanted).items():
-        tables = f"{_SQL['from_all']} INDEXED BY {ORDERS[order].by}"
+        tables = ORDERS[order].tables
         rows = view.all(f"SELECT 1 FROM {tables} WHERE true{where} LIMIT {FEW + 1}", args)
         if len(rows) <= FEW:
             # What it is ordered by is no column of the index here, which a plus sign says.
-            return _bounded(tables, "+f.number", where, args, low, high)
+            return _bounded(tables, f"+{ORDERS[order].number}", where, args, low, high)
     return None
 
 
@@ -124,7 +146,7 @@ def _ranges(view: Reading, wanted: Wanted) -> dict[str, tuple[str, tuple[Any, ..
         found["updated_at"] = " AND f.since_seq > ?", (seq_at(view, wanted.changed - 1),)
     prefix = _prefix(wanted.pattern)
     if prefix:
-        found["name"] = " AND f.name >= ? AND f.name < ?", (prefix, prefix + "\U0010ffff")
+        found["name"] = " AND n.name >= ? AND n.name < ?", (prefix, prefix + "\U0010ffff")
     return found
 
 
@@ -145,7 +167,7 @@ def _created(view: Reading, wanted: Wanted) -> tuple[int, int | None]:
     return low, None if wanted.before is None else seq_at(view, wanted.before)
 
 
-def _count(view: Reading, sql: str, what: int | str) -> int:
+def _count(view: Reading, sql: str, what: int | str | bytes) -> int:
     """How many there are, as far as that matters."""
     row = view.one(sql, (what, FEW + 1))
     return row[0] if row else 0

@@ -1,7 +1,8 @@
 """What the lagging index holds of an artifact: terms that can be asked for exactly, words, and its folded name.
 
-A term is a number of 63 bits, a digest of what it stands for: a query takes it for a first choice and then looks at the
-artifact's row, so two that share a number do no harm.
+A term is a number of 47 bits, a digest of what it stands for: a query takes it for a first choice and then looks at the
+artifact's row, so two that share a number do no harm. SQLite keeps it in six bytes. Exact names and contents need none:
+``artifact_named`` and ``artifact_digest`` lead to them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from llmspell.model.words import words_of_fields
 
 PATH_CHARS_MAX = 256
 """A field at a longer path has no term."""
-FOUND_COLUMNS = "a.since_seq, a.session, a.name, a.type, a.digest, a.size, a.description, a.tags, a.metadata"
+FOUND_COLUMNS = "a.since_seq, a.session, a.name, a.type, a.size, a.description, a.tags, a.metadata"
 
 
 def term(sort: str, value: bytes) -> int:
-    """The number of a term: of the sort ``session``, ``type``, ``name``, ``digest``, ``tag`` or ``field``."""
-    return int.from_bytes(blake3(sort.encode() + b"\0" + value).digest(8), "big") >> 1
+    """The number of a term: of the sort ``session``, ``type``, ``tag`` or ``field``."""
+    return int.from_bytes(blake3(sort.encode() + b"\0" + value).digest(6), "big") >> 1
 
 
 def field_term(path: str, value: str) -> int:
@@ -47,9 +48,9 @@ class Indexed(NamedTuple):
 
 def indexed(row: tuple[Any, ...]) -> Indexed:
     """What the index is to hold of a row."""
-    since_seq, session, name, kind, digest, size, description, tags, metadata = row
+    since_seq, session, name, kind, size, description, tags, metadata = row
     terms = {
-        term("session", session), term("type", kind.encode()), term("name", name.encode()), term("digest", digest),
+        term("session", session), term("type", kind.encode()),
         *(term("tag", one.encode()) for one in decode_value(tags)),
         *(
             field_term(path, plain(value))

@@ -28,14 +28,17 @@ FUZZY_CHARS = (3, 255)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
-    ``field_terms`` those of ``fields``; ``after`` and ``before`` bound the time of creation, ``changed`` is the first
-    of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only
-    one that is searched, if there is one, and ``fork`` the one whose artifacts, its own and those it inherits, are.
+    ``field_terms`` those of ``fields``; ``name`` and ``digest`` are exact; ``after`` and ``before`` bound the time of
+    creation, ``changed`` is the first of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not
+    in the SQL; ``session`` is the only one that is searched, if there is one, and ``fork`` the one whose artifacts, its
+    own and those it inherits, are.
     """
 
     sql: str
     args: tuple[Any, ...]
     terms: tuple[int, ...]
+    name: str | None
+    digest: bytes | None
     pattern: str | None
     after: int | None
     before: int | None
@@ -50,7 +53,8 @@ class Wanted:
 
     def shown_by(self, fork: bytes, sql: str, args: Iterable[Any]) -> Wanted:
         """The same about what a fork shows: rows are bound by ``sql``, and no index leads to them."""
-        return replace(self, sql=f"{self.sql} AND {sql}", args=(*self.args, *args), terms=(), session=None, fork=fork)
+        both, values = f"{self.sql} AND {sql}", (*self.args, *args)
+        return replace(self, sql=both, args=values, terms=(), name=None, digest=None, session=None, fork=fork)
 
     @property
     def is_read(self) -> bool:
@@ -72,6 +76,8 @@ class _Clauses:
         self.args: list[Any] = []
         self.terms: list[int] = []
         self.session: bytes | None = None
+        self.name: str | None = None
+        self.digest: bytes | None = None
 
     def add(self, sql: str, *args: Any, term: int | None = None) -> None:
         self.sql.append(sql)
@@ -113,7 +119,8 @@ class Conditions(NamedTuple):
             if type(self.digest) is not str or not _DIGEST(self.digest):
                 raise _invalid(f"a digest is 64 hexadecimal digits, not {told(self.digest)}")
             raw = bytes.fromhex(self.digest)
-            clauses.add("a.digest = ?", raw, term=term("digest", raw))
+            clauses.digest = raw
+            clauses.add("a.digest = ?", raw)
         fields = fields_of(self.metadata)
         field_terms = tuple(field_term(path, value) for path, value in fields if is_indexed(path, value))
         clauses.terms += field_terms
@@ -128,6 +135,7 @@ class Conditions(NamedTuple):
         text = None if self.text is None else TextQuery.parse(self.text)
         return Wanted(
             "".join(f" AND {one}" for one in clauses.sql), tuple(clauses.args), tuple(clauses.terms),
+            clauses.name, clauses.digest,
             None if self.name is None else check_label(self.name, "a pattern of names", chars_max=PATTERN_CHARS_MAX),
             after, before, changed, (self.min_size, self.max_size), text, fields, field_terms,
             _fuzzy(self.fuzzy), clauses.session,
@@ -157,7 +165,8 @@ def _name(clauses: _Clauses, pattern: str | None) -> None:
         return
     pattern = check_label(pattern, "a pattern of names", chars_max=PATTERN_CHARS_MAX)
     if _SPECIAL.search(pattern) is None:
-        clauses.add("a.name = ?", pattern, term=term("name", pattern.encode()))
+        clauses.name = pattern
+        clauses.add("a.name = ?", pattern)
     else:
         clauses.add("a.name GLOB ?", glob_of(pattern))
 
