@@ -58,6 +58,37 @@ def test_queries_in_a_fork_find_what_it_shows(store, origin, fork):
     assert names(store.artifacts.query(session=fork.id)) == [("own", 1), ("r.md", 2)]  # Rows, and whose they are.
 
 
+@pytest.mark.parametrize("order", ["name", "created_at", "-updated_at", "size"])
+def test_pages_in_a_fork_show_what_there_was_at_the_first_one(fork, order):
+    for number in range(6):
+        fork.artifacts.put(f"p/{number}", bytes(10 + number))
+    every = [(one.name, one.version, one.description) for one in fork.artifacts.query(order_by=order)]
+    page = fork.artifacts.query(order_by=order, limit=1)
+    found = [(one.name, one.version, one.description) for one in page]
+    fork.artifacts.delete("p/3")
+    fork.artifacts.delete("other")
+    fork.artifacts.rename("r.md", "a.md")
+    fork.artifacts.update("p/4", description="later")
+    fork.artifacts.put("p/1", bytes(100))
+    while page.next_cursor is not None:
+        page = fork.artifacts.query(order_by=order, limit=1, cursor=page.next_cursor)
+        found += [(one.name, one.version, one.description) for one in page]
+    assert found == every
+
+
+def test_ranges_of_labels_are_found_in_a_fork(store, origin):
+    for number in (1, 2):
+        origin.artifacts.tag_version("r.md", number, f"v1.{number}.0")
+    fork = store.sessions.fork(origin.id)
+    origin.artifacts.tag_version("r.md", 1, "v1.9.0")
+    assert fork.artifacts.info("r.md", version="^1.0").version == 2
+    assert fork.artifacts.get("r.md", version=">=1.0 <1.2").info.version == 1
+    fork.artifacts.rename("r.md", "a.md")
+    assert fork.artifacts.info("a.md", version="1.x").version == 2
+    with pytest.raises(NotFound):
+        fork.artifacts.info("a.md", version="^2")
+
+
 def test_what_is_deleted_by_conditions_goes_in_the_fork_alone(store, origin, fork):
     theirs = looks(store, origin)
     assert names(fork.artifacts.deleted()) == [("spare", 1)]
