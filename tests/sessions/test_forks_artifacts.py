@@ -213,3 +213,37 @@ def test_a_file_of_a_forks_artifacts_has_what_it_shows_and_comes_in_beside_it(st
         store.artifacts.import_(tmp_path / "a.zip", session=store.sessions.fork(origin.id).id, on_conflict="replace")
     assert looks(store, origin) == theirs
     assert store.verify().ok
+
+
+def test_a_fork_is_told_what_it_inherits_of_relations_as_it_is_there(store):
+    origin = store.sessions.create("origin")
+    raw = origin.artifacts.put("raw", b"raw")
+    made = origin.artifacts.put("made", b"made", derived_from=[raw.id])
+    fork = store.sessions.fork(origin.id)
+    later = origin.artifacts.put("later", b"later", derived_from=[made.id])
+    origin.artifacts.rename("raw", "renamed later")
+    origin.artifacts.delete("renamed later")
+    told = [(one.name, one.version, one.state, one.session) for one in fork.artifacts.ancestors("made")]
+    assert told == [("raw", 1, "present", fork.id)]
+    assert [(one.id, one.name, one.state) for one in fork.artifacts.descendants("made")] == [(later.id, None, "hidden")]
+    assert [row["name"] for row in fork.artifacts.lineage("made").to_rows()] == ["raw", "made", None]
+    fork.artifacts.delete("raw")
+    assert [(one.name, one.state) for one in fork.artifacts.ancestors("made")] == [("raw", "deleted")]
+
+
+def test_a_circle_through_what_a_fork_inherits_and_changed_is_refused(store, tmp_path):
+    origin = store.sessions.create("origin")
+    raw = origin.artifacts.put("raw", b"raw")
+    origin.artifacts.put("made", b"made", derived_from=[raw.id])
+    between = store.sessions.fork(origin.id)
+    between.artifacts.rename("made", "made there")
+    fork = store.sessions.fork(between.id)
+    fork.artifacts.update("made there", description="the fork's own")
+    for artifacts, source in ((fork.artifacts, "raw"), (store.artifacts, fork.artifacts.update("raw", tags=["t"]).id)):
+        with pytest.raises(Conflict) as refused:
+            artifacts.relate(source, "derived_from", fork.artifacts.info("made there").id)
+        assert refused.value.code == "relation-cycle"
+    assert fork.artifacts.relate("made there", "child_of", "raw")
+    store.sessions.export(fork.id, tmp_path / "b")
+    there = store.sessions.open(store.sessions.import_(tmp_path / "b", on_conflict="rename").id)
+    assert [one.name for one in there.artifacts.ancestors("made there")] == ["raw"]

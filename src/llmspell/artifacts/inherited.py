@@ -141,6 +141,20 @@ async def named_then(asks: Asks, levels: Sequence[Level], artifact: bytes) -> tu
     return None if row is None else (row[0], row[1], row[2])
 
 
+async def same_in(asks: Asks, levels: Sequence[Level], ids: str) -> list[bytes]:
+    """What in a fork's past, or in it, is the same as these artifacts (hexadecimal ids in JSON): a version of a name is
+    one thing, and changing it in a fork gives it another id.
+    """
+    sql = (
+        f"{_levels(len(levels))} SELECT DISTINCT o.id FROM json_each(?) w"
+        " CROSS JOIN artifact a ON a.id = unhex(w.value)"
+        " CROSS JOIN level v ON v.session = a.session AND a.since_seq <= v.bound CROSS JOIN level u"
+        " CROSS JOIN artifact o ON o.session = u.session AND o.name = a.name AND o.version = a.version"
+        " AND o.since_seq <= u.bound"
+    )
+    return [one for (one,) in await asks.all(sql, (*_args(levels), ids))]
+
+
 async def is_inheritable(asks: Asks, levels: Sequence[Level], artifact: bytes) -> bool:
     """Whether an artifact is of a session that a fork goes back to, up to where it left it; dropped or not."""
     return await named_then(asks, levels, artifact) is not None
