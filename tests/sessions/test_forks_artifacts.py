@@ -247,3 +247,18 @@ def test_a_circle_through_what_a_fork_inherits_and_changed_is_refused(store, tmp
     store.sessions.export(fork.id, tmp_path / "b")
     there = store.sessions.open(store.sessions.import_(tmp_path / "b", on_conflict="rename").id)
     assert [one.name for one in there.artifacts.ancestors("made there")] == ["raw"]
+
+
+def test_labels_of_a_forks_own_come_back_with_the_inherited_version_they_mean(store, origin):
+    origin.artifacts.tag_version("r.md", 2, "theirs")
+    fork = store.sessions.fork(origin.id)
+    before = fork.artifacts.labels("r.md")
+    for label in ("back", "moved"):
+        fork.artifacts.tag_version("r.md", 2, label)
+    fork.artifacts.delete("r.md", version=2)
+    assert not {"back", "moved", "theirs"} & fork.artifacts.labels("r.md").keys()
+    fork.artifacts.tag_version("r.md", 1, "moved")
+    fork.artifacts.undelete("r.md", version=2)
+    assert fork.artifacts.labels("r.md") == before | {"back": 2, "moved": 1}
+    assert "back" not in origin.artifacts.labels("r.md")
+    assert store.verify().ok
