@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
+Levels = Sequence[Level]
+"""The lineage of a fork; empty for a session that is none."""
 INFO, BRIEF = _SQL["info"], _SQL["brief"]
 _HOLDS = "{0}.since_seq <= {1}.bound AND ({0}.until_seq IS NULL OR {0}.until_seq > {1}.bound)"
 

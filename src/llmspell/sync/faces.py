@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
     from llmspell.artifacts.intake import Progress, Source
     from llmspell.artifacts.quotas import ArtifactQuota
-    from llmspell.artifacts.relations.lineage import Relation, Relative
+    from llmspell.artifacts.relations.lineage import Lineage, Relation, Relative
     from llmspell.artifacts.revising import ArtifactRevision
     from llmspell.artifacts.rules import Validator
     from llmspell.artifacts.service import AsyncArtifacts
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from llmspell.hooks.outcome import HookFailure, Outcome
     from llmspell.hooks.registration import DefaultBreaker
     from llmspell.hooks.registry import F, HookHandle, Hooks
-    from llmspell.journal.lineage import Lineage
     from llmspell.migration.applying import MigrationProgress
     from llmspell.migration.lazily import AsyncLazyState
     from llmspell.migration.migration import Migration

@@ -10,7 +10,7 @@ from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.grants.units import Place
 from llmspell.artifacts.heirs import not_its_own
 from llmspell.artifacts.info import ArtifactInfo, info_of
-from llmspell.artifacts.inherited import inherited, named_then
+from llmspell.artifacts.inherited import Levels, inherited, named_then
 from llmspell.artifacts.lookup import BRIEF, OPEN, described
 from llmspell.artifacts.relations import units
 from llmspell.artifacts.relations.kinds import kinds_of, sense_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
-    from llmspell.journal.lineage import Lineage as LineageOfFork
     from llmspell.model.context import Context
     from llmspell.ports.database import Reading
 
@@ -185,12 +184,12 @@ class Relating:
 
         return await self._journal.database.read(query)
 
-    async def _levels(self) -> LineageOfFork:
+    async def _levels(self) -> Levels:
         """The lineage of this handle's session; nothing when that is no fork."""
         session = self._lookup.reach.session
         return () if session is None else await self._lookup.levels(session) or ()
 
-    def _told(self, view: Reading, walked: Walk, now: int, sign: int, levels: LineageOfFork) -> list[Relative]:
+    def _told(self, view: Reading, walked: Walk, now: int, sign: int, levels: Levels) -> list[Relative]:
         found = relatives(view, walked.distances, self._readable(view, walked, now), sign)
         return [_in_fork(view, levels, one) for one in found] if levels else found
 
@@ -207,7 +206,7 @@ class Relating:
         return found
 
 
-def _in_fork(view: Reading, levels: LineageOfFork, relative: Relative) -> Relative:
+def _in_fork(view: Reading, levels: Levels, relative: Relative) -> Relative:
     """An artifact that a fork has from another session as it is in the fork; any other as it is."""
     artifact = id_bytes(relative.id)
     then = driven(named_then(Asking(view), levels, artifact))
