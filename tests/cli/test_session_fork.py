@@ -51,3 +51,14 @@ def test_what_cannot_be_is_refused(cli, words, status):
     done = cli("session", *words)
     assert done.status == status, done.err
     assert "Traceback" not in done.err
+
+
+def test_artifacts_are_found_in_a_fork_with_what_it_inherits(ok, origin, tmp_path):
+    (tmp_path / "f.txt").write_text("bees")
+    ok("artifact", "put", str(tmp_path / "f.txt"), "--session", "Origin", "--name", "f.txt")
+    ok("session", "fork", "Origin", "--name", "Fork")
+    ok("artifact", "put", str(tmp_path / "f.txt"), "--session", "Fork", "--name", "own.txt")
+    found = ok("artifact", "query", "--session", "Fork", "--name", "*.txt", "--json").json
+    assert sorted(one["name"] for one in found["items"]) == ["f.txt", "own.txt"]
+    assert ok("artifact", "count", "--session", "Fork").out.split()[0] == "2"
+    assert "Fork" in ok("artifact", "query", "--session", "Fork").out

@@ -86,3 +86,18 @@ def test_what_a_session_had_before_it_came_again_can_only_be_deleted_for_good(st
     copy = store.sessions.import_(tmp_path / "c", on_conflict="rename")
     assert names(store, copy.id) == [("kept", 1)]
     sound(store)
+
+
+@pytest.mark.parametrize("how", ["fail", "replace"])
+def test_what_rules_captured_is_counted_once(store, session, tmp_path, how):
+    store.captures.set_rules([{"name": "all", "count_max": 2}])
+    session.captures.offer("one", source="tool", name="t")
+    counts = session.captures.counts()
+    store.sessions.export(session.id, tmp_path / "b")
+    if how == "fail":
+        store.sessions.delete(session.id)
+    store.sessions.import_(tmp_path / "b", on_conflict=how)
+    there = store.sessions.open(session.id).captures
+    assert there.counts() == counts
+    assert [there.offer("more", source="tool", name="t").captured for _ in range(2)] == [True, False]
+    sound(store)

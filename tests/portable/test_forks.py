@@ -152,3 +152,24 @@ def test_a_fork_that_a_cleanup_deletes_is_archived_whole_before(store, other, fo
     assert there["contents"] == here["contents"]
     assert there["labels"] == here["labels"]
     assert there["each"] == here["each"] | {"sealed": "[REDACTED]", "short lived": "nothing"}
+
+
+def test_a_fork_of_a_session_with_captures_comes_with_what_they_made_and_its_own_rules(store, other, tmp_path):
+    store.captures.set_rules([{"name": "all"}])
+    origin = store.sessions.create("origin")
+    origin.captures.set_rules([{"name": "tools", "sources": ["tool"], "count_max": 2}])
+    origin.captures.offer("one", source="tool", name="t")
+    origin.captures.offer("two", source="user", name="u")
+    origin.captures.offer("", source="agent", name="a", record=True)
+    fork = store.sessions.fork(origin.id)
+    fork.captures.set_rules([{"name": "tools", "sources": ["tool"], "count_max": 1}])
+    assert fork.captures.offer("three", source="tool", name="t").artifact.version == 2
+    told = store.sessions.export(fork.id, tmp_path / "b")
+    assert {"artifact.captured", "artifact.capture_rules_set"} <= told.left_out.keys()
+    other.sessions.import_(tmp_path / "b")
+    renamed = other.sessions.import_(tmp_path / "b", on_conflict="rename")
+    for there in (other.sessions.open(fork.id), other.sessions.open(renamed.id)):
+        assert [there.artifacts.get("tool/t", version=number).text() for number in (1, 2)] == ["one", "three"]
+        assert there.captures.rules() == fork.captures.rules()
+        assert there.captures.counts() == fork.captures.counts()
+    assert other.verify().ok

@@ -159,6 +159,23 @@ def test_sealed_content_of_another_place_is_refused(store, session):
         store.captures.unseal(moved.id)
 
 
+def test_sealed_content_is_read_in_a_fork_until_its_origin_is_shredded(store, session):
+    store.captures.set_rules([{"name": "all", "privacy": "seal", "store_as": "s"}])
+    session.captures.offer("private", source="user")
+    fork = store.sessions.fork(session.id)
+    last = store.sessions.fork(fork.id)
+    assert fork.captures.unseal("s") == last.captures.unseal("s") == b"private"
+    info = fork.artifacts.update("s", description="changed, and so the fork's own")
+    assert fork.captures.unseal("s") == store.captures.unseal(info.id) == b"private"
+    fork.captures.offer("of the fork", source="user")
+    assert [fork.captures.unseal("s", version=number) for number in (1, 2)] == [b"private", b"of the fork"]
+    session.complete()
+    store.sessions.shred(session.id, detach=True)
+    assert fork.captures.unseal("s") == b"of the fork"
+    with pytest.raises(NotFound):
+        last.captures.unseal("s", version=1)
+
+
 def test_a_lost_keyring_is_not_replaced_by_another(face, store, session, tmp_path):
     store.captures.set_rules([{"name": "all", "privacy": "seal"}])
     info = session.captures.offer("private", source="user").artifact

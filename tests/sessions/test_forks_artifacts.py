@@ -58,6 +58,37 @@ def test_queries_in_a_fork_find_what_it_shows(store, origin, fork):
     assert names(store.artifacts.query(session=fork.id)) == [("own", 1), ("r.md", 2)]  # Rows, and whose they are.
 
 
+@pytest.mark.parametrize("order", ["name", "created_at", "-updated_at", "size"])
+def test_pages_in_a_fork_show_what_there_was_at_the_first_one(fork, order):
+    for number in range(6):
+        fork.artifacts.put(f"p/{number}", bytes(10 + number))
+    every = [(one.name, one.version, one.description) for one in fork.artifacts.query(order_by=order)]
+    page = fork.artifacts.query(order_by=order, limit=1)
+    found = [(one.name, one.version, one.description) for one in page]
+    fork.artifacts.delete("p/3")
+    fork.artifacts.delete("other")
+    fork.artifacts.rename("r.md", "a.md")
+    fork.artifacts.update("p/4", description="later")
+    fork.artifacts.put("p/1", bytes(100))
+    while page.next_cursor is not None:
+        page = fork.artifacts.query(order_by=order, limit=1, cursor=page.next_cursor)
+        found += [(one.name, one.version, one.description) for one in page]
+    assert found == every
+
+
+def test_ranges_of_labels_are_found_in_a_fork(store, origin):
+    for number in (1, 2):
+        origin.artifacts.tag_version("r.md", number, f"v1.{number}.0")
+    fork = store.sessions.fork(origin.id)
+    origin.artifacts.tag_version("r.md", 1, "v1.9.0")
+    assert fork.artifacts.info("r.md", version="^1.0").version == 2
+    assert fork.artifacts.get("r.md", version=">=1.0 <1.2").info.version == 1
+    fork.artifacts.rename("r.md", "a.md")
+    assert fork.artifacts.info("a.md", version="1.x").version == 2
+    with pytest.raises(NotFound):
+        fork.artifacts.info("a.md", version="^2")
+
+
 def test_what_is_deleted_by_conditions_goes_in_the_fork_alone(store, origin, fork):
     theirs = looks(store, origin)
     assert names(fork.artifacts.deleted()) == [("spare", 1)]
@@ -181,4 +212,53 @@ def test_a_file_of_a_forks_artifacts_has_what_it_shows_and_comes_in_beside_it(st
     with pytest.raises((Conflict, AlreadyExists)):
         store.artifacts.import_(tmp_path / "a.zip", session=store.sessions.fork(origin.id).id, on_conflict="replace")
     assert looks(store, origin) == theirs
+    assert store.verify().ok
+
+
+def test_a_fork_is_told_what_it_inherits_of_relations_as_it_is_there(store):
+    origin = store.sessions.create("origin")
+    raw = origin.artifacts.put("raw", b"raw")
+    made = origin.artifacts.put("made", b"made", derived_from=[raw.id])
+    fork = store.sessions.fork(origin.id)
+    later = origin.artifacts.put("later", b"later", derived_from=[made.id])
+    origin.artifacts.rename("raw", "renamed later")
+    origin.artifacts.delete("renamed later")
+    told = [(one.name, one.version, one.state, one.session) for one in fork.artifacts.ancestors("made")]
+    assert told == [("raw", 1, "present", fork.id)]
+    assert [(one.id, one.name, one.state) for one in fork.artifacts.descendants("made")] == [(later.id, None, "hidden")]
+    assert [row["name"] for row in fork.artifacts.lineage("made").to_rows()] == ["raw", "made", None]
+    fork.artifacts.delete("raw")
+    assert [(one.name, one.state) for one in fork.artifacts.ancestors("made")] == [("raw", "deleted")]
+
+
+def test_a_circle_through_what_a_fork_inherits_and_changed_is_refused(store, tmp_path):
+    origin = store.sessions.create("origin")
+    raw = origin.artifacts.put("raw", b"raw")
+    origin.artifacts.put("made", b"made", derived_from=[raw.id])
+    between = store.sessions.fork(origin.id)
+    between.artifacts.rename("made", "made there")
+    fork = store.sessions.fork(between.id)
+    fork.artifacts.update("made there", description="the fork's own")
+    for artifacts, source in ((fork.artifacts, "raw"), (store.artifacts, fork.artifacts.update("raw", tags=["t"]).id)):
+        with pytest.raises(Conflict) as refused:
+            artifacts.relate(source, "derived_from", fork.artifacts.info("made there").id)
+        assert refused.value.code == "relation-cycle"
+    assert fork.artifacts.relate("made there", "child_of", "raw")
+    store.sessions.export(fork.id, tmp_path / "b")
+    there = store.sessions.open(store.sessions.import_(tmp_path / "b", on_conflict="rename").id)
+    assert [one.name for one in there.artifacts.ancestors("made there")] == ["raw"]
+
+
+def test_labels_of_a_forks_own_come_back_with_the_inherited_version_they_mean(store, origin):
+    origin.artifacts.tag_version("r.md", 2, "theirs")
+    fork = store.sessions.fork(origin.id)
+    before = fork.artifacts.labels("r.md")
+    for label in ("back", "moved"):
+        fork.artifacts.tag_version("r.md", 2, label)
+    fork.artifacts.delete("r.md", version=2)
+    assert not {"back", "moved", "theirs"} & fork.artifacts.labels("r.md").keys()
+    fork.artifacts.tag_version("r.md", 1, "moved")
+    fork.artifacts.undelete("r.md", version=2)
+    assert fork.artifacts.labels("r.md") == before | {"back": 2, "moved": 1}
+    assert "back" not in origin.artifacts.labels("r.md")
     assert store.verify().ok

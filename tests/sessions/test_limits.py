@@ -143,3 +143,19 @@ def test_threads_together_never_pass_the_limit(tmp_path):
         assert len(over) == 30
         assert session.refresh().operation_count == 51
         assert store.verify().ok
+
+
+def test_a_version_that_a_fork_makes_its_own_counts_towards_its_limits(store):
+    origin = limited(store, artifacts=1, storage_bytes=10)
+    origin.artifacts.put("inherited", b"x" * 8)
+    fork = store.sessions.fork(origin.id)
+    own = fork.artifacts.put("own", b"x" * 3)
+    for change in (
+        lambda: fork.artifacts.update("inherited", description="d"),
+        lambda: fork.artifacts.rename("inherited", "renamed"),
+        lambda: fork.artifacts.tag_version("inherited", 1, "v1") and fork.artifacts.update("inherited", tags=["t"]),
+    ):
+        refused(change, "session-artifacts-limit")
+    fork.artifacts.delete(own.id)
+    assert fork.artifacts.update("inherited", description="d").description == "d"
+    assert fork.refresh().artifact_count == 1

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
+Levels = Sequence[Level]
+"""The lineage of a fork; empty for a session that is none."""
 INFO, BRIEF = _SQL["info"], _SQL["brief"]
 _HOLDS = "{0}.since_seq <= {1}.bound AND ({0}.until_seq IS NULL OR {0}.until_seq > {1}.bound)"
 
@@ -139,6 +141,20 @@ async def named_then(asks: Asks, levels: Sequence[Level], artifact: bytes) -> tu
     )
     row = await asks.one(sql, (*_args(levels), artifact))
     return None if row is None else (row[0], row[1], row[2])
+
+
+async def same_in(asks: Asks, levels: Sequence[Level], ids: str) -> list[bytes]:
+    """What in a fork's past, or in it, is the same as these artifacts (hexadecimal ids in JSON): a version of a name is
+    one thing, and changing it in a fork gives it another id.
+    """
+    sql = (
+        f"{_levels(len(levels))} SELECT DISTINCT o.id FROM json_each(?) w"
+        " CROSS JOIN artifact a ON a.id = unhex(w.value)"
+        " CROSS JOIN level v ON v.session = a.session AND a.since_seq <= v.bound CROSS JOIN level u"
+        " CROSS JOIN artifact o ON o.session = u.session AND o.name = a.name AND o.version = a.version"
+        " AND o.since_seq <= u.bound"
+    )
+    return [one for (one,) in await asks.all(sql, (*_args(levels), ids))]
 
 
 async def is_inheritable(asks: Asks, levels: Sequence[Level], artifact: bytes) -> bool:

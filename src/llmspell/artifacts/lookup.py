@@ -183,7 +183,10 @@ class Lookup:
         def query(view: Reading) -> Row | None:
             number: int | None = None
             if isinstance(version, str) and version != "latest":
-                number = driven(labels(Asking(view), levels, name)).get(check_label(version, "a label"))
+                there = driven(labels(Asking(view), levels, name))
+                number = there.get(check_label(version, "a label"))
+                if number is None and is_range(version):
+                    number = newest_fitting([(one, label) for label, one in there.items()], version)
                 if number is None:
                     return None
             elif version is not None and version != "latest":

@@ -94,7 +94,11 @@ async def apply_undeleted(tx: Transaction, entry: Applied) -> None:
     """The row that was closed last is open again, and so are the labels that were closed with it and are free."""
     back: ArtifactUndeleted = entry.payload
     if back.inherited:
-        await tx.run(_SQL["close_dropped"], (entry.seq, id_bytes(back.session), back.name, back.version))
+        place = id_bytes(back.session), back.name, back.version
+        dropped = await tx.one(_SQL["dropped"], place)
+        await tx.run(_SQL["close_dropped"], (entry.seq, *place))
+        if dropped is not None:
+            await _label_again(tx, entry.seq, place, dropped[0])
         return
     id_ = id_bytes(back.id)
     row = await tx.one(_SQL["closed_row"], (id_,))
@@ -103,12 +107,17 @@ async def apply_undeleted(tx: Transaction, entry: Applied) -> None:
     until, *values = row
     kept = dict(zip(_COLUMNS, values, strict=True)) | {"updated_at": entry.at}
     await tx.run(_INSERT, (id_, entry.seq, *(kept[name] for name in _COLUMNS)))
-    session = id_bytes(back.session)
-    for (label,) in await tx.all(_SQL["labels_closed_with"], (session, back.name, back.version, until)):
-        if await tx.one(_SQL["label"], (session, back.name, label)) is None:
-            await tx.run(_SQL["insert_label"], (session, back.name, label, entry.seq, back.version))
+    await _label_again(tx, entry.seq, (id_bytes(back.session), back.name, back.version), until)
     if back.metered:
         await _count(tx, back.session, kept["size"], 1)
+
+
+async def _label_again(tx: Transaction, seq: int, place: tuple[bytes, str, int], until: int) -> None:
+    """Open the labels of a version that were closed with it and mean no other since."""
+    session, name, version = place
+    for (label,) in await tx.all(_SQL["labels_closed_with"], (*place, until)):
+        if await tx.one(_SQL["label"], (session, name, label)) is None:
+            await tx.run(_SQL["insert_label"], (session, name, label, seq, version))
 
 
 async def apply_erased(tx: Transaction, entry: Applied) -> None:

@@ -156,7 +156,7 @@ INSERT INTO artifact_dropped (session, name, version, since_seq) VALUES (?, ?, ?
 UPDATE artifact_dropped SET until_seq = ? WHERE session = ? AND name = ? AND version = ? AND until_seq IS NULL
 
 -- name: dropped
-SELECT 1 FROM artifact_dropped WHERE session = ? AND name = ? AND version = ? AND until_seq IS NULL
+SELECT since_seq FROM artifact_dropped WHERE session = ? AND name = ? AND version = ? AND until_seq IS NULL
 
 -- name: dropped_of_name
 -- Versions of a name that a fork inherited and dropped.

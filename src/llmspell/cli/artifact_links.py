@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from llmspell.cli import given, printable
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
-from llmspell.cli.suggest import open_session, session_id
+from llmspell.cli.suggest import open_session
 from llmspell.errors import InvalidInput
 from llmspell.model.clock import SystemClock
 
@@ -45,12 +45,11 @@ class Conditions:
     min_size: Annotated[int | None, Parameter(help="At least so many bytes.")] = None
     max_size: Annotated[int | None, Parameter(help="At most so many bytes.")] = None
 
-    def of(self, store: Store) -> dict[str, Any]:
-        """The arguments of ``store.artifacts.query`` and ``count``."""
+    def of(self) -> dict[str, Any]:
+        """The arguments of ``query`` and ``count``."""
         clock = SystemClock()
         return {
-            "session": None if self.session is None else session_id(store, self.session), "name": self.name,
-            "type": self.type, "tags": self.tags or (), "text": self.text, "fuzzy": self.fuzzy,
+            "name": self.name, "type": self.type, "tags": self.tags or (), "text": self.text, "fuzzy": self.fuzzy,
             "metadata": given.pairs(self.meta, "--meta"), "digest": self.digest,
             "created_after": given.time(self.created_after, clock),
             "created_before": given.time(self.created_before, clock),
@@ -59,6 +58,10 @@ class Conditions:
             "min_size": self.min_size, "max_size": self.max_size,
         }  # fmt: skip
 
+    def among(self, store: Store) -> Artifacts:
+        """The handle that is asked: a session's, which in a fork finds what it inherits too, or the store's."""
+        return store.artifacts if self.session is None else open_session(store, self.session).artifacts
+
 
 def count(
     *, conditions: Conditions | None = None,
@@ -66,7 +69,8 @@ def count(
 ) -> None:  # fmt: skip
     """Count artifacts; above 1,000 it says 1000+."""
     with running.get().reading() as store:
-        counted = store.artifacts.count(**(conditions or Conditions()).of(store), exact=exact)
+        asked = conditions or Conditions()
+        counted = asked.among(store).count(**asked.of(), exact=exact)
     running.get().out.done(counted.to_dict(), f"{counted} artifact(s)", bare=str(counted))
 
 
@@ -79,8 +83,8 @@ def query(
     """Find artifacts of all sessions by what they are; all conditions hold together."""
     out = running.get().out
     with running.get().reading() as store:
-        asked = (conditions or Conditions()).of(store)
-        page = store.artifacts.query(**asked, order_by=order_by, limit=limit, cursor=cursor)
+        asked = conditions or Conditions()
+        page = asked.among(store).query(**asked.of(), order_by=order_by, limit=limit, cursor=cursor)
         names = {info.session: store.sessions.get(info.session).name for info in page}
     columns = (
         Column("name", lambda item: item["name"]),

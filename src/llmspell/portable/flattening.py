@@ -1,7 +1,8 @@
 """The entries of a fork as a bundle carries them: those of the sessions it goes back to come first, as if they had been
 written in the fork itself, which begins with what it was forked with. So elsewhere it is a session like any other.
 
-What is not carried of the others, and counted as left out: their own steps and fields, their quotas and their runs.
+What is not carried of the others, and counted as left out: their own steps and fields, their quotas, their rules
+of captures and what was counted by them, and their runs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.captures.kinds import ArtifactCaptured, CaptureRulesSet, CaptureSkipped
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
     ArtifactErased,
@@ -50,8 +52,8 @@ _LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? A
 _LABELS = "SELECT label FROM checkpoint WHERE session = ? AND seq <= ?"
 _ADOPTIONS = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq <= ? ORDER BY seq"
 _STAY = (
-    SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, RunStarted, RunResumed, RunRecorded,
-    RunFinished, RunFailed,
+    SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, CaptureRulesSet, ArtifactCaptured,
+    CaptureSkipped, RunStarted, RunResumed, RunRecorded, RunFinished, RunFailed,
 )  # fmt: skip
 """What an ancestor's entry says about itself only."""
 _encode = msgspec.json.Encoder().encode

@@ -26,7 +26,7 @@ _ENTRIES = (
     " AND seq > coalesce((SELECT seq FROM watermark WHERE name = 'terms'), 0))"
 )
 _HELD = "SELECT count(*), coalesce(sum(size), 0) FROM artifact WHERE session = ? AND until_seq IS NULL"
-_GROWING = frozenset({"artifact.stored", "artifact.undeleted"})
+_GROWING = frozenset({"artifact.stored", "artifact.undeleted", "artifact.adopted"})
 _FREE = frozenset({"run", "access", "correlation", "clock", "store"})
 """Rooms whose entries only tell about others: they count, and are not refused."""
 

@@ -1016,7 +1016,8 @@ class Captures:
         )
 
     def unseal(self, name_or_id: str, *, version: int | str | None = None) -> bytes:
-        """The content of an artifact that was captured with ``privacy="seal"``, whole in memory.
+        """The content of an artifact that was captured with ``privacy="seal"``, whole in memory; in a fork also where
+        it was captured before the fork left.
 
         Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
         """

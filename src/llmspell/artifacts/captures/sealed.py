@@ -10,9 +10,9 @@ another artifact are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from llmspell.errors import Corrupt
+from llmspell.errors import Corrupt, LlmspellError
 from llmspell.model.ids import secret_bytes
 
 MIME = "application/vnd.llmspell.sealed"
@@ -21,6 +21,8 @@ FRAME_BYTES = 1 << 20
 _MAGIC = b"llmspell sealed 1\n"
 _TOKEN_BYTES = 16
 _LENGTH_BYTES = 4
+_ELSEWHERE = frozenset(("sealed-mismatch", "key-missing"))
+"""What is said of a record that was sealed in another place."""
 Cipher = Callable[[str, bytes], bytes]
 """Seals, or opens, the bytes at a path within the session's scope."""
 
@@ -64,6 +66,23 @@ def opened(sealed: bytes, unseal: Cipher) -> bytes:
     return b"".join(
         unseal(_path(token, number, last=number == len(frames) - 1), frame) for number, frame in enumerate(frames)
     )
+
+
+def by_any(openers: Sequence[Cipher]) -> Cipher:
+    """Opens what was sealed in one of several places, the likeliest first. Raises what the first of them raises."""
+
+    def unseal(path: str, frame: bytes) -> bytes:
+        refused: LlmspellError | None = None
+        for opener in openers:
+            try:
+                return opener(path, frame)
+            except LlmspellError as exc:
+                if exc.code not in _ELSEWHERE:
+                    raise
+                refused = refused or exc
+        raise refused or Corrupt("there is no place that it could be of", code="sealed-cut")
+
+    return unseal
 
 
 def _frames(sealed: bytes, at: int) -> Iterator[bytes]:

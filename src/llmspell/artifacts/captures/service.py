@@ -27,7 +27,7 @@ from llmspell.artifacts.captures.offer import (
 from llmspell.artifacts.captures.rule import TYPES, CaptureRule
 from llmspell.artifacts.captures.ruling import Ruling
 from llmspell.artifacts.captures.screen import Screen, Unfit
-from llmspell.artifacts.captures.sealed import MIME, Seal, opened
+from llmspell.artifacts.captures.sealed import MIME, Seal, by_any, opened
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound, Vetoed
 from llmspell.hooks.moment import run_point
 from llmspell.model.context import Correlation
@@ -143,7 +143,8 @@ class AsyncCaptures(Ruling):
         return answer
 
     async def unseal(self, name_or_id: str, *, version: int | str | None = None) -> bytes:
-        """The content of an artifact that was captured with ``privacy="seal"``, whole in memory.
+        """The content of an artifact that was captured with ``privacy="seal"``, whole in memory; in a fork also where
+        it was captured before the fork left.
 
         Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
         """
@@ -152,7 +153,10 @@ class AsyncCaptures(Ruling):
         if info.mime_type != MIME:
             raise InvalidInput(f"artifact {info.name!r} v{info.version} is not sealed", code="not-sealed")
         self._hide(self._acting.context())
-        unseal = partial(self._guard.sealer.unseal, f"session:{info.session}")
+        session = id_bytes(info.session)
+        levels = await self._lookup.levels(session)  # What a fork inherits was sealed in a session of its past.
+        places = (session,) if levels is None else tuple(level.session for level in levels)
+        unseal = by_any([partial(self._guard.sealer.unseal, f"session:{id_text(place)}") for place in places])
         data = await content.read()
         return await self._offload.run(opened, data, unseal)
 

@@ -129,7 +129,7 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
         return _branches_in_session(finding)
     if wanted.fork is not None:
         rows = ORDERS[finding.name if finding.name != LIKENESS else "created_at"].rows
-        return [Branch(f"{_SQL['of_fork']} WHERE 1{wanted.sql}", wanted.args, rows, wanted.is_read)]
+        return [Branch(f"{_SQL['of_fork']} WHERE 1{wanted.sql}", wanted.args_at(seq), rows, wanted.is_read)]
     watermark = watermark_of(view)
     order = ORDERS[finding.name if finding.name != LIKENESS else "created_at"]
     source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class Wanted:
     ``field_terms`` those of ``fields``; ``name`` and ``digest`` are exact; ``after`` and ``before`` bound the time of
     creation, ``changed`` is the first of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not
     in the SQL; ``session`` is the only one that is searched, if there is one, and ``fork`` the one whose artifacts, its
-    own and those it inherits, are.
+    own and those it inherits, are; ``fork_bound`` is where in ``args`` it is said up to when.
     """
 
     sql: str
@@ -50,11 +50,20 @@ class Wanted:
     fuzzy: str | None
     session: bytes | None
     fork: bytes | None = None
+    fork_bound: int = 0
 
-    def shown_by(self, fork: bytes, sql: str, args: Iterable[Any]) -> Wanted:
-        """The same about what a fork shows: rows are bound by ``sql``, and no index leads to them."""
-        both, values = f"{self.sql} AND {sql}", (*self.args, *args)
-        return replace(self, sql=both, args=values, terms=(), name=None, digest=None, session=None, fork=fork)
+    def shown_by(self, fork: bytes, sql: str, args: Sequence[Any]) -> Wanted:
+        """The same about what a fork shows: rows are bound by ``sql``, and no index leads to them. The third of its
+        ``args`` is the last entry of the fork's own that counts.
+        """
+        return replace(
+            self, sql=f"{self.sql} AND {sql}", args=(*self.args, *args), terms=(), name=None, digest=None, session=None,
+            fork=fork, fork_bound=len(self.args) + 2,
+        )  # fmt: skip
+
+    def args_at(self, seq: int) -> tuple[Any, ...]:
+        """The ``args`` of a fork as it was at an entry."""
+        return *self.args[: self.fork_bound], seq, *self.args[self.fork_bound + 1 :]
 
     @property
     def is_read(self) -> bool:

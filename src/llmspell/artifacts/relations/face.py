@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.grants.units import Place
 from llmspell.artifacts.heirs import not_its_own
 from llmspell.artifacts.info import ArtifactInfo, info_of
+from llmspell.artifacts.inherited import Levels, inherited, named_then
 from llmspell.artifacts.lookup import BRIEF, OPEN, described
 from llmspell.artifacts.relations import units
 from llmspell.artifacts.relations.kinds import kinds_of, sense_of
@@ -17,8 +19,9 @@ from llmspell.artifacts.relations.walk import Edge, Walk, walk, walk_in
 from llmspell.artifacts.rules import is_id
 from llmspell.errors import Conflict, InvalidInput, LimitExceeded
 from llmspell.hooks.moment import run_point
+from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
-from llmspell.model.ids import id_bytes
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.page import check_limit
 from llmspell.model.telling import told
 from llmspell.schema import queries
@@ -91,14 +94,14 @@ class Relating:
         """An artifact between what it comes from and what came of it: ``.to_rows()`` is a table, ``.to_dict()`` JSON,
         ``.to_dot()`` a graph for Graphviz. At most ``limit`` artifacts each way.
         """
-        start = await self._first(artifact)
+        start, levels = await self._first(artifact), await self._levels()
         kinds, steps, limit = kinds_of(kind), _depth(depth), check_limit(limit)
         now = self._journal.clock.now_ns()
 
         def query(view: Reading) -> Lineage:
             up = walk_in(view, walk(start, kinds, steps, limit, up=True))
             down = walk_in(view, walk(start, kinds, steps, limit, up=False))
-            nodes = [*reversed(self._told(view, up, now, -1)), *self._told(view, down, now, 1)[1:]]
+            nodes = [*reversed(self._told(view, up, now, -1, levels)), *self._told(view, down, now, 1, levels)[1:]]
             edges: dict[Edge, None] = dict.fromkeys((*up.edges, *down.edges))
             known = {node.id for node in nodes}
             shown = [one for one in map(relation_of, edges) if one.source in known and one.target in known]
@@ -172,17 +175,23 @@ class Relating:
     async def _nodes(
         self, artifact: str, kind: str | None, depth: int | None, limit: int, *, up: bool
     ) -> list[Relative]:
-        start = await self._first(artifact)
+        start, levels = await self._first(artifact), await self._levels()
         kinds, steps, limit = kinds_of(kind), _depth(depth), check_limit(limit)
         now = self._journal.clock.now_ns()
 
         def query(view: Reading) -> list[Relative]:
-            return self._told(view, walk_in(view, walk(start, kinds, steps, limit, up=up)), now, 1)
+            return self._told(view, walk_in(view, walk(start, kinds, steps, limit, up=up)), now, 1, levels)
 
         return await self._journal.database.read(query)
 
-    def _told(self, view: Reading, walked: Walk, now: int, sign: int) -> list[Relative]:
-        return relatives(view, walked.distances, self._readable(view, walked, now), sign)
+    async def _levels(self) -> Levels:
+        """The lineage of this handle's session; nothing when that is no fork."""
+        session = self._lookup.reach.session
+        return () if session is None else await self._lookup.levels(session) or ()
+
+    def _told(self, view: Reading, walked: Walk, now: int, sign: int, levels: Levels) -> list[Relative]:
+        found = relatives(view, walked.distances, self._readable(view, walked, now), sign)
+        return [_in_fork(view, levels, one) for one in found] if levels else found
 
     def _readable(self, view: Reading, walked: Walk, now: int) -> set[bytes] | None:
         """The artifacts of a walk that this handle may be told of; None is all of them."""
@@ -195,6 +204,18 @@ class Relating:
             if row is None or row[0] == reach.session or reach.held(view, Place(*row[:3]), now) >= Level.READ:
                 found.add(artifact)
         return found
+
+
+def _in_fork(view: Reading, levels: Levels, relative: Relative) -> Relative:
+    """An artifact that a fork has from another session as it is in the fork; any other as it is."""
+    artifact = id_bytes(relative.id)
+    then = driven(named_then(Asking(view), levels, artifact))
+    if then is None:
+        return relative
+    row = driven(inherited(Asking(view), levels, artifact))
+    if row is None:
+        return replace(relative, state="deleted", session=id_text(levels[0].session), name=then[0], version=then[1])
+    return Relative(relative.id, relative.distance, "present", id_text(row[1]), row[2], row[3], row[4])
 
 
 def _depth(depth: int | None) -> int | None:

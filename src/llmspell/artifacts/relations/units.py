@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts import units as artifact_units
-from llmspell.artifacts.heirs import adopt, not_its_own, standing_for
+from llmspell.artifacts.heirs import adopt, lineage_of, not_its_own, standing_for
+from llmspell.artifacts.inherited import same_in
 from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
 from llmspell.artifacts.relations.projection import RELATED, UNRELATED
-from llmspell.artifacts.relations.walk import walk, walk_within
+from llmspell.artifacts.relations.walk import STEP_IDS, packed, walk, walk_within
 from llmspell.artifacts.units import not_there
 from llmspell.errors import Conflict, LimitExceeded
 from llmspell.model import limits
@@ -18,6 +19,7 @@ from llmspell.schema import queries
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
+    from llmspell.journal.lineage import Lineage
 
 _SQL, _ROOM = queries("llmspell.artifacts.relations"), queries("llmspell.artifacts")
 
@@ -37,6 +39,9 @@ async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> boo
         raise not_there(target)
     if await writer.one(_SQL["open"], (source, kind, target)) is not None:
         return False
+    levels = await lineage_of(writer, session)
+    if levels is not None:
+        await _demand_none_in_fork(writer, levels, source, kind, target)
     await demand_no_cycle(writer, source, kind, target)
     payload = ArtifactRelated(id_text(source), id_text(session), kind, id_text(target))
     await writer.append(RELATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
@@ -56,6 +61,23 @@ async def demand_no_cycle(writer: Writer, source: bytes, kind: str, target: byte
             " that this makes no cycle",
             code="too-many-relations", limit=limits.ARTIFACT_RELATIVES_MAX,
         )  # fmt: skip
+
+
+async def _demand_none_in_fork(writer: Writer, levels: Lineage, source: bytes, kind: str, target: bytes) -> None:
+    """The same in a fork, where an inherited version and the fork's own that took its place are one."""
+    seen, border = set[bytes](), {target}
+    while border and len(seen) <= limits.ARTIFACT_RELATIVES_MAX:
+        following = set[bytes]()
+        for at in range(0, len(border), STEP_IDS):
+            some = sorted(border)[at : at + STEP_IDS]
+            ids = packed([one.hex() for one in some])
+            following.update(await same_in(writer, levels, ids))
+            rows = await writer.all(_SQL["up"], (ids, packed((kind,)), limits.ARTIFACT_RELATIVES_MAX))
+            following.update(row[2] for row in rows)
+        seen |= border
+        if source in seen:
+            raise _cycle(source, kind, target)
+        border = following - seen
 
 
 async def unrelate(writer: Writer, source: bytes, kind: str, target: bytes) -> bool:
