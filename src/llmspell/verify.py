@@ -24,12 +24,12 @@ from llmspell.journal.reading import COLUMNS, check_row, watermark_of
 from llmspell.journal.reapplying import Chain, apply_again
 from llmspell.journal.terms_check import index_damage
 from llmspell.model.entry import GENESIS, Entry
-from llmspell.schema import later_tables
+from llmspell.schema import first_names, later_tables
 from llmspell.sessions.index_check import session_index_damage
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.batch import View
-    from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.adapters.sqlite.store import OpenStore, Rebuild
     from llmspell.ports.content import ContentStore
     from llmspell.ports.database import Row
 
@@ -123,6 +123,11 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     report = Verification()
     engine = files.engine
     rebuilt = _Rebuilt(files, kinds, report)
+    # Without one of them nothing else can be read, and what is left is no store.
+    if engine.read(
+        lambda view: [name for name in first_names() if not _is_as_made(view, rebuilt.tables, name, report)]
+    ):
+        return report
     engine.read(rebuilt.copy_scopes)
     total = engine.read(lambda view: (view.one("SELECT max(seq) FROM entry") or (0,))[0] or 0)
     while rebuilt.chain.seq < total:
@@ -231,6 +236,14 @@ def _finish(coroutine: Any) -> Any:
     raise RuntimeError("an apply function awaited something other than its transaction")
 
 
+def _is_as_made(view: View, made: Rebuild, table: str, report: Verification) -> bool:
+    columns = {row[1] for row in view.all(f"PRAGMA table_info({table})")}
+    if columns == {row[1] for row in made.rows(f"PRAGMA table_info({table})")}:
+        return True
+    report.add(f"the table {table} " + ("has other columns than it should" if columns else "is missing"), table)
+    return False
+
+
 def _compare(view: View, rebuilt: _Rebuilt, report: Verification) -> None:
     """Entries that came since, then table by table, row by row in the order of the primary key."""
     while rebuilt.take_page(view):
@@ -245,11 +258,7 @@ def _compare(view: View, rebuilt: _Rebuilt, report: Verification) -> None:
         columns = list(kinds)
         if not columns and table in later_tables() and not rebuilt.tables.holds(table):
             continue
-        if set(columns) != {row[1] for row in rebuilt.tables.rows(f"PRAGMA table_info({table})")}:
-            report.add(
-                f"the table {table} has other columns than it should" if columns else f"the table {table} is missing",
-                table,
-            )
+        if not _is_as_made(view, rebuilt.tables, table, report):
             continue
         # Texts as bytes: damaged ones are no UTF-8, and bytes are in the same order.
         wanted_columns = (f"CAST({name} AS BLOB)" if kind == "TEXT" else name for name, kind in kinds.items())

@@ -134,6 +134,8 @@ class Living(RuleBasedStateMachine):
         for version in session.there():
             session.delete(version, hard=False)
         session.state, session.live = {}, False
+        for key in [key for key in self.world.grants if session.id in {key[0], key[3]}]:
+            del self.world.grants[key]
 
     # -- artifacts -----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from llmspell.journal import terms
 from llmspell.journal.kinds import OWN, Kinds
 from llmspell.journal.reading import EntryQuery, entry_at, read_page
 from llmspell.model.scope import Scope
+from llmspell.schema import later_tables
 from tests.journal.test_format import erase
 
 COLUMNS = {
@@ -107,6 +108,11 @@ def sql(store):
     return store._store._files.engine.writer.execute
 
 
+def make_all_tables(store):
+    for made_later in dict.fromkeys(later_tables().values()):
+        sql(store)(made_later)
+
+
 def findings(store, where="entry"):
     report = store.verify()
     assert not report.ok
@@ -174,16 +180,21 @@ def test_verify_sees_time_that_runs_backwards(store):
     "INSERT INTO correlation VALUES (zeroblob(16), 'x', NULL, 1)",
 ])  # fmt: skip
 def test_verify_sees_tables_that_are_not_what_the_journal_makes_of_them(store, change):
+    make_all_tables(store)
     sql(store)(change)
     assert not store.verify().ok
 
 
 @pytest.mark.parametrize(("change", "what"), [
-    ("DROP TABLE checkpoint", "the table checkpoint is missing"),
+    ("DROP TABLE scope", "the table scope is missing"),
+    ("DROP TABLE session", "the table session is missing"),
+    ("ALTER TABLE session DROP COLUMN config", "the table session has other columns than it should"),
     ("ALTER TABLE checkpoint ADD COLUMN extra TEXT", "the table checkpoint has other columns than it should"),
     ("ALTER TABLE migration_run RENAME COLUMN id TO other", "the table migration_run has other columns than it should"),
 ])  # fmt: skip
 def test_a_table_that_is_not_as_it_was_made_is_a_finding_and_not_the_end_of_verify(store, change, what):
+    make_all_tables(store)
+    assert store.verify().ok
     sql(store)(change)
     assert [finding.what for finding in store.verify().findings] == [what]
 
@@ -212,6 +223,12 @@ def full(store):
     store._store._files.engine.commit((terms.step,))
     assert store.verify().ok
     return store
+
+
+@pytest.mark.parametrize("table", sorted(TEXTS.keys() & later_tables().keys()))
+def test_a_table_that_is_made_when_needed_is_missed_once_it_had_rows(full, table):
+    sql(full)(f"DROP TABLE {table}")
+    assert table in {finding.where for finding in full.verify().findings}
 
 
 @pytest.mark.parametrize("table,column", [(table, column) for table, names in TEXTS.items() for column in names])

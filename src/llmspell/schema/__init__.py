@@ -31,6 +31,12 @@ def first_tables() -> str:
 
 
 @cache
+def first_names() -> tuple[str, ...]:
+    """The tables of ``first_tables``."""
+    return tuple(_TABLE.findall(first_tables()))
+
+
+@cache
 def later_tables() -> dict[str, str]:
     """By the name of a table that is made when it is first needed: what makes it, and those it goes with."""
     return {table: group for group in _LATER.split(script("main.sql"))[1:] for table in _TABLE.findall(group)}
