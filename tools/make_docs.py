@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_type_hints
+
+import msgspec
 
 from llmspell import errors
 from llmspell.artifacts import blob
@@ -247,14 +250,29 @@ def kinds() -> str:
         if kind.apply is not None:
             parts.append(f"`apply`: {first_sentence(kind.apply) or 'a row of its projection.'}")
         hints = get_type_hints(kind.payload)
-        fields = ", ".join(f"`{field}` {_type(hints[field])}" for field in kind.payload.__struct_fields__)
-        parts.append(f"Fields: {fields}.")
+        fields = (
+            f"`{field.name}` {_type(hints[field.name])}{_omitted(kind, field)}"
+            for field in msgspec.structs.fields(kind.payload)
+        )
+        parts.append(f"Fields: {', '.join(fields)}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _omitted(kind: Kind, field: Any) -> str:
+    """Which value a field has that is not in the payload."""
+    if field.default is msgspec.UNSET:
+        return " (may be left out)"
+    if field.required or not kind.payload.__struct_config__.omit_defaults:
+        return ""
+    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    return f" (left out: {json.dumps(default)})"
 
 
 def _type(hint: Any) -> str:
     text = hint.__name__ if inspect.isclass(hint) and not hasattr(hint, "__args__") else str(hint)
-    text = text.replace("typing.", "").replace("msgspec.", "").replace(" | None", " or null")
+    text = (
+        text.replace("typing.", "").replace("msgspec.", "").replace(" | UnsetType", "").replace(" | None", " or null")
+    )
     return {"Raw": "any JSON", "Any": "any JSON", "dict[str, Any]": "object", "list[str]": "list of str"}.get(
         text, text.replace("dict[str, Raw]", "object")
     )

@@ -123,10 +123,7 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     report = Verification()
     engine = files.engine
     rebuilt = _Rebuilt(files, kinds, report)
-    # Without one of them nothing else can be read, and what is left is no store.
-    if engine.read(
-        lambda view: [name for name in first_names() if not _is_as_made(view, rebuilt.tables, name, report)]
-    ):
+    if not engine.read(lambda view: _can_be_read(view, rebuilt.tables, report)):
         return report
     engine.read(rebuilt.copy_scopes)
     total = engine.read(lambda view: (view.one("SELECT max(seq) FROM entry") or (0,))[0] or 0)
@@ -236,9 +233,15 @@ def _finish(coroutine: Any) -> Any:
     raise RuntimeError("an apply function awaited something other than its transaction")
 
 
-def _is_as_made(view: View, made: Rebuild, table: str, report: Verification) -> bool:
-    columns = {row[1] for row in view.all(f"PRAGMA table_info({table})")}
-    if columns == {row[1] for row in made.rows(f"PRAGMA table_info({table})")}:
+def _can_be_read(view: View, made: Rebuild, report: Verification) -> bool:
+    """Whether the tables are there that every store has. Without one of them nothing else can be checked."""
+    return not [name for name in first_names() if not _is_as_made(view, made, name, report, or_more=True)]
+
+
+def _is_as_made(view: View, made: Rebuild, table: str, report: Verification, *, or_more: bool = False) -> bool:
+    """Whether it has its columns, and no others unless ``or_more``."""
+    columns, wanted = ({row[1] for row in rows(f"PRAGMA table_info({table})")} for rows in (view.rows, made.rows))
+    if columns == wanted or (or_more and columns > wanted):
         return True
     report.add(f"the table {table} " + ("has other columns than it should" if columns else "is missing"), table)
     return False

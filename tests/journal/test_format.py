@@ -1,6 +1,5 @@
 """The bytes of the format, pinned: a change of header, hash or the payload's place would break every store there is."""
 
-import json
 import struct
 
 from blake3 import blake3
@@ -75,9 +74,7 @@ def test_entries_with_fixed_ids_and_clock_have_the_same_bytes_for_ever(bench):
     )
     assert [row[4] for row in rows] == ["event.published", "correlation.opened", "event.published"]
     assert [row[11] for row in rows] == [0, 0, 1], "short payloads are text, long ones zstd"
-    assert json.loads(rows[0][13]) == {
-        "type": "a.b", "data": {"n": 1}, "tags": [], "source": None, "target": None, "priority": 0, "expires_at": None,
-    }  # fmt: skip
+    assert rows[0][13] == '{"type":"a.b","data":{"n":1}}', "fields with their default are left out"
     assert [row[7] for row in rows] == [None, SESSION, SESSION]
     assert [row[8] for row in rows] == [rows[0][1], outer.id, outer.id]
     assert [row[15].hex() for row in rows] == GOLDEN_CHAIN
@@ -110,7 +107,7 @@ def erase(sql, seq):
 
 
 GOLDEN_CHAIN = [
-    "d3cea88a4112074bc0ee710c4dce4d83273bc7b88bf2ed8a5fb49e7cb7e12955",
-    "aab5c01d60783d9d134bd416255b5592eff29a6b98090a88a54e70f77973e34e",
-    "a9e3e7ae9084763b75d9a8e8cd22a912c4f78b7e5bd3500c2667dccfd98f2669",
+    "df1ca736b1c439110bd9308855b7deff3a2d0a3135a457fd3beb165fa0b2d073",
+    "4ae78b058be05ce05d4e5adad2efa53f31ca27be3e2a907ed8c8213b4df4d989",
+    "dfb02e0443747b391fb363fe3ce0807d2aea4f375770bc92791c062b0789490d",
 ]

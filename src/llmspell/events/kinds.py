@@ -9,7 +9,7 @@ import msgspec
 from llmspell.journal.kinds import Kind
 
 
-class EventPublished(msgspec.Struct):
+class EventPublished(msgspec.Struct, omit_defaults=True):
     """A user's event. Its ``type`` is what subscribers match; ``expires_at`` ends its delivery."""
 
     type: str

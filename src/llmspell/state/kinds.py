@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class StateSet(msgspec.Struct):
+class StateSet(msgspec.Struct, omit_defaults=True):
     """A key got a value. ``previous`` is the seq of the entry before it for this key, 0 for the first."""
 
     scope: str
