@@ -9,6 +9,8 @@ left.
 
 from __future__ import annotations
 
+import msgspec
+
 from llmspell.journal.maintenance import Task
 from llmspell.model.words import words_of_fields
 from llmspell.ports.database import Reading, Row, Transaction
@@ -25,6 +27,7 @@ STEP_CHARS = 1 << 18
 TAIL_ROWS_MAX = 400
 """More changed sessions than this are worth indexing."""
 _SQL = queries("llmspell.sessions")
+_json = msgspec.json.Encoder().encode
 
 
 def watermark_of(view: Reading) -> int:
@@ -55,8 +58,7 @@ async def step(tx: Transaction, rows_max: int = STEP_ROWS) -> int:
     # What held at the watermark and does not any more; what came and went above it was never taken in.
     for closed in await tx.all(_SQL["closed_between"], (low, high, low)):
         await _drop(tx, closed)
-    for opened in await tx.all(_SQL["open_between"], (low, high)):
-        await _add(tx, opened)
+    await _add(tx, await tx.all(_SQL["open_between"], (low, high)))
     await tx.run(_SQL["set_indexed"], (WATERMARK, high))
     return rows_max if high < tx.head.seq else 0
 
@@ -87,11 +89,14 @@ async def _bound(tx: Transaction, low: int, rows_max: int) -> int:
     return high
 
 
-async def _add(tx: Transaction, row: Row) -> None:
-    seq, created_at, name, description, status, tags, metadata, created_by, parent = row
-    for term in terms_of(name, status, tags, metadata, created_by, parent):
-        await tx.run(_SQL["add_term"], (term, seq, created_at))
-    await tx.run(_SQL["add_words"], (seq, words_of_fields(name, description, tags, metadata)))
+async def _add(tx: Transaction, rows: list[Row]) -> None:
+    """Two statements for all rows: one for each term costs twice as much."""
+    terms, words = [], []
+    for seq, created_at, name, description, status, tags, metadata, created_by, parent in rows:
+        terms += [(term, seq, created_at) for term in terms_of(name, status, tags, metadata, created_by, parent)]
+        words.append((seq, words_of_fields(name, description, tags, metadata)))
+    await tx.run(_SQL["add_terms"], (_json(terms),))
+    await tx.run(_SQL["add_words"], (_json(words),))
 
 
 async def _drop(tx: Transaction, row: Row) -> None:

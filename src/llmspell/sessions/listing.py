@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from llmspell.errors import InvalidInput
@@ -25,9 +25,13 @@ from llmspell.sessions.info import SessionInfo
 from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
 
-_INFO = queries("llmspell.sessions")["info"].replace(
-    "FROM session s", "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq"
+_INFO = queries("llmspell.sessions")["info"]
+_WANTED = _INFO.replace("FROM session s", "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq")
+_WHOLE = _INFO.replace("SELECT ", "SELECT s.since_seq, s.created_at, ", 1).replace(
+    "FROM session s", "FROM session s INDEXED BY session_since"
 )
+"""Where one stream has all that is asked for, its rows are read as they are found."""
+_FOUND_COLUMNS = 7
 _AT_ONCE = 50
 """Rows of a page that one statement reads."""
 _ORDERS = ("updated_at", "created_at")
@@ -67,7 +71,7 @@ def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, c
     """One page, in one read."""
     order = check_order(order_by)
     place = Place() if cursor is None else _read_place(view, cursor, order_by, wanted)
-    rows, as_of = find(view, wanted, order, limit + 1, place)
+    rows, as_of = find(view, wanted, order, limit + 1, place, whole=True)
     items = infos(view, rows[:limit])
     if len(rows) <= limit:
         return Page(items)
@@ -77,22 +81,23 @@ def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, c
 
 def infos(view: Reading, rows: list[Row]) -> list[SessionInfo]:
     """What rows found stand for."""
-    found: list[Row] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        found += view.all(_reading(len(part)), [value for row in part for value in (row[2], row[0])])
-    return [SessionInfo(row) for row in found]
+    keys = [(row[2], row[0]) for row in rows if len(row) == _FOUND_COLUMNS]
+    parts = (keys[at : at + _AT_ONCE] for at in range(0, len(keys), _AT_ONCE))
+    read = chain.from_iterable(view.all(_reading(len(part)), list(chain.from_iterable(part))) for part in parts)
+    return [SessionInfo(next(read) if len(row) == _FOUND_COLUMNS else row[2:]) for row in rows]
 
 
 @cache
 def _reading(count: int) -> str:
     """So many sessions by id and seq. A cross join goes through them in the order in which they are asked for."""
-    return f"WITH wanted (id, seq) AS (VALUES {', '.join('(?, ?)' for _ in range(count))}) {_INFO}"
+    return f"WITH wanted (id, seq) AS (VALUES {', '.join('(?, ?)' for _ in range(count))}) {_WANTED}"
 
 
-def find(view: Reading, wanted: SessionFilter, order: Order, count: int, place: Place) -> tuple[list[Row], int]:
+def find(
+    view: Reading, wanted: SessionFilter, order: Order, count: int, place: Place, *, whole: bool = False
+) -> tuple[list[Row], int]:
     """The first ``count`` sessions that fit, each as (the seq its row holds from, the time it was created, its id, …),
-    and the seq as of which they were looked for.
+    and the seq as of which they were looked for. With ``whole`` some come with all that ``info`` selects.
     """
     row = view.one("SELECT max(seq) FROM entry")
     head = (row[0] if row else 0) or 0
@@ -101,7 +106,14 @@ def find(view: Reading, wanted: SessionFilter, order: Order, count: int, place: 
     fits = _judge(wanted)
     chunk = min(count, _CHUNK_ROWS_MAX)
     streams = [
-        _stream(view, source, order, place.edge, chunk, fits)
+        _stream(
+            view,
+            replace(source, select=_WHOLE) if whole and source.name == "all" else source,
+            order,
+            place.edge,
+            chunk,
+            fits,
+        )
         for source in sources(view, conditions, order.by, watermark_of(view), changed=as_of < head)
     ]
     merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=order.key, reverse=order.falling)

@@ -83,14 +83,15 @@ FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? 
 -- name: every_row
 SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent FROM session WHERE id = ?
 
--- name: add_term
-INSERT OR REPLACE INTO session_term (term, since_seq, created_at) VALUES (?, ?, ?)
+-- name: add_terms
+INSERT OR REPLACE INTO session_term (term, since_seq, created_at)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
 
 -- name: drop_term
 DELETE FROM session_term WHERE term = ? AND since_seq = ?
 
 -- name: add_words
-INSERT OR REPLACE INTO session_text (rowid, words) VALUES (?, ?)
+INSERT OR REPLACE INTO session_text (rowid, words) SELECT value ->> 0, value ->> 1 FROM json_each(?)
 
 -- name: drop_words
 DELETE FROM session_text WHERE rowid = ?

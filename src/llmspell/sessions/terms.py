@@ -6,6 +6,8 @@ too.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from blake3 import blake3
 
 from llmspell.model.fields import places, plain
@@ -17,10 +19,13 @@ it.
 """
 METADATA_BYTES_MAX = 16 << 10
 
+_KEPT = 1024
+"""Terms that many sessions share are kept for so many statuses, creators, parents and tags."""
+
 
 def _term(kind: str, *parts: str) -> int:
-    digest = blake3("\0".join((kind, *(f"{len(part)}:{part}" for part in parts))).encode(errors="surrogatepass"))
-    return int.from_bytes(digest.digest(8), "big", signed=True)
+    text = "".join([kind, *[f"\0{len(part)}:{part}" for part in parts]])
+    return int.from_bytes(blake3(text.encode(errors="surrogatepass")).digest(8), "big", signed=True)
 
 
 EVERY = 0
@@ -29,16 +34,19 @@ LARGE = _term("large")
 """Sessions whose metadata is too large for terms."""
 
 
+@lru_cache(_KEPT)
 def status_term(status: str) -> int:
     """Sessions with this status."""
     return _term("status", status)
 
 
+@lru_cache(_KEPT)
 def creator_term(created_by: str) -> int:
     """Sessions created by this one."""
     return _term("created_by", created_by)
 
 
+@lru_cache(_KEPT)
 def parent_term(parent: bytes) -> int:
     """Sessions directly below this one."""
     return _term("parent", parent.hex())
@@ -49,6 +57,7 @@ def name_term(name: str) -> int:
     return _term("name", name)
 
 
+@lru_cache(_KEPT)
 def tag_term(tag: str) -> int:
     """Sessions with this tag."""
     return _term("tag", tag)
@@ -72,9 +81,11 @@ def terms_of(
 
 
 def _metadata_terms(metadata: str) -> set[int]:
+    found: set[int] = set()
+    if metadata == "{}":
+        return found
     if len(metadata) > METADATA_BYTES_MAX:
         return {LARGE}
-    found = set()
     for path, value in places(decode_value(metadata), METADATA_BYTES_MAX):
         found.add(metadata_term(path, plain(value)))
         if len(found) > METADATA_TERMS_MAX:
