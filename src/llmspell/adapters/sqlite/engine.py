@@ -62,6 +62,7 @@ class Engine:
         self._generation = 0
         self._closed = False
         self._forked = False
+        self._in_memory = path == MEMORY
         self._readers = Readers(path, durability, read_only=read_only)
         self._writer_lock = threading.RLock()
         """The writing connection of a file is used by one thread at a time."""
@@ -72,7 +73,7 @@ class Engine:
         except apsw.Error as exc:
             raise map_error(exc, f"open {path}") from exc
         self._checkpointer = None
-        if path != MEMORY and not read_only:
+        if not (self._in_memory or read_only):
             self._checkpointer = Checkpointer(path, turn, after=self._checkpointed, failed=self._checkpoint_failed)
             self.writer.set_wal_hook(self._checkpointer.after_commit)
         poison_in_children(self)
@@ -106,7 +107,7 @@ class Engine:
         """
         if self._failed is not None or self._closed or self._forked or self.read_only:
             self.check_writable()
-        if self.path == MEMORY:
+        if self._in_memory:
             with self._lock:
                 return self._run_batch(units, strong=strong)
         with self._writer_lock:
@@ -157,7 +158,7 @@ class Engine:
         """
         if self._failed is not None or self._closed or self._forked or self.read_only:
             self.check_writable()
-        if self.path == MEMORY or not self.turn.try_acquire():
+        if self._in_memory or not self.turn.try_acquire():
             return NOT_NOW
         connection = self.writer
         self._writer_lock.acquire()
@@ -296,7 +297,7 @@ class Engine:
     def read(self, query: Callable[[View], T]) -> T:
         """Run ``query`` over one consistent state. Errors of the driver come as the tree of ``llmspell.errors``."""
         self._check_open()
-        if self.path == MEMORY:
+        if self._in_memory:
             with self._lock:
                 return self._query(self.writer, query)
         connection = self._readers.take()
@@ -311,7 +312,7 @@ class Engine:
         Between commits it runs on the writing connection, whose pages are at hand: a reading connection has to forget
         its own after every commit, which makes a read after a write twice as dear.
         """
-        if self.path == MEMORY or self._closed or self._forked or self.read_only:
+        if self._in_memory or self._closed or self._forked or self.read_only:
             return self.read(lambda view: view.one(sql, args))
         try:
             if self._writer_lock.acquire(blocking=False):
@@ -336,7 +337,7 @@ class Engine:
 
     def _query(self, connection: apsw.Connection, query: Callable[[View], T]) -> T:
         try:
-            if self.path == MEMORY:
+            if self._in_memory:
                 connection.execute("PRAGMA query_only=ON")
                 try:
                     return query(View(connection))
