@@ -12,10 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ours
+from benchmarks import child, ours
 from benchmarks.harness import Bench, Comparison, Figure, Result, at_most, quartiles, row
+from benchmarks.machine import rss_bytes
 
 GROUP = "Queries of artifacts"
+MB = 1_000_000
+PEAK = "memory of the process at its peak"
+PEAK_MB = at_most(200, "MB")
 _ROWS_AT_ONCE = 20_000
 _AT = 1_800_000_000_000_000_000
 _LAST = (
@@ -40,26 +44,40 @@ CASES: dict[str, tuple[dict[str, Any], float]] = {
     "a page of 50 artifacts, slowest of seven queries",
     durability="process",
     group=GROUP,
-    budgets={title: at_most(limit, "ms") for title, (_, limit) in CASES.items()},
+    budgets={title: at_most(limit, "ms") for title, (_, limit) in CASES.items()} | {PEAK: PEAK_MB},
 )
 def queries(bench: Bench) -> Result:
-    """Each query again and again, over one store."""
+    """Each query again and again, over one store, in a process that does nothing else."""
     ours.require()
     count = bench.size(quick=20_000, default=200_000, full=1_000_000)
     folder = _filled(bench, count)
+    times, peak = child.measured("benchmarks.rows.queries:asked", str(folder), max(10, bench.rounds))
     found, slowest = [], 0.0
-    with ours.opened(folder, "process", "sync") as it:
+    for title, (_, limit) in CASES.items():
+        value = quartiles(times[title])
+        slowest = max(slowest, value.median)
+        found.append(Comparison(title, "process", Figure(limit, "ms"), value.median, "↓", spread=value.spread))
+    return Result(Figure(slowest, "ms"), [*found, peak_line(peak)], f"{count:,} artifacts")
+
+
+def asked(folder: str, rounds: int) -> tuple[dict[str, list[float]], int]:
+    """Milliseconds of each round by query, and the most memory in bytes that the process had (0: not known)."""
+    times: dict[str, list[float]] = {title: [] for title in CASES}
+    with ours.opened(Path(folder), "process", "sync") as it:
         artifacts: Any = it.store.artifacts
-        for title, (conditions, limit) in CASES.items():
-            times = []
-            for _ in range(max(10, bench.rounds)):
+        for title, (conditions, _) in CASES.items():
+            for _ in range(rounds):
                 start = time.perf_counter()
                 assert artifacts.query(**conditions, limit=50).items
-                times.append((time.perf_counter() - start) * 1e3)
-            value = quartiles(times)
-            slowest = max(slowest, value.median)
-            found.append(Comparison(title, "process", Figure(limit, "ms"), value.median, "↓", spread=value.spread))
-    return Result(Figure(slowest, "ms"), found, f"{count:,} artifacts")
+                times[title].append((time.perf_counter() - start) * 1e3)
+    return times, rss_bytes("VmHWM")
+
+
+def peak_line(peak: int) -> Comparison:
+    """The memory of a process that asks, as a line of a result."""
+    if not peak:
+        return Comparison(PEAK, "-", note="this system does not tell the peak")
+    return Comparison(PEAK, "-", Figure(peak / MB, "MB"), peak / MB, "↓")
 
 
 def _filled(bench: Bench, count: int) -> Path:
