@@ -134,6 +134,15 @@ class CleanupReport:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+def check_policy(policy: object) -> None:
+    """Raises InvalidInput (``invalid-policy``) for what is none."""
+    if not isinstance(policy, RetentionPolicy):
+        raise InvalidInput(
+            f"a policy is a RetentionPolicy, not {told(policy)}", code="invalid-policy",
+            hint="RetentionPolicy(max_age_s=…)",
+        )  # fmt: skip
+
+
 def policy_of(stored: dict[str, Any]) -> RetentionPolicy:
     """The policy that was stored."""
     return RetentionPolicy(**stored)
