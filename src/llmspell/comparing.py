@@ -18,7 +18,7 @@ from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.model.ids import id_text
 from llmspell.model.page import cursor_text, read_cursor, write_cursor
 from llmspell.sessions.comparison import Compared, Page, common_ancestor
-from llmspell.state.inherited import row_at
+from llmspell.state.inherited import row_at, written_keys
 from llmspell.state.past import difference, hidden
 from llmspell.state.rows import load_row
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading
     from llmspell.state.values import StateDifference, StateEntry
 
-_KEYS = "SELECT key FROM state WHERE scope = ? AND key > ? AND seq > ? ORDER BY key LIMIT 500"
 _NAMES = (
     "SELECT min(name) FROM (SELECT name FROM (SELECT name FROM artifact WHERE session = ?1 AND name > ?2"
     " AND (since_seq > ?3 OR until_seq > ?3) ORDER BY name LIMIT 1)"
@@ -53,7 +52,7 @@ def compare_contents(view: Reading, compared: Compared, limit: int, cursor: str 
     artifacts: list[ArtifactDifference] = []
     looked = 0
     if stage == _STATE:
-        for key in _keys(view, levels, after):
+        for key in written_keys(view, levels, after):
             one = _key(view, compared, key)
             looked += 1
             if one is not None:
@@ -82,19 +81,6 @@ def _differing_levels(compared: Compared) -> list[Level]:
                 break
             found[level.session] = level._replace(bound=0)
     return list(found.values())
-
-
-def _keys(view: Reading, levels: list[Level], after: str) -> Iterator[str]:
-    """Keys beyond one, in order, that were written where the two may differ."""
-    while True:
-        parts = [view.all(_KEYS, (level.scope, after, level.bound)) for level in levels]
-        ends = [rows[-1][0] for rows in parts if len(rows) == 500]
-        end = min(ends) if ends else None
-        keys = sorted({key for rows in parts for (key,) in rows if end is None or key <= end})
-        yield from keys
-        if end is None:
-            return
-        after = end
 
 
 def _key(view: Reading, compared: Compared, key: str) -> StateDifference | None:

@@ -44,6 +44,8 @@ class LlmspellError(Exception):
     def __init__(self, message: str, *, code: str | None = None, hint: str | None = None, **details: Any) -> None:
         if len(message) > MESSAGE_CHARS_MAX:
             message = message[: MESSAGE_CHARS_MAX - 1] + "…"
+        if not message.isascii():  # A lone surrogate that somebody gave could not be printed.
+            message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.message = message
         if code is not None:

@@ -281,7 +281,8 @@ class AsyncStore:
     ) -> Page[StateDifference]:
         """What state differs between two moments (as ``at`` takes them), in one scope or in all, a page at a time.
 
-        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are.
+        Reads what was written after the earlier one: some 20 µs a key, after a scan of the keys there are. What a fork
+        inherits is in the diff of its scope; in that of all, it stands with the session that wrote it.
         """
         comparison = Comparison(self._moment(a), self._moment(b), None if scope is None else check_scope(scope).name)
         wanted = check_limit(limit)

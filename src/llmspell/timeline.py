@@ -12,6 +12,7 @@ from llmspell.events.patterns import compile_pattern
 from llmspell.journal.journal import Journal
 from llmspell.journal.lineage import Lineage
 from llmspell.journal.reading import EntryQuery, read_page
+from llmspell.model.arguments import check_flags
 from llmspell.model.clock import DATETIME_NS
 from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
@@ -43,6 +44,7 @@ async def read_timeline(
     newest_first: bool,
 ) -> Page[Entry]:
     """One page of entries; see ``AsyncStore.timeline``."""
+    check_flags(newest_first=newest_first)
     if isinstance(kinds, str) or not isinstance(kinds, Iterable):
         raise InvalidInput(f"kinds are a list of names, not one {type(kinds).__name__}", code="invalid-kinds")
     named = list(islice(kinds, _KINDS_MAX + 1))

@@ -23,6 +23,7 @@ from llmspell.journal.kinds import Kinds, StoreCreated
 from llmspell.journal.reading import COLUMNS, check_row, watermark_of
 from llmspell.journal.reapplying import Chain, apply_again
 from llmspell.journal.terms_check import index_damage
+from llmspell.model.arguments import check_function
 from llmspell.model.entry import GENESIS, Entry
 from llmspell.schema import first_names, later_tables
 from llmspell.sessions.index_check import session_index_damage
@@ -120,6 +121,7 @@ class Verification:
 
 def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> Verification:
     """Check everything about a store; see ``AsyncStore.verify``."""
+    check_function(progress)
     report = Verification()
     engine = files.engine
     rebuilt = _Rebuilt(files, kinds, report)

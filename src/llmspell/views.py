@@ -76,7 +76,7 @@ def check_scope(scope: object) -> Scope:
 
 def _after_entry(view: Reading, seq: int, last: int) -> Moment:
     if not 0 <= seq <= last:
-        raise NotFound(f"there is no entry {seq} yet; the last one is {last}", code="entry-not-found")
+        raise NotFound(f"there is no entry {told(seq)} yet; the last one is {last}", code="entry-not-found")
     row = view.one("SELECT clock FROM entry WHERE seq = ?", (seq,))
     return Moment(seq, 0 if row is None else row[0])
 

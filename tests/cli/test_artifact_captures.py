@@ -77,3 +77,10 @@ def test_sealed_content_is_given_back(ok, cli, filled, tmp_path):
     assert ok("artifact", "unseal", "user/n", "--session", "S", "-o", "back", "--json").json["size"] == 16
     assert (tmp_path / "back").read_text() == "what a tool said"
     assert cli("artifact", "unseal", "user/n", "--session", "S", "--json").status == 2
+
+
+def test_a_rule_is_taken_away_only_on_purpose(ok, cli):
+    ok("artifact", "rule", "all", "{}")
+    assert cli("--json", "artifact", "rule", "all", "null").error["code"] == "invalid-capture-rule"
+    assert [one["name"] for one in ok("artifact", "rules", "--json").json["items"]] == ["all"]
+    assert cli("artifact", "rules", "--inherited", "--set", "[]").status == 2

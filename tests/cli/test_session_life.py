@@ -50,3 +50,25 @@ def test_save_all_and_templates(ok, cli):
     assert [item["name"] for item in ok("session", "save-all", "--json").json["items"]] == ["S"]
     ok("session", "template", "research", "--delete")
     assert cli("--json", "session", "create", "T", "--template", "research").error["code"] == "template-not-found"
+
+
+def test_nothing_given_to_retention_is_ignored(ok, cli):
+    for words in (["--every", "1d"], ["--every", "soon"], ["--off", "--max-count", "3"], ["--off", "--every", "1d"]):
+        assert cli("session", "retention", *words).status == 2
+    ran = cli("--json", "session", "retention", "--archive-to", "\udcff\ud800")
+    assert (ran.status, ran.error["code"]) == (2, "invalid-policy")
+
+
+def test_a_template_is_taken_away_only_on_purpose_and_only_when_it_is_there(ok, cli):
+    ok("session", "template", "t", '{"tags": ["r"]}')
+    assert cli("--json", "session", "template", "t", "null").error["code"] == "invalid-template"
+    assert len(ok("session", "templates", "--json").json["items"]) == 1
+    assert cli("--json", "session", "template", "other", "--delete").error["code"] == "template-not-found"
+
+
+def test_a_session_is_archived_and_taken_out_again(ok, cli):
+    ok("session", "create", "S")
+    assert cli("--json", "session", "archive", "S").error["code"] == "illegal-transition"
+    ok("session", "complete", "S")
+    assert "is archived (was completed)" in ok("session", "archive", "S").out
+    assert ok("session", "unarchive", "S", "--json").json["status"] == "completed"

@@ -34,6 +34,13 @@ WRONG = {
     "content-encoding": (lambda store: content(store, "x").text(5), "not-text"),
     "content-encoding-nul": (lambda store: content(store, "x").text("a\0b"), "not-text"),
     "content-encoding-surrogate": (lambda store: content(store, "x").text("\ud800"), "not-text"),
+    "delete-hard": (lambda store: store.sessions.create("s").artifacts.delete("a.txt", hard="false"), "invalid-input"),
+    "shred-detach": (lambda store: store.sessions.shred("s", detach="no"), "invalid-input"),
+    "cleanup-dict": (lambda store: store.sessions.cleanup({"max_count": 0}), "invalid-policy"),
+    "retention-dict": (lambda store: store.sessions.set_retention({"max_count": 0}), "invalid-policy"),
+    "tags-dict": (lambda store: store.sessions.create("s", tags={"a": 1}), "invalid-tags"),
+    "artifacts-get-many-text": (lambda store: store.artifacts.get_many("abc"), "invalid-selection"),
+    "progress": (lambda store: store.sessions.save_all_active(progress="x"), "invalid-callback"),
     "content-deep-json": (lambda store: content(store, "[" * 100_000).json(), "not-json"),
 }
 

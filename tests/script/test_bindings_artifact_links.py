@@ -67,6 +67,44 @@ def test_grants_are_given_to_sessions_and_hold_where_a_session_is_named():
     assert value(script) == ["artifact-denied", "one", 1, "read", 1, 0]
 
 
+def test_a_session_that_is_named_does_only_what_it_was_granted_however_the_artifact_is_named():
+    script = PUT + """
+    local other = Session.create{name = 'other'}
+    local hash = {content_hash = a.content_hash, session_id = a.session_id}
+    local function code(...) local ok, e = pcall(...) return ok or e.code end
+    local denied = {code(Artifact.get, other, a), code(Artifact.get, other, hash), code(Artifact.info, other, hash),
+      code(Artifact.delete, other, a), code(Artifact.undelete, other, a),
+      code(Artifact.delete, other, a, {hard = true})}
+    Artifact.grant(a, other, 'read')
+    local read = {code(Artifact.get, other, a), code(Artifact.get, other, hash)}
+    local change = {code(Artifact.update, other, a.id, {description = 'mine'}), code(Artifact.delete, other, hash)}
+    return {denied, read, change, Artifact.info(a).description}
+    """  # fmt: skip
+    denied = "artifact-denied"
+    assert value(script) == [[denied] * 6, [True, True], [denied] * 2, "about bees"]
+
+
+def test_a_fork_that_is_named_changes_what_is_its_own_and_not_its_origin():
+    script = PUT + """
+    local fork = Session.fork()
+    Artifact.update(fork, 'a.md', {description = 'mine'})
+    Artifact.delete(fork, 'b.md', {version = 1})
+    local gone = {#Artifact.list(fork), #Artifact.list()}
+    Artifact.undelete(fork, b)
+    Artifact.delete(fork, Artifact.info(fork, 'a.md'))
+    return {gone, Artifact.info('a.md').description, Artifact.list(fork)[1].name, #Artifact.list()}
+    """  # fmt: skip
+    assert value(script) == [[1, 2], "about bees", "b.md", 2]
+
+
+def test_an_empty_session_is_the_current_one_of_a_query():
+    script = PUT + """
+    Artifact.store(Session.create{name = 'other'}, 'data', 'c.md', 'x')
+    return {#Artifact.query{}, #Artifact.query{session = ''}, Artifact.count{session = ''}.number}
+    """  # fmt: skip
+    assert value(script) == [3, 2, 2]
+
+
 def test_history_and_names_are_changed_and_told():
     script = PUT + """
     Artifact.update(a, {description = 'new', mime_type = 'text/x-a'})

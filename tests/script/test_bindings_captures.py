@@ -35,6 +35,14 @@ def test_rules_are_moved_and_taken_away():
     assert value(script) == ["c", 0.5, "a", "rule-not-found", 0]
 
 
+def test_an_empty_session_means_the_current_one_and_not_the_store():
+    script = """
+    Artifact.set_capture_rules({{name = 'mine'}}, {session = ''})
+    return {#Artifact.capture_rules(), #Artifact.capture_rules{session = Session.get_current()}}
+    """
+    assert value(script) == [0, 1]
+
+
 def test_what_is_wrong_is_told():
     assert failure("Artifact.offer('x', {source = 'nobody'})").code == "invalid-source"
     assert failure("Artifact.offer('x', {})").code == "invalid-argument"

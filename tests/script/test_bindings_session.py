@@ -2,6 +2,7 @@
 
 import pytest
 
+from llmspell import SessionConfig, SessionLimits
 from tests.script.running import failure, go, lua, ran, value
 
 
@@ -194,3 +195,39 @@ def test_artifacts_of_the_current_session_have_short_forms():
       Session.listArtifacts{all_versions = true}[1].tags}
     """
     assert value(script) == ["two", "one", 1, 1, ["t"]]
+
+
+def test_limits_of_a_session_hold_in_a_script_that_runs_in_it():
+    async def limited(store):
+        config = SessionConfig(auto_save_changes=2, limits=SessionLimits(artifacts=1))
+        await store.sessions.create("full", config=config)
+        return await ran(store, LIMITED, session="full")
+
+    outcome = go(limited)
+    assert outcome.error is None, outcome.error
+    assert outcome.value == ["session-artifacts-limit", "session-operations-limit", "session-operations-limit", 1]
+
+
+LIMITED = """
+local function code(...) local ok, e = pcall(...) return ok or e.code end
+Artifact.store('data', 'a.md', 'one')
+local artifacts = code(Artifact.store, 'data', 'b.md', 'two')
+local other = Session.create{name = 'other', config = {limits = {operations = 1}}}
+local named = code(Session.set, other, 'a', 1)
+Session.set_current(other)
+local current = code(State.set, 'a', 1)
+Session.set_current()
+return {artifacts, named, current, State.set('a', 1)}
+"""
+
+
+def test_what_a_script_changes_is_counted_for_saving_by_itself():
+    async def counted(store):
+        config = SessionConfig(auto_save_changes=3)
+        session = await store.sessions.create("busy", config=config)
+        async with store.events.subscribe("session.saved") as events:
+            await ran(store, "for n = 1, 5 do State.set('k', n) end", session="busy")
+            saved = await events.receive(timeout_s=30)
+        return saved is not None and saved.data["id"] == session.id
+
+    assert go(counted)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from llmspell.opening import open_async
-from tests.script.running import appeared, dies_after, go, ran, steps_of
+from tests.script.running import appeared, dies_after, effects_of, go, ran, steps_of
 from tests.script.work import interrupted, last_run, resumed
 
 
@@ -203,3 +203,30 @@ def test_events_handed_to_a_function_are_handled_once_each_across_a_kill(tmp_pat
         return again.value, counts
 
     assert asyncio.run(work()) == ([1, 2, 3], [("n1", 1), ("n2", 1), ("n3", 1)])
+
+
+REFUSED = {
+    "version": "State.set('k', 1) refused(State.set, 'global', 'k', 2, {if_version = 7})",
+    "status": "local s = Session.create() Session.complete(s) refused(Session.complete, s)",
+    "label": "Session.checkpoint('a') refused(Session.checkpoint, 'a')",
+    "limit": "local s = Session.create{config = {limits = {operations = 1}}} refused(Session.set, s, 'k', 1)",
+    "name": "Artifact.store('t', 'a', 'x') Artifact.store('t', 'b', 'x') refused(Artifact.rename, 'a', 'b')",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_step_that_was_refused_in_its_transaction_answers_again_what_it_did(name):
+    source = f"""
+    local function refused(...) local ok, e = pcall(...) assert(not ok) print(e.code) end
+    {REFUSED[name]}
+    State.set('after', 1)
+    error('stop')
+    """
+
+    async def twice(store):
+        return await ran(store, source, session="runner"), await ran(store, None, resume="runner")
+
+    first, again = go(twice)
+    assert "stop" in str(first.error)
+    assert again.error.code == first.error.code, again.error.details
+    assert effects_of(again.entries) == effects_of(first.entries)

@@ -23,6 +23,7 @@ from llmspell.access.rights import ALL, Right, boundary_of, mask_of, principal_o
 from llmspell.access.units import Gift, grant, revoke, revoke_given, set_boundary, set_cut_off
 from llmspell.errors import AccessDenied, InvalidInput
 from llmspell.model import limits
+from llmspell.model.arguments import check_flags
 from llmspell.model.page import Page, check_limit
 from llmspell.model.telling import told
 
@@ -85,6 +86,7 @@ class AsyncAccess:
         """Refuse everything that a principal does from now on, in its own scope too; False when it was cut off already.
         What it was granted stays, for ``restore``. ``passed_on`` ends all that it has granted to others, for good.
         """
+        check_flags(passed_on=passed_on)
         name = principal_of(principal).name
 
         async def unit(writer: Writer) -> bool:

@@ -20,6 +20,7 @@ from llmspell.errors import InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.clock import to_datetime, to_ns
 from llmspell.model.labels import check_label
+from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 
 Scan = Callable[[Any], Any]
@@ -236,7 +237,7 @@ def check_tool(tool: str) -> str:
 def check_ms(ms: float) -> float:
     """A time in milliseconds. Raises InvalidInput (``invalid-duration``)."""
     if type(ms) not in (int, float) or not 0 <= ms < limits.AGENT_TOOL_MS_MAX:
-        raise InvalidInput(f"ms is a number of milliseconds from 0 on, not {str(ms)[:40]}", code="invalid-duration")
+        raise InvalidInput(f"ms is a number of milliseconds from 0 on, not {told(ms)}", code="invalid-duration")
     return float(ms)
 
 

@@ -17,6 +17,7 @@ from llmspell.model.clock import to_datetime
 from llmspell.model.entry import Entry, subject_digest
 from llmspell.model.ids import id_text
 from llmspell.model.scope import Scope
+from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
@@ -80,8 +81,9 @@ def require_version(agent_id: str, version: int, wanted: int) -> None:
     if version == wanted:
         return
     has = f"version {version}" if version else "no record"
+    wish = f", not version {told(wanted)}" if wanted else " already"
     raise Conflict(
-        f"agent {agent_id!r} has {has}, not version {wanted}" if wanted else f"agent {agent_id!r} has {has} already",
+        f"agent {agent_id!r} has {has}{wish}",
         hint="load it and change what you get, or use update(), which does so again when somebody was quicker",
         agent_id=agent_id,
         version=version,

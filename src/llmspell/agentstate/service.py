@@ -53,10 +53,12 @@ from llmspell.errors import Conflict, InvalidInput
 from llmspell.hooks.moment import run_point
 from llmspell.journal.reading import EntryQuery, read_page
 from llmspell.model import limits
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.clock import to_datetime
 from llmspell.model.entry import subject_digest
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
+from llmspell.model.telling import told
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ class AsyncAgents:
         Every part is read from its entry, the hash checked: 15 to 20 µs for a message of 2 KB. Raises Corrupt.
         """
         if at is not None and (type(at) is not int or not 0 < at < _SEQ_MAX):
-            raise InvalidInput(f"at is a seq, not {at!r}", code="invalid-seq")
+            raise InvalidInput(f"at is a seq, not {told(at)}", code="invalid-seq")
         agent = await self._agent(agent_id)
         if agent is None:
             return None
@@ -147,13 +149,15 @@ class AsyncAgents:
         ``fn`` gets the record (a copy of ``default`` when there is none) and changes it in place or returns another of
         the same agent; it may run several times. Gives the record as saved. Raises NotFound without ``default``.
         """
+        check_function(fn, "fn", optional=False)
+        if default is not None:
+            _check_state(default)
         for _ in range(_UPDATE_ATTEMPTS_MAX):
             found = await self.load(agent_id)
             version = 0 if found is None else found.version
             if found is None:
                 if default is None:
                     raise missing(agent_id)
-                _check_state(default)
                 found = deepcopy(default)
             given = fn(found)
             state = found if given is None else given
@@ -205,8 +209,8 @@ class AsyncAgents:
         """Changes of an agent's record, newest first, also of one that was deleted; the next page is ``before`` the
         last one's seq. Hashes are checked.
         """
-        if before is not None and (type(before) is not int or before < 1):
-            raise InvalidInput(f"before is a seq, not {before!r}", code="invalid-seq")
+        if before is not None and (type(before) is not int or not 0 < before <= _SEQ_MAX):
+            raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
         check_limit(limit)
         agent = await self._agent(agent_id)
         if agent is None:
@@ -257,9 +261,10 @@ class AsyncAgents:
         messages were taken out. Raises NotFound, Corrupt.
         """
         check_limit(limit)
+        check_flags(newest_first=newest_first)
         for name, number in (("after", after), ("before", _SEQ_MAX if before is None else before)):
             if type(number) is not int or not 0 <= number <= _SEQ_MAX:
-                raise InvalidInput(f"{name} is a message's number, not {number!r}", code="invalid-number")
+                raise InvalidInput(f"{name} is a message's number, not {told(number)}", code="invalid-number")
         agent = await self._agent(agent_id)
         if agent is None:
             raise missing(agent_id)
@@ -276,7 +281,7 @@ class AsyncAgents:
         scope_name(agent_id)
         tool, ms = check_tool(tool), check_ms(ms)
         if type(ok) is not bool:
-            raise InvalidInput(f"ok is True or False, not {ok!r}", code="invalid-agent")
+            raise InvalidInput(f"ok is True or False, not {told(ok)}", code="invalid-agent")
         totals = await self._journal.write(
             lambda writer: units.record_tool(writer, agent_id, tool, ms, ok), context=self._acting.context()
         )

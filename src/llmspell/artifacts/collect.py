@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell.artifacts.blob import unpack_ids
 from llmspell.errors import Corrupt, StorageFailed
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class Files(Protocol):
 
 def collect(files: Files, content: ContentStore, *, dry_run: bool, progress: Progress | None) -> CollectReport:
     """Collect, or say what a collect would do. Raises Busy (``collect-running``), ReadOnly, Corrupt, StorageFailed."""
+    check_flags(dry_run=dry_run)
+    check_function(progress)
     with nullcontext(content.sweep) if dry_run else content.collecting() as sweep:
         run = _Run(files, content, sweep, dry_run=dry_run, progress=progress)
         run.all()

@@ -15,6 +15,7 @@ from typing import Literal, Protocol, get_args
 import lz4.block  # type: ignore[import-untyped]  # it ships no types
 
 from llmspell.errors import Corrupt, InvalidInput
+from llmspell.model.telling import told
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -57,7 +58,7 @@ def check_compression(name: str) -> Compression:
         if name == known:
             return known  # type: ignore[no-any-return]
     raise InvalidInput(
-        f"compression {name!r} is not known; choose one of {', '.join(get_args(Compression))}",
+        f"compression {told(name)} is not known; choose one of {', '.join(get_args(Compression))}",
         code="unknown-compression",
     )
 

@@ -14,6 +14,7 @@ from llmspell.artifacts.lookup import BRIEF, Lookup, check_no_version, described
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
 from llmspell.hooks.moment import run_point
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.ids import id_bytes
 from llmspell.schema import queries
 
@@ -39,6 +40,7 @@ class Deleting:
 
     async def delete(self, context: Context, name_or_id: str, version: int | str | None, *, hard: bool) -> int:
         """One version, or every version of a name. With ``hard`` also those that are deleted already."""
+        check_flags(hard=hard)
         infos = await self._meant(context, name_or_id, version, hard=hard)
         of_many = version is None and not is_id(name_or_id)
         count = await self._delete(context, infos, hard=hard, of_many=of_many)
@@ -50,6 +52,7 @@ class Deleting:
         self, context: Context, where: Where, *, hard: bool, progress: Callable[[int, int], None] | None
     ) -> int:
         """Everything that a selection means."""
+        check_function(progress)
         infos = await where.infos(self._journal.database)
         return await self._delete(context, infos, hard=hard, of_many=True, progress=progress)
 

@@ -12,6 +12,7 @@ from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.compression import Compression
 from llmspell.artifacts.content import FEED_BYTES, SHARING_BYTES_MIN, ContentWriter
 from llmspell.errors import InvalidInput, NotFound, StorageFailed
+from llmspell.model.arguments import check_path
 from llmspell.offload import Offload
 from llmspell.ports.content import ContentStore
 
@@ -115,6 +116,7 @@ def _feed(writer: ContentWriter, piece: Any) -> None:
 def pieces(source: Any) -> Iterator[bytes]:
     """What a file, a path or an iterable gives, piece by piece. Raises NotFound, StorageFailed, InvalidInput."""
     if isinstance(source, Path):
+        check_path(source)
         try:
             with source.open("rb") as file:
                 yield from iter(lambda: file.read(FEED_BYTES), b"")

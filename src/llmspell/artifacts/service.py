@@ -35,6 +35,7 @@ from llmspell.artifacts.rules import check_fields, check_type
 from llmspell.artifacts.selection import Selection
 from llmspell.errors import Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
+from llmspell.model.arguments import check_flags, check_function, check_many
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
@@ -98,6 +99,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         ``artifact.stored`` entry. Raises InvalidInput, NotFound (session, file, derived_from), Conflict (archived
         session), Vetoed, StorageFailed (``disk-full``).
         """
+        check_function(progress)
         context = self._acting.context()
         session = self._lookup.session(context)
         request = await self._putting.check(
@@ -116,8 +118,10 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         done. Raises only what is wrong with all of them (``no-session``).
         """
         context = self._acting.context()
+        check_function(progress)
         session = self._lookup.session(context)
-        return BatchReport(await self._putting.put_many(context, session, list(items), progress))
+        many = check_many(items, "items")
+        return BatchReport(await self._putting.put_many(context, session, many, progress))
 
     async def update(
         self,
@@ -184,11 +188,13 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         hooks run before anything is deleted; then units of 500 versions are committed one after the other. Raises
         InvalidInput (``nothing-selected`` without any condition), Vetoed.
         """
+        check_flags(deleted=deleted, hard=hard)
         if deleted and not hard:
             raise InvalidInput("what is deleted can only be deleted for good: hard=True", code="invalid-selection")
         where = await self._where(
             session, name=name, type=type, tags=tags, created_after=created_after, created_before=created_before,
-            size_min=size_min, size_max=size_max, digest=digest, metadata=metadata or {}, deleted=deleted,
+            size_min=size_min, size_max=size_max, digest=digest, deleted=deleted,
+            metadata={} if metadata is None else metadata,
         )  # fmt: skip
         context = self._acting.context()
         return await self._deleting.delete_matching(context, where.check(), hard=hard, progress=progress)
@@ -294,14 +300,16 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         """Many artifacts at once, each with its content or with what kept it from being had. Content is read when it is
         asked for, as ``get`` gives it.
         """
+        check_function(progress)
+        many = check_many(names_or_ids, "names or ids")
         items: list[BatchItem[AsyncContent]] = []
-        for index, one in enumerate(names_or_ids):
+        for index, one in enumerate(many):
             try:
                 items.append(BatchItem(index, one, await self.get(one)))
             except LlmspellError as exc:
                 items.append(BatchItem(index, str(one), None, exc))
             if progress is not None:
-                progress(len(items), len(names_or_ids))
+                progress(len(items), len(many))
         return BatchReport(items)
 
     async def deleted(self, *, session: str | None = None, name: str | None = None) -> list[ArtifactInfo]:
@@ -309,7 +317,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         session, or through ``store.artifacts`` of all sessions, also those that are deleted themselves. ``name`` is a
         pattern.
         """
-        where = (await self._where(session, name=name or "*", deleted=True)).check()
+        where = (await self._where(session, name="*" if name is None else name, deleted=True)).check()
         found = await where.infos(self._journal.database)
         return [*found, *(info for info in await self._lookup.all_dropped() if where.fits(info))]
 
@@ -327,6 +335,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         """Artifacts of the session by name: the latest version of each, or every version. Items have the ``id`` that
         ``get`` and ``delete`` take.
         """
+        check_flags(all_versions=all_versions)
         session = self._lookup.session(self._acting.context())
         check_limit(limit)
         after: tuple[str, int] = ("", 0)

@@ -63,6 +63,8 @@ def rules(
 ) -> None:  # fmt: skip
     """List the capture rules in the order in which they are asked, or set them all."""
     run = running.get()
+    if inherited and (replace is not None or session is None):
+        raise InvalidInput("--inherited lists the rules of a session with those of the store", code="usage")
     if replace is None:
         with run.reading() as store:
             found = _room(store, session).rules(inherited=inherited)
@@ -84,7 +86,7 @@ def rule(
     if (fields is None) != delete or (delete and before is not None):
         raise InvalidInput("give the rule's fields as JSON, or --delete", code="invalid-capture-rule")
     wanted = None if fields is None else _json(fields)
-    if wanted is not None and not isinstance(wanted, dict):
+    if not delete and not isinstance(wanted, dict):
         raise InvalidInput("a rule's fields are a JSON object", code="invalid-capture-rule")
     if wanted is not None and wanted.get("name", name) != name:
         raise InvalidInput("the fields give the rule another name", code="invalid-capture-rule")

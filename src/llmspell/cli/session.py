@@ -92,6 +92,18 @@ def complete(session: Named, /) -> None:
     _step(session, "complete")
 
 
+@app.command(name="archive")
+def archive(session: Named, /) -> None:
+    """Put a completed or failed session away; it takes no artifacts any more."""
+    _step(session, "archive")
+
+
+@app.command(name="unarchive")
+def unarchive(session: Named, /) -> None:
+    """Take a session out of the archive again, as it was before."""
+    _step(session, "unarchive")
+
+
 @app.command(name="delete")
 def delete(
     session: Named, /, *,

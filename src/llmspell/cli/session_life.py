@@ -13,7 +13,7 @@ from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import session_id
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, NotFound
 from llmspell.sessions.retention import ENDED, RetentionPolicy
 
 Rule = Literal["fail", "skip", "rename", "replace"]
@@ -104,16 +104,21 @@ def cleanup(
 
 def retention(
     *, max_age: Age = None, max_count: Count = None, max_bytes: Bytes = None, archive_to: Folder = None,
-    every: Annotated[str, Parameter(help="At most so often: a number and s, m, h, d or w.")] = "1h",
+    every: Annotated[str | None, Parameter(help="At most so often: a number and s, m, h, d or w; 1h.")] = None,
     off: Annotated[bool, Parameter(help="No policy any more.")] = False,
 ) -> None:  # fmt: skip
     """Show or set the policy that an open store applies in the background."""
     run = running.get()
     bounds = (max_age, max_count, max_bytes, archive_to)
-    if off or any(bound is not None for bound in bounds):
+    setting = any(bound is not None for bound in bounds)
+    if off and (setting or every is not None):
+        raise InvalidInput("--off takes the policy away; leave the others out", code="usage")
+    if every is not None and not setting:
+        raise InvalidInput("--every goes with a policy: --max-age, --max-count or --max-bytes", code="usage")
+    if off or setting:
         policy = None if off else _policy(*bounds, None)
         with run.changing() as store:
-            store.sessions.set_retention(policy, every_s=_seconds(every))
+            store.sessions.set_retention(policy, every_s=_seconds(every or "1h"))
     else:
         with run.reading() as store:
             policy = store.sessions.retention()
@@ -144,7 +149,11 @@ def template(
     if (fields is None) != delete:
         raise InvalidInput("give the template's fields as JSON, or --delete", code="invalid-template")
     wanted = None if fields is None else given.value(fields)[0]
-    with running.get().changing(create=True) as store:
+    if not delete and wanted is None:
+        raise InvalidInput("a template's fields are a JSON object; --delete takes it away", code="invalid-template")
+    with running.get().changing(create=not delete) as store:
+        if delete and name not in store.sessions.templates():
+            raise NotFound(f"there is no template {name!r}", code="template-not-found")
         store.sessions.set_template(name, wanted)
     running.get().out.done({"name": name, "fields": wanted}, f"{'took away' if delete else 'registered'} {name}")
 

@@ -24,6 +24,7 @@ from enum import Enum, StrEnum, auto
 
 from llmspell.errors import InvalidInput
 from llmspell.events.event import Event
+from llmspell.model.telling import told
 
 BUFFER_EVENTS_DEFAULT = 1000
 BUFFER_EVENTS_MAX = 100_000
@@ -44,7 +45,7 @@ class Overflow(StrEnum):
             return cls(value)
         except ValueError:
             names = ", ".join(cls)
-            raise InvalidInput(f"overflow is one of {names}, not {value!r}", code="invalid-overflow") from None
+            raise InvalidInput(f"overflow is one of {names}, not {told(value)}", code="invalid-overflow") from None
 
 
 class Put(Enum):
@@ -77,7 +78,7 @@ class Buffer:
     def __init__(self, limit: int = BUFFER_EVENTS_DEFAULT, overflow: Overflow | str = Overflow.DROP_OLDEST) -> None:
         if type(limit) is not int or not 1 <= limit <= BUFFER_EVENTS_MAX:
             raise InvalidInput(
-                f"buffer is a number of events from 1 to {BUFFER_EVENTS_MAX}, not {limit!r}", code="invalid-buffer"
+                f"buffer is a number of events from 1 to {BUFFER_EVENTS_MAX}, not {told(limit)}", code="invalid-buffer"
             )
         self.limit = limit
         self.overflow = Overflow.of(overflow)

@@ -21,6 +21,7 @@ from llmspell.events.event import Event, Position
 from llmspell.events.inbox import Inbox, SubscriptionStats
 from llmspell.events.patterns import Resolve, compile_pattern
 from llmspell.events.subscription import Subscription, SyncSubscription
+from llmspell.model.telling import told
 
 __all__ = ["CallbackFailure", "Dispatcher", "EventSource", "FromPosition", "Report"]
 
@@ -243,9 +244,11 @@ class Dispatcher:
             return self._source.position(0)
         if isinstance(given, int) and not isinstance(given, bool):
             if given < 0:
-                raise InvalidInput(f"a seq is 0 or more, not {given}", code="invalid-position")
+                raise InvalidInput(f"a seq is 0 or more, not {told(given)}", code="invalid-position")
             if given > head:
-                raise InvalidInput(f"seq {given} is ahead of the store, whose head is {head}", code="position-ahead")
+                raise InvalidInput(
+                    f"seq {told(given)} is ahead of the store, whose head is {head}", code="position-ahead"
+                )
             return self._source.position(given)
         position = given if isinstance(given, Position) else Position.parse(cast("str", given))
         here = self._source.position(min(position.seq, head))

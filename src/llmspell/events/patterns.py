@@ -26,6 +26,7 @@ from itertools import pairwise, product
 
 from llmspell.errors import InvalidInput
 from llmspell.model.limits import EVENT_TYPE_CHARS_MAX
+from llmspell.model.telling import told
 
 PATTERN_CHARS_MAX = 256
 PATTERN_ALTERNATIVES_MAX = 64
@@ -271,4 +272,4 @@ def _stands_for_itself(char: str) -> bool:
 
 
 def _refuse(text: object, rule: str, why: str, code: str = "invalid-pattern") -> InvalidInput:
-    return InvalidInput(f"{why}: {str(text)[:80]!r}", code=code, rule=rule)
+    return InvalidInput(f"{why}: {told(text)}", code=code, rule=rule)

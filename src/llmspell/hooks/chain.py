@@ -12,6 +12,7 @@ import msgspec
 from llmspell.errors import InvalidInput
 from llmspell.hooks.hook import Hook
 from llmspell.hooks.judge import Judge
+from llmspell.model.telling import told
 
 Mode = Literal["sequential", "parallel", "first_match", "voting"]
 MODES: tuple[Mode, ...] = ("sequential", "parallel", "first_match", "voting")
@@ -35,7 +36,7 @@ class Composition(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise InvalidInput(
-                f"hooks compose as {', '.join(MODES)}; found {str(self.mode)[:40]!r}", code="invalid-composition"
+                f"hooks compose as {', '.join(MODES)}; found {told(self.mode)}", code="invalid-composition"
             )
         if type(self.threshold) not in {int, float} or not 0 < self.threshold <= 1:
             raise InvalidInput("a threshold is a share above 0 up to 1", code="invalid-composition")

@@ -13,6 +13,7 @@ from llmspell.hooks.hook import Callback, OnFailure, Traits, priority_of
 from llmspell.hooks.limits import HookLimits
 from llmspell.hooks.points import rule_of
 from llmspell.model import limits as model_limits
+from llmspell.model.telling import told
 
 
 class DefaultBreaker(Enum):
@@ -79,7 +80,7 @@ def traits_of(
         )
     if timeout_ms is not None and (type(timeout_ms) not in {int, float} or not 0 < timeout_ms <= limits.timeout_ms_max):
         raise InvalidInput(
-            f"timeout_ms is a number above 0 up to {limits.timeout_ms_max:,}, not {timeout_ms!r}",
+            f"timeout_ms is a number above 0 up to {limits.timeout_ms_max:,}, not {told(timeout_ms)}",
             code="invalid-timeout",
         )
     if breaker is DEFAULT_BREAKER:

@@ -31,6 +31,7 @@ from llmspell.hooks.points import rule_of
 from llmspell.hooks.registration import DEFAULT_BREAKER, DefaultBreaker, is_async, traits_of
 from llmspell.hooks.runner import Reload, Run, Setting
 from llmspell.model.names import canonical_point
+from llmspell.model.telling import told
 
 F = TypeVar("F", bound=Callback)
 ReportFailure = Callable[[HookInfo, HookFailure], None]
@@ -327,7 +328,7 @@ class Hooks:
                 raise InvalidInput(
                     f"{len(named)} hooks are named {wanted!r}: {ids}", code="ambiguous-hook", hint="give the id"
                 )
-        raise NotFound(f"there is no hook {str(wanted)[:80]!r}", code="hook-not-found")
+        raise NotFound(f"there is no hook {told(wanted)}", code="hook-not-found")
 
     def _failed(self, hook: Hook, failure: HookFailure) -> None:
         with self._lock:  # without the error: its traceback would keep alive what every frame of it held

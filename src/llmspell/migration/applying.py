@@ -20,6 +20,7 @@ from llmspell.migration.held import Held, Place, by_others
 from llmspell.migration.kinds import MigrationBatch, MigrationCompleted
 from llmspell.migration.preparing import PROBLEMS_MAX, Preparation, Prepared
 from llmspell.migration.values import Problem
+from llmspell.model.telling import told
 
 if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
@@ -55,9 +56,7 @@ class Pace:
 
     def __init__(self, most: int | None) -> None:
         if most is not None and (type(most) is not int or not 1 <= most <= BATCH_VALUES_MAX):
-            raise InvalidInput(
-                f"a batch has 1 to {BATCH_VALUES_MAX:,} values, not {str(most)[:40]}", code="invalid-batch"
-            )
+            raise InvalidInput(f"a batch has 1 to {BATCH_VALUES_MAX:,} values, not {told(most)}", code="invalid-batch")
         self._most = most or BATCH_VALUES_MAX
         self.size = min(self._most, BATCH_VALUES_FIRST)
         self._costs: deque[float] = deque(maxlen=_REMEMBERED)

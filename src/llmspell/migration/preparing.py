@@ -156,7 +156,7 @@ def check_validation(validation: str) -> None:
     """Raises InvalidInput (``invalid-validation``)."""
     if validation not in get_args(Validation):
         raise InvalidInput(
-            f"validation is one of {', '.join(get_args(Validation))}, not {str(validation)[:40]!r}",
+            f"validation is one of {', '.join(get_args(Validation))}, not {told(validation)}",
             code="invalid-validation",
         )
 

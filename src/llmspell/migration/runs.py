@@ -15,6 +15,7 @@ from llmspell.migration.units import not_found
 from llmspell.migration.values import MigrationRun
 from llmspell.model.clock import to_datetime
 from llmspell.model.ids import id_bytes, id_text
+from llmspell.model.labels import check_label
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 
@@ -104,6 +105,8 @@ def load_built_on(view: Reading, found: Begun) -> Begun | None:
 
 def load_registered(view: Reading, name: str | None) -> list[Migration]:
     """The registered migrations, of one schema or all."""
+    if name is not None:
+        check_label(name, "a schema's name")
     rows = view.all(_SQL["all_registered"]) if name is None else view.all(_SQL["registered"], (name,))
     return [_migration(view, row[0]) for row in rows]
 

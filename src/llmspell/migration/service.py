@@ -16,6 +16,7 @@ from llmspell.migration import units
 from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.applying import MigrationProgress
 from llmspell.migration.dry_run import rehearse
+from llmspell.migration.given import check_catalog, one_scope, target_of, version_of
 from llmspell.migration.kinds import MigrationRegistered
 from llmspell.migration.lazily import AsyncLazyState
 from llmspell.migration.migration import Migration
@@ -27,6 +28,7 @@ from llmspell.migration.steering import Options, Steering
 from llmspell.migration.transform import Functions
 from llmspell.migration.validating import validate_values
 from llmspell.migration.values import MigrationReport, MigrationRun, Validated
+from llmspell.model.arguments import check_flags
 from llmspell.model.page import check_limit
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
@@ -34,7 +36,6 @@ from llmspell.schemas.catalog import Catalog
 from llmspell.schemas.checking import Validators
 from llmspell.schemas.schema import Schema
 from llmspell.schemas.version import Version
-from llmspell.state.rows import end_of_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,7 @@ class AsyncMigrations:
         """
         if not isinstance(migration, Migration):
             raise InvalidInput(f"a Migration is registered, not {told(migration)}", code="invalid-migration")
+        check_flags(replace=replace)
         payload = MigrationRegistered(
             migration.name, str(migration.from_version), str(migration.to_version), migration.hash,
             migration.to_dict(),
@@ -136,11 +138,11 @@ class AsyncMigrations:
         (``session-is-fork``).
         """
         schemas = await self._catalog(catalog)
-        target = await self._bound(schema_name, _target(scope, prefix, agents))
+        target = await self._bound(schema_name, target_of(scope, prefix, agents))
         end = schemas.get(schema_name, to_version)
         known = await self._known_of(schema_name, target)
         begin = schemas.get(
-            schema_name, from_version if from_version is not None else _version_of(schema_name, target, known)
+            schema_name, from_version if from_version is not None else version_of(schema_name, target, known)
         )
         path = find_path(await self.registered(schema_name), schema_name, begin.version, end.version)
         values = self._values(target)
@@ -178,6 +180,7 @@ class AsyncMigrations:
         """
         if not isinstance(plan, Plan):
             raise InvalidInput(f"a Plan is applied, not {told(plan)}", code="invalid-plan")
+        check_flags(dry_run=dry_run)
         options = Options(
             batch, progress, timeout_s, validation, rollback_on_failure, functions or {}, validators or {}
         )
@@ -243,9 +246,10 @@ class AsyncMigrations:
         """
         if not isinstance(plan, Plan):
             raise InvalidInput(f"a Plan is read by, not {told(plan)}", code="invalid-plan")
+        check_flags(write=write)
         if plan.target.kind != "state":
             raise InvalidInput("records of agents are migrated by apply", code="invalid-plan")
-        place = _one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
+        place = one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
         if place is None or scope not in (None, place):
             raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
         await self._demand_whole(place.name)
@@ -311,7 +315,7 @@ class AsyncMigrations:
 
         Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
         """
-        plan = await self._validated(what, version, _target(scope, prefix, agents), catalog)
+        plan = await self._validated(what, version, target_of(scope, prefix, agents), catalog)
         options = Options(validators=validators or {})
         tools, known = self._steering.tools(options), {**self._steering.validators, **options.validators}
         return await validate_values(tools, plan, self._values(plan.target), known)
@@ -336,7 +340,7 @@ class AsyncMigrations:
         return Plan(schema.name, schema, schema, await self._bound(schema.name, target), ())
 
     async def _catalog(self, catalog: Catalog | None) -> Catalog:
-        return Catalog.of(await self._schemas.list()) if catalog is None else catalog
+        return Catalog.of(await self._schemas.list()) if catalog is None else check_catalog(catalog)
 
     async def _bound(self, name: str, target: Target) -> Target:
         """The keys that are bound to a schema, where none are named."""
@@ -374,26 +378,3 @@ class AsyncMigrations:
         if target.kind == "agents":
             return AgentValues(target, self._scan)
         return StateValues(target, self._protection, self._journal.clock.now_ns)
-
-
-def _version_of(name: str, target: Target, known: Known) -> str:
-    version = known.bound or known.ran
-    if version is None:
-        raise InvalidInput(
-            f"which version of {name} {target} are of is not known", code="version-unknown", hint="say from_version"
-        )
-    return version
-
-
-def _one_scope(scope: object) -> Scope | None:
-    return scope if isinstance(scope, Scope) else None
-
-
-def _target(scope: Scope | str | None, prefix: str, agents: bool) -> Target:
-    end_of_prefix(prefix)
-    if agents and scope is not None:
-        raise InvalidInput("agents are chosen by prefix, not by scope", code="invalid-scope")
-    named = Scope.parse(scope).name if isinstance(scope, str) else scope
-    if named is not None and not isinstance(named, str | Scope):
-        raise InvalidInput(f"a scope is a Scope, not {told(scope)}", code="invalid-scope")
-    return Target("agents" if agents else "state", named.name if isinstance(named, Scope) else named, prefix)

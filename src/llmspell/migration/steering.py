@@ -27,6 +27,7 @@ from llmspell.migration.runs import Begun, load_built_on, load_open, load_run
 from llmspell.migration.taking_back import Rollback
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import MigrationReport
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import Correlation
 from llmspell.model.ids import id_text
 from llmspell.model.telling import told
@@ -65,10 +66,10 @@ class Options:
             raise InvalidInput(
                 f"timeout_s is a number of seconds above 0, not {told(timeout_s)}", code="invalid-timeout"
             )
+        check_flags(rollback_on_failure=self.rollback_on_failure)
         check_functions(self.functions, "functions")
         check_functions(self.validators, "validators")
-        if self.progress is not None and not callable(self.progress):
-            raise InvalidInput(f"progress is a function, not {told(self.progress)}", code="invalid-callback")
+        check_function(self.progress)
 
 
 class Steering:

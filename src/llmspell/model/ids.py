@@ -9,6 +9,7 @@ from typing import Protocol
 import uuid_utils
 
 from llmspell.errors import InvalidInput
+from llmspell.model.telling import told
 
 _TEXT_CHARS, _ID_BYTES = 36, 16
 
@@ -78,7 +79,7 @@ def id_bytes(text: str, what: str = "id") -> bytes:
                 return raw
         return uuid.UUID(text).bytes
     except (ValueError, AttributeError, TypeError):
-        raise InvalidInput(f"{what} {text!r} is not a UUID", code="invalid-id") from None
+        raise InvalidInput(f"{what} {told(text)} is not a UUID", code="invalid-id") from None
 
 
 def secret_bytes(count: int) -> bytes:

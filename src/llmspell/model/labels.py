@@ -8,6 +8,7 @@ from typing import Any
 
 from llmspell.errors import InvalidInput, LimitExceeded
 from llmspell.model import limits
+from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 
 
@@ -39,8 +40,8 @@ def check_text(text: str, what: str, *, chars_max: int = limits.DESCRIPTION_CHAR
 
 def check_tags(tags: Iterable[str]) -> list[str]:
     """Tags without repetition, in the order given. Raises InvalidInput (``invalid-tags``)."""
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidInput("tags are a list of str, not one str", code="invalid-tags")
+    if isinstance(tags, str | Mapping) or not isinstance(tags, Iterable):
+        raise InvalidInput(f"tags are a list of str, not {told(tags)}", code="invalid-tags")
     checked = list(dict.fromkeys(check_label(tag, "a tag", chars_max=limits.TAG_CHARS_MAX) for tag in tags))
     if len(checked) > limits.TAGS_MAX:
         raise InvalidInput(f"{len(checked)} tags; at most {limits.TAGS_MAX}", code="invalid-tags")

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
+from llmspell.model.telling import told
 
 _ARITY = {
     "global": 0, "user": 1, "session": 1, "agent": 1, "tool": 1, "workflow": 1, "step": 2, "hook": 1, "custom": 1,
@@ -120,15 +121,22 @@ class Scope:
         return self.name
 
 
-@lru_cache(maxsize=4096)
 def _scope(kind: str, ids: tuple[str, ...]) -> Scope:
+    try:
+        return _known(kind, ids)
+    except TypeError:  # what cannot be looked up among the known ones is no text
+        raise InvalidInput(f"an id of a {kind} scope is a non-empty str", code="invalid-scope") from None
+
+
+@lru_cache(maxsize=4096)
+def _known(kind: str, ids: tuple[str, ...]) -> Scope:
     if kind not in _ARITY:
         raise InvalidInput(f"no scope kind {kind!r}; there are {', '.join(_ARITY)}", code="invalid-scope")
     if len(ids) != _ARITY[kind]:
         raise InvalidInput(f"a {kind} scope takes {_ARITY[kind]} ids, not {len(ids)}", code="invalid-scope")
     for one in ids:
         if type(one) is not str or not one:
-            raise InvalidInput(f"an id of a {kind} scope is a non-empty str, not {one!r}", code="invalid-scope")
+            raise InvalidInput(f"an id of a {kind} scope is a non-empty str, not {told(one)}", code="invalid-scope")
         try:
             size = len(one.encode())
         except UnicodeEncodeError:

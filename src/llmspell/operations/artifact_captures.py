@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 _LISTS = {"sources", "names", "mime_types", "tags"}
 
 
-async def _room(host: Host, session: str | None) -> AsyncCaptures:
-    """The captures of a session that is named, else of the store."""
-    return host.store.captures if session is None else (await host.session(session)).captures
+async def _room(host: Host, options: Mapping[str, Any] | None) -> AsyncCaptures:
+    """The captures of the session that the options name ('' is the current one), else of the store."""
+    given = options or {}
+    return (await host.session(given["session"])).captures if "session" in given else host.store.captures
 
 
 async def _offer(host: Host, content: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,23 +48,21 @@ async def _offer(host: Host, content: Any, options: Mapping[str, Any]) -> dict[s
 
 
 async def _rules(host: Host, options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    given = dict(options or {})
-    return _told(await (await _room(host, given.pop("session", None))).rules(**given))
+    return _told(await (await _room(host, options)).rules(**_other(options)))
 
 
 async def _set_rules(host: Host, rules: list[Any], options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    return _told(await (await _room(host, (options or {}).get("session"))).set_rules([_given(one) for one in rules]))
+    return _told(await (await _room(host, options)).set_rules([_given(one) for one in rules]))
 
 
 async def _set_rule(
     host: Host, rule: Mapping[str, Any], options: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    given = dict(options or {})
-    return _told(await (await _room(host, given.pop("session", None))).set_rule(_given(rule), **given))
+    return _told(await (await _room(host, options)).set_rule(_given(rule), **_other(options)))
 
 
 async def _remove_rule(host: Host, name: str, options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    return _told(await (await _room(host, (options or {}).get("session"))).remove_rule(name))
+    return _told(await (await _room(host, options)).remove_rule(name))
 
 
 async def _counts(host: Host, session: str | None = None) -> list[dict[str, Any]]:
@@ -78,6 +77,10 @@ async def _unseal(host: Host, artifact: str | dict[str, Any]) -> str | bytes:
 
 async def _unseal_again(host: Host, _: None, kept: dict[str, Any]) -> str | bytes:
     return as_text(await host.store.captures.unseal(kept["id"]))
+
+
+def _other(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (options or {}).items() if name != "session"}
 
 
 def _given(rule: Any) -> Any:
@@ -110,7 +113,9 @@ _OFFERED = Param(
     ),
     "where it comes from",
 )
-_OF = Param("session", SESSION, "id or unique name; left out: the rules of the store", optional=True)
+_OF = Param(
+    "session", SESSION, "id or unique name, '' the current one; left out: the rules of the store", optional=True
+)
 _WHOSE = Param("options", options(_OF), "whose rules", optional=True)
 _RULES = "a list of tables, one for each rule"
 

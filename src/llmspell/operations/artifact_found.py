@@ -27,10 +27,20 @@ def id_in(reference: Any, where: str) -> str:
 async def find(
     host: Host, artifact: str | Mapping[str, Any], session: str | None, version: int | str | None
 ) -> ArtifactInfo:
-    """The artifact that a script names: by id, by name in a session, or by a table with either. Raises NotFound."""
+    """The artifact that a script names: by id, by name in a session, or by a table with either. Raises NotFound, and
+    AccessDenied when a session is named that may not read it.
+    """
     if isinstance(artifact, Mapping):
-        return await _find_table(host, artifact, session, version)
+        info = await _find_table(host, artifact, session, version)
+        return info if session is None else await (await acting_for(host, session)).info(info.id)
     return await (await room_of(host, artifact, session)).info(artifact, version=version)
+
+
+async def acting_for(host: Host, session: str | None) -> AsyncArtifacts:
+    """The handle that does something with what was found: a session that is named does only what it may, and in a fork
+    to what is the fork's.
+    """
+    return host.store.artifacts if session is None else (await host.session(session)).artifacts
 
 
 async def room_of(host: Host, artifact: str, session: str | None) -> AsyncArtifacts:

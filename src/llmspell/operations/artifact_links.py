@@ -34,21 +34,20 @@ if TYPE_CHECKING:
 Named = str | dict[str, Any]
 
 
-async def _scope(host: Host, session: str | None) -> AsyncArtifacts:
-    """The artifacts of a session that is named, else of the store."""
-    return host.store.artifacts if session is None else (await host.session(session)).artifacts
+async def _scope(host: Host, given: dict[str, Any]) -> AsyncArtifacts:
+    """The artifacts of the session that is given ('' is the current one), else of the store."""
+    return (await host.session(given.pop("session"))).artifacts if "session" in given else host.store.artifacts
 
 
 async def _query(host: Host, options: Mapping[str, Any] | None = None) -> Any:
     query = dict(options or {})
-    paged, session = query.pop("paged", False), query.pop("session", None)
-    return listed(await (await _scope(host, session)).query(**query), artifact_table, paged=paged)
+    paged = query.pop("paged", False)
+    return listed(await (await _scope(host, query)).query(**query), artifact_table, paged=paged)
 
 
 async def _count(host: Host, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     query = dict(options or {})
-    session = query.pop("session", None)
-    return (await (await _scope(host, session)).count(**query)).to_dict()
+    return (await (await _scope(host, query)).count(**query)).to_dict()
 
 
 async def _relate(host: Host, artifact: Named, kind: str, other: Named) -> bool:
@@ -139,7 +138,7 @@ async def _import(
 
 
 _CONDITIONS = (
-    Param("session", SESSION, "id or unique name; left out: all sessions", optional=True),
+    Param("session", SESSION, "id or unique name, '' the current one; left out: all sessions", optional=True),
     Param("type", NAME, "the type as it was given", optional=True, aliases=("artifact_type",)),
     Param("name", NAME, "a pattern like *.md", optional=True, aliases=("name_pattern",)),
     Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),

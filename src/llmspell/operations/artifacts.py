@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput, NotFound
-from llmspell.operations.artifact_found import find, id_in, room_of
+from llmspell.operations.artifact_found import acting_for, find, id_in, room_of
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Form, Operation
 from llmspell.operations.shapes import artifact_id, artifact_table, listed
@@ -46,7 +46,7 @@ def _fields(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
             fields[name] = value
     for name in ("tags", "derived_from"):
         value = given.pop(name, None)
-        if value:
+        if value is not None and value != {}:
             if type(value) is not list or any(type(item) is not str for item in value):
                 raise InvalidInput(f"metadata.{name} is a list of texts", code="invalid-argument")
             fields[name] = value
@@ -88,7 +88,7 @@ async def _get(
     host: Host, artifact: str | dict[str, Any], session: str | None = None, options: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     info = await find(host, artifact, session, (options or {}).get("version"))
-    content = await host.store.artifacts.get(info.id)
+    content = await (await acting_for(host, session)).get(info.id)
     host.keep({"id": info.id, "name": info.name, "version": info.version})
     return {"content": as_text(await content.read()), "metadata": artifact_table(info)}
 
@@ -152,9 +152,10 @@ async def _delete(
     version, hard = (options or {}).get("version"), (options or {}).get("hard", False)
     if isinstance(artifact, str) and (version is None or hard):
         return await (await room_of(host, artifact, session)).delete(artifact, version=version, hard=hard)
+    room = await acting_for(host, session)
     if hard and isinstance(artifact, Mapping) and isinstance(artifact.get("id"), str):
-        return await host.store.artifacts.delete(artifact["id"], hard=True)
-    return await host.store.artifacts.delete((await find(host, artifact, session, version)).id, hard=hard)
+        return await room.delete(artifact["id"], hard=True)
+    return await room.delete((await find(host, artifact, session, version)).id, hard=hard)
 
 
 async def _deleted(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> int:
@@ -165,7 +166,7 @@ async def _undelete(
     host: Host, artifact: str | dict[str, Any], session: str | None = None, options: Mapping[str, Any] | None = None
 ) -> int:
     if isinstance(artifact, Mapping):
-        return await host.store.artifacts.undelete(id_in(artifact, "artifact"))
+        return await (await acting_for(host, session)).undelete(id_in(artifact, "artifact"))
     return await (await room_of(host, artifact, session)).undelete(artifact, version=(options or {}).get("version"))
 
 
@@ -201,7 +202,7 @@ async def _update(
     host: Host, artifact: str | dict[str, Any], fields: Mapping[str, Any], session: str | None = None
 ) -> dict[str, Any]:
     info = await find(host, artifact, session, None)
-    return artifact_table(await host.store.artifacts.update(info.id, **fields))
+    return artifact_table(await (await acting_for(host, session)).update(info.id, **fields))
 
 
 async def _save_artifact(

@@ -12,9 +12,9 @@ import msgspec
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
+from llmspell.model.arguments import check_flags, check_function, check_path
 from llmspell.model.context import Context
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.telling import told
 from llmspell.model.values import Held
 from llmspell.portable.arriving import Target
 from llmspell.portable.exporting import Origins, export_session
@@ -66,6 +66,8 @@ class StorePorter:
         self, session: bytes, path: Any, *, key: Any, secrets: bool, overwrite: bool, progress: PortProgress | None
     ) -> Exported:
         """See ``AsyncSessions.export``."""
+        check_flags(secrets=secrets, overwrite=overwrite)
+        check_function(progress)
         target = self._checked_path(path)
         if key is not None:
             check_bundle_key(key)
@@ -106,6 +108,7 @@ class StorePorter:
         ask: Callable[[dict[str, Any]], Any],
     ) -> Imported:  # fmt: skip
         """See ``AsyncSessions.import_``. ``ask`` asks the hooks, once it is known what would be imported."""
+        check_function(progress)
         if key is not None:
             check_bundle_key(key)
         tell = progress or tell_nobody
@@ -147,9 +150,7 @@ class StorePorter:
         )  # fmt: skip
 
     def _checked_path(self, path: Any) -> Path:
-        if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
-            raise InvalidInput(f"a path is a str or a Path, not {told(path)}", code="invalid-path")
-        found = Path(path)
+        found = check_path(path)
         folder = self._files.path
         if folder is not None and found.resolve().is_relative_to(folder.resolve()):
             raise InvalidInput(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llmspell.errors import InvalidInput, LlmspellError, NotFound, StorageFailed
+from llmspell.model.arguments import check_path
 from llmspell.model.values import decode_value
 from llmspell.schemas.schema import SCHEMA_BYTES_MAX, Schema
 
@@ -16,7 +17,7 @@ _FILE_BYTES_MAX = 4 * SCHEMA_BYTES_MAX
 
 def read_folder(path: str | Path) -> list[tuple[Path, Schema]]:
     """The schemas of its ``*.json`` and ``*.toml`` files with these, in the order of their names."""
-    folder = Path(path)
+    folder = check_path(path)
     if not folder.is_dir():
         raise NotFound(f"there is no folder {str(folder)!r}", code="folder-not-found")
     files = sorted(one for one in folder.iterdir() if one.suffix in (".json", ".toml") and one.is_file())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from unicodedata import is_normalized
 
@@ -67,6 +67,7 @@ class AsyncSchemas:
         """Add several, whatever the order of their dependencies: all, or none. Returns them as they are registered."""
         if isinstance(schemas, str | dict) or not isinstance(schemas, Iterable):
             raise InvalidInput(f"schemas are a list of them, not {told(schemas)}", code="invalid-schema")
+        _check_validators(validators)
         given = [_schema(one) for one in schemas]
         context = self._acting.context()
         asked: set[str] = set()
@@ -244,6 +245,12 @@ def _schema(given: Any) -> Schema:
     from llmspell.schemas.schema import Schema
 
     return given if isinstance(given, Schema) else Schema.from_dict(given)
+
+
+def _check_validators(validators: Any) -> None:
+    known = {} if validators is None else validators
+    if not isinstance(known, Mapping) or not all(type(name) is str and callable(one) for name, one in known.items()):
+        raise InvalidInput(f"validators are functions by their names, not {told(known)}", code="invalid-validator")
 
 
 def check_prefix(prefix: object) -> str:

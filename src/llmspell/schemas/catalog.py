@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 
 from llmspell.errors import Conflict, InvalidInput, NotFound
+from llmspell.model.telling import told
 from llmspell.schemas.checking import Validators
 from llmspell.schemas.compatibility import EXAMPLES, Compatibility, compare
 from llmspell.schemas.schema import Schema
@@ -48,7 +49,11 @@ class Catalog:
         return sorted(self._schemas)
 
     def versions(self, name: str) -> list[Schema]:
-        """The versions of a schema, the latest last; empty when there is none of that name."""
+        """The versions of a schema, the latest last; empty when there is none of that name. Raises InvalidInput
+        (``invalid-schema``) for what is no name.
+        """
+        if type(name) is not str:
+            raise InvalidInput(f"a schema is named by a text, not {told(name)}", code="invalid-schema")
         return [schema for _, schema in sorted(self._schemas.get(name, {}).items(), key=lambda item: item[0])]
 
     def get(self, name: str, version: str | Version | None = None) -> Schema:
@@ -59,7 +64,7 @@ class Catalog:
             versions = [schema for schema in versions if schema.version == wanted]
         if not versions:
             raise NotFound(
-                f"there is no schema {str(name)[:80]!r}" + ("" if version is None else f" of version {version}"),
+                f"there is no schema {told(name)}" + ("" if version is None else f" of version {version}"),
                 code="schema-not-found",
                 hint=self._known(name),
             )

@@ -14,6 +14,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from llmspell.errors import InvalidInput
+from llmspell.model.telling import told
 
 VERSION_CHARS_MAX = 100
 
@@ -44,7 +45,7 @@ class Version:
         found = _VERSION.fullmatch(text) if type(text) is str and len(text) <= VERSION_CHARS_MAX else None
         if found is None:
             raise InvalidInput(
-                f"{str(text)[:40]!r} is no semantic version",
+                f"{told(text)} is no semantic version",
                 code="invalid-version",
                 hint="a version is three numbers with dots, like '2.0.0', '2.1.0-beta.1' or '2.0.0+build.5'",
             )

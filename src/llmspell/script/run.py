@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.errors import Conflict, InvalidInput, LlmspellError
@@ -104,17 +105,17 @@ class Run:
 
     def context(self, step: Step | None) -> Context:
         """The context of what is done for a step, or (None) for the run as such."""
-        base = self._base
-        return Context(base.session, base.session_correlation, base.correlation, base.cause, base.actor, step)
+        return replace(self._base, step=step)
 
     def _context_in(self, session: AsyncSession) -> Context:
         place, outer = session.acting.session, self._outer
-        correlation = None if place is None else place.correlation
-        return Context(session.key, correlation, outer.correlation, self._cause, f"script:{self.name}", None)
+        correlation, bounds = (None, None) if place is None else (place.correlation, place.bounds)
+        return Context(session.key, correlation, outer.correlation, self._cause, f"script:{self.name}", None, bounds)
 
     def _recorder(self) -> Recorder:
         sealing = self.store.protection.sealing(self.scope)
-        return Recorder(self.store.journal, self.id, self.attempt, self.scope, self._base, sealing)
+        context = replace(self._base, bounds=None)  # what the record takes is not the script's doing
+        return Recorder(self.store.journal, self.id, self.attempt, self.scope, context, sealing)
 
     # -- the record ----------------------------------------------------------------------------------------------------
 

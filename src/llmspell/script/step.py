@@ -23,12 +23,13 @@ class Step:
 
     ``answers`` are changes that were made before the run was interrupted: they are given again, not made again.
     ``calls_past`` are callbacks that were called then; ``undone``: it had not changed anything itself by then. ``keep``
-    goes into the record, ``kept`` came from it. ``secret``: its items in the record are sealed.
+    goes into the record, ``kept`` came from it. ``secret``: its items in the record are sealed. ``units`` counts what
+    it began to write; ``wrote``: some of it was committed, so that the record has its name and arguments by then.
     """
 
     __slots__ = (
         "answers", "args", "begun_s", "calls", "calls_past", "digest", "keep", "kept", "late", "name", "over", "path",
-        "patience_s", "replaying", "secret", "strand", "undone", "units",
+        "patience_s", "replaying", "secret", "strand", "undone", "units", "wrote",
     )  # fmt: skip
 
     def __init__(self, strand: Strand, path: str, name: str, digest: str, args: msgspec.Raw) -> None:
@@ -40,7 +41,7 @@ class Step:
         self.units = self.calls = 0
         self.answers: deque[UnitDone] = deque()
         self.calls_past: deque[tuple[int, Called]] = deque()
-        self.over = self.late = self.replaying = False
+        self.over = self.late = self.replaying = self.wrote = False
         self.undone = True
         self.secret = strand.secret
         self.keep: Any = None
@@ -71,6 +72,7 @@ class Step:
         if self.answers:
             answer = self.answers.popleft()
             self.units = answer.number
+            self.wrote = True
             return self._revive(answer)
         plain = Context(
             context.session, context.session_correlation, context.correlation, context.cause, context.actor, None
@@ -79,8 +81,12 @@ class Step:
             return await journal.write(work, context=plain, strong=strong)
         self.units += 1
         mark = UnitDone(self.path, self.name, self.digest, self.units, self.args)
-        strand = self.strand
-        return await strand.uninterrupted(strand.recorder.commit(work, mark, plain, strong=strong, secret=self.secret))
+        return await self.strand.uninterrupted(self._commit(work, mark, plain, strong=strong))
+
+    async def _commit(self, work: Any, mark: UnitDone, context: Context, *, strong: bool) -> Any:
+        value = await self.strand.recorder.commit(work, mark, context, strong=strong, secret=self.secret)
+        self.wrote = True
+        return value
 
     def _revive(self, answer: UnitDone) -> Any:
         try:

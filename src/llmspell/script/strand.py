@@ -211,7 +211,7 @@ class Strand:
         fatal = run.is_fatal(error)
         if fatal:
             raise Halted(run.halt(error))  # type: ignore[arg-type]
-        if step.units:
+        if step.wrote:
             done = StepDone(step.path, keep=step.keep)
         else:
             done = StepDone(step.path, step.name, step.digest, step.args, keep=step.keep)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from llmspell.journal.acting import InSession, enter
+from llmspell.model.arguments import check_function
 from llmspell.model.ids import id_bytes
 from llmspell.schema import queries
 from llmspell.sessions.info import SessionInfo
@@ -34,6 +35,7 @@ class Batches:
 
     async def save_all_active(self, context: Context, progress: PortProgress | None) -> tuple[SessionInfo, ...]:
         """See ``AsyncSessions``."""
+        check_function(progress)
         rows = await self._journal.database.read(lambda view: view.all(_ACTIVE))
         infos = [SessionInfo(row) for row in rows]
         for info in infos:
@@ -55,6 +57,7 @@ class Batches:
         self, open_: Callable[[str], Awaitable[Any]], count: int, progress: PortProgress | None
     ) -> tuple[SessionInfo, ...]:
         """See ``AsyncSessions``. ``open_`` gives the handle of a session."""
+        check_function(progress)
         rows = await self._journal.database.read(lambda view: view.all(_RECENT, (count,)))
         found = []
         for done, row in enumerate(rows, 1):

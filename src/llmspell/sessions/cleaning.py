@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Any
 from llmspell.errors import LlmspellError, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.maintenance import Task
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
 from llmspell.sessions import units
 from llmspell.sessions.kinds import SessionsCleaned
 from llmspell.sessions.projection import CLEANED
 from llmspell.sessions.registered import retention_of
-from llmspell.sessions.retention import CleanupReport, Due, RetentionPolicy, due_sessions, orphans, policy_of
+from llmspell.sessions.retention import (
+    CleanupReport,
+    Due,
+    RetentionPolicy,
+    check_policy,
+    due_sessions,
+    orphans,
+    policy_of,
+)
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
@@ -46,6 +55,9 @@ class Cleaning:
         self, policy: RetentionPolicy, context: Context, *, dry_run: bool, progress: PortProgress | None
     ) -> CleanupReport:
         """See ``AsyncSessions.cleanup``."""
+        check_policy(policy)
+        check_flags(dry_run=dry_run)
+        check_function(progress)
         porter = self._near.porter
         now = self._journal.clock.now_ns()
         due = await porter.off(due_sessions, porter.read, policy, now)

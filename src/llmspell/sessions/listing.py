@@ -17,6 +17,7 @@ from llmspell.errors import InvalidInput
 from llmspell.journal.reading import seq_at
 from llmspell.model.fields import have_fields
 from llmspell.model.page import Page, check_mark, cursor_moment, cursor_seq, mark_of, read_cursor, write_cursor
+from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
@@ -54,7 +55,8 @@ def check_order(order_by: str) -> Order:
     name = order_by.removeprefix("-") if type(order_by) is str else ""
     if name not in _ORDERS:
         raise InvalidInput(
-            f"order_by is one of {', '.join(_ORDERS)}, with - for newest first, not {order_by!r}", code="invalid-order"
+            f"order_by is one of {', '.join(_ORDERS)}, with - for newest first, not {told(order_by)}",
+            code="invalid-order",
         )
     return Order(name, order_by.startswith("-"))
 

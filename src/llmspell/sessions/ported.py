@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from llmspell.errors import InvalidInput
+from llmspell.model.telling import told
 from llmspell.security.keys import MasterKey
 
 BundleKey = str | bytes | MasterKey
@@ -92,10 +93,11 @@ class Porter(Protocol):
 
 def check_on_conflict(on_conflict: object) -> OnConflict:
     """Raises InvalidInput (``invalid-conflict-rule``) for anything else."""
-    if on_conflict in {"fail", "skip", "rename", "replace"}:
-        return on_conflict
+    for known in get_args(OnConflict):
+        if on_conflict == known:
+            return known  # type: ignore[no-any-return]
     raise InvalidInput(
-        f"on_conflict is fail, skip, rename or replace, not {on_conflict!r}", code="invalid-conflict-rule"
+        f"on_conflict is fail, skip, rename or replace, not {told(on_conflict)}", code="invalid-conflict-rule"
     )
 
 

@@ -15,7 +15,7 @@ from llmspell.model.telling import told
 from llmspell.sessions.config import check_config
 from llmspell.sessions.kinds import RetentionSet, TemplateSet
 from llmspell.sessions.projection import RETENTION_SET, TEMPLATE_SET
-from llmspell.sessions.retention import RetentionPolicy
+from llmspell.sessions.retention import RetentionPolicy, check_policy
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
@@ -120,6 +120,8 @@ class Registered:
 
     async def set_retention(self, context: Context, policy: RetentionPolicy | None, every_s: float) -> None:
         """Store the policy, or that there is none any more."""
+        if policy is not None:
+            check_policy(policy)
         if type(every_s) not in {int, float} or not EVERY_S_MIN <= every_s <= EVERY_S_MAX:
             raise InvalidInput(
                 f"every_s is {EVERY_S_MIN:.0f} to {EVERY_S_MAX:,.0f} seconds, not {told(every_s)}",

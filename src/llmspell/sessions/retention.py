@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from llmspell.errors import InvalidInput
+from llmspell.model.arguments import check_flags, check_path
 from llmspell.model.ids import id_bytes
 from llmspell.model.session import check_status
 from llmspell.model.telling import told
@@ -76,8 +76,9 @@ class RetentionPolicy:
             raise InvalidInput("active sessions are never cleaned up", code="invalid-policy")
         object.__setattr__(self, "statuses", tuple(str(status) for status in statuses))
         folder: Any = self.archive_to
-        if folder is not None and (not isinstance(folder, str | os.PathLike) or "\0" in str(folder)):
+        if folder is not None and not _is_path(folder):
             raise _wrong("archive_to is a folder", folder)
+        check_flags(orphans=self.orphans)
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored. Raises InvalidInput (``rule-not-stored``) when it has a rule."""
@@ -132,6 +133,22 @@ class CleanupReport:
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def _is_path(folder: object) -> bool:
+    try:
+        return bool(check_path(folder))
+    except InvalidInput:
+        return False
+
+
+def check_policy(policy: object) -> None:
+    """Raises InvalidInput (``invalid-policy``) for what is none."""
+    if not isinstance(policy, RetentionPolicy):
+        raise InvalidInput(
+            f"a policy is a RetentionPolicy, not {told(policy)}", code="invalid-policy",
+            hint="RetentionPolicy(max_age_s=…)",
+        )  # fmt: skip
 
 
 def policy_of(stored: dict[str, Any]) -> RetentionPolicy:

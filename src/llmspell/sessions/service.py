@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
+from llmspell.model.arguments import check_flags
 from llmspell.model.count import Count
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.keys import check_key
@@ -221,6 +222,7 @@ class AsyncSessions:
         hooks of deleting. Raises NotFound (``session-not-found``), Conflict (``session-active``, ``session-needed``,
         ``session-changed``), Vetoed, Busy, StorageFailed, and for a store with a keyring what opening it raises.
         """
+        check_flags(detach=detach, dry_run=dry_run)
         session = await self._steps.resolve(session_id)
         shredder = self.neighbours.shredder
         looked = await shredder.look(session, detach=detach)

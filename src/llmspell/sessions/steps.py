@@ -203,7 +203,7 @@ class Steps:
         last = await self._journal.database.one("SELECT max(seq) FROM entry")
         if type(to) is not int or not first <= to <= (last[0] if last else 0):
             raise InvalidInput(
-                f"a session is restored to a checkpoint's label or a seq from {first} on, not {to!r}",
+                f"a session is restored to a checkpoint's label or a seq from {first} on, not {told(to)}",
                 code="invalid-seq",
             )
         return to, None
@@ -218,7 +218,7 @@ class Steps:
     async def resolve(self, session_id: object) -> bytes:
         """The id of a session that is named by its id or its unique name. Raises InvalidInput, NotFound, Conflict."""
         if type(session_id) is not str or not session_id:
-            raise InvalidInput(f"a session is named by its id or name, not {session_id!r}", code="invalid-id")
+            raise InvalidInput(f"a session is named by its id or name, not {told(session_id)}", code="invalid-id")
         try:
             return id_bytes(session_id)
         except InvalidInput:

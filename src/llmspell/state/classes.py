@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from llmspell.errors import Corrupt, InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.context import current
+from llmspell.model.telling import told
 from llmspell.model.values import Held, decode_value, encode_value
 from llmspell.offload import Inline, Offload
 from llmspell.state.kinds import StateSet
@@ -297,7 +298,7 @@ def check_class(state_class: object) -> str | None:
         return str(StateClass(state_class))  # type: ignore[arg-type]
     except ValueError:
         raise InvalidInput(
-            f"a state class is one of {', '.join(StateClass)}, not {state_class!r}", code="invalid-class"
+            f"a state class is one of {', '.join(StateClass)}, not {told(state_class)}", code="invalid-class"
         ) from None
 
 

@@ -7,7 +7,7 @@ inherited never changes, so a read of it needs no moment of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _SQL = queries("llmspell.state")
 _ROW, _ALL = _SQL["row"], _SQL["all_keys"]
 _THEN = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+_KEYS = "SELECT key FROM state WHERE scope = ? AND key > ? AND seq > ? ORDER BY key LIMIT 500"
 _IS_THERE = "SELECT 1 FROM fork_level WHERE session = ? AND depth = 1 AND (until_seq IS NULL OR until_seq > ?)"
 _set = msgspec.json.Decoder(StateSet).decode
 _deleted = msgspec.json.Decoder(StateDeleted).decode
@@ -145,6 +146,18 @@ def entries_of(view: Reading, levels: Sequence[Level], key: str, before: int, li
         query = EntryQuery(subject=subject, before=bound, newest_first=True)
         found += read_page(view, query, limit - len(found))
     return found
+
+
+def written_keys(view: Reading, levels: Sequence[Level], after: str) -> Iterator[str]:
+    """Keys beyond one, in their order, that were written in any of these sessions after its bound."""
+    while True:
+        parts = [view.all(_KEYS, (level.scope, after, level.bound)) for level in levels]
+        ends = [rows[-1][0] for rows in parts if len(rows) == 500]
+        end = min(ends) if ends else None
+        yield from sorted({key for rows in parts for (key,) in rows if end is None or key <= end})
+        if end is None:
+            return
+        after = end
 
 
 async def _up_to(asks: Asks, level: Level, key: str, row: Row, seq: int) -> Row | None:

@@ -23,7 +23,7 @@ from llmspell.model.keys import check_key
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
-from llmspell.state.inherited import entries_of, load_rows, row_at
+from llmspell.state.inherited import entries_of, load_rows, row_at, written_keys
 from llmspell.state.kinds import StateSet
 from llmspell.state.rows import change_of, check_after, end_of_prefix, load_row
 from llmspell.state.values import StateChange, StateDifference, StateEntry
@@ -229,7 +229,9 @@ class Comparison:
     scope: str | None = None
 
     def page(self, view: Reading, limit: int, cursor: str | None) -> Page[StateDifference]:
-        """A page of what differs, by scope (oldest first) and key."""
+        """A page of what differs, by scope (oldest first) and key. Of all scopes, what was written in each; of a fork's
+        alone, also what it inherits.
+        """
         beyond = (0, "")
         if cursor is not None:
             _, scope_id, key = read_cursor(cursor, "diff", 3)
@@ -246,6 +248,10 @@ class Comparison:
         self, view: Reading, scope_id: int, key: str
     ) -> Iterator[tuple[tuple[int, str], StateDifference | None]]:
         """Keys that were written after the earlier moment, or whose time ran out before the later one."""
+        scope = None if self.scope is None else driven(find_scope(Asking(view), self.scope))
+        if scope is not None and scope.lineage is not None:
+            yield from self._of_fork(view, scope.id, scope.lineage, key)
+            return
         low = min(self.before.seq, self.after.seq)
         until = max(self.before.now, self.after.now)
         forks = view.one("SELECT 1 FROM fork_level LIMIT 1") is not None
@@ -258,12 +264,23 @@ class Comparison:
             )
             for scope_id, salt, name, key, *row in rows:  # noqa: PLR1704 - where the next page begins
                 if scope_id not in known:
-                    scope = driven(find_scope(Asking(view), name)) if forks else None
-                    known[scope_id] = None if scope is None else scope.lineage
+                    found = driven(find_scope(Asking(view), name)) if forks else None
+                    known[scope_id] = None if found is None else found.lineage
                 place = known[scope_id] or (scope_id, salt)
                 yield (scope_id, key), self._difference(view, place, name, key, tuple(row))
             if len(rows) < _PAGE_ROWS:
                 return
+
+    def _of_fork(
+        self, view: Reading, scope_id: int, lineage: Lineage, after: str
+    ) -> Iterator[tuple[tuple[int, str], StateDifference | None]]:
+        """Every key that it or a session that it goes back to ever had: what is inherited may also be there only from
+        a moment on, and run out, without anything being written.
+        """
+        name = str(self.scope)
+        for key in written_keys(view, [level._replace(bound=0) for level in lineage], after):
+            was, now = (_of_fork(view, lineage, key, moment) for moment in (self.before, self.after))
+            yield (scope_id, key), difference(name, key, was, now)
 
     def _difference(
         self, view: Reading, place: Lineage | _ScopeRow, name: str, key: str, row: Row

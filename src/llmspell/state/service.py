@@ -17,6 +17,7 @@ from llmspell.errors import Conflict, InvalidInput, LimitExceeded
 from llmspell.hooks.moment import run_point
 from llmspell.journal.lineage import ALWAYS, Level
 from llmspell.model import limits
+from llmspell.model.arguments import check_function
 from llmspell.model.clock import to_datetime
 from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
@@ -159,6 +160,7 @@ class AsyncState:
 
         ``fn`` gets the value (``default`` when there is none) and returns the new one; it may run several times.
         """
+        check_function(fn, "fn", optional=False)
         for _ in range(_UPDATE_ATTEMPTS_MAX):
             found = await self._visible(check_key(key))
             value = fn(deepcopy(default) if found is None else found.value)

@@ -223,6 +223,5 @@ def _require(writer: Writer, key: str, found: tuple[int, int | None, int] | None
         version = found[0]
     if version != wanted:
         has = f"version {version}" if version else "no value"
-        raise Conflict(
-            f"{key!r} has {has}, not version {wanted}" if wanted else f"{key!r} has {has}", key=key, version=version
-        )
+        wish = f", not version {told(wanted)}" if wanted else ""
+        raise Conflict(f"{key!r} has {has}{wish}", key=key, version=version)

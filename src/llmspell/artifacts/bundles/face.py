@@ -23,7 +23,9 @@ from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
+from llmspell.model.arguments import check_flags, check_function, check_many, check_path
 from llmspell.model.ids import id_bytes, id_text
+from llmspell.model.labels import check_tags
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -80,15 +82,10 @@ class Bundling:
         LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
         """
         check_format(format)
-        if ids is not None:
-            if isinstance(ids, str) or [one for one in (session, type, name, text) if one is not None] or list(tags):
-                raise InvalidInput(
-                    "ids are a list, and say by themselves which artifacts are meant", code="invalid-selection"
-                )
-            infos = [await self._lookup.info(one, None) for one in dict.fromkeys(ids)]
-            infos = list({info.id: info for info in infos}.values())
-        else:
-            infos = await self._every(Conditions(session, type, name, list(tags), text=text))
+        check_flags(overwrite=overwrite)
+        check_function(progress)
+        target = check_path(path)
+        infos = await self._meant(ids, Conditions(session, type, name, check_tags(tags), text=text))
         context = self._acting.context()
         if "before_artifact_get" in self._armed:
             for info in infos:
@@ -99,7 +96,7 @@ class Bundling:
         found = await self._journal.database.read(lambda view: bundled(view, infos, lineage))
         row = await self._journal.database.one("SELECT value FROM meta WHERE name = 'store_id'")
         file = await self._offload.run(
-            BundleFile, Path(path), format, "" if row is None else str(row[0]), self._journal.clock.now_ns(), found,
+            BundleFile, target, format, "" if row is None else str(row[0]), self._journal.clock.now_ns(), found,
             overwrite=overwrite,
         )  # fmt: skip
         try:
@@ -136,9 +133,11 @@ class Bundling:
         (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
         """
         check_on_conflict(on_conflict)
+        check_function(progress)
+        file = check_path(path)
         target = self._target(session)
         context = self._acting.context()
-        bundle = await self._offload.run(OpenBundle, Path(path))
+        bundle = await self._offload.run(OpenBundle, file)
         try:
             arriving = await self._arriving(context, bundle.artifacts, target)
             if on_conflict == "replace" and "before_artifact_delete" in self._armed:
@@ -222,6 +221,16 @@ class Bundling:
             relations = [(kind, ids[other]) for kind, other in one.relations]
             found.append(Arriving(one.session, new, one.version, one.labels, relations))
         return found
+
+    async def _meant(self, ids: Sequence[str] | None, conditions: Conditions) -> list[ArtifactInfo]:
+        """What an export is of: these, or what fits."""
+        if ids is None:
+            return await self._every(conditions)
+        many = check_many(ids, "ids")
+        if conditions != Conditions(tags=[]):
+            raise InvalidInput("ids say by themselves which artifacts are meant", code="invalid-selection")
+        infos = [await self._lookup.info(one, None) for one in many]
+        return list({info.id: info for info in infos}.values())
 
     async def _ask_to_make_room(self, context: Context, arriving: Sequence[Arriving]) -> None:
         for session, name in dict.fromkeys((one.new.session, one.new.name) for one in arriving):

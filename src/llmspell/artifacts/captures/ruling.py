@@ -10,6 +10,7 @@ from llmspell.artifacts.captures import units
 from llmspell.artifacts.captures.offer import Offer, check_offer
 from llmspell.artifacts.captures.rule import CODE, CaptureRule
 from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.arguments import check_flags
 from llmspell.model.ids import id_text
 from llmspell.model.telling import told
 from llmspell.schema import queries
@@ -36,6 +37,7 @@ class Ruling:
         """The rules of this session, or of the store, in the order in which they are asked. ``inherited``: with those
         of the store, which are asked after the session's.
         """
+        check_flags(inherited=inherited)
         own = self._lookup.own_session
         found = await self._in_force(own)
         return [rule for rule, owner in found if inherited or owner == (id_text(own) if own else "")]

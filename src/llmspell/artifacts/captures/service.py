@@ -30,6 +30,7 @@ from llmspell.artifacts.captures.screen import Screen, Unfit
 from llmspell.artifacts.captures.sealed import MIME, Seal, by_any, opened
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound, Vetoed
 from llmspell.hooks.moment import run_point
+from llmspell.model.arguments import check_flags
 from llmspell.model.context import Correlation
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
@@ -124,6 +125,7 @@ class AsyncCaptures(Ruling):
         ``value-too-large``) for what is no offer; Conflict (archived session), StorageFailed. What a hook refuses and
         what passes a quota or a limit of the session is an answer.
         """
+        check_flags(record=record)
         context = self._acting.context()
         session = self._lookup.session(context)
         offer = check_offer(

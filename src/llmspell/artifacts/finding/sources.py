@@ -8,6 +8,7 @@ from llmspell.artifacts.finding.alike import gram_query, numbers_alike, packed_n
 from llmspell.artifacts.finding.wanted import Wanted, runs_of
 from llmspell.errors import InvalidInput
 from llmspell.journal.reading import seq_at
+from llmspell.model.telling import told
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 
@@ -48,7 +49,7 @@ def order_of(order_by: str) -> tuple[str, bool]:
     name = order_by.removeprefix("-") if type(order_by) is str else ""
     if name not in ORDERS:
         raise InvalidInput(
-            f"order_by is one of {', '.join(ORDERS)}, with - for newest or largest first, not {order_by!r}",
+            f"order_by is one of {', '.join(ORDERS)}, with - for newest or largest first, not {told(order_by)}",
             code="invalid-order",
         )
     return name, order_by.startswith("-")

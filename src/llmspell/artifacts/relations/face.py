@@ -21,6 +21,7 @@ from llmspell.errors import Conflict, InvalidInput, LimitExceeded
 from llmspell.hooks.moment import run_point
 from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
+from llmspell.model.arguments import check_flags
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.page import check_limit
 from llmspell.model.telling import told
@@ -118,6 +119,7 @@ class Relating:
         is related meanwhile makes it begin again, with its own hooks for each. Raises NotFound, Vetoed, AccessDenied,
         LimitExceeded (``too-many-relations`` above 10,000).
         """
+        check_flags(hard=hard)
         context = self._acting.context()
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             infos = await self._tree(artifact, kind)

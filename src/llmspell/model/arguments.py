@@ -1,0 +1,47 @@
+"""Arguments of public functions that are the same in every room: flags, functions that are told of progress, paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from llmspell.errors import InvalidInput
+from llmspell.model.telling import told
+
+
+def check_flags(**flags: bool) -> None:
+    """Raises InvalidInput (``invalid-input``) for a flag that is neither True nor False: a text like ``"false"`` is
+    true in Python, and would delete for good what was to be kept.
+    """
+    for name, value in flags.items():
+        if type(value) is not bool:
+            raise InvalidInput(f"{name} is True or False, not {told(value)}", code="invalid-input")
+
+
+def check_function(function: Callable[..., Any] | None, name: str = "progress", *, optional: bool = True) -> None:
+    """Raises InvalidInput (``invalid-callback``) for what cannot be called, before anything is done. None is none."""
+    if not callable(function) and not (optional and function is None):
+        raise InvalidInput(f"{name} is a function, not {told(function)}", code="invalid-callback")
+
+
+def check_path(path: object) -> Path:
+    """A path that a file system could have. Raises InvalidInput (``invalid-path``)."""
+    text = str(path) if isinstance(path, str | Path) else ""
+    try:
+        possible = bool(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise InvalidInput(f"a path is a str or a Path, not {told(path)}", code="invalid-path")
+    return Path(text)
+
+
+def check_many(many: object, what: str) -> list[Any]:
+    """Several of something, as a list. Raises InvalidInput (``invalid-selection``) for one text, a mapping, and what
+    has no items.
+    """
+    if isinstance(many, str | bytes | Mapping) or not isinstance(many, Iterable):
+        raise InvalidInput(f"{what} are a list, not {told(many)}", code="invalid-selection")
+    return list(many)
