@@ -15,6 +15,7 @@ from llmspell.artifacts.heirs import (
     adopt_all,
     demand_unneeded,
     drop,
+    drop_labelled,
     last_number,
     not_its_own,
     standing_for,
@@ -171,7 +172,8 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
             else:
                 found.append((asked, *meant))
     metered = False
-    for session in dict.fromkeys(row[1] for _, _, row in found):
+    fork = writer.origin.context.session if back else None
+    for session in dict.fromkeys([*(row[1] for _, _, row in found), *([] if fork is None else [fork])]):
         metered = await _demand_session(writer, session, "undelete artifacts")
     found = [one for one in found if await _is_of_this_life(writer, *one[1:], of_many=of_many)]
     if metered:
@@ -239,6 +241,7 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     """Delete every artifact of a session, as part of deleting it."""
     rows = await writer.all(_SQL["of_session"], (session,))
     await delete(writer, [row[0] for row in rows])
+    await drop_labelled(writer, session)
     await forget_quota(writer, session)
     await forget_rules(writer, session)
     await forget_grants(writer, session)
