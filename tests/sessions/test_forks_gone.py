@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmspell.errors import Conflict, NotFound
+from llmspell.errors import AlreadyExists, Conflict, NotFound
 
 
 @pytest.fixture
@@ -72,3 +72,35 @@ def test_what_only_a_fork_of_a_fork_shows_is_needed(store, origin):
     with pytest.raises(Conflict) as error:
         origin.artifacts.delete("a", hard=True)
     assert error.value.details["sessions"] == [of_fork.id]
+
+
+@pytest.mark.parametrize("when", ["in the fork", "before the fork"])
+def test_what_a_fork_let_go_and_its_origin_deleted_for_good_stays_so_in_a_bundle_of_the_fork(
+    store, origin, tmp_path, when
+):
+    before = origin.artifacts.put("large", b"large" * 20_000).id
+    if when == "before the fork":
+        origin.artifacts.delete("large")
+    fork = store.sessions.fork(origin.id)
+    if when == "in the fork":
+        fork.artifacts.delete("large")
+        origin.artifacts.rename("large", "larger")
+    origin.artifacts.delete(before, hard=True)
+    store.collect()
+    store.sessions.export(fork.id, tmp_path / "bundle")
+    arrived = store.sessions.open(store.sessions.import_(tmp_path / "bundle", on_conflict="rename").id)
+    assert arrived.artifacts.deleted() == []
+    with pytest.raises(NotFound):
+        arrived.artifacts.undelete("large")
+    assert [one.name for one in arrived.artifacts.list()] == ["a"]
+    assert store.verify().ok
+
+
+def test_a_name_that_a_fork_only_inherits_is_not_told_to_be_missing_when_the_other_is_taken(store, origin):
+    origin.artifacts.put("b", b"second")
+    fork = store.sessions.fork(origin.id)
+    for taken in ("a", "b"):
+        with pytest.raises(AlreadyExists):
+            fork.artifacts.rename("a", taken)
+    with pytest.raises(NotFound):
+        fork.artifacts.rename("nothing", "b")

@@ -20,6 +20,7 @@ from llmspell.artifacts.heirs import (
     not_its_own,
     standing_for,
     take_back,
+    there_under,
 )
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
@@ -106,7 +107,7 @@ async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
     await _demand_session(writer, session, "rename artifacts")
     inherited = await adopt_all(writer, name, to)
     count = len(await writer.all(_SQL["of_name"], (session, name)))
-    if not count:
+    if not count and not (inherited and await there_under(writer, session, name)):
         raise NotFound(f"there is no artifact {name!r}", code="artifact-not-found")
     row = await writer.one(_SQL["last_version"], (session, to))
     if inherited or (row is not None and row[0] is not None):
