@@ -168,6 +168,7 @@ class World:
 
 
 _AT = "since_seq <= ?1 AND (until_seq IS NULL OR until_seq > ?1)"
+_FORKS = "SELECT session FROM fork_level WHERE since_seq <= ?1 AND (until_seq IS NULL OR until_seq > ?1)"
 _QUESTIONS = {
     "session": ("id, name, status, json(tags)", "FROM session WHERE"),
     "artifact": ("id, session, name, version, size, metadata ->> 'n', json(tags)", "FROM artifact WHERE"),
@@ -186,7 +187,7 @@ def rows(store, sql, *args):
 def picture_at(store, seq):
     """The picture of a store as of an entry, from its temporal tables and from the journal."""
     found = {table: rows(store, " ".join(("SELECT", *question, _AT)), seq) for table, question in _QUESTIONS.items()}
-    forks = {session for (session,) in rows(store, f"SELECT session FROM fork_level WHERE {_AT}", seq)}
+    forks = {session for (session,) in rows(store, _FORKS, seq)}
     view = store.at(seq)
     sessions = {row[0]: (*row[1:3], decode_value(row[3])) for row in found["session"]}
     state = {one: dict(view.state_of(llmspell.Scope.session(one)).items()) for one in sessions}
@@ -211,9 +212,8 @@ def picture_now(store):
         for info in artifacts.list(all_versions=True, limit=1000).items:
             mark = info.metadata["n"]
             found["artifacts"][session, info.id] = info.name, info.version, info.size, mark, info.tags
-            if info.id not in own:
-                continue
-            relations |= {(one.source, one.kind, one.target) for one in store.artifacts.relations(info.id)}
+            if info.id in own:
+                relations |= {(one.source, one.kind, one.target) for one in store.artifacts.relations(info.id)}
             for label, number in artifacts.labels(info.name).items():
                 found["labels"][session, info.name, label] = number
         values = dict(store.state_of(llmspell.Scope.session(session)).items())

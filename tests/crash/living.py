@@ -20,6 +20,7 @@ DATA = st.binary(max_size=20) | st.integers(0, 2).map(lambda seed: bytes([seed])
 
 
 def code(call):
+    """The code of the refusal that a call gives."""
     with pytest.raises(llmspell.errors.LlmspellError) as refused:
         call()
     return refused.value.code
