@@ -59,9 +59,9 @@ _STAY = (
 _ERASED = (
     "SELECT e.artifact, e.seq, a.name, max(a.since_seq) FROM artifact a JOIN artifact_erased e ON e.artifact = a.id"
     " WHERE a.session = ?1"
-    " AND a.since_seq <= ?2 AND e.seq > ?2 AND e.seq <= ?3 GROUP BY e.artifact"
+    " AND a.since_seq <= ?2 AND e.seq > ?4 AND e.seq <= ?3 GROUP BY e.artifact"
 )
-"""What a session had up to one entry, and deleted for good after it and up to another."""
+"""What a session had up to one entry (2), and deleted for good after another (4), up to a third (3)."""
 _encode = msgspec.json.Encoder().encode
 Past = list[tuple[bytes, int]]
 """The sessions that a fork goes back to, the nearest first, each with the last entry of it that counts."""
@@ -120,7 +120,7 @@ class Flattened:
         fork, seq = self._levels[0]
         names: dict[int, str] = {}
         for session, bound in self._levels[1:]:
-            rows = self._read(partial(_all, _ERASED, (session, bound, seq)))
+            rows = self._read(partial(_all, _ERASED, (session, bound, seq, self.first)))
             names |= {at: name for artifact, at, name, _ in rows if id_text(artifact) not in adopted}
         for at in sorted(names):
             stored = self._read(partial(_all, _FORKED, (at,)))
