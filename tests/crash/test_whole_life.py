@@ -332,7 +332,7 @@ LAST_NUMBERS = "SELECT name, max(version) FROM artifact WHERE session = unhex(re
 
 class TestWholeLife(WholeLife.TestCase):
     settings = settings(
-        max_examples=20,
+        max_examples=8,
         stateful_step_count=40,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
