@@ -13,7 +13,7 @@ from llmspell.artifacts.inherited import inherited, is_inheritable, labels, last
 from llmspell.artifacts.kinds import ArtifactAdopted, ArtifactDeleted, ArtifactTagged, ArtifactUndeleted
 from llmspell.artifacts.projection import ADOPTED, DELETED, TAGGED, UNDELETED
 from llmspell.artifacts.quotas import demand_room, is_metered
-from llmspell.errors import Conflict
+from llmspell.errors import Conflict, NotFound
 from llmspell.model.ids import id_text
 from llmspell.model.values import decode_value
 from llmspell.schema import queries
@@ -123,6 +123,14 @@ async def drop(writer: Writer, row: Row) -> None:
     await writer.append(DELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{row[2]}")
 
 
+async def drop_labelled(writer: Writer, session: bytes) -> None:
+    """Let go what a fork that is deleted inherits and gave labels of its own: an import under its id begins without."""
+    levels = await lineage_of(writer, session)
+    for name, version in [] if levels is None else await writer.all(_SQL["labelled"], (session,)):
+        for row in await visible(writer, levels or (), name, version):
+            await drop(writer, row)
+
+
 async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     """Let an inherited version that was dropped be there again: None then. Otherwise the artifact to undelete: the
     fork's own one that took its place, or the one that was given.
@@ -137,7 +145,9 @@ async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     name, version, _ = then
     if await writer.one(_SQL["dropped"], (session, name, version)) is None:
         own = await writer.one(_OF_NUMBER, (session, name, version))
-        return artifact if own is None else bytes(own[0])
+        if own is None:  # It was deleted before the fork began: that is for the session it belongs to.
+            raise NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
+        return bytes(own[0])
     payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, inherited=True)
     await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
     return None

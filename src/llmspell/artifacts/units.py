@@ -15,10 +15,12 @@ from llmspell.artifacts.heirs import (
     adopt_all,
     demand_unneeded,
     drop,
+    drop_labelled,
     last_number,
     not_its_own,
     standing_for,
     take_back,
+    there_under,
 )
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
@@ -105,7 +107,7 @@ async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
     await _demand_session(writer, session, "rename artifacts")
     inherited = await adopt_all(writer, name, to)
     count = len(await writer.all(_SQL["of_name"], (session, name)))
-    if not count:
+    if not count and not (inherited and await there_under(writer, session, name)):
         raise NotFound(f"there is no artifact {name!r}", code="artifact-not-found")
     row = await writer.one(_SQL["last_version"], (session, to))
     if inherited or (row is not None and row[0] is not None):
@@ -171,7 +173,8 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
             else:
                 found.append((asked, *meant))
     metered = False
-    for session in dict.fromkeys(row[1] for _, _, row in found):
+    fork = writer.origin.context.session if back else None
+    for session in dict.fromkeys([*(row[1] for _, _, row in found), *([] if fork is None else [fork])]):
         metered = await _demand_session(writer, session, "undelete artifacts")
     found = [one for one in found if await _is_of_this_life(writer, *one[1:], of_many=of_many)]
     if metered:
@@ -239,6 +242,7 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     """Delete every artifact of a session, as part of deleting it."""
     rows = await writer.all(_SQL["of_session"], (session,))
     await delete(writer, [row[0] for row in rows])
+    await drop_labelled(writer, session)
     await forget_quota(writer, session)
     await forget_rules(writer, session)
     await forget_grants(writer, session)

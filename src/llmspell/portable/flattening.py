@@ -7,7 +7,9 @@ of captures and what was counted by them, and their runs.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -30,7 +32,7 @@ from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
 from llmspell.portable.leaving import Leaving, Read
 from llmspell.portable.records import Carried
-from llmspell.ports.database import Reading
+from llmspell.ports.database import Reading, Row
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded, RunResumed, RunStarted
 from llmspell.schema import queries
 from llmspell.sessions.kinds import (
@@ -56,6 +58,12 @@ _STAY = (
     CaptureSkipped, RunStarted, RunResumed, RunRecorded, RunFinished, RunFailed,
 )  # fmt: skip
 """What an ancestor's entry says about itself only."""
+_ERASED = (
+    "SELECT e.artifact, e.seq, a.name, max(a.since_seq) FROM artifact a JOIN artifact_erased e ON e.artifact = a.id"
+    " WHERE a.session = ?1"
+    " AND a.since_seq <= ?2 AND e.seq > ?4 AND e.seq <= ?3 GROUP BY e.artifact"
+)
+"""What a session had up to one entry (2), and deleted for good after another (4), up to a third (3)."""
 _encode = msgspec.json.Encoder().encode
 Past = list[tuple[bytes, int]]
 """The sessions that a fork goes back to, the nearest first, each with the last entry of it that counts."""
@@ -107,7 +115,25 @@ class Flattened:
             part = _Level(self._read, self._kinds, session, bound, self._opened)
             part.place(fork, adopted, labels[place], inherited=place > 0)
             self._parts.append(part)
-            yield from part.entries()
+            yield from part.entries() if place else heapq.merge(part.entries(), self._erased(adopted), key=_seq)
+
+    def _erased(self, adopted: dict[str, str]) -> Iterator[Carried]:
+        """What was deleted for good where it belongs after the fork had let it go: its content may be gone."""
+        fork, seq = self._levels[0]
+        names: dict[int, str] = {}
+        for session, bound in self._levels[1:]:
+            rows = self._read(partial(_all, _ERASED, (session, bound, seq, self.first)))
+            names |= {at: name for artifact, at, name, _ in rows if id_text(artifact) not in adopted}
+        for at in sorted(names):
+            stored = self._read(partial(_all, _FORKED, (at,)))
+            payload = self._payload(check_row(stored[0])) if stored else None
+            if payload is not None:
+                entry = check_row(stored[0])
+                payload = msgspec.structs.replace(payload, session=id_text(fork), name=names[at])
+                yield Carried(
+                    at, id_text(entry.id), entry.happened_at, entry.kind, entry.kind_version,
+                    id_text(entry.correlation), 0, entry.actor, msgspec.Raw(_encode(payload)), inside=False,
+                )  # fmt: skip
 
     def _look(self, view: Reading) -> tuple[Carried, int, dict[str, str], list[frozenset[str]]]:
         """The entry that creates the session elsewhere, the first seq of its history, what versions are the fork's own
@@ -141,6 +167,14 @@ class Flattened:
 
     def _payload(self, entry: Entry) -> Any:
         return None if entry.payload is None else self._kinds.decode(entry.kind, entry.payload)
+
+
+def _all(sql: str, args: tuple[Any, ...], view: Reading) -> list[Row]:
+    return view.all(sql, args)
+
+
+def _seq(carried: Carried) -> int:
+    return carried.seq
 
 
 class _Level(Leaving):
