@@ -38,7 +38,9 @@ class Version:
 
 @dataclass
 class Lived:
-    """One session. ``last`` is the highest number that each name had; ``labels`` are numbers by name and label."""
+    """One session. ``last`` is the highest number that each name had; ``labels`` are numbers by name and label;
+    ``roots`` says of every version, also of a fork's past, what it was before a fork had its own of it.
+    """
 
     id: str
     name: str
@@ -49,6 +51,7 @@ class Lived:
     files: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
     last: dict = field(default_factory=dict)
+    roots: dict = field(default_factory=dict)
     checkpoints: dict = field(default_factory=dict)
     live: bool = True
     is_fork: bool = False
@@ -76,12 +79,14 @@ class Lived:
 
     def adopt(self, version, id_):
         """Let an inherited version be the fork's own."""
+        self.roots[id_] = self.roots[version.id]
         del self.files[version.id]
         version.id, version.inherited = id_, False
         self.files[id_] = version
 
     def add(self, version):
         self.files[version.id] = version
+        self.roots[version.id] = version.id
         self.last[version.name] = max(version.number, self.last.get(version.name, 0))
 
     def delete(self, version, *, hard):
@@ -135,13 +140,16 @@ class World:
             if version.id in one.files:
                 one.files[version.id].erased = True
 
-    def makes_cycle(self, source, kind, target):
+    def makes_cycle(self, session, source, kind, target):
+        """Whether a relation closes a circle. To a fork its own version and what it was made of are one."""
+        roots = session.roots if session.is_fork else {}
         above, todo = set(), [target]
         while todo:
             at = todo.pop()
             if at not in above:
                 above.add(at)
                 todo += [other for one, name, other in self.relations if (one, name) == (at, kind)]
+                todo += [one for one, root in roots.items() if root == roots.get(at)]
         return source in above
 
     def of(self, session):

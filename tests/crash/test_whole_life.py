@@ -33,17 +33,15 @@ class WholeLife(Living):
         within = session.there() if source.inherited else [one for one in self.world.versions() if not one.inherited]
         other = within[to % len(within)]
         key = source.id, kind, other.id
-        if source.inherited and source is not other:
-            is_new = self.world.relations.get(key) is not True
-            assert room.relate(*key) is is_new
-            self.adopted(source, room.info(source.name, version=source.number).id)
-            self.world.relations.setdefault((source.id, *key[1:]), False)
-            return
-        if source is other or (key not in self.world.relations and self.world.makes_cycle(*key)):
+        by_put = self.world.relations.get(key)
+        is_known = by_put is True if source.inherited else by_put is not None
+        if not is_known and self.world.makes_cycle(session, *key):
             assert code(lambda: room.relate(*key)) == "relation-cycle"
             return
-        assert room.relate(*key) is (key not in self.world.relations)
-        self.world.relations.setdefault(key, False)
+        assert room.relate(*key) is not is_known
+        if source.inherited:
+            self.adopted(source, room.info(source.name, version=source.number).id)
+        self.world.relations.setdefault((source.id, *key[1:]), False)
 
     @rule(pick=PICK)
     def unrelate(self, pick):
@@ -159,6 +157,7 @@ class WholeLife(Living):
         for version in kept.values():
             version.of_before = True
         carried.files = kept | {one.id: one for one in carried.files.values()}
+        carried.roots = {one: one for one in carried.files}
         carried.labels = {key: numbers[key[0], number] for key, number in carried.labels.items()}
         carried.last = dict(rows(self.store, LAST_NUMBERS, told.id))
         carried.id, carried.name, carried.live = told.id, told.name, True

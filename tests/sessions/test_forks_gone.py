@@ -1,7 +1,10 @@
 """What is deleted, in a fork or in the session it left, is gone for the one that deleted it and for nobody else."""
 
+import asyncio
+
 import pytest
 
+import llmspell
 from llmspell.errors import AlreadyExists, Conflict, NotFound
 
 
@@ -104,3 +107,95 @@ def test_a_name_that_a_fork_only_inherits_is_not_told_to_be_missing_when_the_oth
             fork.artifacts.rename("a", taken)
     with pytest.raises(NotFound):
         fork.artifacts.rename("nothing", "b")
+
+
+def arrived(store, fork, path):
+    """What a bundle of a fork that is taken in under new ids comes to."""
+    store.collect()
+    store.sessions.export(fork.id, path)
+    return store.sessions.open(store.sessions.import_(path, on_conflict="rename").id)
+
+
+@pytest.mark.parametrize("deleted", ["before", "with it"])
+def test_a_bundle_of_a_fork_of_before_does_not_have_what_its_origin_then_deleted_for_good(
+    store, origin, tmp_path, deleted
+):
+    gone = origin.artifacts.put("large", b"large" * 20_000).id
+    origin.artifacts.tag_version("large", 1, "best")
+    moment = store.stats()["last_seq"]
+    if deleted == "before":
+        origin.artifacts.delete("large")
+        origin.artifacts.put("b", b"second")
+    origin.artifacts.delete(gone, hard=True)
+    fork = store.sessions.fork(origin.id, moment)
+    fork.artifacts.put("large", b"its own")
+    there = arrived(store, fork, tmp_path / "bundle")
+    for session in (fork, there):
+        shown = [(one.name, one.version) for one in session.artifacts.list(all_versions=True)]
+        assert shown == [("a", 1), ("large", 2)]
+        assert session.artifacts.labels("large") == {}
+        with pytest.raises(NotFound):
+            session.artifacts.undelete("large")
+    assert there.artifacts.deleted() == []
+    assert store.verify().ok
+
+
+@pytest.mark.parametrize("moment", ["now", "when it was there again"])
+def test_a_bundle_of_a_fork_of_a_fork_does_not_have_what_was_deleted_for_good_in_between(
+    store, origin, tmp_path, moment
+):
+    gone = origin.artifacts.put("large", b"large" * 20_000).id
+    between = store.sessions.fork(origin.id)
+    between.artifacts.delete("large")
+    origin.artifacts.delete("large")
+    between.artifacts.undelete("large")
+    then = store.stats()["last_seq"]
+    between.artifacts.delete("large")
+    origin.artifacts.delete(gone, hard=True)
+    fork = store.sessions.fork(between.id, then if moment != "now" else None)
+    there = arrived(store, fork, tmp_path / "bundle")
+    assert [one.name for one in fork.artifacts.list()] == [one.name for one in there.artifacts.list()] == ["a"]
+    assert there.artifacts.deleted() == []
+    assert store.verify().ok
+
+
+def test_what_another_life_of_the_origin_had_is_not_in_a_bundle_of_its_fork(store, origin, tmp_path):
+    store.sessions.export(origin.id, tmp_path / "before")
+    gone = origin.artifacts.put("b", b"second").id
+    store.sessions.delete(origin.id)
+    store.sessions.import_(tmp_path / "before")
+    fork = store.sessions.fork(origin.id)
+    store.artifacts.delete(gone, hard=True)
+    there = arrived(store, fork, tmp_path / "bundle")
+    assert [one.name for one in there.artifacts.list()] == ["a"]
+    assert store.verify().ok
+
+
+CHANGES = {
+    "update": lambda artifacts, theirs, other: artifacts.update(theirs, tags=["by the fork"]),
+    "tag": lambda artifacts, theirs, other: artifacts.tag_version("a", 1, "by the fork"),
+    "relate": lambda artifacts, theirs, other: artifacts.relate(theirs, "child_of", other),
+    "be related": lambda artifacts, theirs, other: artifacts.relate(other, "child_of", theirs),
+    "be derived from": lambda artifacts, theirs, other: artifacts.put("d", b"fourth", derived_from=[theirs]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_fork_drops_while_it_is_to_be_changed_is_changed_nowhere(tmp_path, change):
+    async def both():
+        async with await llmspell.open_async(tmp_path / "s") as store:
+            origin = await store.sessions.create("origin")
+            theirs = (await origin.artifacts.put("a", b"first")).id
+            fork = await store.sessions.fork(origin.id)
+            other = (await fork.artifacts.put("c", b"third")).id
+            before = await origin.artifacts.info("a"), await origin.artifacts.labels("a")
+            calls = fork.artifacts.delete("a"), CHANGES[change](fork.artifacts, theirs, other)
+            dropped, changed = await asyncio.gather(*calls, return_exceptions=True)
+            assert dropped == 1
+            assert isinstance(changed, NotFound)
+            assert changed.code == "artifact-not-found"
+            assert before == (await origin.artifacts.info("a"), await origin.artifacts.labels("a"))
+            assert await store.artifacts.relations(theirs) == await store.artifacts.relations(other) == []
+            assert [one.name for one in await fork.artifacts.list()] == ["c"]
+
+    asyncio.run(both())

@@ -79,6 +79,14 @@ async def standing_for(writer: Writer, artifact: bytes) -> tuple[bytes, Row | No
     return row[0], row if row[0] == artifact else None
 
 
+async def demand_standing(writer: Writer, artifact: bytes) -> tuple[bytes, Row | None]:
+    """The same of what is to be used: raises NotFound when nothing stands for it. What no fork has is not looked at."""
+    found, row = await standing_for(writer, artifact)
+    if row is not None and not row:
+        raise not_there(artifact)
+    return found, row
+
+
 async def adopt(writer: Writer, row: Row) -> bytes:
     """Make an inherited version the fork's own, under the same name and number; gives its id. Raises LimitExceeded."""
     session, name, version = row[1:4]
@@ -146,7 +154,7 @@ async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     if await writer.one(_SQL["dropped"], (session, name, version)) is None:
         own = await writer.one(_OF_NUMBER, (session, name, version))
         if own is None:  # It was deleted before the fork began: that is for the session it belongs to.
-            raise NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
+            raise not_there(artifact)
         return bytes(own[0])
     payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, inherited=True)
     await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
@@ -165,6 +173,11 @@ async def demand_unneeded(writer: Writer, artifact: bytes, session: bytes) -> No
             hint="delete it there first, or delete it without hard",
             sessions=forks,
         )
+
+
+def not_there(artifact: bytes) -> NotFound:
+    """The error for an artifact that is not there."""
+    return NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
 
 
 def not_its_own(artifact: bytes) -> Conflict:

@@ -13,11 +13,13 @@ from llmspell.artifacts.grants.units import forget_grants
 from llmspell.artifacts.heirs import (
     adopt,
     adopt_all,
+    demand_standing,
     demand_unneeded,
     drop,
     drop_labelled,
     last_number,
     not_its_own,
+    not_there,
     standing_for,
     take_back,
     there_under,
@@ -61,10 +63,8 @@ async def store(
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
     for source in new.derived_from if required is None else required:
-        if (
-            await writer.one(_SQL["open_row"], (id_bytes(source),)) is None
-            and not (await standing_for(writer, id_bytes(source)))[1]
-        ):
+        artifact, row = await standing_for(writer, id_bytes(source))
+        if not (await writer.one(_SQL["open_row"], (artifact,)) if row is None else row):
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
     digest = bytes.fromhex(new.digest)
     form = await writer.one(_SQL["blob_form"], (digest,))
@@ -92,7 +92,7 @@ async def store(
 
 async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:
     """New values of descriptive fields of one version; of one that a fork inherited, for the fork alone."""
-    artifact, row = await standing_for(writer, artifact)
+    artifact, row = await demand_standing(writer, artifact)
     if row:
         artifact = await adopt(writer, row)
     session, name, _ = await _require(writer, artifact)
@@ -232,7 +232,7 @@ async def _is_of_this_life(writer: Writer, artifact: bytes, row: Row, *, of_many
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:
     """Let a label mean this version; of one that a fork inherited, for the fork alone."""
-    artifact, row = await standing_for(writer, artifact)
+    artifact, row = await demand_standing(writer, artifact)
     session, name, version = row[1:4] if row else await _require(writer, artifact)
     payload = ArtifactTagged(id_text(session), name, version, label)
     await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
@@ -266,11 +266,6 @@ def collected() -> Conflict:
 def erased(artifact: bytes) -> NotFound:
     """The error for a version that was deleted for good."""
     return NotFound(f"artifact {id_text(artifact)} was deleted for good", code="artifact-erased")
-
-
-def not_there(artifact: bytes) -> NotFound:
-    """The error for an artifact that is not there."""
-    return NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
 
 
 async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str, int]:

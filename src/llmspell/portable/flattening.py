@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -60,10 +61,9 @@ _STAY = (
 """What an ancestor's entry says about itself only."""
 _ERASED = (
     "SELECT e.artifact, e.seq, a.name, max(a.since_seq) FROM artifact a JOIN artifact_erased e ON e.artifact = a.id"
-    " WHERE a.session = ?1"
-    " AND a.since_seq <= ?2 AND e.seq > ?4 AND e.seq <= ?3 GROUP BY e.artifact"
+    " WHERE a.session = ?1 AND a.since_seq BETWEEN ?2 AND ?3 AND e.seq > ?3 AND e.seq <= ?4 GROUP BY e.artifact"
 )
-"""What a session had up to one entry (2), and deleted for good after another (4), up to a third (3)."""
+"""What a session had from one entry to another, and deleted for good later, up to a third."""
 _encode = msgspec.json.Encoder().encode
 Past = list[tuple[bytes, int]]
 """The sessions that a fork goes back to, the nearest first, each with the last entry of it that counts."""
@@ -115,14 +115,17 @@ class Flattened:
             part = _Level(self._read, self._kinds, session, bound, self._opened)
             part.place(fork, adopted, labels[place], inherited=place > 0)
             self._parts.append(part)
-            yield from part.entries() if place else heapq.merge(part.entries(), self._erased(adopted), key=_seq)
+        own = chain.from_iterable(part.entries() for part in self._parts)
+        yield from heapq.merge(own, self._erased(adopted), key=_seq)
 
     def _erased(self, adopted: dict[str, str]) -> Iterator[Carried]:
-        """What was deleted for good where it belongs after the fork had let it go: its content may be gone."""
+        """What was deleted for good where it belongs since the fork's past left there. The fork does not show it: it
+        had let it go, or began later, at an earlier moment. Its content may be gone.
+        """
         fork, seq = self._levels[0]
         names: dict[int, str] = {}
-        for session, bound in self._levels[1:]:
-            rows = self._read(partial(_all, _ERASED, (session, bound, seq, self.first)))
+        for part, (session, bound) in zip(self._parts, reversed(self._levels), strict=True):
+            rows = self._read(partial(_all, _ERASED, (session, part.first, bound, seq)))
             names |= {at: name for artifact, at, name, _ in rows if id_text(artifact) not in adopted}
         for at in sorted(names):
             stored = self._read(partial(_all, _FORKED, (at,)))
