@@ -79,24 +79,19 @@ class WholeLife(Living):
 
     @rule(pick=PICK)
     def export(self, pick):
-        self.written(pick)
-
-    def written(self, pick):
         session = self.session(pick)
-        if session.is_fork and (session.buried or any(one.deleted for one in session.files.values())):
-            return False  # What became of those elsewhere is for tests of bundles of forks.
         path = self.home / f"{len(self.exported)}.session"
         self.store.sessions.export(session.id, path)
         carried = deepcopy(session)
         carried.files |= {one.id: one for one in deepcopy(session.buried)}
+        for version in carried.files.values():
+            version.erased = self.is_erased(version.id)
         self.exported.append((path, carried, deepcopy(self.world.of(session))))
-        return True
 
     @rule(pick=PICK)
     def move(self, pick):
         """What is exported now comes under new ids."""
-        if not self.written(pick):
-            return
+        self.export(pick)
         self.import_(len(self.exported) - 1, "rename")
         self.store.sessions.delete(self.world.live()[-1].id)
         self.forget(self.world.live()[-1])
@@ -139,8 +134,9 @@ class WholeLife(Living):
         new = rows(self.store, LAST, before, told.id)
         ids = {}
         for mark in {version.mark for version in carried.files.values()}:
-            mine = sorted((one for one in carried.files.values() if one.mark == mark), key=lambda one: one.number)
-            theirs = sorted((row for row in new if row[3] == mark), key=lambda row: row[2])
+            mine = [one for one in carried.files.values() if one.mark == mark]
+            mine.sort(key=lambda one: (one.name, one.number))
+            theirs = sorted((row for row in new if row[3] == mark), key=lambda row: row[1:3])
             assert len(mine) == len(theirs)
             ids |= {version.id: row for version, row in zip(mine, theirs, strict=True)}
         numbers = {}

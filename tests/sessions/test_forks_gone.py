@@ -171,6 +171,38 @@ def test_what_another_life_of_the_origin_had_is_not_in_a_bundle_of_its_fork(stor
     assert store.verify().ok
 
 
+def test_a_fork_keeps_the_checkpoints_of_an_origin_that_was_deleted_and_imported_again(store, origin, tmp_path):
+    store.sessions.export(origin.id, tmp_path / "before")
+    origin.state.set("k", 1)
+    origin.checkpoint("first life")
+    fork = store.sessions.fork(origin.id)
+    fork.state.set("k", 2)
+    store.sessions.delete(origin.id)
+    store.sessions.import_(tmp_path / "before")
+    again = store.sessions.open(origin.id)
+    assert again.checkpoints() == []
+    again.state.set("k", 3)
+    again.checkpoint("first life")
+    later = store.sessions.fork(origin.id)
+    for session, value in ((fork, 1), (later, 3)):
+        assert [one.label for one in session.checkpoints()] == ["first life"]
+        session.state.set("k", 4)
+        session.restore("first life")
+        assert session.state.get("k") == value
+    there = arrived(store, fork, tmp_path / "bundle")
+    assert [one.label for one in there.checkpoints()] == ["first life"]
+    assert store.verify().ok
+
+
+def test_what_a_fork_let_go_and_its_origin_deleted_for_good_is_not_told_as_deleted(store, origin):
+    fork = store.sessions.fork(origin.id)
+    fork.artifacts.delete("a")
+    origin.artifacts.delete("a", hard=True)
+    assert fork.artifacts.deleted() == []
+    with pytest.raises(NotFound):
+        fork.artifacts.undelete("a")
+
+
 CHANGES = {
     "update": lambda artifacts, theirs, other: artifacts.update(theirs, tags=["by the fork"]),
     "tag": lambda artifacts, theirs, other: artifacts.tag_version("a", 1, "by the fork"),

@@ -172,7 +172,9 @@ def shown_by(levels: Sequence[Level]) -> tuple[str, list[Any]]:
 
 
 async def dropped(asks: Asks, levels: Sequence[Level], name: str | None, artifact: bytes | None) -> list[Row]:
-    """Versions that a fork inherited and dropped, of a name or by the id of one, as ``BRIEF``."""
+    """Versions that a fork inherited and dropped, of a name or by the id of one, as ``BRIEF``; without those that were
+    deleted for good since.
+    """
     if artifact is not None:
         row = await named_then(asks, levels, artifact)
         name = None if row is None else row[0]
@@ -183,4 +185,5 @@ async def dropped(asks: Asks, levels: Sequence[Level], name: str | None, artifac
     if not numbers:
         return []
     rows = await visible(asks, levels[1:], name, fork=fork)
-    return [row for row in rows if row[3] in numbers and artifact in {None, row[0]}]
+    found = [row for row in rows if row[3] in numbers and artifact in {None, row[0]}]
+    return [row for row in found if await asks.one(_SQL["erased"], (row[0],)) is None]

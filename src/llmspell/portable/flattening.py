@@ -48,11 +48,10 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import CREATED
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 
-_SHREDDED = queries("llmspell.sessions")["shredded"]
+_SESSIONS = queries("llmspell.sessions")
 _FIRST = "SELECT min(seq) FROM entry WHERE session = ?"
 _FORKED = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
 _LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? AND until_seq IS NULL ORDER BY depth"
-_LABELS = "SELECT label FROM checkpoint WHERE session = ? AND seq <= ?"
 _ADOPTIONS = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq <= ? ORDER BY seq"
 _STAY = (
     SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, CaptureRulesSet, ArtifactCaptured,
@@ -72,7 +71,7 @@ Past = list[tuple[bytes, int]]
 def past_of(view: Reading, session: bytes) -> tuple[Past, int]:
     """What a fork goes back to, without what was shredded, and the entry that made it; nothing for what is no fork."""
     rows = view.all(_LEVELS, (session,))
-    past = [(ancestor, bound) for ancestor, bound, _ in rows if view.one(_SHREDDED, (ancestor,)) is None]
+    past = [(ancestor, bound) for ancestor, bound, _ in rows if view.one(_SESSIONS["shredded"], (ancestor,)) is None]
     return past, rows[0][2] if rows else 0
 
 
@@ -148,7 +147,7 @@ class Flattened:
         taken: set[str] = set()
         for session, bound in self._levels:
             labels.append(frozenset(taken))
-            taken.update(label for (label,) in view.all(_LABELS, (session, bound)))
+            taken.update(row[1] for row in view.all(_SESSIONS["checkpoints"], (session, bound)))
             for row in view.all(_ADOPTIONS, (session, bound)):
                 one = self._payload(check_row(row))
                 if one is not None:
