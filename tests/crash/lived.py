@@ -152,9 +152,9 @@ class World:
                 todo += [one for one, root in roots.items() if root == roots.get(at)]
         return source in above
 
-    def of(self, session):
-        """Relations that a session's artifacts have to others."""
-        ids = {version.id for version in session.files.values() if not version.of_before and not version.inherited}
+    def of(self, session, *, inherited=False):
+        """Relations that a session's artifacts have to others; ``inherited``: also of what it shows of others."""
+        ids = {one.id for one in session.files.values() if not one.of_before and (inherited or not one.inherited)}
         return {key: by_put for key, by_put in self.relations.items() if key[0] in ids}
 
     def picture(self, *, own=False):

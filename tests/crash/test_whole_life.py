@@ -179,7 +179,8 @@ class WholeLife(Living):
         path = self.home / f"{len(self.archives)}.zip"
         self.artifacts(session).export(path, format="zip" if pick % 2 else "json")
         labels = {(name, number, label) for (name, label), number in session.labels.items()}
-        self.archives.append((path, deepcopy(session.there()), labels, deepcopy(self.world.of(session))))
+        relations = self.world.of(session, inherited=True)
+        self.archives.append((path, deepcopy(session.there()), labels, relations))
 
     @precondition(lambda self: self.archives)
     @rule(pick=PICK, to=PICK, how=st.sampled_from(["fail", "skip", "rename", "replace"]))
@@ -292,7 +293,8 @@ class WholeLife(Living):
             else:
                 found = self.store.artifacts.deleted(session=session.id)
             gone = {info.id: (info.name, info.version) for info in found}
-            assert gone == {one.id: (one.name, one.number) for one in session.gone()}
+            wanted = {one.id: (one.name, one.number) for one in session.gone()}
+            assert gone == wanted, (session, gone, wanted)
 
     @invariant()
     def store_is_sound(self):

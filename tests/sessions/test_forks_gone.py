@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import llmspell
-from llmspell.errors import AlreadyExists, Conflict, NotFound
+from llmspell.errors import AccessDenied, AlreadyExists, Conflict, NotFound
 
 
 @pytest.fixture
@@ -201,6 +201,34 @@ def test_what_a_fork_let_go_and_its_origin_deleted_for_good_is_not_told_as_delet
     assert fork.artifacts.deleted() == []
     with pytest.raises(NotFound):
         fork.artifacts.undelete("a")
+
+
+def test_a_fork_that_was_deleted_and_imported_again_is_to_its_origin_as_any_session(store, origin, tmp_path):
+    theirs = origin.artifacts.put("b", b"second").id
+    fork = store.sessions.fork(origin.id)
+    store.sessions.export(fork.id, tmp_path / "bundle")
+    fork.artifacts.delete("a")
+    fork.artifacts.tag_version("b", 1, "best")
+    store.sessions.delete(fork.id)
+    again = store.sessions.open(store.sessions.import_(tmp_path / "bundle").id)
+    assert again.id == fork.id
+    assert [one.name for one in again.artifacts.list()] == ["a", "b"]
+    assert again.artifacts.deleted() == []
+    calls = (
+        lambda: again.artifacts.get(theirs),
+        lambda: again.artifacts.update(theirs, tags=["by another"]),
+        lambda: again.artifacts.delete(theirs),
+        lambda: again.artifacts.put("c", b"third", derived_from=[theirs]),
+    )
+    for call in calls:
+        with pytest.raises(AccessDenied):
+            call()
+    origin.artifacts.grant("b", again.id, "admin")
+    assert again.artifacts.get(theirs).read() == b"second"
+    assert again.artifacts.update(theirs, tags=["granted"]).session == origin.id
+    assert again.artifacts.delete(theirs) == 1
+    assert [one.name for one in origin.artifacts.list()] == ["a"]
+    assert store.verify().ok
 
 
 CHANGES = {

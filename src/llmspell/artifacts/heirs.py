@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmspell.artifacts.inherited import inherited, is_inheritable, labels, last_version, named_then, visible
+from llmspell.artifacts.inherited import (
+    inherited,
+    inheriting,
+    is_inheritable,
+    labels,
+    last_version,
+    named_then,
+    visible,
+)
 from llmspell.artifacts.kinds import ArtifactAdopted, ArtifactDeleted, ArtifactTagged, ArtifactUndeleted
 from llmspell.artifacts.projection import ADOPTED, DELETED, TAGGED, UNDELETED
 from llmspell.artifacts.quotas import demand_room, is_metered
@@ -28,7 +36,7 @@ _OF_NUMBER = "SELECT id FROM artifact WHERE session = ? AND name = ? AND version
 
 
 async def fork_of(writer: Writer) -> Lineage | None:
-    """The lineage of the session that the unit acts in; None when it is no fork. Known with the scope."""
+    """The lineage of the session that the unit acts in; None when it is no fork."""
     session = writer.origin.context.session
     return None if session is None else await lineage_of(writer, session)
 
@@ -58,10 +66,10 @@ async def last_number(writer: Writer, session: bytes, name: str) -> int:
 
 
 async def lineage_of(writer: Writer, session: bytes) -> Lineage | None:
-    """The lineage of a session that is a fork, None for any other. Known with its scope."""
+    """The lineage of a session that is a fork, None for any other."""
     name = f"session:{id_text(session)}"
     await writer.existing_scope(name)
-    return writer.lineage(name)
+    return await inheriting(writer, writer.lineage(name))
 
 
 async def standing_for(writer: Writer, artifact: bytes) -> tuple[bytes, Row | None]:

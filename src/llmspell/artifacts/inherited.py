@@ -16,6 +16,7 @@ from llmspell.schema import queries
 
 if TYPE_CHECKING:
     from llmspell.journal.asking import Asks
+    from llmspell.journal.lineage import Lineage
     from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
@@ -157,6 +158,15 @@ async def same_in(asks: Asks, levels: Sequence[Level], ids: str) -> list[bytes]:
     return [one for (one,) in await asks.all(sql, (*_args(levels), ids))]
 
 
+async def inheriting(asks: Asks, lineage: Lineage | None) -> Lineage | None:
+    """The lineage of a session as long as it is a fork: one that was deleted inherits nothing, also when it came back
+    from a bundle.
+    """
+    if lineage is None or await asks.one(_SQL["inherits"], (lineage[0].session,)) is None:
+        return None
+    return lineage
+
+
 async def is_inheritable(asks: Asks, levels: Sequence[Level], artifact: bytes) -> bool:
     """Whether an artifact is of a session that a fork goes back to, up to where it left it; dropped or not."""
     return await named_then(asks, levels, artifact) is not None
@@ -172,9 +182,7 @@ def shown_by(levels: Sequence[Level]) -> tuple[str, list[Any]]:
 
 
 async def dropped(asks: Asks, levels: Sequence[Level], name: str | None, artifact: bytes | None) -> list[Row]:
-    """Versions that a fork inherited and dropped, of a name or by the id of one, as ``BRIEF``; without those that were
-    deleted for good since.
-    """
+    """Versions that a fork inherited and dropped, of a name or by the id of one, as ``BRIEF``."""
     if artifact is not None:
         row = await named_then(asks, levels, artifact)
         name = None if row is None else row[0]
@@ -185,5 +193,4 @@ async def dropped(asks: Asks, levels: Sequence[Level], name: str | None, artifac
     if not numbers:
         return []
     rows = await visible(asks, levels[1:], name, fork=fork)
-    found = [row for row in rows if row[3] in numbers and artifact in {None, row[0]}]
-    return [row for row in found if await asks.one(_SQL["erased"], (row[0],)) is None]
+    return [row for row in rows if row[3] in numbers and artifact in {None, row[0]}]

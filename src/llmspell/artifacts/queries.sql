@@ -189,3 +189,7 @@ SELECT 1 FROM artifact WHERE id = ? AND session = ? LIMIT 1
 
 -- name: dropped_names
 SELECT DISTINCT name FROM artifact_dropped WHERE session = ? AND until_seq IS NULL ORDER BY name
+
+-- name: inherits
+-- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.
+SELECT 1 FROM fork_level WHERE session = ? AND depth = 1 AND until_seq IS NULL
