@@ -231,6 +231,21 @@ def test_a_fork_that_was_deleted_and_imported_again_is_to_its_origin_as_any_sess
     assert store.verify().ok
 
 
+def test_a_fork_of_a_fork_that_came_back_from_a_bundle_goes_back_to_that_alone(store, origin, tmp_path):
+    fork = store.sessions.fork(origin.id)
+    was_fork = store.stats()["last_seq"]
+    store.sessions.export(fork.id, tmp_path / "first")
+    store.sessions.import_(tmp_path / "first", on_conflict="replace")
+    store.sessions.open(fork.id).artifacts.rename("a", "b")
+    of_fork = store.sessions.fork(fork.id)
+    assert [one.name for one in of_fork.artifacts.list()] == ["b"]
+    there = arrived(store, of_fork, tmp_path / "bundle")
+    assert [one.name for one in there.artifacts.list()] == ["b"]
+    of_then = store.sessions.fork(fork.id, was_fork)
+    assert [one.name for one in of_then.artifacts.list()] == ["a"]
+    assert store.verify().ok
+
+
 CHANGES = {
     "update": lambda artifacts, theirs, other: artifacts.update(theirs, tags=["by the fork"]),
     "tag": lambda artifacts, theirs, other: artifacts.tag_version("a", 1, "by the fork"),

@@ -136,6 +136,10 @@ INSERT INTO session_text (session_text) VALUES ('optimize')
 -- name: shredded
 SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1
 
+-- name: inherited
+-- Whether a session was a fork after an entry.
+SELECT 1 FROM fork_level WHERE session = ?1 AND depth = 1 AND (until_seq IS NULL OR until_seq > ?2)
+
 -- name: inherits
 -- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.
 SELECT 1 FROM fork_level WHERE session = ? AND depth = 1 AND until_seq IS NULL
