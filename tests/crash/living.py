@@ -20,6 +20,7 @@ DATA = st.binary(max_size=20) | st.integers(0, 2).map(lambda seed: bytes([seed])
 
 
 def code(call):
+    """The code of the refusal that a call gives."""
     with pytest.raises(llmspell.errors.LlmspellError) as refused:
         call()
     return refused.value.code
@@ -33,7 +34,7 @@ class Living(RuleBasedStateMachine):
         self.home = Path(tempfile.mkdtemp(prefix="whole-life-"))
         self.world = World()
         self.marks = count(1)
-        self.past = {}
+        self.past, self.moments = {}, {}
         self.exported, self.archives, self.pages = [], [], []
 
     @initialize(durability=st.sampled_from(["full", "process"]))
@@ -62,6 +63,10 @@ class Living(RuleBasedStateMachine):
     def version(self, pick):
         found = self.world.versions()
         return found[pick % len(found)] if found else None
+
+    def room(self, version):
+        """The handle that may change it: a fork's for what it inherits."""
+        return self.artifacts(self.world.owner(version)) if version.inherited else self.store.artifacts
 
     def some_name(self, session, pick):
         """Mostly one that is there."""
@@ -130,9 +135,37 @@ class Living(RuleBasedStateMachine):
         self.store.sessions.delete(session.id)
         self.forget(session)
 
+    @precondition(lambda self: len(self.world.live()) < 5)
+    @rule(pick=PICK)
+    def fork(self, pick):
+        session = self.session(pick)
+        self.forked(session, deepcopy(session), None)
+
+    @precondition(lambda self: len(self.world.live()) < 5 and self.moments)
+    @rule(pick=PICK, ago=PICK)
+    def fork_then(self, pick, ago):
+        """At an entry of the past; before a fork began it is its origin that is forked."""
+        seqs = sorted(self.moments)
+        seq = seqs[-1 - ago % len(seqs)]
+        session = self.session(pick)
+        then = self.moments[seq].get(session.id)
+        if then is not None and then.live and then.life == session.life:
+            self.forked(session, deepcopy(then), seq)
+
+    def forked(self, session, then, at):
+        name = f"fork {next(self.marks)}"
+        made = self.store.sessions.fork(session.id, at, name=name)
+        assert made.info.forked_from == session.id
+        fork = then.fork(made.id, name)
+        for version in list(fork.files.values()):
+            if any(one.files[version.id].erased for one in self.world.sessions.values() if version.id in one.files):
+                fork.delete(version, hard=True)
+        self.world.sessions[made.id] = fork
+
     def forget(self, session):
         for version in session.there():
             session.delete(version, hard=False)
+        session.files = {one.id: one for one in session.files.values() if not one.inherited}
         session.state, session.live = {}, False
         for key in [key for key in self.world.grants if session.id in {key[0], key[3]}]:
             del self.world.grants[key]
@@ -155,7 +188,8 @@ class Living(RuleBasedStateMachine):
         session = self.session(pick)
         artifacts, name = self.artifacts(session), self.some_name(session, name)
         mark, found = next(self.marks), [self.version(origin) for origin in origins]
-        own = list(dict.fromkeys(one.id for one in found if one is not None and one.id in session.files))
+        shown = {one.id for one in session.there()}
+        own = list(dict.fromkeys(one.id for one in found if one is not None and one.id in shown))
         given = {"tags": ["new"], "metadata": {"n": mark}, "derived_from": own}
         if not self.is_put_away(session, lambda: artifacts.put(name, data, **given)):
             self.stored(session, artifacts.put(name, data, **given), data, mark, own)
@@ -178,8 +212,17 @@ class Living(RuleBasedStateMachine):
     def update(self, pick, tags):
         version = self.version(pick)
         if version is not None:
-            self.store.artifacts.update(version.id, tags=tags)
+            info = self.room(version).update(version.id, tags=tags)
+            self.adopted(version, info.id)
             version.tags = tags
+
+    def adopted(self, version, id_):
+        """A fork that changes what it inherits has its own of it from then on, made of the same."""
+        assert (id_ != version.id) is version.inherited
+        if version.inherited:
+            for key in [key for key, by_put in self.world.relations.items() if key[0] == version.id and by_put]:
+                self.world.relations[id_, *key[1:]] = True
+            self.world.owner(version).adopt(version, id_)
 
     @rule(pick=PICK, label=LABELS)
     def tag_version(self, pick, label):
@@ -202,6 +245,8 @@ class Living(RuleBasedStateMachine):
             assert code(lambda: artifacts.rename(name, to)) == "artifact-exists"
             return
         assert artifacts.rename(name, to) == len(session.there(name))
+        for one in session.there(name):
+            self.adopted(one, artifacts.info(to, version=one.number).id)
         session.rename(name, to)
         for key in [key for key in self.world.grants if key[:2] == (session.id, name)]:
             self.world.grants[session.id, to, *key[2:]] = self.world.grants.pop(key)
@@ -209,21 +254,36 @@ class Living(RuleBasedStateMachine):
     @rule(pick=PICK, hard=st.booleans())
     def delete_version(self, pick, hard):
         version = self.version(pick)
-        if version is not None:
-            assert self.store.artifacts.delete(version.id, hard=hard) == 1
-            self.world.owner(version).delete(version, hard=hard)
+        if version is None:
+            return
+        room, refusals = self.room(version), self.refusals([version]) if hard else set()
+        if refusals:
+            assert code(lambda: room.delete(version.id, hard=True)) in refusals
+            return
+        assert room.delete(version.id, hard=hard) == 1
+        self.world.delete(self.world.owner(version), version, hard=hard)
+
+    def refusals(self, versions):
+        """Why these cannot be deleted for good."""
+        inherited = {"artifact-inherited" for one in versions if one.inherited}
+        return inherited | {"artifact-needed" for one in versions if not one.inherited and self.world.forks_with(one)}
 
     @rule(pick=PICK, name=PICK, hard=st.booleans())
     def delete_name(self, pick, name, hard):
         session = self.session(pick)
         artifacts, name = self.artifacts(session), self.some_name(session, name)
-        meant = session.there(name) + (session.gone(name) if hard else [])
+        gone = [one for one in session.gone(name) if not one.inherited]
+        meant = session.there(name) + (gone if hard else [])
         if not meant:
             assert code(lambda: artifacts.delete(name, hard=hard)) == "artifact-not-found"
             return
+        refusals = self.refusals(meant) if hard else set()
+        if refusals:
+            assert code(lambda: artifacts.delete(name, hard=hard)) in refusals
+            return
         assert artifacts.delete(name, hard=hard) == len(meant)
         for version in meant:
-            session.delete(version, hard=hard)
+            self.world.delete(session, version, hard=hard)
 
     @rule(pick=PICK, each=st.booleans())
     def undelete(self, pick, each):
@@ -244,13 +304,19 @@ class Living(RuleBasedStateMachine):
                 return
             assert call() == len(back)
             for one in sorted(back, key=lambda one: one.number):
+                told = artifacts.labels(one.name)
+                one.aside = [label for label in one.aside if label in told or not one.inherited]
                 session.undelete(one)
 
     @rule(pick=PICK)
     def delete_for_good(self, pick):
         """What was deleted, also with its session."""
         found = [(one, version) for one in self.world.sessions.values() for version in one.gone()]
+        found = [(session, version) for session, version in found if not version.inherited]
         if found:
             session, version = found[pick % len(found)]
+            if self.refusals([version]):
+                assert code(lambda: self.store.artifacts.delete(version.id, hard=True)) == "artifact-needed"
+                return
             assert self.store.artifacts.delete(version.id, hard=True) == 1
-            session.delete(version, hard=True)
+            self.world.delete(session, version, hard=True)

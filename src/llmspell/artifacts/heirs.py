@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmspell.artifacts.inherited import inherited, is_inheritable, labels, last_version, named_then, visible
+from llmspell.artifacts.inherited import (
+    inherited,
+    inheriting,
+    is_inheritable,
+    labels,
+    last_version,
+    named_then,
+    visible,
+)
 from llmspell.artifacts.kinds import ArtifactAdopted, ArtifactDeleted, ArtifactTagged, ArtifactUndeleted
 from llmspell.artifacts.projection import ADOPTED, DELETED, TAGGED, UNDELETED
 from llmspell.artifacts.quotas import demand_room, is_metered
-from llmspell.errors import Conflict
+from llmspell.errors import Conflict, NotFound
 from llmspell.model.ids import id_text
 from llmspell.model.values import decode_value
 from llmspell.schema import queries
@@ -28,7 +36,7 @@ _OF_NUMBER = "SELECT id FROM artifact WHERE session = ? AND name = ? AND version
 
 
 async def fork_of(writer: Writer) -> Lineage | None:
-    """The lineage of the session that the unit acts in; None when it is no fork. Known with the scope."""
+    """The lineage of the session that the unit acts in; None when it is no fork."""
     session = writer.origin.context.session
     return None if session is None else await lineage_of(writer, session)
 
@@ -58,10 +66,10 @@ async def last_number(writer: Writer, session: bytes, name: str) -> int:
 
 
 async def lineage_of(writer: Writer, session: bytes) -> Lineage | None:
-    """The lineage of a session that is a fork, None for any other. Known with its scope."""
+    """The lineage of a session that is a fork, None for any other."""
     name = f"session:{id_text(session)}"
     await writer.existing_scope(name)
-    return writer.lineage(name)
+    return await inheriting(writer, writer.lineage(name))
 
 
 async def standing_for(writer: Writer, artifact: bytes) -> tuple[bytes, Row | None]:
@@ -77,6 +85,14 @@ async def standing_for(writer: Writer, artifact: bytes) -> tuple[bytes, Row | No
     if row is None:
         return artifact, ()
     return row[0], row if row[0] == artifact else None
+
+
+async def demand_standing(writer: Writer, artifact: bytes) -> tuple[bytes, Row | None]:
+    """The same of what is to be used: raises NotFound when nothing stands for it. What no fork has is not looked at."""
+    found, row = await standing_for(writer, artifact)
+    if row is not None and not row:
+        raise not_there(artifact)
+    return found, row
 
 
 async def adopt(writer: Writer, row: Row) -> bytes:
@@ -123,6 +139,14 @@ async def drop(writer: Writer, row: Row) -> None:
     await writer.append(DELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{row[2]}")
 
 
+async def drop_labelled(writer: Writer, session: bytes) -> None:
+    """Let go what a fork that is deleted inherits and gave labels of its own: an import under its id begins without."""
+    levels = await lineage_of(writer, session)
+    for name, version in [] if levels is None else await writer.all(_SQL["labelled"], (session,)):
+        for row in await visible(writer, levels or (), name, version):
+            await drop(writer, row)
+
+
 async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     """Let an inherited version that was dropped be there again: None then. Otherwise the artifact to undelete: the
     fork's own one that took its place, or the one that was given.
@@ -137,7 +161,9 @@ async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     name, version, _ = then
     if await writer.one(_SQL["dropped"], (session, name, version)) is None:
         own = await writer.one(_OF_NUMBER, (session, name, version))
-        return artifact if own is None else bytes(own[0])
+        if own is None:  # It was deleted before the fork began: that is for the session it belongs to.
+            raise not_there(artifact)
+        return bytes(own[0])
     payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, inherited=True)
     await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
     return None
@@ -155,6 +181,11 @@ async def demand_unneeded(writer: Writer, artifact: bytes, session: bytes) -> No
             hint="delete it there first, or delete it without hard",
             sessions=forks,
         )
+
+
+def not_there(artifact: bytes) -> NotFound:
+    """The error for an artifact that is not there."""
+    return NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
 
 
 def not_its_own(artifact: bytes) -> Conflict:

@@ -16,6 +16,7 @@ from llmspell.schema import queries
 
 if TYPE_CHECKING:
     from llmspell.journal.asking import Asks
+    from llmspell.journal.lineage import Lineage
     from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
@@ -155,6 +156,15 @@ async def same_in(asks: Asks, levels: Sequence[Level], ids: str) -> list[bytes]:
         " AND o.since_seq <= u.bound"
     )
     return [one for (one,) in await asks.all(sql, (*_args(levels), ids))]
+
+
+async def inheriting(asks: Asks, lineage: Lineage | None) -> Lineage | None:
+    """The lineage of a session as long as it is a fork: one that was deleted inherits nothing, also when it came back
+    from a bundle.
+    """
+    if lineage is None or await asks.one(_SQL["inherits"], (lineage[0].session,)) is None:
+        return None
+    return lineage
 
 
 async def is_inheritable(asks: Asks, levels: Sequence[Level], artifact: bytes) -> bool:

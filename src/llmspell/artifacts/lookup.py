@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.info import ArtifactInfo, info_of
-from llmspell.artifacts.inherited import dropped, inherited, is_inheritable, labels, named_then, page, visible
+from llmspell.artifacts.inherited import (
+    dropped,
+    inherited,
+    inheriting,
+    is_inheritable,
+    labels,
+    named_then,
+    page,
+    visible,
+)
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
 from llmspell.artifacts.version_names import is_range, newest_fitting
@@ -100,8 +109,11 @@ class Lookup:
         return [info_of(row) for row in rows]
 
     async def levels(self, session: bytes) -> Lineage | None:
-        """The lineage of a fork, None for any other session: known with its scope."""
-        return await self._journal.lineage(f"session:{id_text(session)}")
+        """The lineage of a fork, None for any other session: that costs nothing."""
+        lineage = await self._journal.lineage(f"session:{id_text(session)}")
+        if lineage is None:
+            return None
+        return await self._journal.database.read(lambda view: driven(inheriting(Asking(view), lineage)))
 
     async def labels(self, name: str) -> dict[str, int]:
         """Labels of a name and the versions they mean."""
@@ -113,12 +125,15 @@ class Lookup:
         return {label: version for version, label in rows}
 
     async def all_dropped(self) -> list[ArtifactInfo]:
-        """All versions that a fork inherited and dropped; none in any other session."""
+        """All versions that a fork inherited and dropped, without what was deleted for good since; none in any other
+        session.
+        """
         session = self.own_session
         if session is None or await self.levels(session) is None:
             return []
         rows = await self._journal.database.read(lambda view: view.all(_SQL["dropped_names"], (session,)))
-        return [info for (name,) in rows for info in await self.dropped(name, None)]
+        found = [info for (name,) in rows for info in await self.dropped(name, None)]
+        return [info for info in found if await self.erased(id_bytes(info.id)) is None]
 
     async def past(self, artifact: bytes) -> int | None:
         """The last entry that counts of an artifact that a fork has from another session; None for any other."""

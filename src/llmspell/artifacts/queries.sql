@@ -163,12 +163,25 @@ SELECT since_seq FROM artifact_dropped WHERE session = ? AND name = ? AND versio
 SELECT version FROM artifact_dropped WHERE session = ? AND name = ? AND until_seq IS NULL ORDER BY version
 
 -- name: forks_with
--- Forks that inherit a version of an artifact and have not dropped it.
+-- Forks that show a version of an artifact: neither they nor one in between dropped it, or has its own in its place.
 SELECT f.session FROM fork_level f INDEXED BY fork_ancestor JOIN artifact a ON a.id = ?2 AND a.session = f.ancestor
   AND a.since_seq <= f.bound AND (a.until_seq IS NULL OR a.until_seq > f.bound)
 WHERE f.ancestor = ?1 AND f.until_seq IS NULL AND NOT EXISTS
   (SELECT 1 FROM artifact_dropped d WHERE d.session = f.session AND d.name = a.name AND d.version = a.version
-    AND d.until_seq IS NULL) LIMIT 20
+    AND d.until_seq IS NULL)
+  AND NOT EXISTS
+  (SELECT 1 FROM artifact o WHERE o.session = f.session AND o.name = a.name AND o.version = a.version)
+  AND NOT EXISTS
+  (SELECT 1 FROM fork_level m CROSS JOIN artifact o ON o.session = m.ancestor AND o.name = a.name
+    AND o.version = a.version AND o.since_seq <= m.bound WHERE m.session = f.session AND m.depth < f.depth)
+  AND NOT EXISTS
+  (SELECT 1 FROM fork_level m CROSS JOIN artifact_dropped d ON d.session = m.ancestor AND d.name = a.name
+    AND d.version = a.version AND d.since_seq <= m.bound AND (d.until_seq IS NULL OR d.until_seq > m.bound)
+    WHERE m.session = f.session AND m.depth < f.depth) LIMIT 20
+
+-- name: labelled
+-- Versions that labels of a session mean.
+SELECT DISTINCT name, version FROM artifact_label WHERE session = ? AND until_seq IS NULL ORDER BY name, version
 
 -- name: of_fork
 -- Whether a version is a session's own.
@@ -176,3 +189,7 @@ SELECT 1 FROM artifact WHERE id = ? AND session = ? LIMIT 1
 
 -- name: dropped_names
 SELECT DISTINCT name FROM artifact_dropped WHERE session = ? AND until_seq IS NULL ORDER BY name
+
+-- name: inherits
+-- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.
+SELECT 1 FROM fork_level WHERE session = ? AND depth = 1 AND until_seq IS NULL

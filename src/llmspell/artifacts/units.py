@@ -13,12 +13,16 @@ from llmspell.artifacts.grants.units import forget_grants
 from llmspell.artifacts.heirs import (
     adopt,
     adopt_all,
+    demand_standing,
     demand_unneeded,
     drop,
+    drop_labelled,
     last_number,
     not_its_own,
+    not_there,
     standing_for,
     take_back,
+    there_under,
 )
 from llmspell.artifacts.kinds import (
     ArtifactDeleted,
@@ -59,10 +63,8 @@ async def store(
     session = id_bytes(new.session)
     metered = await _demand_session(writer, session, "store artifacts")
     for source in new.derived_from if required is None else required:
-        if (
-            await writer.one(_SQL["open_row"], (id_bytes(source),)) is None
-            and not (await standing_for(writer, id_bytes(source)))[1]
-        ):
+        artifact, row = await standing_for(writer, id_bytes(source))
+        if not (await writer.one(_SQL["open_row"], (artifact,)) if row is None else row):
             raise NotFound(f"derived_from names artifact {source}, which does not exist", code="artifact-not-found")
     digest = bytes.fromhex(new.digest)
     form = await writer.one(_SQL["blob_form"], (digest,))
@@ -90,7 +92,7 @@ async def store(
 
 async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:
     """New values of descriptive fields of one version; of one that a fork inherited, for the fork alone."""
-    artifact, row = await standing_for(writer, artifact)
+    artifact, row = await demand_standing(writer, artifact)
     if row:
         artifact = await adopt(writer, row)
     session, name, _ = await _require(writer, artifact)
@@ -105,7 +107,7 @@ async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
     await _demand_session(writer, session, "rename artifacts")
     inherited = await adopt_all(writer, name, to)
     count = len(await writer.all(_SQL["of_name"], (session, name)))
-    if not count:
+    if not count and not (inherited and await there_under(writer, session, name)):
         raise NotFound(f"there is no artifact {name!r}", code="artifact-not-found")
     row = await writer.one(_SQL["last_version"], (session, to))
     if inherited or (row is not None and row[0] is not None):
@@ -171,7 +173,8 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
             else:
                 found.append((asked, *meant))
     metered = False
-    for session in dict.fromkeys(row[1] for _, _, row in found):
+    fork = writer.origin.context.session if back else None
+    for session in dict.fromkeys([*(row[1] for _, _, row in found), *([] if fork is None else [fork])]):
         metered = await _demand_session(writer, session, "undelete artifacts")
     found = [one for one in found if await _is_of_this_life(writer, *one[1:], of_many=of_many)]
     if metered:
@@ -229,7 +232,7 @@ async def _is_of_this_life(writer: Writer, artifact: bytes, row: Row, *, of_many
 
 async def tag(writer: Writer, artifact: bytes, label: str) -> None:
     """Let a label mean this version; of one that a fork inherited, for the fork alone."""
-    artifact, row = await standing_for(writer, artifact)
+    artifact, row = await demand_standing(writer, artifact)
     session, name, version = row[1:4] if row else await _require(writer, artifact)
     payload = ArtifactTagged(id_text(session), name, version, label)
     await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
@@ -239,6 +242,7 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     """Delete every artifact of a session, as part of deleting it."""
     rows = await writer.all(_SQL["of_session"], (session,))
     await delete(writer, [row[0] for row in rows])
+    await drop_labelled(writer, session)
     await forget_quota(writer, session)
     await forget_rules(writer, session)
     await forget_grants(writer, session)
@@ -262,11 +266,6 @@ def collected() -> Conflict:
 def erased(artifact: bytes) -> NotFound:
     """The error for a version that was deleted for good."""
     return NotFound(f"artifact {id_text(artifact)} was deleted for good", code="artifact-erased")
-
-
-def not_there(artifact: bytes) -> NotFound:
-    """The error for an artifact that is not there."""
-    return NotFound(f"artifact {id_text(artifact)} does not exist", code="artifact-not-found")
 
 
 async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str, int]:

@@ -24,6 +24,7 @@ from llmspell.artifacts.kinds import (
     ArtifactUndeleted,
     ArtifactUpdated,
 )
+from llmspell.artifacts.projection import DELETED
 from llmspell.artifacts.quotas import demand_room, is_metered
 from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated, Related
 from llmspell.artifacts.relations.projection import UNRELATED
@@ -56,7 +57,6 @@ from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 _STATE_ROW = "SELECT version, seq, deleted FROM state WHERE scope = ? AND key = ?"
 _LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = ?"
 _NUMBER = "SELECT 1 FROM artifact WHERE session = ? AND name = ? AND version = ? AND id <> ? LIMIT 1"
-_ARTIFACT = "SELECT session, name FROM artifact WHERE id = ? AND until_seq IS NULL"
 _OPEN_VERSION = "SELECT version FROM artifact WHERE id = ? AND until_seq IS NULL"
 _RELATIONS = "SELECT DISTINCT kind, target FROM artifact_relation WHERE source = ? AND until_seq IS NULL"
 _ERASED = "SELECT 1 FROM artifact_erased WHERE artifact = ?"
@@ -210,7 +210,7 @@ class Arrival:
         elif await self._is_taken(id_bytes(payload.id)):
             self._ids[payload.id] = id_text(self._writer.draw_id())
         id_ = self._ids.setdefault(payload.id, payload.id)
-        if await self._writer.one(_ARTIFACT, (id_bytes(id_),)) is not None:
+        if await self._is_there(payload.id):
             raise AlreadyExists(
                 f"there is an artifact {id_} already", code="artifact-exists",
                 hint="import the session under new ids: on_conflict='rename'",
@@ -221,9 +221,8 @@ class Arrival:
         if metered:
             await demand_room(self._writer, self._session, (payload.size,))
         sources = [self._ids.get(one, one) for one in payload.derived_from]
-        payload = msgspec.structs.replace(
-            payload, id=id_, session=self._id, version=version, derived_from=sources, metered=metered
-        )
+        changed = {"id": id_, "session": self._id, "version": version, "derived_from": sources, "metered": metered}
+        payload = msgspec.structs.replace(payload, **changed)
         return payload, self._scope_name, f"artifact/{payload.name}"
 
     async def _is_taken(self, id_: bytes) -> bool:
@@ -260,8 +259,8 @@ class Arrival:
     ) -> tuple[Any, str, str]:
         if self._names.get(payload.id) != payload.name:
             refuse(f"entry {self._now_taking.seq} names an artifact otherwise")
-        there = await self._writer.one(_ARTIFACT, (id_bytes(self._ids[payload.id]),)) is not None
-        if there != isinstance(payload, ArtifactDeleted):
+        there = await self._is_there(payload.id)
+        if not isinstance(payload, ArtifactErased) and there != isinstance(payload, ArtifactDeleted):
             refuse(f"entry {self._now_taking.seq} is about an artifact that is not there, or still there")
         changed: dict[str, Any] = {
             "id": self._ids[payload.id], "session": self._id,
@@ -269,17 +268,23 @@ class Arrival:
         }  # fmt: skip
         if isinstance(payload, ArtifactErased):
             changed["digest"] = self._digests[payload.id][0]
+            if there:
+                await self._delete(payload, changed)
         else:
             changed["metered"] = await is_metered(self._writer)
         if isinstance(payload, ArtifactUndeleted) and changed["metered"]:
             await demand_room(self._writer, self._session, (self._digests[payload.id][1],))
         return msgspec.structs.replace(payload, **changed), self._scope_name, f"artifact/{payload.name}"
 
-    async def _quota(self, payload: ArtifactQuotaSet) -> tuple[Any, str, str]:
-        return msgspec.structs.replace(payload, session=self._id), self._scope_name, "artifact-quota"
+    async def _delete(self, payload: ArtifactErased, changed: dict[str, Any]) -> None:
+        """No entry before deletes what a fork's past has when it is deleted for good where it belongs."""
+        metered, scope = await is_metered(self._writer), await self._writer.scope(self._scope_name)
+        gone = ArtifactDeleted(changed["id"], self._id, payload.name, changed["version"], metered)
+        await self._writer.append(DELETED, gone, scope, f"artifact/{payload.name}")
 
-    async def _capture_rules(self, payload: CaptureRulesSet) -> tuple[Any, str, str]:
-        return msgspec.structs.replace(payload, session=self._id), self._scope_name, "capture-rules"
+    async def _rules(self, payload: ArtifactQuotaSet | CaptureRulesSet) -> tuple[Any, str, str]:
+        subject = "artifact-quota" if isinstance(payload, ArtifactQuotaSet) else "capture-rules"
+        return msgspec.structs.replace(payload, session=self._id), self._scope_name, subject
 
     async def _captured(self, payload: ArtifactCaptured) -> tuple[Any, str, str]:
         name = await self._open_artifact(payload.id)
@@ -299,15 +304,12 @@ class Arrival:
 
     async def _renamed(self, payload: ArtifactRenamed) -> tuple[Any, str, str]:
         """Another name for what is there under one; those that are deleted keep the old name, as they do everywhere."""
-        there = []
-        for id_, name in self._names.items():
-            if name == payload.name and await self._writer.one(_ARTIFACT, (id_bytes(self._ids[id_]),)) is not None:
-                there.append(id_)
+        named = [id_ for id_, name in self._names.items() if name == payload.name]
+        there = [id_ for id_ in named if await self._is_there(id_)]
         if not there or payload.to in self._versions:
             refuse(f"entry {self._now_taking.seq} gives a name that is taken, or to what is not there")
         moved = set()
-        for id_ in there:
-            raw = id_bytes(self._ids[id_])
+        for raw in [id_bytes(self._ids[id_]) for id_ in there]:
             (number,) = await self._writer.one(_OPEN_VERSION, (raw,)) or (0,)
             moved.add(number)
             if await self._writer.one(_NUMBER, (self._session, payload.to, number, raw)) is not None:
@@ -339,9 +341,12 @@ class Arrival:
 
     async def _open_artifact(self, id_: str) -> str:
         name = self._names.get(id_)
-        if name is None or await self._writer.one(_ARTIFACT, (id_bytes(self._ids[id_]),)) is None:
+        if name is None or not await self._is_there(id_):
             refuse(f"entry {self._now_taking.seq} is about an artifact that is not there")
         return name
+
+    async def _is_there(self, id_: str) -> bool:
+        return await self._writer.one(_OPEN_VERSION, (id_bytes(self._ids[id_]),)) is not None
 
     # -- events, correlations, runs ------------------------------------------------------------------------------------
 
@@ -386,8 +391,8 @@ _PLACES: dict[type[Any], str] = {
     SessionCreated: "_created", SessionUpdated: "_updated", SessionMoved: "_moved", SessionSaved: "_saved",
     SessionRestored: "_saved", SessionCheckpointed: "_checkpointed",
     ArtifactStored: "_stored", ArtifactUpdated: "_artifact_updated", ArtifactDeleted: "_artifact_deleted",
-    ArtifactUndeleted: "_artifact_deleted", ArtifactErased: "_artifact_deleted", ArtifactQuotaSet: "_quota",
-    CaptureRulesSet: "_capture_rules", ArtifactCaptured: "_captured", CaptureSkipped: "_skipped",
+    ArtifactUndeleted: "_artifact_deleted", ArtifactErased: "_artifact_deleted", ArtifactQuotaSet: "_rules",
+    CaptureRulesSet: "_rules", ArtifactCaptured: "_captured", CaptureSkipped: "_skipped",
     ArtifactTagged: "_tagged", ArtifactRenamed: "_renamed", ArtifactRelated: "_related", ArtifactUnrelated: "_related",
     EventPublished: "_event", CorrelationOpened: "_opened",
     RunStarted: "_started", RunResumed: "_run", RunRecorded: "_run", RunFinished: "_run", RunFailed: "_run",

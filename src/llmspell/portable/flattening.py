@@ -7,7 +7,10 @@ of captures and what was counted by them, and their runs.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -30,7 +33,7 @@ from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
 from llmspell.portable.leaving import Leaving, Read
 from llmspell.portable.records import Carried
-from llmspell.ports.database import Reading
+from llmspell.ports.database import Reading, Row
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded, RunResumed, RunStarted
 from llmspell.schema import queries
 from llmspell.sessions.kinds import (
@@ -45,17 +48,21 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import CREATED
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 
-_SHREDDED = queries("llmspell.sessions")["shredded"]
+_SESSIONS = queries("llmspell.sessions")
 _FIRST = "SELECT min(seq) FROM entry WHERE session = ?"
 _FORKED = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
 _LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? AND until_seq IS NULL ORDER BY depth"
-_LABELS = "SELECT label FROM checkpoint WHERE session = ? AND seq <= ?"
 _ADOPTIONS = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq <= ? ORDER BY seq"
 _STAY = (
     SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, CaptureRulesSet, ArtifactCaptured,
     CaptureSkipped, RunStarted, RunResumed, RunRecorded, RunFinished, RunFailed,
 )  # fmt: skip
 """What an ancestor's entry says about itself only."""
+_ERASED = (
+    "SELECT e.artifact, e.seq, a.name, max(a.since_seq) FROM artifact a JOIN artifact_erased e ON e.artifact = a.id"
+    " WHERE a.session = ?1 AND a.since_seq BETWEEN ?2 AND ?3 AND e.seq > ?3 AND e.seq <= ?4 GROUP BY e.artifact"
+)
+"""What a session had from one entry to another, and deleted for good later, up to a third."""
 _encode = msgspec.json.Encoder().encode
 Past = list[tuple[bytes, int]]
 """The sessions that a fork goes back to, the nearest first, each with the last entry of it that counts."""
@@ -64,7 +71,7 @@ Past = list[tuple[bytes, int]]
 def past_of(view: Reading, session: bytes) -> tuple[Past, int]:
     """What a fork goes back to, without what was shredded, and the entry that made it; nothing for what is no fork."""
     rows = view.all(_LEVELS, (session,))
-    past = [(ancestor, bound) for ancestor, bound, _ in rows if view.one(_SHREDDED, (ancestor,)) is None]
+    past = [(ancestor, bound) for ancestor, bound, _ in rows if view.one(_SESSIONS["shredded"], (ancestor,)) is None]
     return past, rows[0][2] if rows else 0
 
 
@@ -107,7 +114,28 @@ class Flattened:
             part = _Level(self._read, self._kinds, session, bound, self._opened)
             part.place(fork, adopted, labels[place], inherited=place > 0)
             self._parts.append(part)
-            yield from part.entries()
+        own = chain.from_iterable(part.entries() for part in self._parts)
+        yield from heapq.merge(own, self._erased(adopted), key=_seq)
+
+    def _erased(self, adopted: dict[str, str]) -> Iterator[Carried]:
+        """What was deleted for good where it belongs since the fork's past left there. The fork does not show it: it
+        had let it go, or began later, at an earlier moment. Its content may be gone.
+        """
+        fork, seq = self._levels[0]
+        names: dict[int, str] = {}
+        for part, (session, bound) in zip(self._parts, reversed(self._levels), strict=True):
+            rows = self._read(partial(_all, _ERASED, (session, part.first, bound, seq)))
+            names |= {at: name for artifact, at, name, _ in rows if id_text(artifact) not in adopted}
+        for at in sorted(names):
+            stored = self._read(partial(_all, _FORKED, (at,)))
+            payload = self._payload(check_row(stored[0])) if stored else None
+            if payload is not None:
+                entry = check_row(stored[0])
+                payload = msgspec.structs.replace(payload, session=id_text(fork), name=names[at])
+                yield Carried(
+                    at, id_text(entry.id), entry.happened_at, entry.kind, entry.kind_version,
+                    id_text(entry.correlation), 0, entry.actor, msgspec.Raw(_encode(payload)), inside=False,
+                )  # fmt: skip
 
     def _look(self, view: Reading) -> tuple[Carried, int, dict[str, str], list[frozenset[str]]]:
         """The entry that creates the session elsewhere, the first seq of its history, what versions are the fork's own
@@ -119,7 +147,7 @@ class Flattened:
         taken: set[str] = set()
         for session, bound in self._levels:
             labels.append(frozenset(taken))
-            taken.update(label for (label,) in view.all(_LABELS, (session, bound)))
+            taken.update(row[1] for row in view.all(_SESSIONS["checkpoints"], (session, bound)))
             for row in view.all(_ADOPTIONS, (session, bound)):
                 one = self._payload(check_row(row))
                 if one is not None:
@@ -141,6 +169,14 @@ class Flattened:
 
     def _payload(self, entry: Entry) -> Any:
         return None if entry.payload is None else self._kinds.decode(entry.kind, entry.payload)
+
+
+def _all(sql: str, args: tuple[Any, ...], view: Reading) -> list[Row]:
+    return view.all(sql, args)
+
+
+def _seq(carried: Carried) -> int:
+    return carried.seq
 
 
 class _Level(Leaving):

@@ -173,6 +173,8 @@ async def origin_at(asks: Asks, session: bytes, lineage: Lineage | None, seq: in
     while True:
         (first,) = await asks.one(_SQL["first_seq"], (levels[0][0],)) or (None,)
         if first is not None and first <= seq:
+            if levels[0][0] == session and await asks.one(_SQL["inherited"], (session, seq)) is None:
+                del levels[1:]
             break
         if len(levels) == 1:
             raise InvalidInput(

@@ -94,9 +94,8 @@ async def apply_checkpointed(tx: Transaction, entry: Applied) -> None:
 
 
 async def apply_imported(tx: Transaction, entry: Applied) -> None:
-    """A session that was here before and was deleted comes again, with the labels and the captures it brings."""
-    for table in ("checkpoint", "capture_count"):
-        await tx.run(f"DELETE FROM {table} WHERE session = ?", (id_bytes(entry.payload.id),))
+    """A session that was here before and was deleted comes again, with the captures it brings."""
+    await tx.run("DELETE FROM capture_count WHERE session = ?", (id_bytes(entry.payload.id),))
 
 
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:

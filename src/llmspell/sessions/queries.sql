@@ -17,10 +17,19 @@ FROM session WHERE id = ? AND until_seq IS NULL
 INSERT INTO checkpoint (session, seq, label, state_hash, at) VALUES (?, ?, ?, ?, ?)
 
 -- name: checkpoint
-SELECT seq FROM checkpoint WHERE session = ? AND label = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
+-- Of a label, up to an entry, and not of a life before: a session that was deleted and imported again begins anew, with
+-- a row that does not go on where another ended.
+SELECT seq FROM checkpoint WHERE session = ?1 AND label = ?2 AND seq <= ?3 AND +seq > (
+  SELECT since_seq FROM session s WHERE s.id = ?1 AND s.since_seq <= ?3 AND NOT EXISTS (
+    SELECT 1 FROM session b WHERE b.until_seq = s.since_seq AND b.id = s.id) ORDER BY since_seq DESC LIMIT 1)
+ORDER BY seq DESC LIMIT 1
 
 -- name: checkpoints
-SELECT seq, label, state_hash, at FROM checkpoint WHERE session = ? AND seq <= ? ORDER BY seq
+-- The same of all labels.
+SELECT seq, label, state_hash, at FROM checkpoint WHERE session = ?1 AND seq <= ?2 AND +seq > (
+  SELECT since_seq FROM session s WHERE s.id = ?1 AND s.since_seq <= ?2 AND NOT EXISTS (
+    SELECT 1 FROM session b WHERE b.until_seq = s.since_seq AND b.id = s.id) ORDER BY since_seq DESC LIMIT 1)
+ORDER BY seq
 
 -- name: by_name
 SELECT id FROM session WHERE name = ? AND until_seq IS NULL ORDER BY id DESC LIMIT 2
@@ -127,6 +136,10 @@ INSERT INTO session_text (session_text) VALUES ('optimize')
 
 -- name: shredded
 SELECT 1 FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1
+
+-- name: inherited
+-- Whether a session was a fork after an entry.
+SELECT 1 FROM fork_level WHERE session = ?1 AND depth = 1 AND (until_seq IS NULL OR until_seq > ?2)
 
 -- name: inherits
 -- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.

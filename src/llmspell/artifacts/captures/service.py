@@ -156,7 +156,7 @@ class AsyncCaptures(Ruling):
             raise InvalidInput(f"artifact {info.name!r} v{info.version} is not sealed", code="not-sealed")
         self._hide(self._acting.context())
         session = id_bytes(info.session)
-        levels = await self._lookup.levels(session)  # What a fork inherits was sealed in a session of its past.
+        levels = await self._journal.lineage(f"session:{info.session}")  # What a fork inherits was sealed in its past.
         places = (session,) if levels is None else tuple(level.session for level in levels)
         unseal = by_any([partial(self._guard.sealer.unseal, f"session:{id_text(place)}") for place in places])
         data = await content.read()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from llmspell.artifacts.grants.kinds import Level
 from llmspell.artifacts.grants.units import Place
+from llmspell.artifacts.heirs import lineage_of
 from llmspell.artifacts.inherited import is_inheritable
 from llmspell.errors import AccessDenied
 from llmspell.model.ids import id_text
@@ -125,9 +126,7 @@ class Reach:
 
     async def is_inherited(self, writer: Writer, artifact: bytes) -> bool:
         """Whether this handle's session is a fork that has it from another one. Units change it for the fork alone."""
-        name = f"session:{self._own()}"
-        await writer.existing_scope(name)
-        levels = writer.lineage(name)
+        levels = None if self.session is None else await lineage_of(writer, self.session)
         return levels is not None and await is_inheritable(writer, levels, artifact)
 
     async def note_refusal(self, error: Exception) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmspell.artifacts import units as artifact_units
-from llmspell.artifacts.heirs import adopt, lineage_of, not_its_own, standing_for
+from llmspell.artifacts.heirs import adopt, demand_standing, lineage_of, not_its_own, not_there, standing_for
 from llmspell.artifacts.inherited import same_in
 from llmspell.artifacts.relations.kinds import ArtifactRelated, ArtifactUnrelated
 from llmspell.artifacts.relations.projection import RELATED, UNRELATED
 from llmspell.artifacts.relations.walk import STEP_IDS, packed, walk, walk_within
-from llmspell.artifacts.units import not_there
 from llmspell.errors import Conflict, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.ids import id_text
@@ -28,15 +27,13 @@ async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> boo
     """Make ``source`` something to ``target``; False when it is so already. Raises NotFound, Conflict
     (``relation-cycle``), LimitExceeded (``too-many-relations``).
     """
-    source, row = await standing_for(writer, source)
+    source, row = await demand_standing(writer, source)
     if row:
         source = await adopt(writer, row)
     session, name = await _require(writer, source)
-    target, row = await standing_for(writer, target)
+    target, row = await demand_standing(writer, target)
     if row is None:
         await _require(writer, target)
-    elif not row:
-        raise not_there(target)
     if await writer.one(_SQL["open"], (source, kind, target)) is not None:
         return False
     levels = await lineage_of(writer, session)
