@@ -122,15 +122,25 @@ async def adopt_all(writer: Writer, name: str, to: str) -> int:
     if taken:
         return taken
     meant = await labels(writer, levels, name)
-    for row in await visible(writer, levels, name):
-        if await writer.one(_SQL["of_fork"], (row[0], levels[0].session)) is None:
-            await adopt(writer, row)
+    await adopt_versions(writer, levels[0].session, name)
     for label, version in meant.items():
         own = levels[0].session
         if await writer.one(_SQL["label"], (own, name, label)) is None:
             payload = ArtifactTagged(id_text(own), name, version, label)
             await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
     return 0
+
+
+async def adopt_versions(writer: Writer, session: bytes, name: str, version: int | None = None) -> None:
+    """Make a version of a name, or all, that a fork inherits its own. Nothing in a session that is no fork, or another
+    than the unit acts in. Raises LimitExceeded.
+    """
+    levels = await fork_of(writer)
+    if levels is None or levels[0].session != session:
+        return
+    for row in await visible(writer, levels, name, version):
+        if await writer.one(_SQL["of_fork"], (row[0], session)) is None:
+            await adopt(writer, row)
 
 
 async def drop(writer: Writer, row: Row) -> None:

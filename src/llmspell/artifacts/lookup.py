@@ -177,22 +177,29 @@ class Lookup:
             lambda view: driven(page(Asking(view), levels, after, limit, all_versions=all_versions))
         )
 
+    async def in_fork(self, artifact: bytes) -> Row | None:
+        """What a fork has for an artifact of a session that it goes back to, as ``BRIEF``; None for any other."""
+        return (await self._standing(artifact, BRIEF))[1]
+
     async def _by_id(self, artifact: bytes, select: str) -> Row | None:
         """The artifact of any session; in a fork, what stands there for one that it inherits."""
+        known, row = await self._standing(artifact, select)
+        return row if known else await self.reach.row(f"{select} WHERE a.id = ? AND {OPEN}", artifact)
+
+    async def _standing(self, artifact: bytes, select: str) -> tuple[bool, Row | None]:
+        """Whether the current session is a fork that an artifact's session is before, and what it has for it."""
         session = self._acting.context().session
         levels = None if session is None else await self.levels(session)
-        if levels is not None:
-            fork = levels
+        if levels is None:
+            return False, None
+        fork = levels
 
-            def query(view: Reading) -> tuple[bool, Row | None]:
-                if not driven(is_inheritable(Asking(view), fork, artifact)):
-                    return False, None
-                return True, driven(inherited(Asking(view), fork, artifact, select=select))
+        def query(view: Reading) -> tuple[bool, Row | None]:
+            if not driven(is_inheritable(Asking(view), fork, artifact)):
+                return False, None
+            return True, driven(inherited(Asking(view), fork, artifact, select=select))
 
-            known, row = await self._journal.database.read(query)
-            if known:
-                return row
-        return await self.reach.row(f"{select} WHERE a.id = ? AND {OPEN}", artifact)
+        return await self._journal.database.read(query)
 
     async def _of_fork(self, levels: Lineage, name: str, version: int | str | None) -> Row:
         def query(view: Reading) -> Row | None:

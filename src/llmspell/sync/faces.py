@@ -624,8 +624,9 @@ class Artifacts(ArtifactsByHand):
         ``read`` gives its fields, content and lineage; ``write`` also new fields, labels and relations; ``admin`` also
         deleting it and granting it on. It holds until it is revoked, or for ``expires_in_s`` seconds, in every process;
         a new grant replaces what the same grantor gave before. A session grants what is its own, and as admin what was
-        granted to it, no longer than that holds. Raises NotFound, InvalidInput (``invalid-right``, ``own-session``,
-        ``invalid-ttl``), AccessDenied (``artifact-denied``), LimitExceeded (``too-many-grants``).
+        granted to it, no longer than that holds; a fork what it inherits, which becomes its own by that. Raises
+        NotFound, InvalidInput (``invalid-right``, ``own-session``, ``invalid-ttl``), AccessDenied
+        (``artifact-denied``), LimitExceeded (``too-many-grants``).
         """
         return drive(self._inner.grant(artifact, session, right, expires_in_s=expires_in_s))
 

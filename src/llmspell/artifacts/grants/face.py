@@ -10,6 +10,7 @@ from llmspell.artifacts.grants.kinds import Level, level_of
 from llmspell.artifacts.grants.projection import OWNER
 from llmspell.artifacts.grants.records import ArtifactAccess, ArtifactGrant, read_audit, read_granted, read_grants
 from llmspell.artifacts.grants.units import Place
+from llmspell.artifacts.heirs import adopt_versions
 from llmspell.artifacts.lookup import missing
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.errors import AccessDenied, InvalidInput
@@ -46,8 +47,9 @@ class Granting:
         ``read`` gives its fields, content and lineage; ``write`` also new fields, labels and relations; ``admin`` also
         deleting it and granting it on. It holds until it is revoked, or for ``expires_in_s`` seconds, in every process;
         a new grant replaces what the same grantor gave before. A session grants what is its own, and as admin what was
-        granted to it, no longer than that holds. Raises NotFound, InvalidInput (``invalid-right``, ``own-session``,
-        ``invalid-ttl``), AccessDenied (``artifact-denied``), LimitExceeded (``too-many-grants``).
+        granted to it, no longer than that holds; a fork what it inherits, which becomes its own by that. Raises
+        NotFound, InvalidInput (``invalid-right``, ``own-session``, ``invalid-ttl``), AccessDenied
+        (``artifact-denied``), LimitExceeded (``too-many-grants``).
         """
         grantee, level = id_bytes(session, "session"), level_of(right)
         expires_at = self._expiry(expires_in_s)
@@ -55,6 +57,7 @@ class Granting:
         place = await self._place(artifact)
 
         async def unit(writer: Writer) -> int:
+            await adopt_versions(writer, place.session, place.name, place.version or None)
             await self._demand_admin(writer, place, expires_at)
             return await units.grant(writer, place, grantee, level, by, expires_at)
 
@@ -117,13 +120,16 @@ class Granting:
     async def _place(self, artifact: str, *, there: bool = True) -> Place:
         """What is meant: a version by its id, a name in the session. ``there``: a name that has a version."""
         if is_id(artifact):
+            row = await self._lookup.in_fork(id_bytes(artifact))
+            if row is not None:
+                return Place(*row[1:4])
             row = await self._journal.database.one(_SQL["place"], (id_bytes(artifact),))
             if row is None or (there and row[3] is not None):
                 raise missing(artifact, None)
             return Place(*row[:3])
         name, session = check_artifact_name(artifact), self._lookup.session(self._acting.context())
         if there and await self._journal.database.one(_SQL["name_is_there"], (session, name)) is None:
-            raise missing(name, None)
+            await self._lookup.of_name(name)  # A fork may inherit it.
         return Place(session, name, 0)
 
     async def _demand_admin(self, writer: Writer, place: Place, expires_at: int | None) -> None:
