@@ -62,3 +62,9 @@ def test_a_script_sees_the_versions(ok, file):
     ok("schema", "register", file)
     told = ok("exec", 'return table.concat(State.list_schema_versions("note"), " ") .. "|" .. #State.schema_versions()')
     assert "1.0.0 1.1.0|2" in told.out
+
+
+def test_what_is_no_file_holds_no_schema(cli, tmp_path):
+    for path in (str(tmp_path), "nowhere.json"):
+        assert cli("--json", "schema", "register", path).error["code"] == "file-not-found"
+    assert cli("--json", "schema", "register", "a\0b").error["code"] == "invalid-path"

@@ -105,6 +105,21 @@ def test_an_empty_session_is_the_current_one_of_a_query():
     assert value(script) == [3, 2, 2]
 
 
+def test_a_query_takes_the_conditions_by_the_names_that_other_versions_have():
+    script = (
+        PUT
+        + """
+    local query = {session_id = Session.get_current(), type = 'data', name_pattern = 'a*', tags = {'t'}, min_size = 1,
+      max_size = 9, created_after = '2000-01-01T00:00:00Z', created_before = '2100-01-01T00:00:00Z', limit = 5}
+    query.sessionId, query.session_id = query.session_id, nil
+    local camel = Artifact.query(query)[1].id
+    query.session_id, query.sessionId = query.sessionId, nil
+    return {camel == a.id, Artifact.query(query)[1].id == a.id}
+    """
+    )
+    assert value(script) == [True, True]
+
+
 def test_history_and_names_are_changed_and_told():
     script = PUT + """
     Artifact.update(a, {description = 'new', mime_type = 'text/x-a'})

@@ -348,6 +348,9 @@ class AsyncMigrations:
             await self._demand_whole(target.scope)
             return target
         found = [one for one in await self._schemas.bindings() if one.name == name]
+        if len(found) > 1:  # A fork has its origin's bindings, and there is no plan for it.
+            whole = [one for one in found if one.scope is None or await self._journal.lineage(one.scope) is None]
+            found = whole or found[:1]
         if len(found) > 1:
             told_of = ", ".join(str(Target("state", one.scope, one.prefix)) for one in found[:10])
             raise InvalidInput(

@@ -109,12 +109,18 @@ _OFFERED = Param(
         Param("cause", INT, "the entry that led here", optional=True),
         Param("correlation", NAME, "id of one that was opened", optional=True),
         Param("record", BOOL, "an entry also when it is skipped", optional=True),
-        Param("session", SESSION, "id or unique name; left out: the current one", optional=True),
+        Param(
+            "session", SESSION, "id or unique name; left out: the current one", optional=True, aliases=("session_id",)
+        ),
     ),
     "where it comes from",
 )
 _OF = Param(
-    "session", SESSION, "id or unique name, '' the current one; left out: the rules of the store", optional=True
+    "session",
+    SESSION,
+    "id or unique name, '' the current one; left out: the rules of the store",
+    optional=True,
+    aliases=("session_id",),
 )
 _WHOSE = Param("options", options(_OF), "whose rules", optional=True)
 _RULES = "a list of tables, one for each rule"

@@ -138,7 +138,8 @@ async def _import(
 
 
 _CONDITIONS = (
-    Param("session", SESSION, "id or unique name, '' the current one; left out: all sessions", optional=True),
+    Param("session", SESSION, "id or unique name, '' the current one; left out: all sessions", optional=True,
+          aliases=("session_id",)),
     Param("type", NAME, "the type as it was given", optional=True, aliases=("artifact_type",)),
     Param("name", NAME, "a pattern like *.md", optional=True, aliases=("name_pattern",)),
     Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),

@@ -41,9 +41,9 @@ def _in_file(file: Path, error: LlmspellError) -> LlmspellError:
 def read_file(file: Path) -> list[Schema]:
     """The schemas of one file. Raises InvalidInput (``invalid-schema``) that names it, NotFound, StorageFailed."""
     try:
-        with file.open("rb") as stream:
+        with check_path(file).open("rb") as stream:
             raw = stream.read(_FILE_BYTES_MAX + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise NotFound(f"there is no file {str(file)!r}", code="file-not-found") from None
     except OSError as exc:
         raise StorageFailed(f"{str(file)!r} cannot be read: {exc.strerror}") from exc
