@@ -162,6 +162,7 @@ def test_a_bundle_of_a_fork_of_a_fork_does_not_have_what_was_deleted_for_good_in
 def test_what_another_life_of_the_origin_had_is_not_in_a_bundle_of_its_fork(store, origin, tmp_path):
     store.sessions.export(origin.id, tmp_path / "before")
     gone = origin.artifacts.put("b", b"second").id
+    origin.artifacts.put("c", b"third")
     store.sessions.delete(origin.id)
     store.sessions.import_(tmp_path / "before")
     fork = store.sessions.fork(origin.id)

@@ -92,7 +92,7 @@ class _Bundle:
         frames.write(HEADER, encode(header))
         about = store.read, store.kinds, session, self.seq, store.opened if self._secrets else None
         leaving: Leaving | Flattened = Flattened(*about, past, forked) if forked else Leaving(*about)
-        for content, pieces in self._contents(leaving.first, past):
+        for content, pieces in self._contents(leaving.spans):
             frames.write(CONTENT, encode(content))
             for piece in pieces:
                 frames.write(PIECE, piece)
@@ -112,14 +112,13 @@ class _Bundle:
             raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
         return row[0], view.one("SELECT max(seq) FROM entry")[0], *past_of(view, self._session)
 
-    def _contents(self, first: int, past: Past) -> Iterator[tuple[Content, Iterator[bytes]]]:
+    def _contents(self, spans: list[tuple[bytes, int, int]]) -> Iterator[tuple[Content, Iterator[bytes]]]:
         """Every content that a version names, once. What only deleted versions name may have been collected; so may
         what a fork dropped, and whether what it inherits is whole is seen when the bundle is taken in.
         """
         store, after = self._store, b""
-        sql = _digests_sql(len(past))
-        meant = (self._session, first, self.seq), *((ancestor, 0, bound) for ancestor, bound in past)
-        levels = [one for level in meant for one in level]
+        sql = _digests_sql(len(spans))
+        levels = [one for span in spans for one in span]
         while rows := store.read(partial(_all, sql, (*levels, self._session, after))):
             for digest, needed in rows:
                 after = digest
@@ -133,11 +132,11 @@ class _Bundle:
 
 
 @cache
-def _digests_sql(past: int) -> str:
+def _digests_sql(spans: int) -> str:
     """Digests that versions of a session name, or of those it goes back to: arguments (session, first and last seq) of
     each, the session, and the digest to go on after. Whether each is needed by a version of its own that is there.
     """
-    levels = ", ".join("(?, ?, ?)" for _ in range(past + 1))
+    levels = ", ".join("(?, ?, ?)" for _ in range(spans))
     return (
         f"WITH level (session, first, bound) AS (VALUES {levels})"
         " SELECT a.digest, max(a.until_seq IS NULL AND a.session = ?) FROM level v CROSS JOIN artifact a"

@@ -52,7 +52,9 @@ _SESSIONS = queries("llmspell.sessions")
 _FIRST = "SELECT min(seq) FROM entry WHERE session = ?"
 _FORKED = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
 _LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? AND until_seq IS NULL ORDER BY depth"
-_ADOPTIONS = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq <= ? ORDER BY seq"
+_ADOPTIONS = (
+    f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq BETWEEN ? AND ? ORDER BY seq"
+)
 _STAY = (
     SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, CaptureRulesSet, ArtifactCaptured,
     CaptureSkipped, RunStarted, RunResumed, RunRecorded, RunFinished, RunFailed,
@@ -84,11 +86,10 @@ class Flattened:
     ) -> None:  # fmt: skip
         self._read = read
         self._kinds = kinds
-        self._levels = [(session, seq), *past]
-        self._opened = opened
-        self.first = forked
-        """The seq that the session itself begins with."""
-        self._parts: list[_Level] = []
+        self._forked = forked
+        self._parts = [_Level(read, kinds, one, last, opened) for one, last in ((session, seq), *past)]
+        self.spans = [span for part in self._parts for span in part.spans]
+        """What counts: sessions, the nearest first, each with its first and its last entry."""
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -106,25 +107,22 @@ class Flattened:
 
     def entries(self) -> Iterator[Carried]:
         """Oldest first, each hash checked."""
-        fork = self._levels[0][0]
+        fork = self.spans[0][0]
         created, first, adopted, labels = self._read(self._look)
         yield msgspec.structs.replace(created, seq=min(first, created.seq))
-        for place in range(len(self._levels) - 1, -1, -1):
-            session, bound = self._levels[place]
-            part = _Level(self._read, self._kinds, session, bound, self._opened)
+        for place, part in enumerate(self._parts):
             part.place(fork, adopted, labels[place], inherited=place > 0)
-            self._parts.append(part)
-        own = chain.from_iterable(part.entries() for part in self._parts)
+        own = chain.from_iterable(part.entries() for part in reversed(self._parts))
         yield from heapq.merge(own, self._erased(adopted), key=_seq)
 
     def _erased(self, adopted: dict[str, str]) -> Iterator[Carried]:
         """What was deleted for good where it belongs since the fork's past left there. The fork does not show it: it
         had let it go, or began later, at an earlier moment. Its content may be gone.
         """
-        fork, seq = self._levels[0]
+        fork, _, now = self.spans[0]
         names: dict[int, str] = {}
-        for part, (session, bound) in zip(self._parts, reversed(self._levels), strict=True):
-            rows = self._read(partial(_all, _ERASED, (session, part.first, bound, seq)))
+        for span in self.spans:
+            rows = self._read(partial(_all, _ERASED, (*span, now)))
             names |= {at: name for artifact, at, name, _ in rows if id_text(artifact) not in adopted}
         for at in sorted(names):
             stored = self._read(partial(_all, _FORKED, (at,)))
@@ -141,22 +139,22 @@ class Flattened:
         """The entry that creates the session elsewhere, the first seq of its history, what versions are the fork's own
         now, and the labels that each level sees taken by the ones after it.
         """
-        (first,) = view.one(_FIRST, (self._levels[-1][0],)) or (None,)
+        (first,) = view.one(_FIRST, (self.spans[-1][0],)) or (None,)
         adopted: dict[str, str] = {}
         labels: list[frozenset[str]] = []
         taken: set[str] = set()
-        for session, bound in self._levels:
+        for session, start, bound in self.spans:
             labels.append(frozenset(taken))
             taken.update(row[1] for row in view.all(_SESSIONS["checkpoints"], (session, bound)))
-            for row in view.all(_ADOPTIONS, (session, bound)):
+            for row in view.all(_ADOPTIONS, (session, start, bound)):
                 one = self._payload(check_row(row))
                 if one is not None:
                     adopted[one.source] = adopted.get(one.id, one.id)
-        stored = view.one(_FORKED, (self.first,))
+        stored = view.one(_FORKED, (self._forked,))
         forked = None if stored is None else check_row(stored)
         new: SessionForked | None = None if forked is None else self._payload(forked)
         if forked is None or new is None or first is None:
-            raise Corrupt(f"session {id_text(self._levels[0][0])} is a fork, but no entry made it")
+            raise Corrupt(f"session {id_text(self.spans[0][0])} is a fork, but no entry made it")
         payload = SessionCreated(
             new.id, new.name, new.description, new.tags, new.metadata, new.config, new.created_by, new.parent,
             new.correlation,

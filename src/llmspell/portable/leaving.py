@@ -74,6 +74,11 @@ class Leaving:
         self.redacted = 0
         """Sealed values, and sealed items of runs, that were replaced."""
 
+    @property
+    def spans(self) -> list[tuple[bytes, int, int]]:
+        """The session, with its first and its last entry."""
+        return [(self._session, self.first, self._last)]
+
     def entries(self) -> Iterator[Carried]:
         """Oldest first, each hash checked. No read transaction is held between two of them."""
         inside = self._inside(self.first - 1)
