@@ -15,6 +15,7 @@ MODULES = (
     "agents",
     "sessions",
     "forks",
+    "care",
     "migrations",
     "guarded",
     "captures",
