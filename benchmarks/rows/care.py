@@ -1,4 +1,4 @@
-"""What is done now and then with sessions and artifacts: bundles, collecting, deleting, and asking what became of what."""
+"""Care of sessions and artifacts: bundles, collecting, deleting, and asking what became of what."""
 
 from __future__ import annotations
 
