@@ -1,5 +1,6 @@
 """The part of a whole life that is about sessions and their artifacts, one at a time; see ``test_whole_life.py``."""
 
+import random
 import tempfile
 from copy import deepcopy
 from itertools import count
@@ -16,7 +17,15 @@ from tests.crash.test_model import VALUES
 NAMES = ("a.txt", "b", "c/d.md")
 LABELS = st.sampled_from(["v1", "best"])
 PICK = st.integers(0, 20)
-DATA = st.binary(max_size=20) | st.integers(0, 2).map(lambda seed: bytes([seed]) * 30_000 + bytes(range(256)) * 200)
+_NOISE = [random.Random(seed).randbytes(150_000) for seed in range(2)]
+
+
+def _large(which, at):
+    """Does not compress, and shares most chunks with what is like it but for the place."""
+    return _NOISE[which][:at] + bytes(5) + _NOISE[which][at:]
+
+
+DATA = st.binary(max_size=20) | st.builds(_large, st.integers(0, 1), st.sampled_from([1, 70_000]))
 
 
 def code(call):
@@ -46,7 +55,8 @@ class Living(RuleBasedStateMachine):
         for number in range(3):
             self.put(0, 0, b"%d" % number, [number - 1] if number else [])
         self.create()
-        self.put(1, 1, bytes(range(256)) * 200, [])
+        for edited in (_large(0, 1), _large(0, 70_000)):
+            self.put(1, 1, edited, [])
 
     def open(self):
         self.store = llmspell.open(self.folder, durability=self.durability)
