@@ -1,19 +1,21 @@
 """Letting sessions go by a policy: asked for, or in the background of an open store.
 
-Each session goes in a unit of its own, which looks again whether it has ended and has not changed since; so a session
-that somebody resumed meanwhile stays. What is to be archived is exported, durable, before that.
+Each session goes in a unit of its own, which looks again whether it has ended and whether anything was done in it
+since it was judged; so a session that somebody resumed or wrote in meanwhile stays. What is to be archived is exported,
+durable, before that, and the session goes only when the archive holds the last that was done.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import LlmspellError, NotFound, Vetoed
+from llmspell.errors import InvalidInput, LlmspellError, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.maintenance import Task
 from llmspell.model.arguments import check_flags, check_function
@@ -21,6 +23,7 @@ from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
 from llmspell.sessions import units
 from llmspell.sessions.kinds import SessionsCleaned
+from llmspell.sessions.last_done import last_done
 from llmspell.sessions.projection import CLEANED
 from llmspell.sessions.registered import retention_of
 from llmspell.sessions.retention import (
@@ -36,10 +39,10 @@ from llmspell.sessions.retention import (
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
     from llmspell.ports.database import Reading
-    from llmspell.sessions.ported import PortProgress
+    from llmspell.sessions.ported import BundleKey, Porter, PortProgress
     from llmspell.sessions.steps import Neighbours, Steps
 
-_OPEN = "SELECT status, updated_at FROM session WHERE id = ? AND until_seq IS NULL"
+_OPEN = "SELECT status FROM session WHERE id = ? AND until_seq IS NULL"
 _FOLDER_SUFFIX = ".llmspell-session"
 
 
@@ -52,22 +55,32 @@ class Cleaning:
         self._near = neighbours
 
     async def cleanup(
-        self, policy: RetentionPolicy, context: Context, *, dry_run: bool, progress: PortProgress | None
+        self,
+        policy: RetentionPolicy,
+        context: Context,
+        *,
+        archive_key: BundleKey | None,
+        dry_run: bool,
+        progress: PortProgress | None,
     ) -> CleanupReport:
         """See ``AsyncSessions.cleanup``."""
         check_policy(policy)
         check_flags(dry_run=dry_run)
         check_function(progress)
         porter = self._near.porter
+        if archive_key is not None:
+            porter.check_key(archive_key)
+            if policy.archive_to is None:
+                raise InvalidInput("archive_key goes with a policy that has archive_to", code="invalid-policy")
         now = self._journal.clock.now_ns()
-        due = await porter.off(due_sessions, porter.read, policy, now)
+        due, looked_at = await porter.off(due_sessions, porter.read, policy, now)
         left = await porter.off(porter.read, orphans) if policy.orphans else []
-        report = CleanupReport(dry_run, looked_at=len(due), orphans=len(left))
+        report = CleanupReport(dry_run, looked_at=looked_at, orphans=len(left))
         for done, one in enumerate(due, 1):
             if dry_run:
                 _count(report, one)
             else:
-                await self._let_go(one, policy, context, report)
+                await self._let_go(one, policy, archive_key, context, report)
             if progress is not None:
                 progress("sessions", done)
         if dry_run:
@@ -77,7 +90,9 @@ class Cleaning:
         )
         return report
 
-    async def _let_go(self, one: Due, policy: RetentionPolicy, context: Context, report: CleanupReport) -> None:
+    async def _let_go(
+        self, one: Due, policy: RetentionPolicy, key: BundleKey | None, context: Context, report: CleanupReport
+    ) -> None:
         info = one.info
         session = id_bytes(info.id)
         inside = enter(context, InSession(session, id_bytes(info.correlation_id), 0))
@@ -88,11 +103,8 @@ class Cleaning:
             return
         archive = None
         if policy.archive_to is not None:
-            try:
-                archive = archive_path(policy, info.id)
-                await self._near.porter.export(session, archive, key=None, secrets=False, overwrite=True, progress=None)
-            except LlmspellError:
-                report.failed.append(info.id)
+            archive = await self._near.porter.off(archived, self._near.porter, policy, info.id, key, report)
+            if archive is None:
                 return
         went = await self._journal.write(
             lambda writer: let_go(writer, one, policy, archive, self._near.removers), context=inside
@@ -147,17 +159,14 @@ class BackgroundCleaning:
         self._policy = policy
         self._report = CleanupReport(dry_run=False)
         self._next_ns = now + round(every_s * 1e9)
-        self._due = due_sessions(near.porter.read, policy, now)
+        self._due, self._report.looked_at = due_sessions(near.porter.read, policy, now)
 
     def _step(self, near: Neighbours, one: Due) -> Any:
         info, policy, report = one.info, self._policy, self._report
         session, archive = id_bytes(info.id), None
         if policy.archive_to is not None:
-            try:
-                archive = archive_path(policy, info.id)
-                near.porter.export_here(session, archive)
-            except LlmspellError:
-                report.failed.append(info.id)
+            archive = archived(near.porter, policy, info.id, None, report)
+            if archive is None:
                 return self._journal.unit_of(_one, context=MAINTENANCE)
 
         async def unit(writer: Writer) -> int:
@@ -186,10 +195,14 @@ class BackgroundCleaning:
 async def let_go(
     writer: Writer, one: Due, policy: RetentionPolicy, archive: Path | None, removers: tuple[units.Remove, ...]
 ) -> bool:
-    """Delete a session, unless it changed since it was looked at."""
+    """Delete a session, unless anything was done in it since it was judged; an archive was made later than that, and so
+    holds it all.
+    """
     session = id_bytes(one.info.id)
     row = await writer.one(_OPEN, (session,))
-    if row is None or row[0] not in {str(status) for status in policy.statuses} or row[1] != one.updated_ns:
+    if row is None or row[0] not in {str(status) for status in policy.statuses}:
+        return False
+    if (await last_done(writer, session))[0] > one.seq:
         return False
     await units.delete(writer, session, removers, why=one.why, archive=None if archive is None else str(archive))
     return True
@@ -208,10 +221,11 @@ async def finish(
     counts = [len(one) for one in (report.deleted, report.archived, report.vetoed, report.changed, report.failed)]
     if not any(counts) and not left:
         return
-    deleted, archived, vetoed, changed, failed = counts
+    deleted, exported, vetoed, changed, failed = counts
     payload = SessionsCleaned(
-        policy_dict(policy), deleted, archived, vetoed, changed, failed, len(left), report.artifact_bytes
-    )
+        policy_dict(policy), deleted, exported, vetoed, changed, failed, len(left), report.artifact_bytes,
+        dict(sorted(Counter(report.codes.values()).items())),
+    )  # fmt: skip
     await writer.append(CLEANED, payload, await writer.scope("global"), "session-cleanup")
 
 
@@ -241,6 +255,20 @@ def _count(report: CleanupReport, one: Due) -> None:
 def policy_dict(policy: RetentionPolicy) -> dict[str, Any]:
     """A policy as the audit shows it."""
     return replace(policy, rule=None).to_dict() | {"rule": policy.rule is not None}
+
+
+def archived(
+    porter: Porter, policy: RetentionPolicy, id_: str, key: BundleKey | None, report: CleanupReport
+) -> Path | None:
+    """The file that a session was exported to, in this thread; None, and noted, when it could not be."""
+    try:
+        path = archive_path(policy, id_)
+        porter.archive(id_bytes(id_), path, key)
+    except LlmspellError as exc:
+        report.failed.append(id_)
+        report.codes[id_] = exc.code
+        return None
+    return path
 
 
 def archive_path(policy: RetentionPolicy, id_: str) -> Path:

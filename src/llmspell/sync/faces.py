@@ -1342,15 +1342,23 @@ class Sessions:
         return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
 
     def cleanup(
-        self, policy: RetentionPolicy | None = None, *, dry_run: bool = False, progress: PortProgress | None = None
+        self,
+        policy: RetentionPolicy | None = None,
+        *,
+        archive_key: BundleKey | None = None,
+        dry_run: bool = False,
+        progress: PortProgress | None = None,
     ) -> CleanupReport:
         """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
 
-        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
-        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
-        all. ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        Active sessions are never touched, nor one in which anything is done meanwhile. Each goes in a transaction of
+        its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
+        was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
+        sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
+        ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
+        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
         """
-        return drive(self._inner.cleanup(policy, dry_run=dry_run, progress=progress))
+        return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
     def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
