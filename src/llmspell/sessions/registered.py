@@ -62,7 +62,9 @@ def check_template(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Fields of ``create``: those of the template, and over them what is given. Dicts are merged, tags added."""
+    """Fields of ``create``: those of the template, and over them what is given. Settings and metadata are merged at
+    every depth, state by key, tags added.
+    """
     found = dict(template)
     for name, value in given.items():
         if name == "tags":
@@ -70,11 +72,22 @@ def filled(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         elif value is None or (name == "description" and not value):
             continue
         elif name == "config":
-            found[name] = {**template.get(name, {}), **check_config(value)}
-        elif name in {"metadata", "state"} and isinstance(value, Mapping):
+            found[name] = _merged(template.get(name, {}), check_config(value))
+        elif name == "metadata" and isinstance(value, Mapping):
+            found[name] = _merged(template.get(name, {}), value)
+        elif name == "state" and isinstance(value, Mapping):
             found[name] = {**template.get(name, {}), **value}
         else:
             found[name] = value
+    return found
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(below)
+    for name, value in above.items():
+        there = found.get(name)
+        both = isinstance(there, Mapping) and isinstance(value, Mapping)
+        found[name] = _merged(there, value) if both else value
     return found
 
 

@@ -93,17 +93,19 @@ class AutoSaver:
             return None
         now = self._journal.clock.monotonic_ns()
         with self._wake:
-            if session not in self._watched:
-                interval_ns = None if interval is None else round(interval * _S)
-                self._watched[session] = _Watched(session, correlation, interval_ns, changes, saved_ns=now)
-        return lambda count: self.note(session, count)
+            interval_ns = None if interval is None else round(interval * _S)
+            mine = _Watched(session, correlation, interval_ns, changes, saved_ns=now)
+            watched = self._watched.setdefault(session, mine)
+        return lambda count: self._note(watched, count)
 
-    def note(self, session: bytes, count: int) -> None:
-        """A session changed (or may have: its unit may yet be undone, which a save looks at itself)."""
+    def _note(self, watched: _Watched, count: int) -> None:
+        """A session changed (or may have: its unit may yet be undone, which a save looks at itself). One that had ended
+        may have been resumed, so it is watched again; whether it was, the next save sees.
+        """
         with self._wake:
-            watched = self._watched.get(session)
-            if watched is None or self._closed:
+            if self._closed:
                 return
+            watched = self._watched.setdefault(watched.session, watched)
             watched.changes += count
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="llmspell-auto-save", daemon=True)
@@ -166,7 +168,9 @@ class AutoSaver:
             error, seq = exc, None
         if isinstance(error, NotFound):
             with self._wake:
-                self._watched.pop(one.session, None)
+                one.changes -= counted
+                if not one.changes:
+                    self._watched.pop(one.session, None)
         elif error is not None:
             self._failed(one, now, error, context)
         else:

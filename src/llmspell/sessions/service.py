@@ -85,9 +85,9 @@ class AsyncSessions:
 
         ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
         them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
-        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
-        the template), Vetoed.
+        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
+        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
         """
         if template is not None:
             return await self._from_template(
