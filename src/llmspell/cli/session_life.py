@@ -125,10 +125,11 @@ def retention(
         policy = None if off else _policy(*bounds, None)
         with run.changing() as store:
             store.sessions.set_retention(policy, every_s=_seconds(every or "1h"))
+            policy = store.sessions.retention()
     else:
         with run.reading() as store:
             policy = store.sessions.retention()
-    found = {} if policy is None else policy.to_dict()
+    found = {} if policy is None else policy.to_dict() | {"every_s": policy.every_s}
     run.out.fields(
         {"policy": None if policy is None else found},
         [(name.replace("_", " "), value) for name, value in found.items()],

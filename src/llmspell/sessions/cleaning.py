@@ -21,11 +21,12 @@ from llmspell.journal.maintenance import Task
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
+from llmspell.schema import queries
 from llmspell.sessions import units
 from llmspell.sessions.kinds import SessionsCleaned
 from llmspell.sessions.last_done import last_done
 from llmspell.sessions.projection import CLEANED
-from llmspell.sessions.registered import retention_of
+from llmspell.sessions.registered import EVERY_S, policy_now
 from llmspell.sessions.retention import (
     CleanupReport,
     Due,
@@ -33,7 +34,6 @@ from llmspell.sessions.retention import (
     check_policy,
     due_sessions,
     orphans,
-    policy_of,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     from llmspell.sessions.steps import Neighbours, Steps
 
 _OPEN = "SELECT status FROM session WHERE id = ? AND until_seq IS NULL"
+_SQL = queries("llmspell.sessions")
+_RUN = "retention-run"
+"""The watermark that holds, in place of a seq, when the background came to its end last (ns): it need not write an
+entry of having done nothing, and still is not due again when the store is opened anew.
+"""
 _FOLDER_SUFFIX = ".llmspell-session"
 
 
@@ -125,7 +130,8 @@ class BackgroundCleaning:
         self._neighbours = neighbours
         self._may_refuse = may_refuse
         self._lock = threading.Lock()
-        self._next_ns = 0
+        self._begun_ns: int | None = None
+        self._asked_ns: int | None = None
         self._due: list[Due] | None = None
         self._report = CleanupReport(dry_run=False)
         self._policy = RetentionPolicy()
@@ -134,31 +140,56 @@ class BackgroundCleaning:
         """The task. Each of its steps lets one session go; the last one says what was done."""
         return Task("retention", self._is_due, self._unit, 1)
 
-    def _is_due(self, view: Reading) -> bool:
+    def due_ns(self, view: Reading) -> int | None:
+        """When it is to be done without other occasion, by the monotonic clock; None while there is nothing to go by.
+        The first time is as long after this was asked first as the others are after each other.
+        """
+        policy, now = policy_now(view), self._journal.clock.monotonic_ns()
+        if policy is None:
+            return None
+        every_ns = _every_ns(policy)
         if self._may_refuse():
-            return False
-        if self._due is not None:
-            return True
-        return self._journal.clock.now_ns() >= self._next_ns and retention_of(view) is not None
+            return now + every_ns
+        if self._asked_ns is None:
+            self._asked_ns = now
+        last_ns = self._last_ns(view)
+        return now if self._due is not None else (self._asked_ns if last_ns is None else last_ns) + every_ns
+
+    def _is_due(self, view: Reading) -> bool:
+        policy = None if self._may_refuse() else policy_now(view)
+        if policy is None or self._due is not None:
+            return policy is not None
+        last_ns = self._last_ns(view)
+        return last_ns is None or last_ns + _every_ns(policy) <= self._journal.clock.monotonic_ns()
+
+    def _last_ns(self, view: Reading) -> int | None:
+        """When it was done last, here or by whoever had the store open, by the monotonic clock."""
+        clock = self._journal.clock
+        (done_ns,) = view.one(_SQL["indexed_until"], (_RUN,)) or (None,)
+        ago_ns = None if done_ns is None else clock.now_ns() - done_ns
+        if ago_ns is None or ago_ns < 0:  # The clock was set back: nobody knows how long it was.
+            return self._begun_ns
+        found: int = clock.monotonic_ns() - ago_ns
+        return found if self._begun_ns is None else max(found, self._begun_ns)
 
     def _unit(self) -> Any:
         with self._lock:
             near = self._neighbours()
-            stored = near.porter.read(retention_of)
-            if stored is None:
+            policy = near.porter.read(policy_now)
+            if policy is None:
                 self._due = None
                 return self._journal.unit_of(_nothing, context=MAINTENANCE)
             if self._due is None:
-                self._begin(near, policy_of(stored.policy), stored.every_s)
+                self._begin(near, policy)
             if self._due:
                 return self._step(near, self._due.pop())
             return self._end(near)
 
-    def _begin(self, near: Neighbours, policy: RetentionPolicy, every_s: float) -> None:
+    def _begin(self, near: Neighbours, policy: RetentionPolicy) -> None:
         now = self._journal.clock.now_ns()
         self._policy = policy
         self._report = CleanupReport(dry_run=False)
-        self._next_ns = now + round(every_s * 1e9)
+        self._begun_ns = self._journal.clock.monotonic_ns()
         self._due, self._report.looked_at = due_sessions(near.porter.read, policy, now)
 
     def _step(self, near: Neighbours, one: Due) -> Any:
@@ -184,6 +215,7 @@ class BackgroundCleaning:
 
         async def unit(writer: Writer) -> int:
             await finish(writer, policy, report, left, near.removers)
+            await writer.run(_SQL["set_indexed"], (_RUN, self._journal.clock.now_ns()))
             return 0
 
         return self._journal.unit_of(unit, context=MAINTENANCE)
@@ -227,6 +259,10 @@ async def finish(
         dict(sorted(Counter(report.codes.values()).items())),
     )  # fmt: skip
     await writer.append(CLEANED, payload, await writer.scope("global"), "session-cleanup")
+
+
+def _every_ns(policy: RetentionPolicy) -> int:
+    return round((policy.every_s or EVERY_S) * 1e9)
 
 
 async def _nothing(_: Writer) -> int:

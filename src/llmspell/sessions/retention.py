@@ -64,6 +64,8 @@ class RetentionPolicy:
     statuses: Sequence[str] = ENDED
     archive_to: str | Path | None = None
     orphans: bool = True
+    every_s: float | None = field(default=None, init=False, compare=False)
+    """Of a stored policy: how often the background applies it at most, in seconds, as ``set_retention`` was told."""
 
     def __post_init__(self) -> None:
         age: Any = self.max_age_s
@@ -163,9 +165,11 @@ def check_policy(policy: object) -> None:
         )  # fmt: skip
 
 
-def policy_of(stored: dict[str, Any]) -> RetentionPolicy:
+def policy_of(stored: dict[str, Any], every_s: float) -> RetentionPolicy:
     """The policy that was stored."""
-    return RetentionPolicy(**stored)
+    policy = RetentionPolicy(**stored)
+    object.__setattr__(policy, "every_s", every_s)
+    return policy
 
 
 def due_sessions(read: Read, policy: RetentionPolicy, now: int) -> tuple[list[Due], int]:

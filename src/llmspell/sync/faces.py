@@ -12,6 +12,7 @@ from llmspell.artifacts.content_handle import PIECE_BYTES
 from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
 from llmspell.model import limits
+from llmspell.sessions.registered import EVERY_S
 from llmspell.sync.by_hand import (
     ArtifactsByHand,
     EventsByHand,
@@ -1349,7 +1350,8 @@ class Sessions:
         dry_run: bool = False,
         progress: PortProgress | None = None,
     ) -> CleanupReport:
-        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why. Where none is
+        stored, those go that are older than they say themselves.
 
         Active sessions are never touched, nor one in which anything is done meanwhile. Each goes in a transaction of
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
@@ -1360,15 +1362,15 @@ class Sessions:
         """
         return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
-    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
-        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
-        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
-        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
+        it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
         """
         drive(self._inner.set_retention(policy, every_s=every_s))
 
     def retention(self) -> RetentionPolicy | None:
-        """The stored policy."""
+        """The stored policy; its ``every_s`` says how often it is applied."""
         return drive(self._inner.retention())
 
     def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
