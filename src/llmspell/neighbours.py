@@ -5,12 +5,14 @@ behind, and the rooms that a session's handle shows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
+from llmspell.errors import LlmspellError
 from llmspell.journal.maintenance import Task, indexing
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
@@ -36,14 +38,16 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.offload import Offload
+    from llmspell.ports.database import Reading
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.service import AsyncState
     from llmspell.store import AsyncStore
 
 
 def neighbours_of(
-    store: AsyncStore, shredder: Any, files: OpenStore, offload: Offload, state_of: Callable[..., AsyncState]
-) -> Neighbours:
+    store: AsyncStore, shredder: Any, files: OpenStore, offload: Offload, state_of: Callable[..., AsyncState],
+    cleaning: BackgroundCleaning,
+) -> Neighbours:  # fmt: skip
     """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere."""
     protection = store.protection
 
@@ -66,6 +70,8 @@ def neighbours_of(
     removers = remove_state, remove_of_session
     rooms = _Rooms(store, state_of)
     saver = AutoSaver(store.journal, files.engine, report_maintenance)
+    monotonic_ns = store.journal.clock.monotonic_ns
+    saver.also(CleaningInTime(cleaning, files.engine.read, files.engine.after_checkpoint, monotonic_ns))
     porter = StorePorter(store.journal, files, offload, protection, removers)
     return Neighbours(
         set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver,
@@ -73,20 +79,41 @@ def neighbours_of(
     )  # fmt: skip
 
 
-def tasks_of(store: AsyncStore) -> tuple[Task, ...]:
+def tasks_of(store: AsyncStore, cleaning: BackgroundCleaning) -> tuple[Task, ...]:
     """What the maintenance of an open store does: indexes, what reached its end, retention."""
     journal = store.journal
     unit = partial(journal.unit_of, lambda writer: expire_keys(writer, EXPIRE_STEP_KEYS), context=MAINTENANCE)
     expiring = Task("expire", lambda view: expiry_is_due(view, journal.clock.now_ns()), unit, EXPIRE_STEP_KEYS)
-    return indexing(), finding(), indexing_sessions(), expiring, retention_task(store)
+    return indexing(), finding(), indexing_sessions(), expiring, cleaning.task()
 
 
-def retention_task(store: AsyncStore) -> Task:
-    """The task of maintenance that lets sessions go by the stored policy."""
+def cleaning_of(store: AsyncStore) -> BackgroundCleaning:
+    """What lets sessions go in the background, as the stored policy and they themselves say."""
     armed = store.hooks.armed
     return BackgroundCleaning(
         store.journal, lambda: store.sessions.neighbours, lambda: "before_session_delete" in armed
-    ).task()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningInTime:
+    """Retention as the thread of auto-save does it: with all other maintenance that is due. See ``AtItsTime``."""
+
+    cleaning: BackgroundCleaning
+    read: Callable[[Callable[[Reading], int | None]], int | None]
+    maintain: Callable[[], None]
+    now_ns: Callable[[], int]
+
+    def due_ns(self) -> int | None:
+        """When sessions are looked at next. What cannot be read now is asked again in a minute."""
+        try:
+            return self.read(self.cleaning.due_ns)
+        except LlmspellError:
+            return self.now_ns() + 60_000_000_000
+
+    def run(self) -> None:
+        """Look at them."""
+        self.maintain()
 
 
 def captures_of(store: AsyncStore, acting: Acting) -> AsyncCaptures:

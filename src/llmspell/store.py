@@ -39,7 +39,7 @@ from llmspell.model.ids import Ids, id_bytes, id_text
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq
 from llmspell.model.scope import GLOBAL, Scope
-from llmspell.neighbours import captures_of, neighbours_of, tasks_of
+from llmspell.neighbours import captures_of, cleaning_of, neighbours_of, tasks_of
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
@@ -106,7 +106,7 @@ class AsyncStore:
         bindings.of(self.journal)
         files.engine.listeners.append(self._offer)
         files.engine.report = report_maintenance
-        self._maintenance = Maintenance(files.engine, tasks_of(self), report_maintenance)
+        self._maintenance = Maintenance(files.engine, tasks_of(self, cleaning := cleaning_of(self)), report_maintenance)
         files.engine.after_checkpoint = self._maintenance.run
         self._ledger = Ledger(self.journal, read_only=files.engine.read_only, report=report_maintenance)
         self.state = self.state_of(GLOBAL)
@@ -119,8 +119,9 @@ class AsyncStore:
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self.migrations = self._migrations(bindings.validators)
         self.sessions = AsyncSessions(
-            self.journal, self.hooks, self._acting, neighbours_of(self, self._shredder(), files, offload, self._state)
-        )
+            self.journal, self.hooks, self._acting,
+            neighbours_of(self, self._shredder(), files, offload, self._state, cleaning),
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Bring files of an older format to this version's, and write the first entry of a new store. Called once by
@@ -128,6 +129,7 @@ class AsyncStore:
         """
         if self._files.outdated:
             await self._migrate()
+        self.sessions.neighbours.saver.begin()
         if self._files.engine.read_only or self._source.head():
             return
 

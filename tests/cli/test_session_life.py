@@ -33,7 +33,9 @@ def test_cleanup_shows_asks_and_deletes(ok, cli):
     assert len(done["deleted"]) == 1
     names = [item["name"] for item in ok("session", "list", "--json").json["items"]]
     assert sorted(names) == ["active", "two"]
-    ok("session", "retention", "--max-age", "30d", "--every", "1d")
+    assert ok("session", "retention", "--max-age", "30d", "--every", "1d", "--json").json["policy"]["every_s"] == 86400
+    assert ok("session", "retention", "--json").json["policy"]["every_s"] == 86400
+    assert "86400" in ok("session", "retention").out
     assert ok("session", "retention", "--json").json["policy"]["max_age_s"] == 30 * 86400
     ok("session", "retention", "--off")
     assert ok("session", "retention", "--json").json["policy"] is None

@@ -144,14 +144,16 @@ def test_a_fork_that_a_cleanup_deletes_is_archived_whole_before(store, other, fo
     here = looks(store, fork)
     face.clock.advance(100)
     (tmp_path / "archive").mkdir()
-    report = store.sessions.cleanup(RetentionPolicy(max_age_s=50, archive_to=tmp_path / "archive"))
+    policy = RetentionPolicy(max_age_s=50, archive_to=tmp_path / "archive")
+    assert store.sessions.cleanup(policy).codes == {fork.id: "archive-needs-key"}
+    report = store.sessions.cleanup(policy, archive_key=SECRET)
     assert len(report.deleted) == 1
     (path,) = (tmp_path / "archive").iterdir()
-    other.sessions.import_(path)
+    other.sessions.import_(path, key=SECRET)
     there = looks(other, other.sessions.open(fork.id))
     assert there["contents"] == here["contents"]
     assert there["labels"] == here["labels"]
-    assert there["each"] == here["each"] | {"sealed": "[REDACTED]", "short lived": "nothing"}
+    assert there["each"] == here["each"] | {"short lived": "nothing"}
 
 
 def test_a_fork_of_a_session_with_captures_comes_with_what_they_made_and_its_own_rules(store, other, tmp_path):

@@ -168,6 +168,26 @@ def test_restore_recent_takes_up_what_was_set_aside(store, clock):
         store.sessions.create(f"s{number}").suspend()
         clock.advance(1)
     store.sessions.create("ended").complete()
-    infos = store.sessions.restore_recent(2)
+    seen = []
+    infos = store.sessions.restore_recent(2, progress=lambda what, done: seen.append((what, done)))
+    assert seen == [("sessions", 1), ("sessions", 2)]
     assert [(info.name, str(info.status)) for info in infos] == [("s3", "active"), ("s2", "active")]
     assert str(store.sessions.get("s1").status) == "suspended"
+
+
+def test_a_session_that_failed_and_was_resumed_is_saved_again(face, store):
+    session = store.sessions.create("s", config=SessionConfig(auto_save_changes=2))
+    session.state.set("a", 1)
+    session.fail("x")
+    for text in ("one", "two"):
+        session.update(description=text)
+    auto = saver(face, store)
+    auto.tick()
+    assert store.stats()["auto_save"]["watched"] == 0
+    session.resume()
+    before = len(saves(store, session))
+    for number in range(10):
+        session.state.set("a", number)
+    auto.tick()
+    assert store.stats()["auto_save"]["watched"] == 1
+    assert len(saves(store, session)) > before

@@ -45,3 +45,21 @@ def test_templates_that_are_none_are_refused(store, fields):
     with pytest.raises(InvalidInput):
         store.sessions.set_template("t", fields)
     assert store.sessions.templates() == {}
+
+
+def test_settings_and_metadata_of_a_template_are_merged_at_every_depth(store):
+    store.sessions.set_template(
+        "t",
+        {
+            "config": {"limits": {"artifacts": 1, "operations": 9}, "mine": {"a": {"x": 1}}},
+            "metadata": {"m": {"a": 1, "b": 1}}, "state": {"s": {"a": 1}},
+        },
+    )  # fmt: skip
+    more = SessionLimits(storage_bytes=5, operations=8)
+    for given in ({"limits": {"storage_bytes": 5, "operations": 8}}, SessionConfig(limits=more)):
+        session = store.sessions.create("s", template="t", config=given, metadata={"m": {"b": 2}}, state={"s": {}})
+        limits = session.info.settings.limits
+        assert (limits.artifacts, limits.operations, limits.storage_bytes) == (1, 8, 5)
+        assert session.info.config["mine"] == {"a": {"x": 1}}
+        assert session.info.metadata == {"m": {"a": 1, "b": 2}}
+        assert session.state.get("s") == {}

@@ -74,6 +74,9 @@ def save_all() -> None:
 
 def cleanup(
     *, max_age: Age = None, max_count: Count = None, max_bytes: Bytes = None, archive_to: Folder = None,
+    passphrase_from: Annotated[
+        str | None, Parameter(help="Name of an environment variable with the passphrase of the archives.")
+    ] = None,
     status: Annotated[list[str] | None, Parameter(help="Only of these statuses; several times.")] = None,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     dry_run: Annotated[bool, Parameter(help="Say what would be deleted, and delete nothing.")] = False,
@@ -83,22 +86,25 @@ def cleanup(
     Exit status 3 when a session was left because it could not be exported.
     """
     run = running.get()
+    key = _passphrase(passphrase_from)
     with run.reading() if dry_run else run.changing() as store:
         bounds = (max_age, max_count, max_bytes, archive_to, status)
         policy = None if all(bound is None for bound in bounds) else _policy(*bounds)
-        plan = store.sessions.cleanup(policy, dry_run=True)
+        plan = store.sessions.cleanup(policy, archive_key=key, dry_run=True)
         told = f"{printable.count(len(plan.deleted), 'session')} ({printable.size(plan.artifact_bytes)} of artifacts)"
         if not run.out.json and plan.deleted:
             run.out.items(plan.deleted, (*_COLUMNS, Column("why", lambda item: item["why"])), next_cursor=None,
                           nothing="")  # fmt: skip
         if not confirmed(run.out, plan.to_dict(), told, yes=yes or not (plan.deleted or plan.orphans), dry_run=dry_run):
             return
-        done = store.sessions.cleanup(policy)
+        done = store.sessions.cleanup(policy, archive_key=key)
     left = "".join(
         f"; {printable.count(len(ids), 'session')} {what}"
         for ids, what in ((done.vetoed, "kept by a hook"), (done.changed, "changed"), (done.failed, "not exported"))
         if ids
     )
+    if "archive-needs-key" in done.codes.values():
+        left += "; sealed values are archived with --passphrase-from only"
     run.out.done(done.to_dict(), f"deleted {printable.count(len(done.deleted), 'session')}{left}")
 
 
@@ -119,10 +125,11 @@ def retention(
         policy = None if off else _policy(*bounds, None)
         with run.changing() as store:
             store.sessions.set_retention(policy, every_s=_seconds(every or "1h"))
+            policy = store.sessions.retention()
     else:
         with run.reading() as store:
             policy = store.sessions.retention()
-    found = {} if policy is None else policy.to_dict()
+    found = {} if policy is None else policy.to_dict() | {"every_s": policy.every_s}
     run.out.fields(
         {"policy": None if policy is None else found},
         [(name.replace("_", " "), value) for name, value in found.items()],

@@ -1,13 +1,14 @@
 """Maintenance: bounded steps of work that no caller waits for, between the commits of others.
 
-It runs in the thread that checkpoints, after a checkpoint, and when a store is closed; never on an event loop. Each
-step is an ordinary unit under the writers' turn, so that a writer waits for one step at most, and each task looks first
-whether there is anything to do. What fails is reported and tried again next time; a turn that others hold, or a store
-that is being closed, is no failure.
+It runs in the thread that checkpoints, after a checkpoint, in that of auto-save when retention's time has come, and
+when a store is closed; never on an event loop. Each step is an ordinary unit under the writers' turn, so that a writer
+waits for one step at most, and each task looks first whether there is anything to do. What fails is reported and tried
+again next time; a turn that others hold, or a store that is being closed, is no failure.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -69,16 +70,24 @@ class Maintenance:
         self._files = files
         self._tasks = tuple(tasks)
         self._report = report
+        self._turn = threading.Lock()
 
     def due(self) -> bool:
         """Whether any task has work. A read or two; what fails is reported."""
         return any(self._is_due(task) for task in self._tasks)
 
     def run(self) -> None:
-        """Do what is due, a bounded number of steps. Never raises for what the store or the disk does."""
-        for task in self._tasks:
-            if self._is_due(task):
-                self._work(task)
+        """Do what is due, a bounded number of steps; nothing while another thread does. Never raises for what the store
+        or the disk does.
+        """
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            for task in self._tasks:
+                if self._is_due(task):
+                    self._work(task)
+        finally:
+            self._turn.release()
 
     def _is_due(self, task: Task) -> bool:
         if self._files.read_only:

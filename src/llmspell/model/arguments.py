@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,23 @@ def check_flags(**flags: bool) -> None:
 
 
 def check_function(function: Callable[..., Any] | None, name: str = "progress", *, optional: bool = True) -> None:
-    """Raises InvalidInput (``invalid-callback``) for what cannot be called, before anything is done. None is none."""
+    """Raises InvalidInput (``invalid-callback``) for what cannot be called, and for async functions, before anything
+    is done: nobody would await them. None is none.
+    """
     if not callable(function) and not (optional and function is None):
         raise InvalidInput(f"{name} is a function, not {told(function)}", code="invalid-callback")
+    if is_async(function):
+        raise InvalidInput(
+            f"{name} is a plain function, not an async one, which nobody would await", code="invalid-callback"
+        )
+
+
+def is_async(function: object) -> bool:
+    """Whether what a call of it gives is to be awaited or iterated by ``async for``, as far as that can be seen."""
+    while isinstance(function, partial):
+        function = function.func
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - it is asked what calling does, not whether it can
+    return any(asks(one) for asks in (iscoroutinefunction, isasyncgenfunction) for one in (function, called))
 
 
 def check_path(path: object) -> Path:

@@ -52,9 +52,11 @@ class Origins:
 
 def export_session(
     store: Origins, session: bytes, path: Path, now: int, key: BundleKey | None, *, secrets: bool, overwrite: bool,
-    progress: PortProgress | None,
+    progress: PortProgress | None, whole: bool = False,
 ) -> Exported:  # fmt: skip
-    """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries."""
+    """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries. ``whole``: no
+    file at all when something sealed would be replaced in it. Raises InvalidInput (``archive-needs-key``).
+    """
     if path.is_dir() or (path.exists() and not overwrite):
         raise AlreadyExists(
             f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
@@ -64,6 +66,11 @@ def export_session(
     with _replacing(path) as (file, finish):
         frames = FrameWriter(file, seal)
         digest = bundle.write(frames, now)
+        if whole and bundle.redacted:
+            raise InvalidInput(
+                f"session {id_text(session)} has {bundle.redacted} sealed values: they go into encrypted bundles only",
+                code="archive-needs-key", hint="cleanup(archive_key=…)",
+            )  # fmt: skip
         finish()
     return Exported(
         id_text(session), str(path), frames.bytes_written, bundle.entries, bundle.contents, bundle.seq, digest,

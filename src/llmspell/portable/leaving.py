@@ -20,6 +20,7 @@ from llmspell.ports.database import Reading, Row
 from llmspell.runs.items import Item
 from llmspell.runs.items import Sealed as SealedItem
 from llmspell.runs.kinds import RunRecorded
+from llmspell.schema import queries
 from llmspell.state.kinds import StateSet
 
 _PAGE_ENTRIES = 256
@@ -38,12 +39,7 @@ _OUTSIDE = (
     "SELECT seq FROM entry WHERE subject = ? AND seq BETWEEN ? AND ? AND (session IS NULL OR session <> ?)"
     " AND payload IS NOT NULL"
 )
-_SUBJECTS = (
-    "SELECT 'state/' || key FROM state WHERE scope = ?2"
-    " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
-    " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
-)
-_RUNS = "SELECT id FROM run WHERE session = ?"
+_SESSIONS = queries("llmspell.sessions")
 _OWNER = {
     "artifact": "SELECT session FROM artifact WHERE id = ? LIMIT 1", "run": "SELECT session FROM run WHERE id = ?",
 }  # fmt: skip
@@ -96,8 +92,8 @@ class Leaving:
         if row is None:
             raise Corrupt(f"session {self._id} is there, but no entry creates it")
         first = row[0]
-        subjects = [subject for (subject,) in view.all(_SUBJECTS, (self._session, scope[0]))]
-        subjects += [f"run/{id_text(run)}" for (run,) in view.all(_RUNS, (self._session,))]
+        subjects = [subject for (subject,) in view.all(_SESSIONS["subjects"], (self._session, self._scope))]
+        subjects += [f"run/{id_text(run)}" for (run,) in view.all(_SESSIONS["runs_of"], (self._session,))]
         found = set[int]()
         for subject in subjects:
             args = (subject_digest(scope[1], subject), first, self._last, self._session)
@@ -183,9 +179,11 @@ class Leaving:
         return row is not None and bool(row[0] == self._session)
 
     def _unsealed(self, raw: msgspec.Raw) -> msgspec.Raw:
-        """An item of a run's record; a sealed one shows nothing, since nobody else could open it."""
+        """An item of a run's record. A sealed one shows nothing, unless secrets are carried: then it stays as it is,
+        which this store alone opens again.
+        """
         item = _item(raw)
-        if not isinstance(item, SealedItem):
+        if not isinstance(item, SealedItem) or self._opened is not None:
             return raw
         self.redacted += 1
         return msgspec.Raw(_encode(SealedItem(item.path, REDACTED)))

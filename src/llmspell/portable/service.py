@@ -88,12 +88,17 @@ class StorePorter:
             progress=progress,
         )
 
-    def export_here(self, session: bytes, path: Any) -> Exported:
+    def archive(self, session: bytes, path: Any, key: Any) -> Exported:
         """See ``Porter``."""
         now = self._journal.clock.now_ns()
         return export_session(
-            self._origins(), session, self._checked_path(path), now, None, secrets=False, overwrite=True, progress=None
-        )
+            self._origins(), session, self._checked_path(path), now, key, secrets=key is not None, overwrite=True,
+            progress=None, whole=True,
+        )  # fmt: skip
+
+    def check_key(self, key: Any) -> None:
+        """See ``Porter``."""
+        check_bundle_key(key)
 
     def read(self, query: Any) -> Any:
         """See ``Porter``."""

@@ -90,9 +90,11 @@ class Bounds:
 def bounds_of(info: SessionInfo, session: bytes, saver: AutoSaver) -> Bounds | None:
     """The bounds of a session, None for one without limits that is not saved by itself."""
     config = info.config
-    if not config.keys() & {"limits", "auto_save_interval_s", "auto_save_changes"}:
+    if not config.keys() & {"limits", "auto_save_interval_s", "auto_save_changes", "retention"}:
         return None
     settings = SessionConfig.of(config)
+    if settings.retention.max_age_s is not None:
+        saver.begin()
     limits = None if settings.limits == SessionLimits() else settings.limits
     note = saver.watch(session, id_bytes(info.correlation_id), settings)
     return None if limits is None and note is None else Bounds(session, limits, info.created_ns, note)

@@ -1,28 +1,32 @@
 """Letting sessions go by a policy: asked for, or in the background of an open store.
 
-Each session goes in a unit of its own, which looks again whether it has ended and has not changed since; so a session
-that somebody resumed meanwhile stays. What is to be archived is exported, durable, before that.
+Each session goes in a unit of its own, which looks again whether it has ended and whether anything was done in it
+since it was judged; so a session that somebody resumed or wrote in meanwhile stays. What is to be archived is exported,
+durable, before that, and the session goes only when the archive holds the last that was done.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import LlmspellError, NotFound, Vetoed
+from llmspell.errors import InvalidInput, LlmspellError, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.maintenance import Task
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
+from llmspell.schema import queries
 from llmspell.sessions import units
 from llmspell.sessions.kinds import SessionsCleaned
+from llmspell.sessions.last_done import last_done
 from llmspell.sessions.projection import CLEANED
-from llmspell.sessions.registered import retention_of
+from llmspell.sessions.registered import EVERY_S, policy_now
 from llmspell.sessions.retention import (
     CleanupReport,
     Due,
@@ -30,16 +34,20 @@ from llmspell.sessions.retention import (
     check_policy,
     due_sessions,
     orphans,
-    policy_of,
 )
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
     from llmspell.ports.database import Reading
-    from llmspell.sessions.ported import PortProgress
+    from llmspell.sessions.ported import BundleKey, Porter, PortProgress
     from llmspell.sessions.steps import Neighbours, Steps
 
-_OPEN = "SELECT status, updated_at FROM session WHERE id = ? AND until_seq IS NULL"
+_OPEN = "SELECT status FROM session WHERE id = ? AND until_seq IS NULL"
+_SQL = queries("llmspell.sessions")
+_RUN = "retention-run"
+"""The watermark that holds, in place of a seq, when the background came to its end last (ns): it need not write an
+entry of having done nothing, and still is not due again when the store is opened anew.
+"""
 _FOLDER_SUFFIX = ".llmspell-session"
 
 
@@ -52,22 +60,32 @@ class Cleaning:
         self._near = neighbours
 
     async def cleanup(
-        self, policy: RetentionPolicy, context: Context, *, dry_run: bool, progress: PortProgress | None
+        self,
+        policy: RetentionPolicy,
+        context: Context,
+        *,
+        archive_key: BundleKey | None,
+        dry_run: bool,
+        progress: PortProgress | None,
     ) -> CleanupReport:
         """See ``AsyncSessions.cleanup``."""
         check_policy(policy)
         check_flags(dry_run=dry_run)
         check_function(progress)
         porter = self._near.porter
+        if archive_key is not None:
+            porter.check_key(archive_key)
+            if policy.archive_to is None:
+                raise InvalidInput("archive_key goes with a policy that has archive_to", code="invalid-policy")
         now = self._journal.clock.now_ns()
-        due = await porter.off(due_sessions, porter.read, policy, now)
+        due, looked_at = await porter.off(due_sessions, porter.read, policy, now)
         left = await porter.off(porter.read, orphans) if policy.orphans else []
-        report = CleanupReport(dry_run, looked_at=len(due), orphans=len(left))
+        report = CleanupReport(dry_run, looked_at=looked_at, orphans=len(left))
         for done, one in enumerate(due, 1):
             if dry_run:
                 _count(report, one)
             else:
-                await self._let_go(one, policy, context, report)
+                await self._let_go(one, policy, archive_key, context, report)
             if progress is not None:
                 progress("sessions", done)
         if dry_run:
@@ -77,7 +95,9 @@ class Cleaning:
         )
         return report
 
-    async def _let_go(self, one: Due, policy: RetentionPolicy, context: Context, report: CleanupReport) -> None:
+    async def _let_go(
+        self, one: Due, policy: RetentionPolicy, key: BundleKey | None, context: Context, report: CleanupReport
+    ) -> None:
         info = one.info
         session = id_bytes(info.id)
         inside = enter(context, InSession(session, id_bytes(info.correlation_id), 0))
@@ -88,11 +108,8 @@ class Cleaning:
             return
         archive = None
         if policy.archive_to is not None:
-            try:
-                archive = archive_path(policy, info.id)
-                await self._near.porter.export(session, archive, key=None, secrets=False, overwrite=True, progress=None)
-            except LlmspellError:
-                report.failed.append(info.id)
+            archive = await self._near.porter.off(archived, self._near.porter, policy, info.id, key, report)
+            if archive is None:
                 return
         went = await self._journal.write(
             lambda writer: let_go(writer, one, policy, archive, self._near.removers), context=inside
@@ -113,7 +130,8 @@ class BackgroundCleaning:
         self._neighbours = neighbours
         self._may_refuse = may_refuse
         self._lock = threading.Lock()
-        self._next_ns = 0
+        self._begun_ns: int | None = None
+        self._asked_ns: int | None = None
         self._due: list[Due] | None = None
         self._report = CleanupReport(dry_run=False)
         self._policy = RetentionPolicy()
@@ -122,42 +140,64 @@ class BackgroundCleaning:
         """The task. Each of its steps lets one session go; the last one says what was done."""
         return Task("retention", self._is_due, self._unit, 1)
 
-    def _is_due(self, view: Reading) -> bool:
+    def due_ns(self, view: Reading) -> int | None:
+        """When it is to be done without other occasion, by the monotonic clock; None while there is nothing to go by.
+        The first time is as long after this was asked first as the others are after each other.
+        """
+        policy, now = policy_now(view), self._journal.clock.monotonic_ns()
+        if policy is None:
+            return None
+        every_ns = _every_ns(policy)
         if self._may_refuse():
-            return False
-        if self._due is not None:
-            return True
-        return self._journal.clock.now_ns() >= self._next_ns and retention_of(view) is not None
+            return now + every_ns
+        if self._asked_ns is None:
+            self._asked_ns = now
+        last_ns = self._last_ns(view)
+        return now if self._due is not None else (self._asked_ns if last_ns is None else last_ns) + every_ns
+
+    def _is_due(self, view: Reading) -> bool:
+        policy = None if self._may_refuse() else policy_now(view)
+        if policy is None or self._due is not None:
+            return policy is not None
+        last_ns = self._last_ns(view)
+        return last_ns is None or last_ns + _every_ns(policy) <= self._journal.clock.monotonic_ns()
+
+    def _last_ns(self, view: Reading) -> int | None:
+        """When it was done last, here or by whoever had the store open, by the monotonic clock."""
+        clock = self._journal.clock
+        (done_ns,) = view.one(_SQL["indexed_until"], (_RUN,)) or (None,)
+        ago_ns = None if done_ns is None else clock.now_ns() - done_ns
+        if ago_ns is None or ago_ns < 0:  # The clock was set back: nobody knows how long it was.
+            return self._begun_ns
+        found: int = clock.monotonic_ns() - ago_ns
+        return found if self._begun_ns is None else max(found, self._begun_ns)
 
     def _unit(self) -> Any:
         with self._lock:
             near = self._neighbours()
-            stored = near.porter.read(retention_of)
-            if stored is None:
+            policy = near.porter.read(policy_now)
+            if policy is None:
                 self._due = None
                 return self._journal.unit_of(_nothing, context=MAINTENANCE)
             if self._due is None:
-                self._begin(near, policy_of(stored.policy), stored.every_s)
+                self._begin(near, policy)
             if self._due:
                 return self._step(near, self._due.pop())
             return self._end(near)
 
-    def _begin(self, near: Neighbours, policy: RetentionPolicy, every_s: float) -> None:
+    def _begin(self, near: Neighbours, policy: RetentionPolicy) -> None:
         now = self._journal.clock.now_ns()
         self._policy = policy
         self._report = CleanupReport(dry_run=False)
-        self._next_ns = now + round(every_s * 1e9)
-        self._due = due_sessions(near.porter.read, policy, now)
+        self._begun_ns = self._journal.clock.monotonic_ns()
+        self._due, self._report.looked_at = due_sessions(near.porter.read, policy, now)
 
     def _step(self, near: Neighbours, one: Due) -> Any:
         info, policy, report = one.info, self._policy, self._report
         session, archive = id_bytes(info.id), None
         if policy.archive_to is not None:
-            try:
-                archive = archive_path(policy, info.id)
-                near.porter.export_here(session, archive)
-            except LlmspellError:
-                report.failed.append(info.id)
+            archive = archived(near.porter, policy, info.id, None, report)
+            if archive is None:
                 return self._journal.unit_of(_one, context=MAINTENANCE)
 
         async def unit(writer: Writer) -> int:
@@ -175,6 +215,7 @@ class BackgroundCleaning:
 
         async def unit(writer: Writer) -> int:
             await finish(writer, policy, report, left, near.removers)
+            await writer.run(_SQL["set_indexed"], (_RUN, self._journal.clock.now_ns()))
             return 0
 
         return self._journal.unit_of(unit, context=MAINTENANCE)
@@ -186,10 +227,14 @@ class BackgroundCleaning:
 async def let_go(
     writer: Writer, one: Due, policy: RetentionPolicy, archive: Path | None, removers: tuple[units.Remove, ...]
 ) -> bool:
-    """Delete a session, unless it changed since it was looked at."""
+    """Delete a session, unless anything was done in it since it was judged; an archive was made later than that, and so
+    holds it all.
+    """
     session = id_bytes(one.info.id)
     row = await writer.one(_OPEN, (session,))
-    if row is None or row[0] not in {str(status) for status in policy.statuses} or row[1] != one.updated_ns:
+    if row is None or row[0] not in {str(status) for status in policy.statuses}:
+        return False
+    if (await last_done(writer, session))[0] > one.seq:
         return False
     await units.delete(writer, session, removers, why=one.why, archive=None if archive is None else str(archive))
     return True
@@ -208,11 +253,16 @@ async def finish(
     counts = [len(one) for one in (report.deleted, report.archived, report.vetoed, report.changed, report.failed)]
     if not any(counts) and not left:
         return
-    deleted, archived, vetoed, changed, failed = counts
+    deleted, exported, vetoed, changed, failed = counts
     payload = SessionsCleaned(
-        policy_dict(policy), deleted, archived, vetoed, changed, failed, len(left), report.artifact_bytes
-    )
+        policy_dict(policy), deleted, exported, vetoed, changed, failed, len(left), report.artifact_bytes,
+        dict(sorted(Counter(report.codes.values()).items())),
+    )  # fmt: skip
     await writer.append(CLEANED, payload, await writer.scope("global"), "session-cleanup")
+
+
+def _every_ns(policy: RetentionPolicy) -> int:
+    return round((policy.every_s or EVERY_S) * 1e9)
 
 
 async def _nothing(_: Writer) -> int:
@@ -241,6 +291,20 @@ def _count(report: CleanupReport, one: Due) -> None:
 def policy_dict(policy: RetentionPolicy) -> dict[str, Any]:
     """A policy as the audit shows it."""
     return replace(policy, rule=None).to_dict() | {"rule": policy.rule is not None}
+
+
+def archived(
+    porter: Porter, policy: RetentionPolicy, id_: str, key: BundleKey | None, report: CleanupReport
+) -> Path | None:
+    """The file that a session was exported to, in this thread; None, and noted, when it could not be."""
+    try:
+        path = archive_path(policy, id_)
+        porter.archive(id_bytes(id_), path, key)
+    except LlmspellError as exc:
+        report.failed.append(id_)
+        report.codes[id_] = exc.code
+        return None
+    return path
 
 
 def archive_path(policy: RetentionPolicy, id_: str) -> Path:

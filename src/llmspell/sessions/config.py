@@ -41,7 +41,7 @@ class SessionLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRetention:
     """How long the session is kept, whatever the store's policy says: ``keep`` for ever, or ``max_age_s`` seconds since
-    its last change.
+    anything was done in it.
     """
 
     keep: bool = False

@@ -106,7 +106,9 @@ class RetentionSet(msgspec.Struct):
 
 
 class SessionsCleaned(msgspec.Struct):
-    """A cleanup came to its end: how many sessions went, were exported before, or were left, and by what policy."""
+    """A cleanup came to its end: how many sessions went, were exported before, or were left, and by what policy.
+    ``codes`` counts those that could not be exported by their errors' codes.
+    """
 
     policy: dict[str, Any]
     deleted: int
@@ -116,6 +118,7 @@ class SessionsCleaned(msgspec.Struct):
     failed: int
     orphans: int
     artifact_bytes: int
+    codes: dict[str, int] = {}
 
 
 class TemplateSet(msgspec.Struct):

@@ -73,8 +73,14 @@ class Porter(Protocol):
         """Run a long function where nobody waits for it but the caller."""
         ...
 
-    def export_here(self, session: bytes, path: Any) -> Exported:
-        """Export in this thread, plain, over what is at ``path``."""
+    def archive(self, session: bytes, path: Any, key: Any) -> Exported:
+        """Export in this thread, over what is at ``path``, with all that is sealed if there is a key. Raises as
+        ``export``; InvalidInput (``archive-needs-key``), and writes nothing, when something would be left out without.
+        """
+        ...
+
+    def check_key(self, key: Any) -> None:
+        """Raises InvalidInput (``weak-passphrase``, ``invalid-key``) for what is no key of a bundle."""
         ...
 
     async def export(

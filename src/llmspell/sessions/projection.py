@@ -13,6 +13,7 @@ from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
 from llmspell.schema import queries
+from llmspell.sessions.config import SessionConfig
 from llmspell.sessions.kinds import (
     RetentionSet,
     SessionAutoSaveFailed,
@@ -30,6 +31,8 @@ from llmspell.sessions.kinds import (
 )
 
 _SQL = queries("llmspell.sessions")
+OWN_RETENTION = "own-retention"
+"""The watermark that is there once a session was created that says itself how long it is kept."""
 _INSERT, _CLOSE = _SQL["insert"], _SQL["close"]
 _json = msgspec.json.Encoder().encode
 
@@ -49,6 +52,8 @@ async def apply_created(tx: Transaction, entry: Applied) -> None:
          entry.at,
          entry.at, None),
     )  # fmt: skip
+    if SessionConfig.of(new.config).retention.max_age_s is not None:
+        await tx.run(_SQL["set_indexed"], (OWN_RETENTION, entry.seq))
 
 
 async def apply_forked(tx: Transaction, entry: Applied) -> None:

@@ -144,3 +144,21 @@ SELECT 1 FROM fork_level WHERE session = ?1 AND depth = 1 AND (until_seq IS NULL
 -- name: inherits
 -- Whether a session is a fork; one that was deleted inherits nothing, also when it came back from a bundle.
 SELECT 1 FROM fork_level WHERE session = ? AND depth = 1 AND until_seq IS NULL
+
+-- name: last_inside
+-- The newest entry that was written in a session.
+SELECT seq, at FROM entry WHERE session = ? ORDER BY seq DESC LIMIT 1
+
+-- name: last_about
+-- The newest entry about a subject, wherever it was written.
+SELECT seq, at FROM entry WHERE subject = ? ORDER BY seq DESC LIMIT 1
+
+-- name: subjects
+-- What a session has, deleted or not, as the subjects of its entries: the session and its scope's name are given.
+SELECT 'state/' || key FROM state WHERE scope = (SELECT id FROM scope WHERE name = ?2)
+UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1
+UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1
+UNION SELECT 'session'
+
+-- name: runs_of
+SELECT id FROM run WHERE session = ?

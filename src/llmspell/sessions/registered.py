@@ -12,10 +12,11 @@ from llmspell.journal.reading import COLUMNS, EntryQuery, check_row, read_page
 from llmspell.model.entry import subject_digest
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.telling import told
+from llmspell.schema import queries
 from llmspell.sessions.config import check_config
 from llmspell.sessions.kinds import RetentionSet, TemplateSet
-from llmspell.sessions.projection import RETENTION_SET, TEMPLATE_SET
-from llmspell.sessions.retention import RetentionPolicy, check_policy
+from llmspell.sessions.projection import OWN_RETENTION, RETENTION_SET, TEMPLATE_SET
+from llmspell.sessions.retention import RetentionPolicy, check_policy, policy_of
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.ports.database import Reading
 
+_SQL = queries("llmspell.sessions")
 _NEWEST = f"SELECT {COLUMNS} FROM entry WHERE subject = ? ORDER BY seq DESC LIMIT 1"
 _SALT = "SELECT salt FROM scope WHERE name = 'global'"
 _RETENTION = "session-retention"
+EVERY_S = 3600.0
 EVERY_S_MIN = 1.0
 EVERY_S_MAX = 365 * 86400.0
 _PAGE = 500
@@ -53,6 +56,18 @@ def retention_of(view: Reading) -> RetentionSet | None:
     return None if found is None or found.policy is None else found
 
 
+def policy_now(view: Reading) -> RetentionPolicy | None:
+    """What cleanups go by when nobody says otherwise: the stored policy, with its ``every_s``; one without bounds when
+    only sessions of their own say how long they are kept; None when nobody does.
+    """
+    stored = retention_of(view)
+    if stored is not None and stored.policy is not None:
+        return policy_of(stored.policy, stored.every_s)
+    if view.one(_SQL["indexed_until"], (OWN_RETENTION,)) is None:
+        return None
+    return policy_of({"orphans": False}, EVERY_S)
+
+
 def check_template(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a template, as ``create`` takes them. Raises InvalidInput (``invalid-template``) and theirs."""
     given: object = fields
@@ -62,7 +77,9 @@ def check_template(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Fields of ``create``: those of the template, and over them what is given. Dicts are merged, tags added."""
+    """Fields of ``create``: those of the template, and over them what is given. Settings and metadata are merged at
+    every depth, state by key, tags added.
+    """
     found = dict(template)
     for name, value in given.items():
         if name == "tags":
@@ -70,11 +87,21 @@ def filled(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         elif value is None or (name == "description" and not value):
             continue
         elif name == "config":
-            found[name] = {**template.get(name, {}), **check_config(value)}
-        elif name in {"metadata", "state"} and isinstance(value, Mapping):
+            found[name] = _merged(template.get(name, {}), check_config(value))
+        elif name == "metadata" and isinstance(value, Mapping):
+            found[name] = _merged(template.get(name, {}), value)
+        elif name == "state" and isinstance(value, Mapping):
             found[name] = {**template.get(name, {}), **value}
         else:
             found[name] = value
+    return found
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(below)
+    for name, value in above.items():
+        there = found.get(name)
+        found[name] = _merged(there, value) if isinstance(there, Mapping) and isinstance(value, Mapping) else value
     return found
 
 

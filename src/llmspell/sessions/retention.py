@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from llmspell.errors import InvalidInput
-from llmspell.model.arguments import check_flags, check_path
+from llmspell.journal.asking import Asking, driven
+from llmspell.model.arguments import check_flags, check_path, is_async
 from llmspell.model.ids import id_bytes
 from llmspell.model.session import check_status
 from llmspell.model.telling import told
-from llmspell.ports.database import Reading
+from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 from llmspell.sessions.config import SECONDS_MAX, SessionRetention
 from llmspell.sessions.info import SessionInfo
+from llmspell.sessions.last_done import last_done, last_inside
 
 Why = Literal["age", "count", "size", "rule", "own-age"]
 _INFO = queries("llmspell.sessions")["info"]
@@ -34,18 +37,21 @@ _ORPHANS = (
     " (SELECT 1 FROM session s WHERE s.id = a.session) AND NOT EXISTS"
     " (SELECT 1 FROM session s WHERE s.id = a.session AND s.until_seq IS NULL)"
 )
+Read = Callable[[Callable[[Reading], Any]], Any]
+"""Runs a query over one consistent state."""
 ENDED = ("completed", "failed", "archived")
 _LAST = ((1 << 63) - 1, b"\xff" * 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
-    """Which sessions go. A session goes when any bound lets it go; ages are since its last change, in seconds.
+    """Which sessions go. A session goes when any bound lets it go; ages are in seconds since anything was done in it.
 
     ``max_age_s``; ``max_count``: the newest so many stay; ``max_bytes``: the newest stay whose artifacts together have
-    so many bytes; ``rule``: a function of the ``SessionInfo`` that says True. ``statuses`` are those looked at: by
-    default completed, failed and archived, also suspended when named; never active ones. ``archive_to``: a folder into
-    which each is exported before it is deleted. ``orphans``: remove what was written to sessions after their deletion.
+    so many bytes; ``rule``: a function of the ``SessionInfo`` that says True or False, no async one. ``statuses`` are
+    those looked at: by default completed, failed and archived, also suspended when named; never active ones.
+    ``archive_to``: a folder into which each is exported before it is deleted. ``orphans``: remove what was written to
+    sessions after their deletion.
 
     A session's own retention comes first: what it says to keep stays and counts towards nothing. Raises InvalidInput
     (``invalid-policy``).
@@ -58,6 +64,8 @@ class RetentionPolicy:
     statuses: Sequence[str] = ENDED
     archive_to: str | Path | None = None
     orphans: bool = True
+    every_s: float | None = field(default=None, init=False, compare=False)
+    """Of a stored policy: how often the background applies it at most, in seconds, as ``set_retention`` was told."""
 
     def __post_init__(self) -> None:
         age: Any = self.max_age_s
@@ -69,6 +77,8 @@ class RetentionPolicy:
                 raise _wrong(f"{name} is a whole number from 0", bound)
         if self.rule is not None and not callable(self.rule):
             raise _wrong("rule is a function of a SessionInfo", self.rule)
+        if is_async(self.rule):
+            raise _wrong("rule is a plain function of a SessionInfo, which nobody awaits", self.rule)
         statuses: object = self.statuses
         if isinstance(statuses, str) or not isinstance(statuses, Sequence):
             raise _wrong("statuses are a list", statuses)
@@ -96,11 +106,13 @@ class RetentionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A session that may go, and why. ``updated_ns`` is when it had changed last when it was looked at."""
+    """A session that may go, and why. ``seq`` is the store's newest entry that was known then: what was done in the
+    session since may keep it.
+    """
 
     info: SessionInfo
     why: Why
-    updated_ns: int
+    seq: int
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields that a person wants to see, in JSON types."""
@@ -116,8 +128,9 @@ class CleanupReport:
     """What a cleanup did, or with ``dry_run`` would do.
 
     ``deleted`` (each with its ``why``) and, where they were exported before, ``archived`` paths; ``vetoed`` by a hook;
-    ``changed`` while it went on, and so left; ``failed`` to be exported, and so left. ``orphans`` counts deleted
-    sessions that something was left of. ``artifact_bytes`` are those of the deleted; ``collect`` gives them back.
+    ``changed`` while it went on, and so left; ``failed`` to be exported, and so left, with the error's code of each in
+    ``codes``. ``looked_at`` counts sessions of the policy's statuses, ``orphans`` deleted ones that something was left
+    of. ``artifact_bytes`` are those of the deleted; ``collect`` gives them back.
     """
 
     dry_run: bool
@@ -127,6 +140,7 @@ class CleanupReport:
     vetoed: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    codes: dict[str, str] = field(default_factory=dict)
     orphans: int = 0
     artifact_bytes: int = 0
 
@@ -151,19 +165,25 @@ def check_policy(policy: object) -> None:
         )  # fmt: skip
 
 
-def policy_of(stored: dict[str, Any]) -> RetentionPolicy:
+def policy_of(stored: dict[str, Any], every_s: float) -> RetentionPolicy:
     """The policy that was stored."""
-    return RetentionPolicy(**stored)
+    policy = RetentionPolicy(**stored)
+    object.__setattr__(policy, "every_s", every_s)
+    return policy
 
 
-def due_sessions(read: Callable[[Callable[[Reading], Any]], Any], policy: RetentionPolicy, now: int) -> list[Due]:
-    """The sessions that a policy lets go, newest first. A scan of all sessions, a page at a time."""
-    judge, found = _Judge(policy, now), []
-    for info, updated in _ended(read, frozenset(str(status) for status in policy.statuses)):
-        why = judge.why(info, updated)
+def due_sessions(read: Read, policy: RetentionPolicy, now: int) -> tuple[list[Due], int]:
+    """The sessions that a policy lets go, newest first, and how many it looked at. A scan of all sessions, a page at a
+    time.
+    """
+    judge, found, looked_at = _Judge(read, policy, now), [], 0
+    seq = read(_newest_seq)  # Before anything is judged: what comes after it was not considered.
+    for info, done_ns in _ended(read, frozenset(str(status) for status in policy.statuses)):
+        looked_at += 1
+        why = judge.why(info, done_ns)
         if why is not None:
-            found.append(Due(info, why, updated))
-    return found
+            found.append(Due(info, why, seq))
+    return found, looked_at
 
 
 def orphans(view: Reading) -> list[bytes]:
@@ -174,21 +194,22 @@ def orphans(view: Reading) -> list[bytes]:
 class _Judge:
     """Goes through sessions, the newest first, and counts those that stay."""
 
-    def __init__(self, policy: RetentionPolicy, now: int) -> None:
+    def __init__(self, read: Read, policy: RetentionPolicy, now: int) -> None:
+        self._read = read
         self._policy = policy
         self._now = now
         self._count = self._bytes = 0
 
-    def why(self, info: SessionInfo, updated: int) -> Why | None:
-        """Why it goes; None when it stays."""
+    def why(self, info: SessionInfo, done_ns: int) -> Why | None:
+        """Why it goes; None when it stays. ``done_ns`` is when something was last done in it."""
         policy, own = self._policy, info.settings.retention
         if own.keep:
             return None
         if own != SessionRetention() and own.max_age_s is not None:
-            return "own-age" if self._older(updated, own.max_age_s) else None
-        if policy.max_age_s is not None and self._older(updated, policy.max_age_s):
+            return "own-age" if self._older(info, done_ns, own.max_age_s) else None
+        if policy.max_age_s is not None and self._older(info, done_ns, policy.max_age_s):
             return "age"
-        if policy.rule is not None and policy.rule(info):
+        if policy.rule is not None and _said(policy.rule(info)):
             return "rule"
         if policy.max_count is not None and self._count >= policy.max_count:
             return "count"
@@ -199,22 +220,43 @@ class _Judge:
         self._bytes += size
         return None
 
-    def _older(self, updated: int, age_s: float) -> bool:
-        return self._now - updated > age_s * 1e9
+    def _older(self, info: SessionInfo, done_ns: int, age_s: float) -> bool:
+        if self._now - done_ns <= age_s * 1e9:
+            return False
+        _, at = self._read(lambda view: driven(last_done(Asking(view), id_bytes(info.id))))  # It costs more.
+        return bool(self._now - at > age_s * 1e9)
 
 
-def _ended(read: Any, statuses: frozenset[str]) -> Iterator[tuple[SessionInfo, int]]:
+def _said(answer: object) -> bool:
+    if type(answer) is not bool:
+        if isinstance(answer, Coroutine):
+            answer.close()
+        raise _wrong("a rule says True or False", answer)
+    return answer
+
+
+def _ended(read: Read, statuses: frozenset[str]) -> Iterator[tuple[SessionInfo, int]]:
+    """The sessions of some statuses, those that changed last first, each with when something was last done in it."""
     edge: tuple[int, bytes] = _LAST
-    while rows := read(_page_after(edge)):
-        for row in rows:
-            info = SessionInfo(row)
-            edge = row[12], id_bytes(info.id)
-            if str(info.status) in statuses:
-                yield info, row[12]
+    while rows := read(partial(_page_after, edge, statuses)):
+        for row, done_ns in rows:
+            edge = row[12], row[0]
+            if done_ns is not None:
+                yield SessionInfo(row), done_ns
 
 
-def _page_after(edge: tuple[int, bytes]) -> Callable[[Reading], Any]:
-    return lambda view: view.all(_PAGE, edge)
+def _page_after(edge: tuple[int, bytes], statuses: frozenset[str], view: Reading) -> list[tuple[Row, int | None]]:
+    """Rows, each with when something was last done in it; None for those of other statuses."""
+    asks = Asking(view)
+    return [
+        (row, max(row[12], driven(last_inside(asks, row[0]))[1]) if row[3] in statuses else None)
+        for row in view.all(_PAGE, edge)
+    ]
+
+
+def _newest_seq(view: Reading) -> int:
+    row = view.one("SELECT max(seq) FROM entry")
+    return (row[0] if row else 0) or 0
 
 
 def _wrong(rule: str, value: object) -> InvalidInput:

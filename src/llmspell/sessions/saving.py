@@ -3,7 +3,8 @@
 Nobody waits for it: a thread of its own commits the saves, on both faces. A save that fails is tried again later each
 time (1 s, 2 s, 4 s … up to 5 minutes), and after five in a row that session is left alone for a minute; the first
 failure and that pause are entries of their own, and ``stats`` counts all. Hooks of saving are not asked, since that
-thread cannot; ``session.saved`` is there for whoever listens.
+thread cannot; ``session.saved`` is there for whoever listens. The same thread does something else at its own time, if
+it is asked to: what a store's retention lets go.
 """
 
 from __future__ import annotations
@@ -71,6 +72,18 @@ class _Watched:
         return None if due is None else max(due, self.not_before_ns)
 
 
+class AtItsTime(Protocol):
+    """Something else that the thread does."""
+
+    def due_ns(self) -> int | None:
+        """When next, by the monotonic clock; None while never."""
+        ...
+
+    def run(self) -> None:
+        """Do it."""
+        ...
+
+
 class AutoSaver:
     """The auto-saves of one open store. Thread-safe; ``tick`` is what its thread does when a time has come."""
 
@@ -83,6 +96,9 @@ class AutoSaver:
         self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._other: AtItsTime | None = None
+        self._other_ns: int | None = None
+        self._asked = False
         self._counts = {"saved": 0, "failed": 0, "paused": 0}
         self._last_error: str | None = None
 
@@ -93,22 +109,35 @@ class AutoSaver:
             return None
         now = self._journal.clock.monotonic_ns()
         with self._wake:
-            if session not in self._watched:
-                interval_ns = None if interval is None else round(interval * _S)
-                self._watched[session] = _Watched(session, correlation, interval_ns, changes, saved_ns=now)
-        return lambda count: self.note(session, count)
+            interval_ns = None if interval is None else round(interval * _S)
+            mine = _Watched(session, correlation, interval_ns, changes, saved_ns=now)
+            watched = self._watched.setdefault(session, mine)
+        return lambda count: self._note(watched, count)
 
-    def note(self, session: bytes, count: int) -> None:
-        """A session changed (or may have: its unit may yet be undone, which a save looks at itself)."""
+    def _note(self, watched: _Watched, count: int) -> None:
+        """A session changed (or may have: its unit may yet be undone, which a save looks at itself). One that had ended
+        may have been resumed, so it is watched again; whether it was, the next save sees.
+        """
         with self._wake:
-            watched = self._watched.get(session)
-            if watched is None or self._closed:
+            if self._closed:
                 return
+            watched = self._watched.setdefault(watched.session, watched)
             watched.changes += count
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="llmspell-auto-save", daemon=True)
-                self._thread.start()
-            self._wake.notify()
+            self._start()
+
+    def also(self, other: AtItsTime) -> None:
+        """What else is to be done from ``begin`` on."""
+        self._other = other
+
+    def begin(self) -> None:
+        """Something else may be to do, or at another time than was known. Starts the thread when it is needed."""
+        other = self._other
+        if other is None or self._files.read_only or (self._thread is None and other.due_ns() is None):
+            return
+        with self._wake:
+            if not self._closed:
+                self._asked = True
+                self._start()
 
     def tick(self, *, ending: bool = False) -> None:
         """Save what is due now; ``ending``: all that changed. Never raises for what the store or the disk does."""
@@ -139,17 +168,37 @@ class AutoSaver:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="llmspell-auto-save", daemon=True)
+            self._thread.start()
+        self._wake.notify()
+
     def _run(self) -> None:
         while True:
+            self._do_other()
             with self._wake:
                 if self._closed:
                     return
                 due = [at for one in self._watched.values() if (at := one.due_ns()) is not None]
+                due += [] if self._other_ns is None else [self._other_ns]
                 now = self._journal.clock.monotonic_ns()
-                if not due or min(due) > now:
+                if not self._asked and (not due or min(due) > now):
                     self._wake.wait(None if not due else (min(due) - now) / _S)
                     continue
             self.tick()
+
+    def _do_other(self) -> None:
+        """Do it when its time has come, and look when the next one is: not at once, also when it could not be done."""
+        now, other = self._journal.clock.monotonic_ns(), self._other
+        reached = self._other_ns is not None and self._other_ns <= now
+        if other is None or not (reached or self._asked):
+            return
+        self._asked = False
+        if reached:
+            other.run()
+        next_ns = other.due_ns()
+        self._other_ns = next_ns if next_ns is None or not reached else max(next_ns, now + _S)
 
     def _save(self, one: _Watched, now: int) -> None:
         with self._wake:
@@ -166,7 +215,9 @@ class AutoSaver:
             error, seq = exc, None
         if isinstance(error, NotFound):
             with self._wake:
-                self._watched.pop(one.session, None)
+                one.changes -= counted
+                if not one.changes:
+                    self._watched.pop(one.session, None)
         elif error is not None:
             self._failed(one, now, error, context)
         else:

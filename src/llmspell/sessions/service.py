@@ -33,7 +33,7 @@ from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
-from llmspell.sessions.registered import Registered, check_template, filled, retention_of
+from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, policy_now, retention_of
 from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
@@ -85,9 +85,9 @@ class AsyncSessions:
 
         ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
         them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
-        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
-        the template), Vetoed.
+        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
+        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
         """
         if template is not None:
             return await self._from_template(
@@ -281,31 +281,39 @@ class AsyncSessions:
         self,
         policy: RetentionPolicy | None = None,
         *,
+        archive_key: BundleKey | None = None,
         dry_run: bool = False,
         progress: PortProgress | None = None,
     ) -> CleanupReport:
-        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why. Where none is
+        stored, those go that are older than they say themselves.
 
-        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
-        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
-        all. ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        Active sessions are never touched, nor one in which anything is done meanwhile. Each goes in a transaction of
+        its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
+        was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
+        sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
+        ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
+        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
         """
-        found = policy if policy is not None else await self.retention()
+        found = policy if policy is not None else await self._journal.database.read(policy_now)
         if found is None:
             raise NotFound("no policy is stored: give one, or call set_retention", code="no-policy")
-        return await self._cleaning.cleanup(found, self._acting.context(), dry_run=dry_run, progress=progress)
+        return await self._cleaning.cleanup(
+            found, self._acting.context(), archive_key=archive_key, dry_run=dry_run, progress=progress
+        )
 
-    async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
-        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
-        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
-        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+    async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
+        it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
         """
         await self._registered.set_retention(self._acting.context(), policy, every_s)
+        self.neighbours.saver.begin()
 
     async def retention(self) -> RetentionPolicy | None:
-        """The stored policy."""
+        """The stored policy; its ``every_s`` says how often it is applied."""
         found = await self._journal.database.read(retention_of)
-        return None if found is None or found.policy is None else policy_of(found.policy)
+        return None if found is None or found.policy is None else policy_of(found.policy, found.every_s)
 
     async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
         """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises

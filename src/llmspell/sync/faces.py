@@ -12,6 +12,7 @@ from llmspell.artifacts.content_handle import PIECE_BYTES
 from llmspell.hooks.hook import Priority
 from llmspell.hooks.registration import DEFAULT_BREAKER
 from llmspell.model import limits
+from llmspell.sessions.registered import EVERY_S
 from llmspell.sync.by_hand import (
     ArtifactsByHand,
     EventsByHand,
@@ -1211,9 +1212,9 @@ class Sessions:
 
         ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
         them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (dicts are merged, tags added, what is given here
-        wins). Writes ``session.created`` and a ``state.set`` for each key. Raises InvalidInput, NotFound (the parent,
-        the template), Vetoed.
+        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
+        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
         """
         return Session(
             drive(
@@ -1342,25 +1343,34 @@ class Sessions:
         return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
 
     def cleanup(
-        self, policy: RetentionPolicy | None = None, *, dry_run: bool = False, progress: PortProgress | None = None
+        self,
+        policy: RetentionPolicy | None = None,
+        *,
+        archive_key: BundleKey | None = None,
+        dry_run: bool = False,
+        progress: PortProgress | None = None,
     ) -> CleanupReport:
-        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why.
+        """Delete the sessions that ``policy`` (the stored one by default) lets go, and say which and why. Where none is
+        stored, those go that are older than they say themselves.
 
-        Active sessions are never touched, nor one that changes meanwhile. Each goes in a transaction of its own, after
-        it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what was done in
-        all. ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``).
+        Active sessions are never touched, nor one in which anything is done meanwhile. Each goes in a transaction of
+        its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
+        was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
+        sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
+        ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
+        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
         """
-        return drive(self._inner.cleanup(policy, dry_run=dry_run, progress=progress))
+        return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
-    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = 3600.0) -> None:
-        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds; None: no
-        policy any more. While a ``before_session_delete`` hook is registered, only ``cleanup`` lets sessions go. Raises
-        InvalidInput (``invalid-policy``, ``rule-not-stored``).
+    def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
+        """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
+        it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
         """
         drive(self._inner.set_retention(policy, every_s=every_s))
 
     def retention(self) -> RetentionPolicy | None:
-        """The stored policy."""
+        """The stored policy; its ``every_s`` says how often it is applied."""
         return drive(self._inner.retention())
 
     def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:

@@ -1,0 +1,156 @@
+"""Retention in the background of an open store: by time, once in its time, with all that a cleanup does."""
+
+import pytest
+
+import llmspell
+from llmspell import RetentionPolicy, SessionConfig, SessionRetention
+from llmspell.errors import NotFound
+
+DAY = 86400
+WAIT_S = 30
+ALL = RetentionPolicy(max_count=0)
+SHORT = SessionConfig(retention=SessionRetention(max_age_s=10))
+
+
+def ended(store, name, **fields):
+    session = store.sessions.create(name, **fields)
+    session.complete()
+    return session
+
+
+def ids(store):
+    return {info.id for info in store.sessions.list(limit=500)}
+
+
+def cleaned(store):
+    return list(store.timeline(kinds=["session.cleaned"], limit=500))
+
+
+@pytest.fixture
+def real(tmp_path):
+    """Opens a store whose time passes by itself."""
+    opened = []
+
+    def open_():
+        while opened:
+            opened.pop().close()
+        opened.append(llmspell.open(tmp_path / "timed", durability="process"))
+        return opened[-1]
+
+    yield open_
+    while opened:
+        opened.pop().close()
+
+
+def test_an_open_store_applies_its_policy_when_the_time_has_come(real):
+    store = real()
+    with store.events.subscribe("session.cleaned") as told:
+        store.sessions.set_retention(ALL, every_s=1)
+        for name in ("first", "second"):
+            ended(store, name)
+            assert told.receive(timeout_s=WAIT_S).type == "session.cleaned"
+            assert ids(store) == set()
+
+
+def test_a_store_that_is_opened_anew_applies_its_policy_without_being_written_to(real):
+    store = real()
+    store.sessions.set_retention(ALL, every_s=1)
+    ended(store, "s")
+    store = real()
+    with store.events.subscribe("session.cleaned") as told:
+        if ids(store):
+            assert told.receive(timeout_s=WAIT_S).type == "session.cleaned"
+    assert ids(store) == set()
+
+
+def test_a_session_that_says_its_own_age_goes_in_time_without_a_policy(real, monkeypatch):
+    monkeypatch.setattr("llmspell.sessions.registered.EVERY_S", 1.0)
+    store = real()
+    with store.events.subscribe("session.cleaned") as told:
+        short = SessionConfig(retention=SessionRetention(max_age_s=0.5))
+        session = ended(store, "s", config=short)
+        kept = ended(store, "kept")
+        assert told.receive(timeout_s=WAIT_S).type == "session.cleaned"
+    assert session.id not in ids(store)
+    assert kept.id in ids(store)
+
+
+def test_a_store_without_anything_to_let_go_has_no_thread(face, store):
+    ended(store, "s", config=SessionConfig(retention=SessionRetention(keep=True)))
+    assert face.core(store).sessions.neighbours.saver._thread is None
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_opening_a_store_anew_does_not_run_it_before_its_time(face, store, clock, idle):
+    store.sessions.set_retention(ALL, every_s=3600)
+    if not idle:
+        ended(store, "first")
+    face.core(store)._maintenance.run()
+    assert ids(store) == set()
+    clock.advance(600)
+    again = face.reopen()
+    session = ended(again, "second")
+    face.core(again)._maintenance.run()
+    assert ids(again) == {session.id}
+    clock.advance(3601)
+    face.core(again)._maintenance.run()
+    assert ids(again) == set()
+    assert again.verify().ok
+
+
+def test_a_clock_that_was_set_back_does_not_stop_it(face, store, clock):
+    store.sessions.set_retention(ALL, every_s=3600)
+    face.core(store)._maintenance.run()
+    again = face.reopen()
+    clock.jump(-365 * DAY)
+    ended(again, "s")
+    face.core(again)._maintenance.run()
+    assert ids(again) == set()
+
+
+def test_retention_says_how_often_it_is_applied(face, store):
+    policy = RetentionPolicy(max_age_s=5)
+    store.sessions.set_retention(policy, every_s=90)
+    found = face.reopen().sessions.retention()
+    assert (found, found.every_s) == (policy, 90)
+    assert policy.every_s is None
+
+
+def test_the_background_archives_and_takes_away_what_was_written_to_deleted_sessions(face, store, clock, tmp_path):
+    gone, session = ended(store, "gone"), ended(store, "s")
+    state = gone.state
+    store.sessions.delete(gone.id)
+    state.set("late", 1)
+    store.sessions.set_retention(RetentionPolicy(max_age_s=1, archive_to=tmp_path / "archive"), every_s=60)
+    clock.advance(DAY)
+    face.core(store)._maintenance.run()
+    assert ids(store) == set()
+    (said,) = cleaned(store)
+    assert (said.data["archived"], said.data["orphans"]) == (1, 1)
+    assert state.get("late") is None
+    (path,) = (tmp_path / "archive").iterdir()
+    store.sessions.import_(path)
+    assert ids(store) == {session.id}
+
+
+def test_what_sessions_say_themselves_is_done_without_a_policy(face, store, clock):
+    with pytest.raises(NotFound):
+        store.sessions.cleanup()
+    plain = ended(store, "plain")
+    short = ended(store, "short", config=SHORT)
+    clock.advance(5)
+    assert store.sessions.cleanup().deleted == []
+    clock.advance(DAY)
+    report = store.sessions.cleanup()
+    assert [(one["id"], one["why"]) for one in report.deleted] == [(short.id, "own-age")]
+    assert ids(store) == {plain.id}
+    assert store.sessions.retention() is None
+
+
+def test_what_sessions_say_themselves_is_done_in_the_background_without_a_policy(face, store, clock):
+    plain = ended(store, "plain")
+    ended(store, "short", config={"retention": {"max_age_s": 10}})
+    clock.advance(DAY)
+    face.core(store)._maintenance.run()
+    assert ids(store) == {plain.id}
+    assert store.verify().ok
