@@ -25,7 +25,7 @@ COMMANDS = {
     "run": ("scripts:run", "Run a script in a session of its own."),
     "exec": ("scripts:exec_code", "Run one line of Lua."),
     "repl": ("repl:repl", "A prompt for Lua, with the store at hand."),
-    "session": ("session:app", "Sessions: list, tree, show, create, fork, compare, steps, export, import, cleanup."),
+    "session": ("session:app", "Sessions: list, show, create, update, steps, checkpoint, restore, fork, export."),
     "state": ("state:app", "State: get, set, list, delete, history."),
     "artifact": ("artifact:app", "Artifacts: list, query, put, get, lineage, grant, export, import, delete, collect."),
     "timeline": ("timeline:timeline", "What happened, in order."),
