@@ -27,7 +27,7 @@ COMMANDS = {
     "repl": ("repl:repl", "A prompt for Lua, with the store at hand."),
     "session": ("session:app", "Sessions: list, show, create, update, steps, checkpoint, restore, fork, export."),
     "state": ("state:app", "State: get, set, list, delete, history."),
-    "artifact": ("artifact:app", "Artifacts: list, query, put, get, lineage, grant, export, import, delete, collect."),
+    "artifact": ("artifact:app", "Artifacts: list, query, put, get, update, lineage, grant, export, import, delete."),
     "timeline": ("timeline:timeline", "What happened, in order."),
     "event": ("event:app", "Events: publish, tail."),
     "access": ("access:app", "Access: grant, revoke, list, audit, cut-off, restore, boundary."),
