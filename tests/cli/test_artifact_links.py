@@ -78,3 +78,23 @@ def test_labels_history_names_and_differences_are_shown(ok, filled, tmp_path):
     assert ok("artifact", "rename", "a.md", "c.md", "--session", "S", "--json").json["versions"] == 2
     steps = ok("artifact", "history", filled[0], "--json").json["items"]
     assert [step["operation"] for step in steps] == ["stored", "renamed"]
+
+
+@pytest.mark.parametrize(
+    "was, now, shown",
+    [
+        (b"a\r\nb", b"a\nb", ["-a\\r", "+a"]),
+        (b"a", b"a\n", ["-a", r"\ No newline at end of file", "+a"]),
+        (b"a\x0cb", b"a\nb", ["-a\\x0cb", r"\ No newline at end of file", "+a", "+b", r"\ No newline at end of file"]),
+        (b'{"a": 1}\n', b'{ "a": 1 }\n', ['-{"a": 1}', '+{ "a": 1 }']),
+    ],
+)
+def test_what_differs_in_the_ends_of_lines_or_in_blanks_is_shown(ok, was, now, shown):
+    ok("session", "create", "S")
+    name = "f.json" if was.startswith(b"{") else "f.txt"
+    for content in (was, now):
+        ok("artifact", "put", "-", "--name", name, "--session", "S", stdin=content)
+    lines = ok("artifact", "diff", name, "1", "2", "--session", "S").out.splitlines()
+    assert lines[:2] == [f"--- {name} v1", f"+++ {name} v2"]
+    assert [line for line in lines[3:] if not line.startswith(" ")][: len(shown)] == shown
+    assert ok("artifact", "diff", name, "1", "1", "--session", "S").out == "the content is the same\n"

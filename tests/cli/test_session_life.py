@@ -61,6 +61,15 @@ def test_nothing_given_to_retention_is_ignored(ok, cli):
     assert (ran.status, ran.error["code"]) == (2, "invalid-policy")
 
 
+def test_a_policy_without_a_bound_is_refused_since_it_would_let_nothing_go(ok, cli):
+    ok("session", "create", "S")
+    for command in ("retention", "cleanup"):
+        for words in (["--status", "failed"], ["--archive-to", "old"]):
+            ran = cli("--json", "session", command, *words)
+            assert (ran.status, ran.error["code"]) == (2, "invalid-policy"), (command, words)
+            assert "--max-age" in ran.error["message"]
+
+
 def test_a_template_is_taken_away_only_on_purpose_and_only_when_it_is_there(ok, cli):
     ok("session", "template", "t", '{"tags": ["r"]}')
     assert cli("--json", "session", "template", "t", "null").error["code"] == "invalid-template"
@@ -74,3 +83,12 @@ def test_a_session_is_archived_and_taken_out_again(ok, cli):
     ok("session", "complete", "S")
     assert "is archived (was completed)" in ok("session", "archive", "S").out
     assert ok("session", "unarchive", "S", "--json").json["status"] == "completed"
+
+
+def test_a_stored_policy_names_the_statuses_it_looks_at(ok, cli):
+    ok("session", "create", "S")
+    ok("session", "retention", "--max-count", "1", "--status", "suspended", "--status", "failed")
+    assert ok("session", "retention", "--json").json["policy"]["statuses"] == ["suspended", "failed"]
+    for words in (["--status", "active", "--max-count", "1"], ["--status", "failed"], ["--off", "--status", "failed"]):
+        assert cli("session", "retention", *words).status == 2, words
+    assert ok("session", "retention", "--json").json["policy"]["max_count"] == 1

@@ -133,6 +133,8 @@ def test_a_tree_is_deleted_whole_or_not_at_all(face, store, session, put):
     store.hooks.on("before_artifact_delete")(refuse)
     assert code(lambda: store.artifacts.delete_tree(top)) == "vetoed"
     assert [info.name for info in session.artifacts.list()] == ["beside", "leaf", "middle", "top"]
+    assert store.artifacts.delete_tree(top, dry_run=True) == 3
+    assert len(session.artifacts.list()) == 4
     assert store.artifacts.delete_tree(top) == 3
     assert [info.name for info in session.artifacts.list()] == ["beside"]
     for opened in face.both(store):

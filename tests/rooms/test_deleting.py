@@ -167,14 +167,21 @@ def names(store):
     ({"type": "code"}, {"b.tmp", "c.md"}),
     ({"tags": ["x", "y"]}, {"b.tmp"}),
     ({"metadata": {"n": 1}}, {"b.tmp"}),
-    ({"size_min": 11, "size_max": 12}, {"b.tmp", "c.md"}),
+    ({"min_size": 11, "max_size": 12}, {"b.tmp", "c.md"}),
+    ({"updated_after": "2999-01-01T00:00:00Z"}, set()),
+    ({"updated_before": "2999-01-01T00:00:00Z"}, {"a.tmp", "b.tmp", "c.md", "d.tmp"}),
     ({"name": "*.tmp", "type": "data"}, {"a.tmp", "d.tmp"}),
     ({"created_after": "2999-01-01T00:00:00Z"}, set()),
     ({"created_before": "2999-01-01T00:00:00Z"}, {"a.tmp", "b.tmp", "c.md", "d.tmp"}),
     ({"name": "[ab]*"}, {"a.tmp", "b.tmp"}),
+    ({"text": "tm*"}, {"a.tmp", "b.tmp", "d.tmp"}),
+    ({"text": "y", "type": "code"}, {"b.tmp"}),
 ], ids=lambda value: "-".join(sorted(map(str, value))))  # fmt: skip
 def test_what_fits_all_conditions_is_deleted_and_nothing_else(face, store, session, many, condition, gone):
     before = names(store)
+    assert {one.name for one in store.artifacts.query(**condition)} == gone, "a query means the same by it"
+    assert store.artifacts.delete_matching(**condition, dry_run=True) == len(gone)
+    assert names(store) == before
     assert store.artifacts.delete_matching(**condition) == len(gone)
     assert before - names(store) == gone
     sound(face.reopen())
@@ -196,9 +203,10 @@ def test_what_is_deleted_can_be_matched_to_be_deleted_for_good(store, session, m
 
 @pytest.mark.parametrize("condition, why", [
     ({}, "nothing-selected"), ({"name": "*", "deleted": True}, "invalid-selection"),
-    ({"name": 5}, "invalid-selection"), ({"size_min": -1}, "invalid-selection"),
+    ({"name": 5}, "invalid-selection"), ({"min_size": -1}, "invalid-selection"),
     ({"digest": "zz"}, "invalid-selection"), ({"created_after": "yesterday"}, "invalid-time"),
-    ({"session": "nobody"}, "invalid-id"),
+    ({"session": "nobody"}, "invalid-id"), ({"text": "..."}, "invalid-text-query"),
+    ({"updated_before": "tomorrow"}, "invalid-time"), ({"dry_run": 1, "name": "*"}, "invalid-input"),
 ], ids=str)  # fmt: skip
 def test_a_selection_that_says_nothing_or_nonsense_is_refused(store, session, many, condition, why):
     assert code(lambda: store.artifacts.delete_matching(**condition)) == why

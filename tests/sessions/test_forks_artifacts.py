@@ -96,7 +96,7 @@ def test_what_is_deleted_by_conditions_goes_in_the_fork_alone(store, origin, for
     assert names(fork.artifacts.query()) == [("other", 1), ("r.md", 2)]
     assert names(fork.artifacts.deleted()) == [("own", 1), ("r.md", 1), ("spare", 1)]
     assert names(fork.artifacts.deleted(name="s*")) == [("spare", 1)]
-    assert fork.artifacts.delete_matching(size_min=0) == 2
+    assert fork.artifacts.delete_matching(min_size=0) == 2
     assert fork.artifacts.list(all_versions=True).items == []
     assert fork.artifacts.undelete("spare") == 1
     assert looks(store, origin) == theirs

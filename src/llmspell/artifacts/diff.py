@@ -5,6 +5,7 @@ rest.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,15 @@ from llmspell.artifacts.info import ArtifactInfo
 from llmspell.model.values import decode_value
 
 _TEXT_BYTES_MAX = 4 << 20
+NO_NEWLINE = "\\ No newline at end of file"
+"""Follows a line of a unified diff that is the last of its text and does not end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactDiff:
-    """``kind`` is ``same``, ``text`` (``lines`` is a unified diff), ``json`` (``changes`` by path) or ``binary``.
+    """``kind`` is ``same``, ``text`` (``lines`` is a unified diff), ``json`` (``changes`` by path) or ``binary``. JSON
+    that is the same value otherwise written is compared as text. Only a newline ends a line: what else is in it, a
+    carriage return before its end too, belongs to it, and a last line that does not end is followed by ``NO_NEWLINE``.
 
     ``old`` and ``new`` are the infos; ``fields`` are those of type, MIME type, description, tags and metadata that
     differ, by path; ``common_prefix`` and ``common_suffix`` count equal bytes at both ends: what lies between them in
@@ -57,19 +62,37 @@ def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) 
     if "json" in old.mime_type and "json" in new.mime_type:
         try:
             changes = list(json_changes(decode_value(was), decode_value(now)))
-            return ArtifactDiff("json", old, new, [], changes, prefix, suffix, fields)
+            if changes:
+                return ArtifactDiff("json", old, new, [], changes, prefix, suffix, fields)
         except ValueError:
-            pass  # Not JSON after all: it is compared as text below.
+            pass  # Not JSON after all: it is compared as text below, like values that are only written otherwise.
     if max(len(was), len(now)) <= _TEXT_BYTES_MAX:
         try:
             names = f"{old.name} v{old.version}", f"{new.name} v{new.version}"
-            lines = list(
-                difflib.unified_diff(was.decode().splitlines(), now.decode().splitlines(), *names, lineterm="")
-            )
+            lines = list(text_changes(was.decode(), now.decode(), *names))
             return ArtifactDiff("text", old, new, lines, [], prefix, suffix, fields)
         except UnicodeDecodeError:
             pass  # Not text: bytes are compared.
     return ArtifactDiff("binary", old, new, [], [], prefix, suffix, fields)
+
+
+def text_changes(was: str, now: str, old_name: str, new_name: str) -> Iterator[str]:
+    """The lines of a unified diff, without their ends; none only when the texts are equal."""
+    diff = difflib.unified_diff(_lines(was), _lines(now), old_name, new_name, lineterm="")
+    for number, line in enumerate(diff):
+        if number < 2 or line.startswith("@@"):
+            yield line
+        elif line.endswith("\n"):
+            yield line[:-1]
+        else:
+            yield line
+            yield NO_NEWLINE
+
+
+def _lines(text: str) -> list[str]:
+    """With their ends. Not ``splitlines``, to which a form feed or a carriage return ends a line just as well."""
+    *ended, last = text.split("\n")
+    return [f"{line}\n" for line in ended] + ([last] if last else [])
 
 
 def field_changes(old: ArtifactInfo, new: ArtifactInfo) -> list[dict[str, Any]]:

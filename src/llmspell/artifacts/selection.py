@@ -18,6 +18,7 @@ from llmspell.model.fields import Fields, fields_of, have_fields
 from llmspell.model.labels import check_tags
 from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.telling import told
+from llmspell.model.words import TextQuery
 
 if TYPE_CHECKING:
     from llmspell.journal.lineage import Lineage
@@ -36,8 +37,9 @@ class Selection:
     """Conditions that hold together; None and empty ones do not count.
 
     ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` are fields with equal
-    values; times are aware datetimes or RFC 3339 text, sizes bytes, both inclusive; ``deleted`` means versions that are
-    deleted and not erased, instead of those that are there.
+    values; times are aware datetimes or RFC 3339 text, sizes bytes, both inclusive; ``text`` are words of name,
+    description, tags and metadata; ``deleted`` means versions that are deleted and not erased, instead of those that
+    are there.
     """
 
     session: bytes | None = None
@@ -46,10 +48,13 @@ class Selection:
     tags: Iterable[str] = ()
     created_after: datetime | str | None = None
     created_before: datetime | str | None = None
-    size_min: int | None = None
-    size_max: int | None = None
+    updated_after: datetime | str | None = None
+    updated_before: datetime | str | None = None
+    min_size: int | None = None
+    max_size: int | None = None
     digest: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
     deleted: bool = False
     fork: Lineage | None = None
     """The lineage of a fork: of all that it shows, instead of what is of ``session``."""
@@ -66,12 +71,13 @@ class Selection:
                 args.append(value)
         tags, fields = check_tags(self.tags), fields_of(self.metadata)
         name = _pattern(self.name)
-        if len(sql) == 1 and not tags and not fields and name is None:
+        text = None if self.text is None else TextQuery.parse(self.text)
+        if len(sql) == 1 and not tags and not fields and name is None and text is None:
             raise InvalidInput(
                 "nothing says which artifacts are meant", code="nothing-selected", hint="name='*' means all of them"
             )
         own = None if self.fork is None else self.fork[0].session
-        return Where(" AND ".join(sql), args, name, frozenset(tags), fields, own)
+        return Where(" AND ".join(sql), args, name, frozenset(tags), fields, own, text)
 
     def _clauses(self) -> list[tuple[str, Any]]:
         return [
@@ -79,8 +85,10 @@ class Selection:
             ("a.type = ?", None if self.type is None else check_type(self.type)),
             ("a.created_at >= ?", first_ns(self.created_after)),
             ("a.created_at <= ?", last_ns(self.created_before)),
-            ("a.size >= ?", _bytes(self.size_min)),
-            ("a.size <= ?", _bytes(self.size_max)),
+            ("a.updated_at >= ?", first_ns(self.updated_after)),
+            ("a.updated_at <= ?", last_ns(self.updated_before)),
+            ("a.size >= ?", _bytes(self.min_size)),
+            ("a.size <= ?", _bytes(self.max_size)),
             ("a.digest = ?", _digest(self.digest)),
         ]
 
@@ -95,6 +103,7 @@ class Where:
     tags: frozenset[str]
     metadata: Fields
     fork: bytes | None = None
+    text: TextQuery | None = None
 
     async def infos(self, database: Database) -> list[ArtifactInfo]:
         """All that are meant, in the order of their ids; a read a page."""
@@ -104,14 +113,15 @@ class Where:
             page = f"{BRIEF} WHERE (a.id, a.since_seq) > (?, ?) AND {self.sql} ORDER BY a.id, a.since_seq LIMIT ?"
             args = (after, since, *self.args, PAGE_ROWS)
             rows = await database.read(lambda view, page=page, args=args: view.all(page, args))  # type: ignore[misc]
-            shown = rows if self.fork is None else [(row[0], self.fork, *row[2:]) for row in rows]
+            worded = [row for row in rows if self.text is None or self.text.fits(row[2], *row[6:9])]
+            shown = worded if self.fork is None else [(row[0], self.fork, *row[2:]) for row in worded]
             found += [info for info in map(info_of, shown) if self.fits(info)]
             if len(rows) < PAGE_ROWS:
                 return found
             after, since = rows[-1][0], (1 << 63) - 1
 
     def fits(self, info: ArtifactInfo) -> bool:
-        """Whether a row that the database found is meant."""
+        """Whether a row that the database found, and that has the words, is meant."""
         return (
             (self.name is None or self.name.match(info.name) is not None)
             and self.tags <= set(info.tags)

@@ -124,15 +124,9 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         return BatchReport(await self._putting.put_many(context, session, many, progress))
 
     async def update(
-        self,
-        name_or_id: str,
-        *,
-        version: int | str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        mime_type: str | None = None,
-    ) -> ArtifactInfo:
+        self, name_or_id: str, *, version: int | str | None = None, description: str | None = None,
+        tags: Iterable[str] | None = None, metadata: Mapping[str, Any] | None = None, mime_type: str | None = None,
+    ) -> ArtifactInfo:  # fmt: skip
         """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
         given: dict[str, Any] = {
             "description": description, "tags": tags, "metadata": metadata, "mime_type": mime_type,
@@ -172,30 +166,35 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         tags: Iterable[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
-        size_min: int | None = None,
-        size_max: int | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
         digest: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
         deleted: bool = False,
         hard: bool = False,
+        dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> int:
         """Delete every version that fits all conditions: in this session, or through ``store.artifacts`` in all of them
-        or in ``session``. Returns how many.
+        or in ``session``. Returns how many; with ``dry_run`` how many would go, and nothing does.
 
-        ``name`` is a pattern like ``*.tmp``; ``tags`` must all be there; ``metadata`` are fields with equal values;
-        bounds are inclusive. ``deleted`` means those that are deleted already, which ``hard`` deletes for good. All
-        hooks run before anything is deleted; then units of 500 versions are committed one after the other. Raises
-        InvalidInput (``nothing-selected`` without any condition), Vetoed.
+        Conditions mean what they mean to ``query``. ``deleted`` means those that are deleted already, which ``hard``
+        deletes for good. All hooks run before anything is deleted; then units of 500 versions are committed one after
+        the other. Raises InvalidInput (``nothing-selected`` without any condition), Vetoed.
         """
-        check_flags(deleted=deleted, hard=hard)
+        check_flags(deleted=deleted, hard=hard, dry_run=dry_run)
         if deleted and not hard:
             raise InvalidInput("what is deleted can only be deleted for good: hard=True", code="invalid-selection")
         where = await self._where(
             session, name=name, type=type, tags=tags, created_after=created_after, created_before=created_before,
-            size_min=size_min, size_max=size_max, digest=digest, deleted=deleted,
-            metadata={} if metadata is None else metadata,
+            updated_after=updated_after, updated_before=updated_before, min_size=min_size, max_size=max_size,
+            digest=digest, metadata={} if metadata is None else metadata, text=text, deleted=deleted,
         )  # fmt: skip
+        if dry_run:
+            return len(await where.check().infos(self._journal.database))
         context = self._acting.context()
         return await self._deleting.delete_matching(context, where.check(), hard=hard, progress=progress)
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import artifact_captures, artifact_care, artifact_links, artifact_sharing, given, printable
+from llmspell.cli import (
+    artifact_captures,
+    artifact_care,
+    artifact_changes,
+    artifact_links,
+    artifact_sharing,
+    given,
+    printable,
+)
 from llmspell.cli.asking import confirmed
 from llmspell.cli.files import write_whole
 from llmspell.cli.invocation import running
@@ -150,6 +158,7 @@ def delete(
 
 for _word, _command in (
     *artifact_care.COMMANDS.items(),
+    *artifact_changes.COMMANDS.items(),
     *artifact_links.COMMANDS.items(),
     *artifact_sharing.COMMANDS.items(),
     *artifact_captures.COMMANDS.items(),

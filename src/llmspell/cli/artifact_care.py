@@ -1,6 +1,4 @@
-"""``llmspell artifact undelete | deleted | delete-matching | quota | orphans | estimate | collect``, and ``llmspell
-collect``.
-"""
+"""``llmspell artifact undelete | deleted | quota | orphans | estimate | collect``, and ``llmspell collect``."""
 
 from __future__ import annotations
 
@@ -10,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from llmspell.cli import printable
-from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import open_session
@@ -52,33 +49,6 @@ def deleted(*, session: Whose = None) -> None:
     )
     items = [info.to_dict() for info in found]
     running.get().out.items(items, columns, next_cursor=None, nothing="nothing that could be brought back")
-
-
-def delete_matching(
-    *, session: Whose = None,
-    name: Annotated[str | None, Parameter(help="A pattern of names like '*.tmp'.")] = None,
-    type: Annotated[str | None, Parameter(help="Their type.")] = None,
-    tags: Annotated[list[str] | None, Parameter(name="--tag", help="A tag they all have; several times.")] = None,
-    after: Annotated[str | None, Parameter(help="Created at this time (RFC 3339) or later.")] = None,
-    before: Annotated[str | None, Parameter(help="Created at this time or earlier.")] = None,
-    min_size: Annotated[int | None, Parameter(help="At least so many bytes.")] = None,
-    max_size: Annotated[int | None, Parameter(help="At most so many bytes.")] = None,
-    is_deleted: Annotated[bool, Parameter(name="--deleted", help="Those deleted already; with --hard.")] = False,
-    hard: Hard = False, yes: Yes = False,
-) -> None:  # fmt: skip
-    """Delete every version that fits all conditions, of one session or of all."""
-    run = running.get()
-    with run.changing() as store:
-        room = store.artifacts if session is None else _room(store, session)
-        which = "everything that fits" + (" for good" if hard else "")
-        if not confirmed(run.out, {"session": session, "name": name, "hard": hard}, which, yes=yes, dry_run=False):
-            return
-        with run.out.progress("deleting versions", None) as advance:
-            count = room.delete_matching(
-                name=name, type=type, tags=tags or (), created_after=after, created_before=before, size_min=min_size,
-                size_max=max_size, deleted=is_deleted, hard=hard, progress=advance,
-            )  # fmt: skip
-    run.out.done({"deleted": count, "hard": hard}, f"deleted {printable.count(count, 'version')}")
 
 
 def quota(
@@ -174,7 +144,7 @@ def _of_session(store: Store, session: str) -> list[ArtifactInfo]:
 
 
 COMMANDS: dict[str, Any] = {
-    "undelete": undelete, "deleted": deleted, "delete-matching": delete_matching, "quota": quota, "orphans": orphans,
+    "undelete": undelete, "deleted": deleted, "quota": quota, "orphans": orphans,
     "estimate": estimate, "collect": collect,
 }  # fmt: skip
 """The commands of ``llmspell artifact`` that are here."""

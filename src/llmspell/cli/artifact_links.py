@@ -27,15 +27,14 @@ _STATES = {"present": "", "deleted": "deleted", "unknown": "unknown here", "hidd
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What artifacts are asked for; all that is given holds together."""
+class Selected:
+    """What artifacts are meant; all that is given holds together."""
 
     session: Annotated[str | None, Parameter(help="Only of this session, by name or id; default: of all.")] = None
     name: Annotated[str | None, Parameter(help="A pattern of names like '*.md'.")] = None
     type: Annotated[str | None, Parameter(help="Their type.")] = None
     tags: Annotated[list[str] | None, Parameter(name="--tag", help="A tag; may be given several times.")] = None
     text: given.Words = None
-    fuzzy: Annotated[str | None, Parameter(help="A name, perhaps misspelt.")] = None
     meta: given.Fields = None
     digest: Annotated[str | None, Parameter(help="BLAKE3 of the content, 64 hexadecimal digits.")] = None
     created_after: given.When = None
@@ -46,10 +45,10 @@ class Conditions:
     max_size: Annotated[int | None, Parameter(help="At most so many bytes.")] = None
 
     def of(self) -> dict[str, Any]:
-        """The arguments of ``query`` and ``count``."""
+        """The arguments of ``query``, ``count`` and ``delete_matching``."""
         clock = SystemClock()
         return {
-            "name": self.name, "type": self.type, "tags": self.tags or (), "text": self.text, "fuzzy": self.fuzzy,
+            "name": self.name, "type": self.type, "tags": self.tags or (), "text": self.text,
             "metadata": given.pairs(self.meta, "--meta"), "digest": self.digest,
             "created_after": given.time(self.created_after, clock),
             "created_before": given.time(self.created_before, clock),
@@ -63,6 +62,18 @@ class Conditions:
         return store.artifacts if self.session is None else open_session(store, self.session).artifacts
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions(Selected):
+    """What artifacts are asked for: also by a name that nobody quite remembers."""
+
+    fuzzy: Annotated[str | None, Parameter(help="A name, perhaps misspelt.")] = None
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of ``query`` and ``count``."""
+        return {**self.of(), "fuzzy": self.fuzzy}
+
+
 def count(
     *, conditions: Conditions | None = None,
     exact: Annotated[bool, Parameter(help="Count on above 1,000.")] = False,
@@ -70,7 +81,7 @@ def count(
     """Count artifacts; above 1,000 it says 1000+."""
     with running.get().reading() as store:
         asked = conditions or Conditions()
-        counted = asked.among(store).count(**asked.of(), exact=exact)
+        counted = asked.among(store).count(**asked.asked(), exact=exact)
     running.get().out.done(counted.to_dict(), f"{counted} artifact(s)", bare=str(counted))
 
 
@@ -84,7 +95,7 @@ def query(
     out = running.get().out
     with running.get().reading() as store:
         asked = conditions or Conditions()
-        page = asked.among(store).query(**asked.of(), order_by=order_by, limit=limit, cursor=cursor)
+        page = asked.among(store).query(**asked.asked(), order_by=order_by, limit=limit, cursor=cursor)
         names = {info.session: store.sessions.get(info.session).name for info in page}
     columns = (
         Column("name", lambda item: item["name"]),

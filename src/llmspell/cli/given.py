@@ -106,6 +106,17 @@ def pairs(given: Iterable[str] | None, option: str) -> dict[str, Any]:
     return found
 
 
+def replaced(tags: list[str] | None, meta: list[str] | None, *, no_tags: bool, no_meta: bool) -> dict[str, Any]:
+    """Tags and metadata that take the place of others: ``--tag`` or ``--no-tags``, ``--meta`` or ``--no-meta``; None
+    where nothing is said. Raises InvalidInput (``usage``, ``invalid-pair``).
+    """
+    for words, none, said, negative in ((tags, no_tags, "--tag", "--no-tags"), (meta, no_meta, "--meta", "--no-meta")):
+        if words is not None and none:
+            raise InvalidInput(f"{said} and {negative} say opposite things; leave one out", code="usage")
+    metadata = None if meta is None else pairs(meta, "--meta")
+    return {"tags": [] if no_tags else tags, "metadata": {} if no_meta else metadata}
+
+
 def version(text: str | None) -> int | str | None:
     """A version: a number, ``latest`` or a label."""
     return int(text) if text is not None and text.isascii() and text.isdigit() else text

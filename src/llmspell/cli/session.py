@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from llmspell.cli import given, printable, session_fork, session_life
+from llmspell.cli import given, printable, session_fork, session_life, session_marks
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.session_finding import Named, count, history, list_, tree
@@ -200,5 +200,5 @@ def _some(lines: list[str]) -> str:
     return "\n".join([*shown, f"… and {len(lines) - SHOWN_MAX:,} more"] if len(lines) > SHOWN_MAX else shown)
 
 
-for _name, _command in (session_fork.COMMANDS | session_life.COMMANDS).items():
+for _name, _command in (session_fork.COMMANDS | session_life.COMMANDS | session_marks.COMMANDS).items():
     app.command(_command, name=_name)

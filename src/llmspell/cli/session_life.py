@@ -24,6 +24,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 Age = Annotated[str | None, Parameter(help="Sessions not changed for so long: a number and s, m, h, d or w.")]
 Count = Annotated[int | None, Parameter(help="All but the newest so many.")]
 Bytes = Annotated[int | None, Parameter(help="Those beyond the newest whose artifacts have so many bytes.")]
+Statuses = Annotated[list[str] | None, Parameter(help="Only of these statuses; several times.")]
 Folder = Annotated[Path | None, Parameter(help="Export each into this folder before it is deleted.")]
 
 
@@ -77,7 +78,7 @@ def cleanup(
     passphrase_from: Annotated[
         str | None, Parameter(help="Name of an environment variable with the passphrase of the archives.")
     ] = None,
-    status: Annotated[list[str] | None, Parameter(help="Only of these statuses; several times.")] = None,
+    status: Statuses = None,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     dry_run: Annotated[bool, Parameter(help="Say what would be deleted, and delete nothing.")] = False,
 ) -> None:  # fmt: skip
@@ -110,19 +111,20 @@ def cleanup(
 
 def retention(
     *, max_age: Age = None, max_count: Count = None, max_bytes: Bytes = None, archive_to: Folder = None,
+    status: Statuses = None,
     every: Annotated[str | None, Parameter(help="At most so often: a number and s, m, h, d or w; 1h.")] = None,
     off: Annotated[bool, Parameter(help="No policy any more.")] = False,
 ) -> None:  # fmt: skip
     """Show or set the policy that an open store applies in the background."""
     run = running.get()
-    bounds = (max_age, max_count, max_bytes, archive_to)
+    bounds = (max_age, max_count, max_bytes, archive_to, status)
     setting = any(bound is not None for bound in bounds)
     if off and (setting or every is not None):
         raise InvalidInput("--off takes the policy away; leave the others out", code="usage")
     if every is not None and not setting:
         raise InvalidInput("--every goes with a policy: --max-age, --max-count or --max-bytes", code="usage")
     if off or setting:
-        policy = None if off else _policy(*bounds, None)
+        policy = None if off else _policy(*bounds)
         with run.changing() as store:
             store.sessions.set_retention(policy, every_s=_seconds(every or "1h"))
             policy = store.sessions.retention()
@@ -181,6 +183,10 @@ def _policy(
     max_age: str | None, max_count: int | None, max_bytes: int | None, archive_to: Path | None,
     statuses: list[str] | None,
 ) -> RetentionPolicy:  # fmt: skip
+    if max_age is None and max_count is None and max_bytes is None:
+        raise InvalidInput(
+            "nothing lets a session go: say --max-age, --max-count or --max-bytes, too", code="invalid-policy"
+        )
     return RetentionPolicy(
         max_age_s=None if max_age is None else _seconds(max_age), max_count=max_count, max_bytes=max_bytes,
         statuses=tuple(statuses or ENDED), archive_to=None if archive_to is None else str(archive_to.absolute()),

@@ -609,15 +609,15 @@ class Artifacts(ArtifactsByHand):
         """
         return drive(self._inner.lineage(artifact, kind=kind, depth=depth, limit=limit))
 
-    def delete_tree(self, artifact: str, *, kind: str = "child_of", hard: bool = False) -> int:
+    def delete_tree(self, artifact: str, *, kind: str = "child_of", hard: bool = False, dry_run: bool = False) -> int:
         """Delete an artifact and everything below it by a relation: its children and their children, what was derived
-        from it. All in one unit; returns how many. ``hard``: for good.
+        from it. All in one unit; returns how many. ``hard``: for good; ``dry_run``: say how many, delete nothing.
 
         Plain ``delete`` takes no other artifact with it: relations to what is deleted stay, and lineage says so. What
         is related meanwhile makes it begin again, with its own hooks for each. Raises NotFound, Vetoed, AccessDenied,
         LimitExceeded (``too-many-relations`` above 10,000).
         """
-        return drive(self._inner.delete_tree(artifact, kind=kind, hard=hard))
+        return drive(self._inner.delete_tree(artifact, kind=kind, hard=hard, dry_run=dry_run))
 
     def grant(self, artifact: str, session: str, right: str = "read", *, expires_in_s: float | None = None) -> int:
         """Let another session (its id) ``read``, ``write`` or ``admin`` an artifact; returns the entry's seq.
@@ -824,21 +824,24 @@ class Artifacts(ArtifactsByHand):
         tags: Iterable[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
-        size_min: int | None = None,
-        size_max: int | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        min_size: int | None = None,
+        max_size: int | None = None,
         digest: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        text: str | None = None,
         deleted: bool = False,
         hard: bool = False,
+        dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> int:
         """Delete every version that fits all conditions: in this session, or through ``store.artifacts`` in all of them
-        or in ``session``. Returns how many.
+        or in ``session``. Returns how many; with ``dry_run`` how many would go, and nothing does.
 
-        ``name`` is a pattern like ``*.tmp``; ``tags`` must all be there; ``metadata`` are fields with equal values;
-        bounds are inclusive. ``deleted`` means those that are deleted already, which ``hard`` deletes for good. All
-        hooks run before anything is deleted; then units of 500 versions are committed one after the other. Raises
-        InvalidInput (``nothing-selected`` without any condition), Vetoed.
+        Conditions mean what they mean to ``query``. ``deleted`` means those that are deleted already, which ``hard``
+        deletes for good. All hooks run before anything is deleted; then units of 500 versions are committed one after
+        the other. Raises InvalidInput (``nothing-selected`` without any condition), Vetoed.
         """
         return drive(
             self._inner.delete_matching(
@@ -848,12 +851,16 @@ class Artifacts(ArtifactsByHand):
                 tags=tags,
                 created_after=created_after,
                 created_before=created_before,
-                size_min=size_min,
-                size_max=size_max,
+                updated_after=updated_after,
+                updated_before=updated_before,
+                min_size=min_size,
+                max_size=max_size,
                 digest=digest,
                 metadata=metadata,
+                text=text,
                 deleted=deleted,
                 hard=hard,
+                dry_run=dry_run,
                 progress=progress,
             )
         )

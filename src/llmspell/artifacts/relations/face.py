@@ -111,15 +111,19 @@ class Relating:
 
         return await self._journal.database.read(query)
 
-    async def delete_tree(self, artifact: str, *, kind: str = "child_of", hard: bool = False) -> int:
+    async def delete_tree(
+        self, artifact: str, *, kind: str = "child_of", hard: bool = False, dry_run: bool = False
+    ) -> int:
         """Delete an artifact and everything below it by a relation: its children and their children, what was derived
-        from it. All in one unit; returns how many. ``hard``: for good.
+        from it. All in one unit; returns how many. ``hard``: for good; ``dry_run``: say how many, delete nothing.
 
         Plain ``delete`` takes no other artifact with it: relations to what is deleted stay, and lineage says so. What
         is related meanwhile makes it begin again, with its own hooks for each. Raises NotFound, Vetoed, AccessDenied,
         LimitExceeded (``too-many-relations`` above 10,000).
         """
-        check_flags(hard=hard)
+        check_flags(hard=hard, dry_run=dry_run)
+        if dry_run:
+            return len(await self._tree(artifact, kind))
         context = self._acting.context()
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             infos = await self._tree(artifact, kind)
