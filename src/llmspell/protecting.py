@@ -8,6 +8,7 @@ from llmspell.artifacts.captures.sealed import MIME as SEALED_MIME
 from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
+from llmspell.security import variables
 from llmspell.state.classes import Protection, SecretsPolicy
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ class LazyVault:
 def protection_of(
     files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None, vault: LazyVault
 ) -> Protection:
-    """What an open store protects values with. A key that is given is tried at once, if the store has a keyring.
+    """What an open store protects values with. A key that is given, here or by a variable, is tried at once, if the
+    store has a keyring: a wrong one is met before anything is written, whatever the caller does first.
 
-    Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``).
+    Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``), StorageFailed.
     """
 
     def finder() -> Redactor:
@@ -78,11 +80,13 @@ class _LazySealer:
         self._key = key
         self._made: Any = made
         self._may_make = made is not None or files.path is None
-        if key is not None and made is None:
+        if made is None and (key is not None or (files.path is not None and variables.given())):
             self.sealer(check=True)
 
     def sealer(self, *, check: bool = False) -> Any:
-        """The sealer itself. ``check`` opens the keyring, if there is one."""
+        """The sealer itself. ``check`` opens the keyring, if there is one; where there is none, a variable is not read
+        yet: its command may ask a person, for a store that has no use for it.
+        """
         if self._made is None:
             from llmspell.security.sealer import MemorySealer, StoreSealer
 
@@ -91,7 +95,7 @@ class _LazySealer:
             else:
                 sealer = StoreSealer(self._key, self._files.store_id, self._files.path)
                 if check:
-                    sealer.check()
+                    sealer.check(read=self._key is not None)
                 self._made = sealer
         return self._made
 
