@@ -156,3 +156,16 @@ def test_a_migration_of_sealed_values_is_refused_before_its_first_change_when_th
     own.write_bytes(right)
     own.chmod(0o600)
     assert ok("migrate", "apply", "user", "2.0.0", "--json").json["changed"] == 4
+
+
+def test_verify_opens_sealed_values_and_steps_and_says_how_many_it_did_not(ok, keys):
+    ok(
+        "exec",
+        'State.set("global", "p", "hunter2", {class = "sensitive"}) return State.get("global", "p") == "hunter2"',
+    )
+    checked = ok("verify", "--json").json["checked"]
+    assert (checked["sealed_values"] > 1, checked["unopened_values"]) == (True, 0), "the value, and the steps of it"
+    next(keys.glob("*.key")).unlink()
+    told = ok("verify")
+    assert f"{checked['sealed_values']} unopened values" in told.out
+    assert f"{checked['sealed_values']} sealed values not opened: there is no key at" in told.err
