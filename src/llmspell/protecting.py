@@ -101,12 +101,12 @@ class _LazySealer:
 
     def prepare(self, scope: str) -> None:
         """See ``Sealer``."""
-        self._demand_keyring()
+        self._may_seal()
         self.sealer().prepare(scope)
 
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``Sealer``."""
-        self._demand_keyring()
+        self._may_seal()
         sealed: bytes = self.sealer().seal(scope, key, text)
         return sealed
 
@@ -120,18 +120,25 @@ class _LazySealer:
         if self._made is not None:
             self._made.close()
 
-    def _demand_keyring(self) -> None:
-        """Raises NotFound (``keyring-missing``) where the first write would make a second keyring: values would be
-        parted among two, of which one is found from each place.
-        """
-        if self._may_make:
-            return
+    def demand_keyring(self) -> None:
+        """See ``Sealer``."""
         path = self.sealer().path
-        if not path.exists() and self._files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,):
+        if not path.exists() and self._is_needed():
             raise NotFound(
                 f"the store has sealed values, and their keyring is not at {path}",
                 code="keyring-missing",
                 hint="bring it back, or name its folder (LLMSPELL_KEYS); if it is lost for good, make another:"
                 " llmspell key create",
             )
-        self._may_make = True
+
+    def _may_seal(self) -> None:
+        """The same before the first write, which would make a second keyring: values would be parted among two, of
+        which one is found from each place.
+        """
+        if not self._may_make:
+            self.demand_keyring()
+            self._may_make = True
+
+    def _is_needed(self) -> bool:
+        files = self._files
+        return files.cipher is not None or files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,)

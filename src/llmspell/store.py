@@ -112,7 +112,7 @@ class AsyncStore:
         self.state = self.state_of(GLOBAL)
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
-        self.keys = AsyncKeys(self._store_sealer, offload)
+        self.keys = AsyncKeys(self._store_sealer, protection.sealer.demand_keyring, offload)
         self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import llmspell
 from tests.migration.people import TO_2, V1, V2
 
 
@@ -169,3 +170,46 @@ def test_verify_opens_sealed_values_and_steps_and_says_how_many_it_did_not(ok, k
     told = ok("verify")
     assert f"{checked['sealed_values']} unopened values" in told.out
     assert f"{checked['sealed_values']} sealed values not opened: there is no key at" in told.err
+
+
+def test_an_import_without_the_keyring_is_refused_and_with_it_only_the_right_key_comes_in(ok, cli, keys, tmp_path):
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    told = ok("key", "export", "kept", "--json").json
+    assert told["keyring"] == str(next(keys.glob("*.keyring")))
+    (tmp_path / "other").write_text(WRONG)
+    (tmp_path / "other").chmod(0o600)
+    ring = keys.rename(tmp_path / "away")
+    for file in ("kept", "other"):
+        ran = cli("key", "import", file, "--json")
+        assert (ran.status, ran.error["code"]) == (13, "keyring-missing")
+    assert not list(tmp_path.glob("keys/*.key"))
+    ring.rename(keys)
+    next(keys.glob("*.key")).unlink()
+    assert cli("key", "import", "other").status == 12
+    assert not list(keys.glob("*.key"))
+    ok("key", "import", "kept")
+    assert ok("state", "get", "p", "--text").out == "hunter2\n"
+
+
+def test_a_key_folder_with_another_stores_key_exports_nothing(ok, cli, keys, tmp_path):
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    next(keys.glob("*.key")).write_text(WRONG)
+    assert cli("key", "export", "zz").status == 12
+    next(keys.glob("*.keyring")).unlink()
+    assert cli("key", "export", "zz").status == 13
+    assert not (tmp_path / "zz").exists()
+
+
+def test_a_key_that_was_put_in_its_place_since_the_store_was_opened_is_not_exported(tmp_path, keys):
+    with llmspell.open(tmp_path / "s") as store:
+        store.state.set("p", "hunter2", state_class="sensitive")
+        next(keys.glob("*.key")).write_text(WRONG)
+        with pytest.raises(llmspell.WrongKey):
+            store.keys.export(tmp_path / "zz")
+    assert not (tmp_path / "zz").exists()
+
+
+def test_the_record_of_a_script_has_what_it_read_of_an_ephemeral_value_as_the_guide_says(ok, tmp_path):
+    ok("exec", 'State.set("global", "e", "canary", {class = "ephemeral"}) return #State.get("global", "e")')
+    kept = b"".join(path.read_bytes() for path in (tmp_path / ".llmspell").rglob("*") if path.is_file())
+    assert b'"result":"canary"' in kept
