@@ -25,8 +25,12 @@ PREFIX = "LLMSPELL_"
 COLORS = ("auto", "always", "never")
 DURABILITIES = ("full", "process", "none")
 MEMORY_MB_MAX = 2048
-OTHER_VARIABLES = frozenset({"LLMSPELL_DEBUG", "LLMSPELL_KEY", "LLMSPELL_KEYS"})
-"""Variables of ours that are no settings."""
+OTHER_VARIABLES = frozenset(
+    {"LLMSPELL_DEBUG", "LLMSPELL_KEY", "LLMSPELL_KEY_COMMAND", "LLMSPELL_KEY_FILE", "LLMSPELL_KEYS"}
+)
+"""Variables of ours that are no settings. Which key to use is said by nobody's file: a project's could name a command
+to run.
+"""
 
 Check = Callable[[Any], Any]
 

@@ -8,6 +8,7 @@ from llmspell.artifacts.captures.sealed import MIME as SEALED_MIME
 from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
+from llmspell.security import variables
 from llmspell.state.classes import Protection, SecretsPolicy
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ class LazyVault:
 def protection_of(
     files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None, vault: LazyVault
 ) -> Protection:
-    """What an open store protects values with. A key that is given is tried at once, if the store has a keyring.
+    """What an open store protects values with. A key that is given, here or by a variable, is tried at once, if the
+    store has a keyring: a wrong one is met before anything is written, whatever the caller does first.
 
-    Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``).
+    Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``), StorageFailed.
     """
 
     def finder() -> Redactor:
@@ -78,11 +80,13 @@ class _LazySealer:
         self._key = key
         self._made: Any = made
         self._may_make = made is not None or files.path is None
-        if key is not None and made is None:
+        if made is None and (key is not None or (files.path is not None and variables.given())):
             self.sealer(check=True)
 
     def sealer(self, *, check: bool = False) -> Any:
-        """The sealer itself. ``check`` opens the keyring, if there is one."""
+        """The sealer itself. ``check`` opens the keyring, if there is one; where there is none, a variable is not read
+        yet: its command may ask a person, for a store that has no use for it.
+        """
         if self._made is None:
             from llmspell.security.sealer import MemorySealer, StoreSealer
 
@@ -91,18 +95,18 @@ class _LazySealer:
             else:
                 sealer = StoreSealer(self._key, self._files.store_id, self._files.path)
                 if check:
-                    sealer.check()
+                    sealer.check(read=self._key is not None)
                 self._made = sealer
         return self._made
 
     def prepare(self, scope: str) -> None:
         """See ``Sealer``."""
-        self._demand_keyring()
+        self._may_seal()
         self.sealer().prepare(scope)
 
     def seal(self, scope: str, key: str, text: bytes) -> bytes:
         """See ``Sealer``."""
-        self._demand_keyring()
+        self._may_seal()
         sealed: bytes = self.sealer().seal(scope, key, text)
         return sealed
 
@@ -116,18 +120,25 @@ class _LazySealer:
         if self._made is not None:
             self._made.close()
 
-    def _demand_keyring(self) -> None:
-        """Raises NotFound (``keyring-missing``) where the first write would make a second keyring: values would be
-        parted among two, of which one is found from each place.
-        """
-        if self._may_make:
-            return
+    def demand_keyring(self) -> None:
+        """See ``Sealer``."""
         path = self.sealer().path
-        if not path.exists() and self._files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,):
+        if not path.exists() and self._is_needed():
             raise NotFound(
                 f"the store has sealed values, and their keyring is not at {path}",
                 code="keyring-missing",
                 hint="bring it back, or name its folder (LLMSPELL_KEYS); if it is lost for good, make another:"
                 " llmspell key create",
             )
-        self._may_make = True
+
+    def _may_seal(self) -> None:
+        """The same before the first write, which would make a second keyring: values would be parted among two, of
+        which one is found from each place.
+        """
+        if not self._may_make:
+            self.demand_keyring()
+            self._may_make = True
+
+    def _is_needed(self) -> bool:
+        files = self._files
+        return files.cipher is not None or files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,)

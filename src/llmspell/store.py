@@ -112,7 +112,7 @@ class AsyncStore:
         self.state = self.state_of(GLOBAL)
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
-        self.keys = AsyncKeys(self._store_sealer, offload)
+        self.keys = AsyncKeys(self._store_sealer, protection.sealer.demand_keyring, offload)
         self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
@@ -294,11 +294,12 @@ class AsyncStore:
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
 
         Reads the whole store; ``progress`` is told how many of how many entries are done. The report's ``findings``
-        name what is damaged; nothing is changed.
+        name what is damaged; nothing is changed. Sealed values are opened if the key is here; ``checked`` says how many
+        were not.
         """
         from llmspell.verify import verify_store
 
-        return await self._offload.run(verify_store, self._files, KINDS, progress)  # type: ignore[no-any-return]
+        return await self._offload.run(verify_store, self._files, KINDS, self.protection, progress)  # type: ignore[no-any-return]
 
     async def collect(
         self, *, dry_run: bool = False, progress: Callable[[int, int], None] | None = None

@@ -25,14 +25,17 @@ from llmspell.journal.reapplying import Chain, apply_again
 from llmspell.journal.terms_check import index_damage
 from llmspell.model.arguments import check_function
 from llmspell.model.entry import GENESIS, Entry
+from llmspell.model.ids import id_bytes
 from llmspell.schema import first_names, later_tables
 from llmspell.sessions.index_check import session_index_damage
+from llmspell.unsealing import Unsealing
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.batch import View
     from llmspell.adapters.sqlite.store import OpenStore, Rebuild
     from llmspell.ports.content import ContentStore
     from llmspell.ports.database import Row
+    from llmspell.state.classes import Protection
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
@@ -91,13 +94,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Verification:
-    """What ``verify`` came to. ``checked`` counts entries, rows, blobs and chunks; ``head`` is (seq, hash) of the
-    newest.
+    """What ``verify`` came to. ``checked`` counts entries, rows, blobs and chunks, and where there are any
+    ``sealed_values`` that were opened and ``unopened_values`` that were not, for ``unopened_why``; ``head`` is (seq,
+    hash) of the newest.
     """
 
     findings: list[Finding] = field(default_factory=list)
     checked: dict[str, int] = field(default_factory=dict)
     head: tuple[int, str] = (0, GENESIS.hex())
+    unopened_why: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -115,16 +120,18 @@ class Verification:
             "ok": self.ok,
             "findings": [finding.to_dict() for finding in self.findings],
             "checked": self.checked,
+            "unopened_why": self.unopened_why,
             "head": {"seq": self.head[0], "hash": self.head[1]},
         }
 
 
-def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> Verification:
+def verify_store(files: OpenStore, kinds: Kinds, protection: Protection, progress: Progress | None) -> Verification:
     """Check everything about a store; see ``AsyncStore.verify``."""
     check_function(progress)
     report = Verification()
     engine = files.engine
-    rebuilt = _Rebuilt(files, kinds, report)
+    unsealing = Unsealing(protection)
+    rebuilt = _Rebuilt(files, kinds, report, unsealing)
     if not engine.read(lambda view: _can_be_read(view, rebuilt.tables, report)):
         return report
     engine.read(rebuilt.copy_scopes)
@@ -137,9 +144,10 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
     engine.read(lambda view: _compare(view, rebuilt, report))
     report.checked["entries"] = rebuilt.chain.seq
     report.head = rebuilt.chain.seq, rebuilt.chain.previous.hex()
-    for damage in chain(index_damage(engine.read), find_damage(engine.read)):
-        report.add(*damage)
-    for damage in session_index_damage(engine.read):
+    if unsealing.opened or unsealing.unopened:
+        report.checked |= {"sealed_values": unsealing.opened, "unopened_values": unsealing.unopened}
+        report.unopened_why = unsealing.why
+    for damage in chain(index_damage(engine.read), find_damage(engine.read), session_index_damage(engine.read)):
         report.add(*damage)
     engine.read(lambda view: _check_file(view, rebuilt.format, report))
     for (name,) in engine.read(lambda view: view.all("SELECT name FROM meta WHERE name LIKE 'shredding:%' LIMIT 20")):
@@ -156,9 +164,10 @@ def verify_store(files: OpenStore, kinds: Kinds, progress: Progress | None) -> V
 class _Rebuilt:
     """The chain so far, and the projections as the entries so far make them, in a database in memory."""
 
-    def __init__(self, files: OpenStore, kinds: Kinds, report: Verification) -> None:
+    def __init__(self, files: OpenStore, kinds: Kinds, report: Verification, unsealing: Unsealing) -> None:
         self._kinds = kinds
         self._report = report
+        self._unsealing = unsealing
         self._scopes: dict[str, int] = {}
         self._identity = {"store_id": files.store_id, "timeline": files.timeline}
         self.tables = files.rebuild()
@@ -201,6 +210,8 @@ class _Rebuilt:
 
         try:
             told = _finish(apply_again(self._kinds, self.tables.batch, entry, scope_id))
+            for wrong in self._unsealing.look(entry, self._session_of):
+                self._report.add(wrong, "sealed", entry.seq)
         except Exception as exc:  # noqa: BLE001 - whatever a forged entry makes its apply do is a finding
             self._report.add(f"entry {entry.seq} ({entry.kind}) cannot be applied: {exc}", "entry", entry.seq)
             return
@@ -209,6 +220,10 @@ class _Rebuilt:
             self._check_identity(told)
         elif told is not None:
             self.format = told.to_format
+
+    def _session_of(self, run: str) -> bytes | None:
+        found = self.tables.rows(f"SELECT session FROM run WHERE id = x'{id_bytes(run, 'run').hex()}'")
+        return next((session for (session,) in found), None)
 
     def _check_identity(self, created: StoreCreated) -> None:
         for what, here in self._identity.items():

@@ -19,6 +19,7 @@ from llmspell.security.sources import (
     KeyVariable,
     parse_key,
     source_of,
+    source_of_environment,
 )
 
 RAW = bytes(range(180, 212))
@@ -235,3 +236,31 @@ def test_anything_else_is_no_key(key):
     with pytest.raises(InvalidInput) as refused:
         source_of(key)
     assert refused.value.code == "invalid-key"
+
+
+# -- what the environment says -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "source"),
+    [
+        ("LLMSPELL_KEY", HEX, KeyVariable()),
+        ("LLMSPELL_KEY_FILE", "/k/a key", KeyFile(Path("/k/a key"))),
+        ("LLMSPELL_KEY_COMMAND", "pass show 'my agents'", KeyCommand(("pass", "show", "my agents"))),
+    ],
+)
+def test_each_variable_names_a_source_and_an_empty_one_none(monkeypatch, name, value, source):
+    assert source_of_environment() is None
+    monkeypatch.setenv(name, "")
+    assert source_of_environment() is None
+    monkeypatch.setenv(name, value)
+    assert source_of_environment() == source
+
+
+@pytest.mark.parametrize("command", [f"echo '{SECRET}", " "])
+def test_a_command_that_does_not_end_or_is_none_is_refused_and_not_shown(monkeypatch, command):
+    monkeypatch.setenv("LLMSPELL_KEY_COMMAND", command)
+    with pytest.raises(InvalidInput) as refused:
+        source_of_environment()
+    assert refused.value.code == "invalid-key-command"
+    assert "hunter2" not in _frames_of_ours(refused.value)

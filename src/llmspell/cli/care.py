@@ -15,12 +15,13 @@ SHOWN_MAX = 50
 def verify() -> None:
     """Check every entry's hash, every derived row against the journal, and all content.
 
-    Nothing is changed. Exit status 16 when something is damaged.
+    Sealed values are opened if their key is here; how many were not is said. Nothing is changed. Exit status 16 when
+    something is damaged.
     """
     out = running.get().out
     with running.get().reading() as store, out.progress("verifying entries", None) as advance:
         report = store.verify(progress=advance)
-    checked = ", ".join(f"{number:,} {noun}" for noun, number in report.checked.items())
+    checked = ", ".join(f"{number:,} {noun.replace('_', ' ')}" for noun, number in report.checked.items())
     if out.json:
         out.one(report.to_dict(), "")
     elif report.ok:
@@ -31,6 +32,9 @@ def verify() -> None:
         if len(report.findings) > SHOWN_MAX:
             out.write(f"… and {len(report.findings) - SHOWN_MAX:,} more; --json has them all")
         out.write(f"damaged: {printable.count(len(report.findings), 'finding')}; checked {checked}")
+    if report.unopened_why is not None:
+        unopened = printable.count(report.checked["unopened_values"], "sealed value")
+        out.note(f"{unopened} not opened: {report.unopened_why}")
     if not report.ok:
         raise Finished(DAMAGED)
 

@@ -15,7 +15,8 @@ def init(
 ) -> None:
     """Make a store; other commands make one as they go. One that is there stays as it is.
 
-    With --encrypt the key is that of LLMSPELL_KEY, else a new one in your key folder: `llmspell key export` saves it.
+    With --encrypt the key is that of LLMSPELL_KEY (or LLMSPELL_KEY_FILE, LLMSPELL_KEY_COMMAND), else a new one in your
+    key folder: `llmspell key export` saves it.
     """
     run = running.get()
     with run.changing(create=True, encrypt=encrypt) as store:

@@ -35,10 +35,14 @@ def export(
     path: Path, /, *,
     passphrase: Annotated[Path | None, Parameter(help="A file with a passphrase that opens what is written.")] = None,
 ) -> None:  # fmt: skip
-    """Write the key to a new file that only you may read. Keep it where the store is not."""
+    """Write the key, which is tried on the keyring first, to a new file that only you may read. Keep both where the
+    store is not.
+    """
     with running.get().reading() as store:
         store.keys.export(path, passphrase=_line(passphrase))
-    running.get().out.done({"path": str(path)}, f"the key is in {path}: with the keyring it reads everything")
+        keyring = store.keys.status().keyring
+    told = f"with the keyring {keyring} it reads everything" if keyring else "the store has no keyring yet"
+    running.get().out.done({"path": str(path), "keyring": keyring}, f"the key is in {path}: {told}")
 
 
 @app.command(name="import")
@@ -46,7 +50,7 @@ def import_(
     path: Path, /, *,
     passphrase: Annotated[Path | None, Parameter(help="The file with the passphrase it was exported with.")] = None,
 ) -> None:  # fmt: skip
-    """Put an exported key where the store looks for it."""
+    """Put an exported key where the store looks for it. Bring the keyring back first: the key is tried on it."""
     with running.get().changing() as store:
         _show(store.keys.import_(path, passphrase=_line(passphrase)))
 

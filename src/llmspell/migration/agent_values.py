@@ -48,6 +48,9 @@ class AgentValues:
         row = view.one(_SQL["count_of_agents"], (self._prefix, self._end))
         return (0 if row is None else row[0]), 0
 
+    def try_key(self, _view: Reading, /) -> None:
+        """See ``Values``. No record of an agent is sealed."""
+
     def start(self, _view: Reading, _scope: str | None, key: str | None, /) -> Place:
         """See ``Values``."""
         return 0, key or ""

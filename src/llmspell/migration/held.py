@@ -75,6 +75,12 @@ class Values(Protocol):
         """How many there are, and about how many bytes."""
         ...
 
+    def try_key(self, view: Reading, /) -> None:
+        """Open one of those that are sealed, if any is, so that a key that is wrong or not here is met before the first
+        change. Raises WrongKey, NotFound.
+        """
+        ...
+
     def start(self, view: Reading, scope: str | None, key: str | None, /) -> Place:
         """The place after which to go on; with None, the one before all."""
         ...

@@ -64,6 +64,18 @@ FROM state s JOIN scope c ON c.id = s.scope
 WHERE (s.scope, s.key) > (?, ?) AND s.key >= ? AND s.key < ? AND s.deleted = 0
   AND (s.expires_at IS NULL OR s.expires_at > ?) ORDER BY s.scope, s.key LIMIT ?
 
+-- name: sealed_of_scope
+SELECT s.scope, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
+FROM state s JOIN scope c ON c.id = s.scope
+WHERE s.scope = ? AND s.key >= ? AND s.key < ? AND s.deleted = 0 AND s.class = 'sensitive'
+  AND (s.expires_at IS NULL OR s.expires_at > ?) LIMIT 1
+
+-- name: sealed
+SELECT s.scope, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
+FROM state s JOIN scope c ON c.id = s.scope
+WHERE s.key >= ? AND s.key < ? AND s.deleted = 0 AND s.class = 'sensitive'
+  AND (s.expires_at IS NULL OR s.expires_at > ?) LIMIT 1
+
 -- name: value
 SELECT s.scope, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
 FROM state s JOIN scope c ON c.id = s.scope

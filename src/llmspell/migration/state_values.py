@@ -45,12 +45,14 @@ class StateValues:
 
     def count(self, view: Reading) -> tuple[int, int]:
         """See ``Values``."""
-        bounds = (self._prefix, self._end, self._now())
-        if self._target.scope is None:
-            row = view.one(_SQL["count"], bounds)
-        else:
-            row = view.one(_SQL["count_of_scope"], (self._scope_id(view), *bounds))
+        row = self._one(view, "count")
         return (0, 0) if row is None else (row[0], row[1])
+
+    def try_key(self, view: Reading, /) -> None:
+        """See ``Values``."""
+        row = self._one(view, "sealed")
+        if row is not None:
+            self._held(view, row)
 
     def start(self, view: Reading, scope: str | None, key: str | None) -> Place:
         """See ``Values``."""
@@ -175,6 +177,13 @@ class StateValues:
             writer, back.scope, back.key, old.value, None, old.expires_at, old.state_class, old.redacted, held=JUDGED
         )  # fmt: skip
         return True
+
+    def _one(self, view: Reading, query: str) -> Row | None:
+        """The row that a query about all of these gives."""
+        bounds = (self._prefix, self._end, self._now())
+        if self._target.scope is None:
+            return view.one(_SQL[query], bounds)
+        return view.one(_SQL[f"{query}_of_scope"], (self._scope_id(view), *bounds))
 
     def _scope_id(self, view: Reading) -> int:
         row = view.one(_SCOPE, (self._target.scope,))

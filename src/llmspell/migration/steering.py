@@ -130,6 +130,7 @@ class Steering:
         values = self._values(plan.target)
         validation = options.validation or "strict"
         preparation = Preparation(plan, values, options.functions, self._known(options), validation)
+        await self._journal.database.read(values.try_key)
         context = replace(self._acting.context(), step=None)
         data = self._data(plan)
         await run_point(self._hooks, context, "before_migration_apply", "migration", "apply", data)
@@ -157,9 +158,9 @@ class Steering:
             )
         plan, row = found.plan, found.row
         validation = found.started.validation
-        preparation = Preparation(
-            plan, self._values(plan.target), options.functions, self._known(options), validation
-        )  # fmt: skip
+        values = self._values(plan.target)
+        preparation = Preparation(plan, values, options.functions, self._known(options), validation)
+        await self._journal.database.read(values.try_key)
         context = self._context(found)
         again = MigrationResumed(found.id, found.attempt + 1)
         await self._journal.write(lambda writer: units.resume(writer, again), context=context)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed
+from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed, WrongKey
 from llmspell.security.durable import sync_folder, write_new
 from llmspell.security.export import export_key, import_key
 from llmspell.security.keyring import Keyring
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmspell.offload import Offload
+    from llmspell.security.keys import MasterKey
     from llmspell.security.sealer import StoreSealer
 
 
@@ -46,8 +47,9 @@ class KeyStatus:
 class AsyncKeys:
     """The keys of a store: ``store.keys``. Master and data keys are outside of the store's folder."""
 
-    def __init__(self, sealer: Callable[[], StoreSealer], offload: Offload) -> None:
+    def __init__(self, sealer: Callable[[], StoreSealer], demand_keyring: Callable[[], None], offload: Offload) -> None:
         self._sealer = sealer
+        self._demand_keyring = demand_keyring
         self._offload = offload
 
     async def status(self) -> KeyStatus:
@@ -65,16 +67,20 @@ class AsyncKeys:
     async def export(self, path: str | Path, *, passphrase: str | None = None) -> None:
         """Write the master key to a new file that only its owner may read: keep it where the store is not.
 
-        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. Raises NotFound
-        (``key-missing``), AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
+        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
+        keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
+        ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
+        (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
         """
         await self._offload.run(self._export, Path(path), passphrase)
 
     async def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
-        """Put an exported key in the key folder, where the store looks for it.
+        """Put an exported key in the key folder, where the store looks for it. Bring the keyring there first: the key
+        is tried on it.
 
         Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
-        (``invalid-key``, ``invalid-key-export``), NotFound, StorageFailed.
+        (``invalid-key``, ``invalid-key-export``), NotFound (also ``keyring-missing``: the store has sealed values, and
+        their keyring is not here), StorageFailed.
         """
         return await self._offload.run(self._import, Path(path), passphrase)
 
@@ -106,7 +112,7 @@ class AsyncKeys:
         return self._status()
 
     def _export(self, path: Path, passphrase: str | None) -> None:
-        master = self._sealer().master()
+        master = self._tried()
         text = master.reveal().hex() if passphrase is None else export_key(master, passphrase)
         try:
             write_new(path, text.encode() + b"\n")
@@ -116,6 +122,21 @@ class AsyncKeys:
         except OSError as exc:
             raise StorageFailed(f"cannot write {path}: {exc.strerror}", code="cannot-write-key") from exc
 
+    def _tried(self) -> MasterKey:
+        """The master key, which opens the keyring if there is one."""
+        sealer = self._sealer()
+        self._demand_keyring()
+        if not sealer.path.exists():
+            return sealer.master()
+        opens = sealer.keyring().status().master_id  # First: it takes up a rotation that was killed.
+        master = sealer.master()
+        if master.id != opens:  # What the source gives may have changed since the keyring was opened.
+            raise WrongKey(
+                f"the keyring opens with the master key {opens.hex()}, and {sealer.told} gives {master.id.hex()}",
+                hint="nothing was written; give the key that opens the store",
+            )
+        return master
+
     def _import(self, path: Path, passphrase: str | None) -> KeyStatus:
         sealer = self._sealer()
         own = sealer.source
@@ -123,6 +144,7 @@ class AsyncKeys:
             raise InvalidInput(f"the key comes from {sealer.told}, not from the key folder", code="key-not-ours")
         if own.path.exists():
             raise AlreadyExists(f"there is a key at {own.path} already", code="key-exists")
+        self._demand_keyring()
         key = KeyFile(path)() if passphrase is None else import_key(_text(path), passphrase)
         if sealer.path.exists():
             Keyring.open(sealer.path, key, sealer.store_id).close()

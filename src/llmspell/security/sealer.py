@@ -9,14 +9,14 @@ from pathlib import Path
 
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.model.ids import id_bytes, secret_bytes
+from llmspell.security import variables
 from llmspell.security.keyring import Keyring
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey, MasterKey
 from llmspell.security.sealing import key_id_of, place, seal, unseal
-from llmspell.security.sources import VARIABLE, KeyCommand, KeyFile, KeyVariable, source_of
+from llmspell.security.sources import KeyCommand, KeyFile, KeyVariable, source_of, source_of_environment
 from llmspell.security.user_key import UserKey, key_folder
 
-FOLDER_VARIABLE = "LLMSPELL_KEYS"
 KeySource = bytes | str | os.PathLike[str] | Sequence[str] | MasterSource
 """32 bytes, the path of a file with a key, a command as a list of words, or a function that gives a ``MasterKey``."""
 
@@ -29,7 +29,7 @@ class StoreSealer:
     def __init__(self, key: KeySource | None, store_id: str, outside: Path) -> None:
         self.store_id = id_bytes(store_id)
         self.outside = outside
-        named = os.environ.get(FOLDER_VARIABLE)
+        named = os.environ.get(variables.FOLDER)
         folder = Path(named).expanduser() if named else key_folder()
         self.path = folder / f"{store_id}.keyring"
         self.source = self._source(key, folder)
@@ -55,11 +55,14 @@ class StoreSealer:
                 self._keyring = self._opened(create=create)
             return self._keyring
 
-    def check(self) -> None:
-        """Try the key: on the keyring, if there is one. Raises WrongKey, NotFound, InvalidInput."""
+    def check(self, *, read: bool) -> None:
+        """Try the key on the keyring. Where there is none yet, ``read`` says whether the key is read all the same.
+
+        Raises WrongKey, NotFound, InvalidInput, StorageFailed.
+        """
         if self.path.exists():
             self.keyring()
-        else:
+        elif read:
             self.master()
 
     def master(self) -> MasterKey:
@@ -94,7 +97,7 @@ class StoreSealer:
     def _source(self, key: KeySource | None, folder: Path) -> MasterSource:
         if key is not None:
             return KeyCommand(key) if isinstance(key, list | tuple) else source_of(key)
-        return KeyVariable() if os.environ.get(VARIABLE) else UserKey(self.store_id, folder)
+        return source_of_environment() or UserKey(self.store_id, folder)
 
     def _opened(self, *, create: bool) -> Keyring:
         source = self.source

@@ -13,6 +13,7 @@ import binascii
 import os
 import re
 import selectors
+import shlex
 import stat
 import subprocess
 import sys
@@ -23,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, NotFound, StorageFailed
+from llmspell.security import variables
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, MasterKey
 
-VARIABLE = "LLMSPELL_KEY"
 COMMAND_TIMEOUT_S = 30.0
 KEY_FILE_BYTES_MAX = 4096
 """A key takes 32 to 64 bytes; whatever is longer than this is none, and is not read to its end."""
@@ -134,7 +135,7 @@ class KeyCommand:
 class KeyVariable:
     """A key in an environment variable, as text. Programs that this process starts see it too."""
 
-    name: str = VARIABLE
+    name: str = variables.KEY
 
     def __str__(self) -> str:
         return f"environment {self.name}"
@@ -145,8 +146,36 @@ class KeyVariable:
             raise NotFound(f"the environment variable {self.name} is not set", code="key-missing")
         key = _parsed_text(os.environ[self.name].encode("utf-8", "surrogateescape"))
         if key is None:
-            raise _no_key(f"the environment variable {self.name}", raw=False)
+            raise _no_key(
+                f"the environment variable {self.name}", raw=False,
+                hint=f"the path of a file with a key goes into {variables.KEY_FILE}, a command that prints one into"
+                f" {variables.KEY_COMMAND}; a key exported with a passphrase is imported first: llmspell key import",
+            )  # fmt: skip
         return key
+
+
+def source_of_environment() -> MasterSource | None:
+    """The source that a variable of ``variables`` names; None when none is set. Nothing is read yet.
+
+    A command's words are parted as a shell parts them, and no shell runs. Raises InvalidInput (``invalid-key``: more
+    than one of them is set; ``invalid-key-command``).
+    """
+    names = variables.given()
+    if len(names) > 1:
+        raise InvalidInput(
+            f"{' and '.join(names)} are set, and a store has one key", code="invalid-key", hint="leave one of them set"
+        )
+    if not names or names == [variables.KEY]:
+        return KeyVariable() if names else None
+    if names == [variables.KEY_FILE]:
+        return KeyFile(Path(os.environ[variables.KEY_FILE]).expanduser())
+    words = _words(os.environ[variables.KEY_COMMAND])
+    if not words:
+        raise InvalidInput(
+            f"{variables.KEY_COMMAND} holds no command", code="invalid-key-command",
+            hint="the words of a program and its arguments, with quotes that end: pass show llmspell",
+        )  # fmt: skip
+    return KeyCommand(words)
 
 
 def source_of(key: object) -> MasterSource:
@@ -192,12 +221,24 @@ def _parsed_text(content: bytes) -> MasterKey | None:
     return None
 
 
-def _no_key(where: str, *, raw: bool = True) -> InvalidInput:
+def _words(command: str) -> list[str]:
+    """The words of a command; none when it has no end. It may hold a secret, which no traceback is to show."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        command = ""
+        return []
+
+
+_IMPORT = "a key exported with a passphrase is imported first: llmspell key import"
+
+
+def _no_key(where: str, *, raw: bool = True, hint: str = _IMPORT) -> InvalidInput:
     forms = f"{'32 raw bytes, ' if raw else ''}64 hexadecimal digits or base64 of 32 bytes"
     return InvalidInput(
         f"{where} is no key: a key is {forms}",
         code="invalid-key",
-        hint="a key exported with a passphrase is imported first: llmspell key import",
+        hint=hint,
     )
 
 

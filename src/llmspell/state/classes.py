@@ -85,6 +85,10 @@ class Sealer(Protocol):
         """Raises WrongKey, Corrupt, NotFound (``key-shredded``)."""
         ...
 
+    def demand_keyring(self) -> None:
+        """Raises NotFound (``keyring-missing``) when the keyring of what is sealed is not where it should be."""
+        ...
+
     def close(self) -> None:
         """Let go of keys."""
         ...

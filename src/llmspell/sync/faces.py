@@ -1472,16 +1472,20 @@ class Keys:
     def export(self, path: str | Path, *, passphrase: str | None = None) -> None:
         """Write the master key to a new file that only its owner may read: keep it where the store is not.
 
-        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. Raises NotFound
-        (``key-missing``), AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
+        With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
+        keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
+        ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
+        (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
         """
         drive(self._inner.export(path, passphrase=passphrase))
 
     def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
-        """Put an exported key in the key folder, where the store looks for it.
+        """Put an exported key in the key folder, where the store looks for it. Bring the keyring there first: the key
+        is tried on it.
 
         Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
-        (``invalid-key``, ``invalid-key-export``), NotFound, StorageFailed.
+        (``invalid-key``, ``invalid-key-export``), NotFound (also ``keyring-missing``: the store has sealed values, and
+        their keyring is not here), StorageFailed.
         """
         return drive(self._inner.import_(path, passphrase=passphrase))
 
@@ -2366,7 +2370,8 @@ class Store(StoreByHand):
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
 
         Reads the whole store; ``progress`` is told how many of how many entries are done. The report's ``findings``
-        name what is damaged; nothing is changed.
+        name what is damaged; nothing is changed. Sealed values are opened if the key is here; ``checked`` says how many
+        were not.
         """
         return drive(self._inner.verify(progress=progress))
 
