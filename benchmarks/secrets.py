@@ -28,6 +28,7 @@ RECALL_MIN, PRECISION_MIN = 0.97, 0.95
 LETTERS, DIGITS = string.ascii_letters, string.digits
 ALNUM = LETTERS + DIGITS
 UPPER32 = string.ascii_uppercase + "234567"
+BECH32 = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
 HEX = "0123456789abcdef"
 URLSAFE = ALNUM + "-_"
 Make = Callable[[random.Random], str]
@@ -95,6 +96,7 @@ KINDS: dict[str, Make] = {
     "aws secret key": lambda rng: f"aws_secret_access_key={''.join(rng.choices(ALNUM + '/+', k=39))}7",
     "gcp api key": drawn("AIza", URLSAFE, 34, "x"),
     "gcp oauth token": drawn("ya29.", URLSAFE, 80, "a"),
+    "google client secret": drawn("GOCSPX-", URLSAFE, 27, "x"),
     "azure storage": lambda rng: f"AccountName=a;AccountKey={''.join(rng.choices(ALNUM + '+/', k=86))}==;EndpointSuffix=core",
     "github classic": drawn("ghp_", ALNUM, 36),
     "github fine-grained": lambda rng: f"github_pat_{drawn('', ALNUM, 22)(rng)}_{drawn('', ALNUM, 59)(rng)}",
@@ -102,6 +104,7 @@ KINDS: dict[str, Make] = {
     "bitbucket": drawn("ATBB", ALNUM, 32),
     "openai project": drawn("sk-proj-", URLSAFE, 120, "A"),
     "openai classic": drawn("sk-", ALNUM, 48),
+    "deepseek": drawn("sk-", HEX, 32),
     "anthropic": drawn("sk-ant-api03-", URLSAFE, 94, "A"),
     "hugging face": drawn("hf_", LETTERS, 34),
     "groq": drawn("gsk_", ALNUM, 52),
@@ -121,6 +124,7 @@ KINDS: dict[str, Make] = {
     "telegram": lambda rng: f"{rng.randrange(10**8, 10**9)}:AA{drawn('', ALNUM, 33)(rng)}",
     "discord": _discord,
     "jwt": _jwt,
+    "age key": drawn("AGE-SECRET-KEY-1", BECH32, 58),
     "private key": _pem,
     "connection string": _connection,
     "payment card": _card,

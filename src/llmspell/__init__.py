@@ -68,6 +68,7 @@ _PLACES = {
     "Pipeline": "llmspell.principals.sharing",
     "Entry": "llmspell.model.entry",
     "Page": "llmspell.model.page",
+    "Redactor": "llmspell.security.redaction",
     "Verification": "llmspell.verify",
     "HookContext": "llmspell.hooks.context",
     "Priority": "llmspell.hooks.hook",
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from llmspell.principals.sharing import Pipeline as Pipeline
     from llmspell.schemas.field import Field as Field
     from llmspell.schemas.schema import Schema as Schema
+    from llmspell.security.redaction import Redactor as Redactor
     from llmspell.sessions.config import SessionConfig as SessionConfig
     from llmspell.sessions.config import SessionLimits as SessionLimits
     from llmspell.sessions.config import SessionRetention as SessionRetention

@@ -1,59 +1,105 @@
-"""Regular expressions of users: taken only when they cannot take more than linear time, or nearly so."""
+"""Regular expressions of users: taken only when the work at one place of a text is bounded, whatever the text.
+
+A search tries every place once, so a bound for one place makes the whole search linear. The bound is counted from the
+expression: in how many ways each part can match at a place (``ways``: what a failure further on makes the search try
+again), and how many characters all those attempts look at together (``steps``).
+"""
 
 from __future__ import annotations
 
 import re
 from re import _constants, _parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmspell.errors import InvalidInput
 
 EXPRESSION_CHARS_MAX = 1000
-_REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
-_UNBOUNDED = 1000
-"""A repetition that may be longer counts as unbounded."""
+STEPS_MAX = 4000
+"""Characters that an expression may look at, at one place of a text."""
+_GREEDY = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+_ONE_CHARACTER = frozenset((
+    _constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN, _constants.AT, _constants.FAILURE,
+))  # fmt: skip
+
+
+class _Cost(NamedTuple):
+    ways: int
+    steps: int
 
 
 def check_expression(name: str, text: str) -> re.Pattern[str]:
-    """The expression, compiled. Raises InvalidInput (``invalid-pattern``) when it is none, matches the empty text, or
-    repeats something that itself repeats or branches: such an expression can take exponential time.
+    """The expression, compiled.
+
+    Raises InvalidInput (``invalid-pattern``) when it is none, can match without a character, repeats without an upper
+    bound, refers back to a group, or may take more than ``STEPS_MAX`` steps at one place.
     """
     if type(text) is not str or len(text) > EXPRESSION_CHARS_MAX:
         raise _refuse(name, f"an expression is a str of at most {EXPRESSION_CHARS_MAX} characters")
     try:
         parsed = _parser.parse(text)
-        compiled = re.compile(text)
+        if parsed.getwidth()[0] == 0:
+            raise _refuse(name, "it can match the empty text")
+        _sequence(parsed, name)
+        return re.compile(text)
     except (re.error, OverflowError, RecursionError) as exc:
         raise _refuse(name, str(exc)) from exc
-    if compiled.fullmatch("") is not None:
-        raise _refuse(name, "it matches the empty text")
-    if _check(parsed, name) > 2:
-        raise _refuse(name, "it has more than two parts of unbounded length")
-    return compiled
 
 
-def _check(parsed: Any, name: str, *, repeated: bool = False) -> int:
-    """How many unbounded repetitions there are."""
-    count = 0
+def _sequence(parsed: Any, name: str) -> _Cost:
+    """What parts one behind the other cost: each is tried once for every way that those before it can match."""
+    ways, steps = 1, 0
     for operation, argument in parsed:
-        if operation in _REPEATS or operation is getattr(_constants, "POSSESSIVE_REPEAT", None):
-            _, high, inner = argument
-            unbounded = high >= _UNBOUNDED
-            if repeated and high > 1:
-                raise _refuse(name, "it repeats what itself repeats")
-            count += unbounded + _check(inner, name, repeated=repeated or high > 1)
-        elif operation is _constants.BRANCH:
-            if repeated:
-                raise _refuse(name, "it repeats a choice; write a set of characters, or the choice outside")
-            count += sum(_check(branch, name, repeated=repeated) for branch in argument[1])
-        elif operation is _constants.SUBPATTERN:
-            count += _check(argument[-1], name, repeated=repeated)
-        elif operation in (_constants.ASSERT, _constants.ASSERT_NOT):
-            count += _check(argument[1], name, repeated=repeated)
-        elif operation is _constants.GROUPREF:
-            raise _refuse(name, "it refers back to a group")
-    return count
+        part = _part(operation, argument, name)
+        steps += ways * part.steps
+        ways *= part.ways
+        if steps > STEPS_MAX:
+            raise _refuse(
+                name,
+                f"it may take more than {STEPS_MAX:,} steps at one place of a text",
+                hint="give its repetitions smaller bounds, or make those possessive that never have to give back:"
+                " x{1,200}+",
+            )
+    return _Cost(ways, steps)
 
 
-def _refuse(name: str, why: str) -> InvalidInput:
-    return InvalidInput(f"the pattern {name!r} cannot be used: {why}", code="invalid-pattern")
+def _part(operation: Any, argument: Any, name: str) -> _Cost:
+    if operation in _ONE_CHARACTER:
+        return _Cost(1, 1)
+    if operation in _GREEDY:
+        return _repeated(argument, name)
+    if operation is _constants.POSSESSIVE_REPEAT:
+        return _Cost(1, _repeated(argument, name).steps)
+    if operation is _constants.ATOMIC_GROUP:
+        return _Cost(1, _sequence(argument, name).steps)
+    if operation is _constants.SUBPATTERN:
+        return _sequence(argument[-1], name)
+    if operation is _constants.BRANCH:
+        costs = [_sequence(branch, name) for branch in argument[1]]
+        return _Cost(sum(cost.ways for cost in costs), sum(max(cost.steps, 1) for cost in costs))
+    if operation in (_constants.ASSERT, _constants.ASSERT_NOT):
+        return _Cost(1, max(_sequence(argument[1], name).steps, 1))
+    raise _refuse(name, "it refers back to a group")
+
+
+def _repeated(argument: Any, name: str) -> _Cost:
+    """What a repetition costs: all ways of the first round, for each of them all ways of the second, and so on."""
+    low, high, inner = argument
+    if high is _constants.MAXREPEAT:
+        raise _refuse(
+            name,
+            "it repeats something without an upper bound",
+            hint="write {0,100} instead of *, {1,100} instead of +, {20,100} instead of {20,}",
+        )
+    one = _sequence(inner, name)
+    ways, steps, rounds = int(low == 0), 0, 1
+    for number in range(1, high + 1):
+        steps += rounds * max(one.steps, 1)
+        rounds *= one.ways
+        ways += rounds if number >= low else 0
+        if steps > STEPS_MAX:
+            break  # Whoever adds it up refuses it.
+    return _Cost(ways, steps)
+
+
+def _refuse(name: str, why: str, hint: str | None = None) -> InvalidInput:
+    return InvalidInput(f"the pattern {name!r} cannot be used: {why}", code="invalid-pattern", hint=hint)

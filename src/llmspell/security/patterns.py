@@ -74,7 +74,8 @@ def random_looking(value: str) -> bool:
 
 def mixed(value: str) -> bool:
     """Capitals inside of words, as drawn text has them and camel case hardly does."""
-    return sum(a.islower() != b.islower() for a, b in pairwise(value)) > len(value) // 5
+    changes = sum(a.islower() != b.islower() and a.isalnum() and b.isalnum() for a, b in pairwise(value))
+    return changes > len(value) // 5
 
 
 _NAME = "(?i:"
@@ -85,6 +86,7 @@ SHAPES: tuple[Rule, ...] = (
     _shape("aws-access-key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIA", "ASIA", "ABIA", "ACCA"),
     _shape("gcp-api-key", r"AIza[\w-]{35}", "AIza"),
     _shape("gcp-oauth-token", r"ya29\.[\w-]{20,400}", "ya29."),
+    _shape("google-client-secret", r"GOCSPX-[\w-]{28}", "GOCSPX-"),
     _free("azure-storage-key", r"AccountKey=(?P<s>[A-Za-z0-9+/]{86}==)", "AccountKey="),
     _free("azure-sas", r"[?&]sig=(?P<s>[A-Za-z0-9%+/=]{43,120})", "sig="),
     _shape("github-token", r"gh[pousr]_[A-Za-z0-9]{36,251}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
@@ -95,6 +97,7 @@ SHAPES: tuple[Rule, ...] = (
     _shape("atlassian-token", r"ATATT3[\w=-]{20,250}", "ATATT3"),
     _shape("openai-key", r"sk-(?:proj-|svcacct-|admin-)[\w-]{40,200}|sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}"
            r"|sk-[A-Za-z0-9]{48}", "sk-"),
+    _shape("deepseek-key", r"sk-[0-9a-f]{32}", "sk-"),
     _shape("anthropic-key", r"sk-ant-[a-z0-9]{3,8}-[\w-]{80,120}", "sk-ant-"),
     _shape("openrouter-key", r"sk-or-v1-[0-9a-f]{64}", "sk-or-"),
     _shape("huggingface-token", r"hf_[A-Za-z0-9]{30,40}", "hf_", fits=mixed),
@@ -126,7 +129,8 @@ SHAPES: tuple[Rule, ...] = (
     _shape("linear-key", r"lin_(?:api|oauth)_[A-Za-z0-9]{32,64}", "lin_"),
     _shape("notion-token", r"(?:secret|ntn)_[A-Za-z0-9]{43,50}", "secret_", "ntn_"),
     _shape("grafana-token", r"glsa_[A-Za-z0-9]{32}_[0-9a-fA-F]{8}", "glsa_"),
-    _shape("jwt", r"eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{10,2000}", "eyJ"),
+    _shape("jwt", r"eyJ(?:(?!-eyJ)[\w-]){8,4000}+\.eyJ[\w-]{8,8000}\.[\w-]{10,2000}", "eyJ"),
+    _shape("age-secret-key", r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}", "AGE-SECRET-KEY-1"),
     _free("private-key", r"-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,6000}(?:-(?!----)[^-]{0,6000}){0,6}"
           r"(?:-----END (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?", "PRIVATE KEY"),
     _free("connection-string", r"(?i:[a-z][a-z0-9+.-]{1,30})://[^\s:/@\"'<>]{0,100}:(?P<s>[^\s/@\"'<>]{1,200})@[\w.\[-]",
