@@ -70,10 +70,15 @@ TRIGGERED = frozenset(
     for moment in ("before", "after")
     for room, verbs in {
         "state": "get set delete clear copy move",
-        "session": "create open update suspend resume complete fail archive unarchive save restore checkpoint delete",
-        "artifact": "put get update delete",
+        "session": (
+            "create open update suspend resume complete fail archive unarchive save restore checkpoint delete"
+            " fork export import"
+        ),
+        "artifact": "put get update delete undelete capture",
         "event": "publish",
         "agent": "save append delete",
+        "migration": "apply batch",
+        "schema": "register",
     }.items()
     for verb in verbs.split()
 ) | {"state_conflict"}

@@ -110,7 +110,7 @@ def _texts(store: Any, note: Callable[[str, Callable[[], object]], None]) -> Non
 
 def _chain(store: Any, note: Callable[[str, Callable[[], object]], None]) -> None:
     session = store.sessions.create("chain")
-    last = None
+    last: Any = None
     for number in range(CHAIN):
         last = session.artifacts.put(f"step-{number}", b"x", derived_from=[last.id] if last else [])
     note("lineage of the last of 1,000 artifacts", lambda: store.artifacts.lineage(last.id))

@@ -103,6 +103,11 @@ def test_grants_that_only_hold_up_each_other_end(store, a, b):
     c.access.grant("agent:b", "agent:a", {"read"})
     assert rights(store, "agent:b") == {"read"}
     store.access.grant("agent:e", "agent:a", {"read"})
+    head = store.stats()["last_seq"]
+    assert store.access.revoke("agent:b", "agent:a", dry_run=True) == 5
+    assert store.access.cut_off("agent:b", passed_on=True, dry_run=True)
+    assert store.stats()["last_seq"] == head, "a dry run writes nothing"
+    assert store.access.cut_offs() == []
     ended = store.access.revoke("agent:b", "agent:a")
     assert ended == 5
     assert [one.principal for one in store.access.grants()] == ["agent:e"]

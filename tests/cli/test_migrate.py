@@ -33,10 +33,19 @@ def test_a_plan_is_shown_applied_checked_and_taken_back(ok, cli):
     assert ok("migrate", "status", "--json").json["status"] == "completed"
     assert "completed" in ok("migrate", "status").out
     ok("state", "set", "user:1", '{"full_name": "mine", "age": 1}')
-    back = cli("migrate", "rollback", done["id"], "--json")
+    before = ok("stats", "--json").json["last_seq"]
+    tried = ok("migrate", "rollback", done["id"], "--dry-run", "--json").json
+    assert (tried["status"], tried["restored"], tried["left_alone"], tried["dry_run"]) == (
+        "dry_run", 2, [{"scope": "global", "key": "user:1"}], True
+    )  # fmt: skip
+    assert "2 values put back, 1 left" in ok("migrate", "rollback", done["id"], "--dry-run").out
+    assert cli("migrate", "rollback", done["id"], "--json").error["code"] == "needs-yes"
+    assert ok("stats", "--json").json["last_seq"] == before
+    back = cli("migrate", "rollback", done["id"], "--yes", "--json")
     assert (back.status, back.json["restored"], back.json["left_alone"]) == (
         3, 2, [{"scope": "global", "key": "user:1"}]
     )  # fmt: skip
+    assert cli("migrate", "rollback", done["id"], "--dry-run", "--json").error["code"] == "migration-not-open"
     assert cli("migrate", "validate", "user", "1.0.0").status == 3
     assert ok("migrate", "history", "--json").json["items"][0]["status"] == "rolled_back"
     assert [one["risk"] for one in ok("migrate", "list", "--json").json["items"]] == ["high"]

@@ -68,3 +68,24 @@ def test_what_is_no_file_holds_no_schema(cli, tmp_path):
     for path in (str(tmp_path), "nowhere.json"):
         assert cli("--json", "schema", "register", path).error["code"] == "file-not-found"
     assert cli("--json", "schema", "register", "a\0b").error["code"] == "invalid-path"
+
+
+def test_a_version_that_breaks_its_promise_is_refused_with_every_change(ok, cli, tmp_path):
+    path = tmp_path / "note.json"
+    path.write_text(json.dumps({"name": "n", "version": "1.0.0", "value": {"type": "object", "fields": {
+        "a": "integer", "b": "integer"}}}))  # fmt: skip
+    ok("schema", "register", str(path))
+    path.write_text(json.dumps({"name": "n", "version": "1.1.0", "value": {"type": "object", "fields": {
+        "a": "string", "b": "string"}}}))  # fmt: skip
+    refused = cli("schema", "register", str(path), "--json").error
+    assert refused["code"] == "schema-incompatible"
+    changes = refused["details"]["changes"]
+    assert [one["path"] for one in changes] == ["$.a", "$.b"]
+    told = cli("schema", "register", str(path))
+    assert told.status == 2
+    for one in changes:
+        assert f"  {one['path']}: {one['explanation']}" in told.err.splitlines()
+    folder = tmp_path / "many"
+    folder.mkdir()
+    path.rename(folder / "note.json")
+    assert cli("schema", "load", str(folder), "--json").error["details"]["changes"] == changes

@@ -4,6 +4,8 @@ import pytest
 
 import llmspell
 from llmspell import Scope
+from llmspell.migration.migration import Migration
+from llmspell.migration.moving import Rename
 from llmspell.model.names import POINT_NAMES
 from tools.make_docs import MARKED, TRIGGERED, Codes, raised_codes, wanted
 
@@ -50,6 +52,7 @@ def test_the_points_called_triggered_are_those_that_fire(tmp_path):
         for point in POINT_NAMES:
             store.hooks.register(point, lambda context: fired.add(context.point))
         _do_everything(store)
+        _do_more(store, tmp_path / "session.bundle")
     assert fired == TRIGGERED
 
 
@@ -85,3 +88,20 @@ def _do_everything(store):
     session.unarchive()
     store.sessions.open(session.id)
     store.sessions.delete(session.id)
+
+
+def _do_more(store, bundle):
+    session = store.sessions.create("three")
+    session.artifacts.put("a.txt", "text")
+    session.artifacts.delete("a.txt")
+    session.artifacts.undelete("a.txt")
+    session.captures.offer("said", source="agent", record=True)
+    store.sessions.fork(session.id)
+    store.sessions.export(session.id, bundle)
+    store.sessions.import_(bundle, on_conflict="rename")
+    for version, fields in (("1.0.0", {"a": "integer"}), ("2.0.0", {"b": "integer"})):
+        store.schemas.register({"name": "n", "version": version, "value": {"type": "object", "fields": fields}})
+    store.migrations.register(Migration("n", "1.0.0", "2.0.0", [Rename("a", "b")]))
+    store.schemas.bind("n", "1.0.0", prefix="n:")
+    store.state.set("n:1", {"a": 1})
+    store.migrations.apply(store.migrations.plan("n", "2.0.0"))

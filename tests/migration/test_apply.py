@@ -164,7 +164,12 @@ def test_a_completed_migration_is_taken_back_but_not_what_somebody_changed_since
     report = users.migrations.apply(planned(users))
     users.state.set("user:0003", {"full_name": "changed", "age": 3})
     users.state.delete("user:0004")
+    head = users.stats()["last_seq"]
+    tried = users.migrations.rollback(report.id, dry_run=True)
+    assert (tried.status, tried.id, tried.restored, tried.left) == ("dry_run", report.id, 18, 2)
+    assert users.stats()["last_seq"] == head
     back = users.migrations.rollback(report.id)
+    assert tried.left_alone == back.left_alone
     assert (back.status, back.restored, back.left) == ("rolled_back", 18, 2)
     assert back.left_alone == (("global", "user:0003"), ("global", "user:0004"))
     expected = before | {"user:0003": {"full_name": "changed", "age": 3}}
@@ -173,9 +178,10 @@ def test_a_completed_migration_is_taken_back_but_not_what_somebody_changed_since
         assert values(store) == expected
         assert store.verify().ok
     users = store
-    with pytest.raises(Conflict) as caught:
-        users.migrations.rollback(report.id)
-    assert caught.value.code == "migration-not-open"
+    for dry_run in (False, True):
+        with pytest.raises(Conflict) as caught:
+            users.migrations.rollback(report.id, dry_run=dry_run)
+        assert caught.value.code == "migration-not-open"
     entries = users.timeline(kinds=["migration.rolled_back"]).items
     assert [entry.data["restored"] for entry in entries] == [18]
 

@@ -6,8 +6,8 @@ back what it passed on, and see what is about itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from llmspell.access.ledger import Access
 from llmspell.access.records import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from llmspell.model.scope import Scope
 
 Rights = Iterable[Right | str]
+T = TypeVar("T")
 
 
 class AsyncAccess:
@@ -64,14 +65,16 @@ class AsyncAccess:
         gift = _gift(self._journal.clock, None, principal, scope, rights, expires_in_s, children)
         return await self._journal.write(lambda writer: grant(writer, gift), context=self._acting.context())
 
-    async def revoke(self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None) -> int:
+    async def revoke(
+        self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None, *, dry_run: bool = False
+    ) -> int:
         """End rights of ``principal`` in ``scope``, whoever granted them; without ``rights`` all of them. Returns how
         many ended: with those that it had passed on, and that nothing else holds up, in the same transaction.
+        ``dry_run`` returns how many that would be, and ends none.
         """
+        check_flags(dry_run=dry_run)
         name, place, mask = principal_of(principal).name, scope_of(scope).name, _mask(rights)
-        return await self._journal.write(
-            lambda writer: revoke(writer, None, name, place, mask), context=self._acting.context()
-        )
+        return await self._written(lambda writer: revoke(writer, None, name, place, mask), dry_run)
 
     async def set_boundary(self, scope: str | Scope, boundary: str | Rights) -> bool:
         """Say what every principal may do in a scope: ``"strict"`` nothing (as it is by default), ``"read-only"`` read
@@ -82,11 +85,12 @@ class AsyncAccess:
             lambda writer: set_boundary(writer, name, mask), context=self._acting.context()
         )
 
-    async def cut_off(self, principal: str | Scope, *, passed_on: bool = False) -> bool:
+    async def cut_off(self, principal: str | Scope, *, passed_on: bool = False, dry_run: bool = False) -> bool:
         """Refuse everything that a principal does from now on, in its own scope too; False when it was cut off already.
         What it was granted stays, for ``restore``. ``passed_on`` ends all that it has granted to others, for good.
+        ``dry_run`` says what would be returned, and does nothing.
         """
-        check_flags(passed_on=passed_on)
+        check_flags(passed_on=passed_on, dry_run=dry_run)
         name = principal_of(principal).name
 
         async def unit(writer: Writer) -> bool:
@@ -94,7 +98,7 @@ class AsyncAccess:
             ended = await revoke_given(writer, name) if passed_on else 0
             return changed or ended > 0
 
-        return await self._journal.write(unit, context=self._acting.context())
+        return await self._written(unit, dry_run)
 
     async def restore(self, principal: str | Scope) -> bool:
         """Let a principal that was cut off do again what it was granted; False when it was not cut off."""
@@ -137,6 +141,23 @@ class AsyncAccess:
         """
         chosen, limit = _selection(principal, scope), check_limit(limit)
         return await self._journal.database.read(lambda view: read_records(view, chosen, limit, cursor))
+
+    async def _written(self, work: Callable[[Writer], Awaitable[T]], dry_run: bool) -> T:
+        """What a unit gives; for a dry run it is done and undone, so that what ends with what ended is counted too."""
+        if not dry_run:
+            return await self._journal.write(work, context=self._acting.context())
+
+        async def tried(writer: Writer) -> T:
+            raise _Undone(await work(writer))
+
+        try:
+            return await self._journal.write(tried, context=self._acting.context())
+        except _Undone as undone:
+            return cast("T", undone.args[0])
+
+
+class _Undone(Exception):
+    """Ends a unit that was only tried; carries what it gave."""
 
 
 class AsyncPrincipalAccess:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from llmspell.cli import printable
+from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.errors import InvalidInput
@@ -16,6 +17,8 @@ app = App(name="access", help="Who may do what in which scope: grants, boundarie
 
 PrincipalOption = Annotated[str | None, Parameter(help="Only what is about this principal, like agent:researcher.")]
 ScopeOption = Annotated[str | None, Parameter(help="Only what is about this scope.")]
+YesOption = Annotated[bool, Parameter(help="Do not ask.")]
+DryRunOption = Annotated[bool, Parameter(help="Say what would end, and end nothing.")]
 _RULES = ("strict", "read-only")
 
 
@@ -37,11 +40,20 @@ def grant(
 
 @app.command(name="revoke")
 def revoke(
-    principal: str, scope: str, rights: Annotated[list[str] | None, Parameter(help="Which; default: all.")] = None, /,
+    principal: str, scope: str,
+    rights: Annotated[list[str] | None, Parameter(help="Which; default: all.")] = None, /, *,
+    yes: YesOption = False, dry_run: DryRunOption = False,
 ) -> None:  # fmt: skip
     """End rights of PRINCIPAL in SCOPE, and those that it passed on."""
-    with running.get().changing() as store:
-        ended = store.access.revoke(principal, scope, rights or None)
+    run, chosen = running.get(), rights or None
+    with run.changing() as store:  # A dry run does it, and undoes it: only so is counted what ends with it.
+        if dry_run or not yes:
+            ending = store.access.revoke(principal, scope, chosen, dry_run=True)
+            plan = {"principal": principal, "scope": scope, "rights": rights, "ended": ending}
+            sentence = f"{ending} right(s), of {principal} in {scope} and what it passed on"
+            if not confirmed(run.out, plan, sentence, yes=yes or not ending, dry_run=dry_run, verb=("end", "ended")):
+                return
+        ended = store.access.revoke(principal, scope, chosen)
     told = {"principal": principal, "scope": scope, "rights": rights, "ended": ended}
     running.get().out.done(told, f"{ended} right(s) ended" if ended else "it had no such right", bare=ended)
 
@@ -96,17 +108,26 @@ def audit(
 def cut_off(
     principal: Annotated[str | None, Parameter(help="Who; without it, they are listed.")] = None, /, *,
     passed_on: Annotated[bool, Parameter(help="End all that it granted to others, for good.")] = False,
+    yes: YesOption = False, dry_run: DryRunOption = False,
 ) -> None:  # fmt: skip
     """Refuse everything that PRINCIPAL does, at once."""
     if principal is None:
-        if passed_on:
-            raise InvalidInput("--passed-on is for the principal that is cut off", code="usage")
+        if passed_on or yes or dry_run:
+            option = "--passed-on" if passed_on else "--yes" if yes else "--dry-run"
+            raise InvalidInput(f"{option} is for the principal that is cut off", code="usage")
         with running.get().reading() as store:
             items: list[dict[str, Any]] = [{"principal": one} for one in store.access.cut_offs()]
         columns = (Column("principal", lambda item: item["principal"]),)
         running.get().out.items(items, columns, next_cursor=None, nothing="nobody is cut off")
         return
-    with running.get().changing(create=True) as store:
+    run = running.get()
+    with run.changing(create=not dry_run) as store:
+        if dry_run or not yes:
+            changing = store.access.cut_off(principal, passed_on=passed_on, dry_run=True)
+            plan = {"principal": principal, "passed_on": passed_on, "changed": changing}
+            what = f"{principal}{' and end all that it granted' * passed_on}{' (as it is already)' * (not changing)}"
+            if not confirmed(run.out, plan, what, yes=yes, dry_run=dry_run, verb=("cut off", "cut off")):
+                return
         changed = store.access.cut_off(principal, passed_on=passed_on)
     sentence = f"{principal} is cut off" if changed else f"{principal} was cut off already"
     running.get().out.done({"principal": principal, "changed": changed}, sentence)

@@ -8,7 +8,8 @@
     130 interrupted                      16  stored bytes are damaged
 
 The status of an error is a property of its class (``llmspell.errors``). With ``--json`` the error is one object on
-stdout, ``{"error": {"code", "message", "hint"}}``; otherwise a message on stderr.
+stdout, ``{"error": {"code", "message", "hint"}}``, with ``details.changes`` for a schema that breaks a promise;
+otherwise a message on stderr.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def report(error: LlmspellError, *, json: bool, verbose: bool) -> int:
     script = error.details.get("traceback")
     if isinstance(script, str) and script.strip() and script.strip() not in error.message:
         text += "\n" + printable.block(script.rstrip())
+    if shown := _breaking(error):
+        text += "".join(f"\n  {printable.line(one['path'])}: {printable.line(one['explanation'])}" for one in shown)
     if error.hint:
         text += f"\nhint: {printable.block(error.hint)}"
     print(text, file=sys.stderr)
@@ -71,7 +74,9 @@ def report(error: LlmspellError, *, json: bool, verbose: bool) -> int:
 
 def _print_json(error: LlmspellError) -> bool:
     """Whether there is still somebody to read it on stdout."""
-    fields = {"code": error.code, "message": error.message, "hint": error.hint}
+    fields: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+    if changes := _breaking(error):
+        fields["details"] = {"changes": changes}
     if isinstance(error.details.get("traceback"), str):
         fields["traceback"] = error.details["traceback"]
     try:
@@ -82,6 +87,12 @@ def _print_json(error: LlmspellError) -> bool:
         discard_output()
         return False
     return True
+
+
+def _breaking(error: LlmspellError) -> list[dict[str, Any]]:
+    """What a schema that is refused would break, change for change."""
+    changes = error.details.get("changes")
+    return changes if error.code == "schema-incompatible" and isinstance(changes, list) else []
 
 
 def _mapped(exc: Exception) -> LlmspellError:

@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from llmspell.cli import printable
+from llmspell.cli.asking import confirmed
 from llmspell.cli.exits import FINDINGS, Finished
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
@@ -144,10 +145,26 @@ def resume(id: str, /, *, batch: BatchOption = None) -> None:
 
 
 @app.command(name="rollback")
-def rollback(id: str, /, *, batch: BatchOption = None) -> None:
+def rollback(
+    id: str, /, *, batch: BatchOption = None,
+    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Say what would be put back, and write nothing.")] = False,
+) -> None:  # fmt: skip
     """Take a migration back to the byte. Values that somebody changed since stay: then it ends with 3."""
-    with running.get().changing() as store, running.get().out.progress("putting back", None) as progress:
-        report = store.migrations.rollback(id, batch=batch, progress=progress)
+    run = running.get()
+    with run.reading() if dry_run else run.changing() as store:
+        if dry_run or not yes:
+            plan = store.migrations.rollback(id, dry_run=True)
+            told = (
+                f"migration {plan.name} {plan.from_version} to {plan.to_version}: {plan.restored:,} values put back,"
+                f" {plan.left:,} left as somebody else made them"
+            )
+            if not confirmed(
+                run.out, plan.to_dict(), told, yes=yes, dry_run=dry_run, verb=("roll back", "rolled back")
+            ):
+                return
+        with run.out.progress("putting back", None) as progress:
+            report = store.migrations.rollback(id, batch=batch, progress=progress)
     _tell(report)
     if report.left:
         raise Finished(FINDINGS)

@@ -214,17 +214,23 @@ class AsyncMigrations:
         self,
         id: str,
         *,
+        dry_run: bool = False,
         batch: int | None = None,
         progress: MigrationProgress | None = None,
     ) -> MigrationReport:
         """Take a migration back, completed or not: every value that it changed is as it was before, to the byte, but
-        for those that somebody else changed since. Those are left alone and named in the report.
+        for those that somebody else changed since. Those are left alone and named in the report. ``dry_run`` writes
+        nothing: the report, of status ``dry_run``, says what would be ``restored`` and left alone now.
 
         Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
         Conflict (``migration-running``, ``migration-not-open``: it was rolled back already, ``migration-built-on``:
         take the one that went on from it back first).
         """
-        return await self._steering.rollback(id, Options(batch, progress))
+        check_flags(dry_run=dry_run)
+        options = Options(batch, progress)
+        if dry_run:
+            return await self._steering.rehearse_rollback(id, options)
+        return await self._steering.rollback(id, options)
 
     async def lazily(
         self,

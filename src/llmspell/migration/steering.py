@@ -118,10 +118,23 @@ class Steering:
         """See ``AsyncMigrations.rollback``."""
         with self._alone(await self._open()):
             found = await self._journal.database.read(lambda view: load_run(view, migration))
-            later = await self._journal.database.read(lambda view: load_built_on(view, found))
-            if later is not None and found.status == "completed":
-                raise units.built_on(found.id, later.id)
+            await self._demand_last(found)
             return await self._back(found, options, self._context(found))
+
+    async def rehearse_rollback(self, migration: str, options: Options) -> MigrationReport:
+        """What ``rollback`` would come to now; refused where that would be."""
+        opened = await self._open()
+        found = await self._journal.database.read(lambda view: load_run(view, migration))
+        if opened is not None and (opened.id != found.id or self.alive()):
+            raise units.running(opened.id, alive=self.alive())
+        if found.status == "rolled_back":
+            raise units.not_open(found.id, found.status)
+        await self._demand_last(found)
+        tools, row = self.tools(options), found.row
+        values = self._values(found.plan.target)
+        rollback = Rollback(tools, values, Pace(options.batch), (found.id, found.attempt), row[14])
+        await rollback.rehearse(found.seq, row[8] if found.status == "rolling_back" else 0)
+        return _taken_back("dry_run", found, rollback, tools.seconds)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -236,12 +249,13 @@ class Steering:
         await rollback.back(found.seq, seq)
         last = MigrationRolledBack(found.id, attempt, rollback.restored, rollback.left, rollback.names)
         await tools.write(lambda writer: units.finish_rollback(writer, last, found.plan))
-        return MigrationReport(
-            "rolled_back", found.plan.name, found.plan.from_version, found.plan.to_version, id=found.id,
-            total=found.row[12], seen=found.row[13], changed=found.row[14], skipped=found.row[15],
-            restored=rollback.restored, left=rollback.left, seconds=tools.seconds,
-            left_alone=tuple(rollback.names),
-        )  # fmt: skip
+        return _taken_back("rolled_back", found, rollback, tools.seconds)
+
+    async def _demand_last(self, found: Begun) -> None:
+        """Refuse to take back what another one went on from."""
+        later = await self._journal.database.read(lambda view: load_built_on(view, found))
+        if later is not None and found.status == "completed":
+            raise units.built_on(found.id, later.id)
 
     async def _demand_current(self, plan: Plan) -> None:
         """Refuse a plan for values that somebody migrated since, who would be migrated twice. Nobody else is at it."""
@@ -286,3 +300,12 @@ class Steering:
             yield
         finally:
             lease.release()
+
+
+def _taken_back(status: str, found: Begun, rollback: Rollback, seconds: float) -> MigrationReport:
+    plan, row = found.plan, found.row
+    return MigrationReport(
+        status, plan.name, plan.from_version, plan.to_version, id=found.id, total=row[12], seen=row[13],
+        changed=row[14], skipped=row[15], restored=rollback.restored, left=rollback.left, seconds=seconds,
+        left_alone=tuple(rollback.names),
+    )  # fmt: skip

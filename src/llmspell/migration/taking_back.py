@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmspell.migration.held import Values
     from llmspell.ports.database import Reading
 
+_NEWEST = "SELECT coalesce(max(seq), 0) FROM entry"
 LEFT_MAX = 100
 """Values left alone that are named; all are counted."""
 
@@ -51,6 +52,21 @@ class Rollback:
             after = end
             tools.tell(self.restored + self.left, self._changed)
             await tools.pause()
+
+    async def rehearse(self, started: int, through: int) -> None:
+        """Count and name what ``back`` would put back and leave alone now, and write nothing. ``through`` as there, or
+        0 when no rollback has begun.
+        """
+        mine = {started, through} if through else {started}
+        last = through or (await self._tools.read(lambda view: view.one(_NEWEST)))[0]
+        after = started
+        while after < last:
+            backs, after = await self._tools.read(partial(self._page, started, after, last))
+            gone = [back for back in backs if back.before is None]
+            self._leave([back for back in gone if back.cause not in mine])
+            self.restored += len(backs) - len(gone)
+            self._tools.tell(self.restored + self.left, self._changed)
+            await self._tools.pause()
 
     async def _put_back(self, live: list[Back], writer: Writer) -> tuple[list[int], int]:
         return await units.put_back(writer, self._values, live, self._tools.now, self._run)

@@ -171,6 +171,11 @@ def built_on(migration: str, later: str) -> Conflict:
     )  # fmt: skip
 
 
+def not_open(migration: str, status: str) -> Conflict:
+    """The error for what can only be done to a migration that stands otherwise."""
+    return Conflict(f"the migration {migration} is {status.replace('_', ' ')}", code="migration-not-open")
+
+
 def outdated(plan: Plan, version: str | None) -> Conflict:
     """The error for a plan that came too late."""
     return Conflict(
@@ -198,7 +203,7 @@ async def _demand(writer: Writer, migration: str, attempt: int, statuses: tuple[
             code="migration-taken-over",
         )
     if row[4] not in statuses:
-        raise Conflict(f"the migration {migration} is {row[4].replace('_', ' ')}", code="migration-not-open")
+        raise not_open(migration, row[4])
     return row
 
 

@@ -111,8 +111,8 @@ class MigrationReport:
     """What an application, a dry run, a resumption or a rollback came to.
 
     ``status`` as of a run, or ``dry_run``, or ``already_current`` (nothing was to be done, and nothing was). ``id`` is
-    None for the latter two. ``left_alone`` are (scope, key) of values that a rollback did not touch because somebody
-    else had changed them; ``left`` counts them all.
+    None for the latter two, but for the dry run of a rollback. ``left_alone`` are (scope, key) of values that a
+    rollback did not touch because somebody else had changed them; ``left`` counts them all.
     """
 
     status: str

@@ -1621,16 +1621,17 @@ class Migrations:
         )
 
     def rollback(
-        self, id: str, *, batch: int | None = None, progress: MigrationProgress | None = None
+        self, id: str, *, dry_run: bool = False, batch: int | None = None, progress: MigrationProgress | None = None
     ) -> MigrationReport:
         """Take a migration back, completed or not: every value that it changed is as it was before, to the byte, but
-        for those that somebody else changed since. Those are left alone and named in the report.
+        for those that somebody else changed since. Those are left alone and named in the report. ``dry_run`` writes
+        nothing: the report, of status ``dry_run``, says what would be ``restored`` and left alone now.
 
         Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
         Conflict (``migration-running``, ``migration-not-open``: it was rolled back already, ``migration-built-on``:
         take the one that went on from it back first).
         """
-        return drive(self._inner.rollback(id, batch=batch, progress=progress))
+        return drive(self._inner.rollback(id, dry_run=dry_run, batch=batch, progress=progress))
 
     def lazily(
         self,
@@ -1712,11 +1713,14 @@ class Access:
         """
         return drive(self._inner.grant(principal, scope, rights, expires_in_s=expires_in_s, children=children))
 
-    def revoke(self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None) -> int:
+    def revoke(
+        self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None, *, dry_run: bool = False
+    ) -> int:
         """End rights of ``principal`` in ``scope``, whoever granted them; without ``rights`` all of them. Returns how
         many ended: with those that it had passed on, and that nothing else holds up, in the same transaction.
+        ``dry_run`` returns how many that would be, and ends none.
         """
-        return drive(self._inner.revoke(principal, scope, rights))
+        return drive(self._inner.revoke(principal, scope, rights, dry_run=dry_run))
 
     def set_boundary(self, scope: str | Scope, boundary: str | Rights) -> bool:
         """Say what every principal may do in a scope: ``"strict"`` nothing (as it is by default), ``"read-only"`` read
@@ -1724,11 +1728,12 @@ class Access:
         """
         return drive(self._inner.set_boundary(scope, boundary))
 
-    def cut_off(self, principal: str | Scope, *, passed_on: bool = False) -> bool:
+    def cut_off(self, principal: str | Scope, *, passed_on: bool = False, dry_run: bool = False) -> bool:
         """Refuse everything that a principal does from now on, in its own scope too; False when it was cut off already.
         What it was granted stays, for ``restore``. ``passed_on`` ends all that it has granted to others, for good.
+        ``dry_run`` says what would be returned, and does nothing.
         """
-        return drive(self._inner.cut_off(principal, passed_on=passed_on))
+        return drive(self._inner.cut_off(principal, passed_on=passed_on, dry_run=dry_run))
 
     def restore(self, principal: str | Scope) -> bool:
         """Let a principal that was cut off do again what it was granted; False when it was not cut off."""
