@@ -118,10 +118,8 @@ class AsyncStore:
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self.migrations = self._migrations(bindings.validators)
-        self.sessions = AsyncSessions(
-            self.journal, self.hooks, self._acting,
-            neighbours_of(self, self._shredder(), files, offload, self._state, cleaning),
-        )  # fmt: skip
+        near = neighbours_of(self, self._shredder(), files, offload, self._state, cleaning)
+        self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, near)
 
     async def start(self) -> None:
         """Bring files of an older format to this version's, and write the first entry of a new store. Called once by

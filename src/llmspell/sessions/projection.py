@@ -52,7 +52,7 @@ async def apply_created(tx: Transaction, entry: Applied) -> None:
          entry.at,
          entry.at, None),
     )  # fmt: skip
-    if SessionConfig.of(new.config).retention.max_age_s is not None:
+    if "retention" in new.config and SessionConfig.of(new.config).retention.max_age_s is not None:
         await tx.run(_SQL["set_indexed"], (OWN_RETENTION, entry.seq))
 
 
