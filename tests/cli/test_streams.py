@@ -26,11 +26,35 @@ def shell(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("words", ["state get k", "state get k --json", "state list", "exec 'print(1) return 2'"])
-def test_a_closed_stdout_is_nobody_listening(shell, words):
+@pytest.mark.parametrize(
+    "words",
+    [
+        "state get k", "state get k --json", "state list", "exec 'print(1) return 2'", "exec 'print(1)'", "--version",
+        "state --help", "artifact get a --session S", "stats", "state set k 2",
+    ],
+)  # fmt: skip
+def test_a_result_that_nobody_gets_because_stdout_is_closed_is_a_failure_in_one_line(shell, tmp_path, words):
+    (tmp_path / "a").write_bytes(b"content")
+    shell("session create S", "")
     shell("state set k 1", "")
+    shell("artifact put a --session S", "")
     ran = shell(words, ">&-")
-    assert (ran.returncode, ran.stdout, b"rror" in ran.stderr) == (0, b"", False), ran
+    assert (ran.returncode, ran.stdout) == (1, b""), ran
+    assert ran.stderr == b"llmspell: there is nobody to tell: standard output is closed\n"
+
+
+@pytest.mark.parametrize("words", ["state set k 2", "exec 'print(1) State.set(\"k\", 2)'"])
+def test_what_is_done_is_done_though_nobody_is_told(shell, words):
+    shell("state set k 1", "")
+    assert shell(words, ">&-").returncode == 1
+    assert shell("state get k", "").stdout == b"2\n"
+    items = json.loads(shell("session list --json", "").stdout)["items"]
+    assert [one["status"] for one in items] == ["completed"] * words.startswith("exec")
+
+
+def test_a_command_that_has_nothing_to_say_needs_nobody_to_tell(shell):
+    shell("state set k 1", "")
+    assert (shell("verify -q", ">&-").returncode, shell("verify", ">&-").returncode) == (0, 1)
 
 
 def test_an_error_keeps_its_status_and_stays_off_stdout_when_stderr_is_closed(shell):

@@ -14,6 +14,7 @@ otherwise a message on stderr.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from llmspell.cli import printable
+from llmspell.cli import printable, streams
 from llmspell.cli.streams import discard_output
 from llmspell.errors import LlmspellError, StorageFailed
 
@@ -96,9 +97,11 @@ def _breaking(error: LlmspellError) -> list[dict[str, Any]]:
 
 
 def _mapped(exc: Exception) -> LlmspellError:
-    if isinstance(exc, OSError) and exc.strerror:
+    if isinstance(exc, OSError) and exc.errno == errno.EBADF and "stdout" in streams.missing:
+        error: LlmspellError = StorageFailed("there is nobody to tell: standard output is closed", code="system-error")
+    elif isinstance(exc, OSError) and exc.strerror:
         where = "" if exc.filename is None else f" {os.fsdecode(exc.filename)!r}"
-        error: LlmspellError = StorageFailed(f"the system refused{where}: {exc.strerror}", code="system-error")
+        error = StorageFailed(f"the system refused{where}: {exc.strerror}", code="system-error")
     else:
         name = type(exc).__name__
         error = LlmspellError(

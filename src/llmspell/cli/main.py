@@ -14,7 +14,7 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own) and return its exit status; see ``llmspell.cli.exits``."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words in (["--version"], ["-V"]):
+    if words in (["--version"], ["-V"]) and sys.stdout is not None:
         from llmspell import __version__
 
         print(f"llmspell {__version__}")

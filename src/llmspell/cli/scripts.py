@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,7 +100,7 @@ def crossing(value: Any) -> Any:
 
 
 def speaker(run: Invocation) -> Any:
-    """Where a script's lines go: stdout; stderr where stdout is one JSON value. Nobody listening is no failure.
+    """Where a script's lines go: stdout; stderr where stdout is one JSON value. Nobody listening does not stop it.
 
     A person's terminal gets only what it would print. Raises StorageFailed (``system-error``) when the disk is full.
     """
@@ -117,6 +118,9 @@ def speaker(run: Invocation) -> Any:
         except BrokenPipeError:
             closed = True
         except OSError as exc:
+            if exc.errno == errno.EBADF:
+                closed = True  # It was never open. The script's work goes on; the command says so at its end.
+                return
             raise StorageFailed(
                 f"what the script prints cannot be written: {exc.strerror}", code="system-error"
             ) from exc

@@ -1,7 +1,8 @@
 """Standard streams that the process was started without (``>&-``), or that nothing can be written to any more.
 
 Python stands None for a closed stream, and what is opened next gets its number: a line meant for a person would end up
-in another's file. So each gets a place: what is written leads nowhere, and reading fails.
+in another's file. So each gets a place: reading stdin and writing to stdout fail there, since a result that nobody gets
+is not given; what is written to stderr leads nowhere.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ import os
 import sys
 from contextlib import suppress
 
+missing: set[str] = set()
+"""The names of those that the process was started without."""
+
 
 def complete() -> None:
     """Give the process the standard streams it lacks."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name, mode, access in (
+        ("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY),
+    ):  # fmt: skip
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)  # the lowest number that is free: the missing one's own
+            missing.add(name)
+            nowhere = os.open(os.devnull, access)  # the lowest number that is free: the missing one's own
             os.set_inheritable(nowhere, True)  # noqa: FBT003 - the system call has no other form
             setattr(sys, name, open(nowhere, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - until the end
 
