@@ -113,7 +113,7 @@ class AsyncStore:
         self.events = self.events_of(self._acting)
         self.artifacts = self.artifacts_of(self._acting)
         self.keys = AsyncKeys(self._store_sealer, protection.sealer.demand_keyring, offload)
-        self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan)
+        self.agents = AsyncAgents(self.journal, self.hooks, self._acting, protection.scan, offload)
         self.access = AsyncAccess(self.journal, self._acting)
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)

@@ -279,6 +279,20 @@ def encode_state(state: AgentState, scan: Scan | None) -> Encoded:
     )
 
 
+def scanned(name: str, encoded: bytes, scan: Scan) -> bytes:
+    """An encoded part with its secrets replaced; itself when it has none. Raises LimitExceeded."""
+    value = msgspec.json.decode(encoded)
+    clean = scan(value)
+    return encoded if clean is value else encode_part(name, clean, None)
+
+
+def scanned_state(plain: Encoded, scan: Scan) -> Encoded:
+    """A whole record with its secrets replaced."""
+    fields = {name: scanned(name, text, scan) for name, text in plain.fields.items()}
+    messages = [scanned(f"conversation[{place}]", text, scan) for place, text in enumerate(plain.messages)]
+    return Encoded(fields, plain.tools, messages)
+
+
 DEFAULTS: dict[str, bytes] = encode_fields(fields_of(AgentState("default")), None)
 """What a field that was never written holds."""
 DEFAULT_DIGESTS = {name: digest_of(text) for name, text in DEFAULTS.items()}

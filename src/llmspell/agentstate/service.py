@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ from llmspell.agentstate.encoded import (
     encode_fields,
     encode_message,
     encode_state,
+    scanned,
+    scanned_state,
     usage_of,
 )
 from llmspell.agentstate.reading import (
@@ -59,6 +61,7 @@ from llmspell.model.entry import subject_digest
 from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
 from llmspell.model.telling import told
+from llmspell.offload import Inline
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -66,7 +69,9 @@ if TYPE_CHECKING:
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal, Writer
     from llmspell.model.context import Context
+    from llmspell.offload import Offload
 
+T = TypeVar("T")
 _SQL = queries("llmspell.agentstate")
 _UPDATE_ATTEMPTS_MAX = 1000
 _SEQ_MAX = (1 << 63) - 1
@@ -76,15 +81,18 @@ class AsyncAgents:
     """The records of all agents: ``store.agents``. What is written inside a session belongs to it.
 
     ``scan`` is applied to every field and message after the hooks and before they are encoded: what it gives is what
-    is stored. None: nothing is replaced.
+    is stored, and what is long is scanned by ``offload``. None: nothing is replaced.
     """
 
-    def __init__(self, journal: Journal, hooks: Hooks, acting: Acting, scan: Scan | None = None) -> None:
+    def __init__(
+        self, journal: Journal, hooks: Hooks, acting: Acting, scan: Scan | None = None, offload: Offload | None = None
+    ) -> None:
         self._journal = journal
         self._hooks = hooks
         self._armed = hooks.armed
         self._acting = acting
         self._scan = scan
+        self._offload = offload or Inline()
 
     # -- a whole record ------------------------------------------------------------------------------------------------
 
@@ -239,7 +247,9 @@ class AsyncAgents:
             outcome = await run_point(self._hooks, context, "before_agent_append", "agent", "append", data)
             if outcome is not None:
                 role, content, table = (outcome.data[name] for name in ("role", "content", "metadata"))
-        raw = encode_message(role, content, table, self._scan)
+        raw = encode_message(role, content, table, None)
+        if self._scan is not None:
+            raw = await self._scanned(len(raw), scanned, "message", raw, self._scan)
         number, seq, at = await self._journal.write(
             lambda writer: units.append(writer, agent_id, msgspec.Raw(raw)), context=context
         )
@@ -344,13 +354,20 @@ class AsyncAgents:
 
     async def _decided(self, context: Context, state: AgentState, version: int) -> Encoded:
         """The record as it is to be written: checked, as the before-hooks left it, scanned."""
-        if "before_agent_save" not in self._armed:
-            return encode_state(state, self._scan)
-        encode_state(state, None)
+        plain = encode_state(state, None)
+        if "before_agent_save" in self._armed:
+            plain = await self._asked(context, state, version, plain)
+        if self._scan is None:
+            return plain
+        size = sum(map(len, (*plain.fields.values(), *plain.messages)))
+        return await self._scanned(size, scanned_state, plain, self._scan)
+
+    async def _asked(self, context: Context, state: AgentState, version: int, plain: Encoded) -> Encoded:
+        """The record as the before-hooks leave it."""
         data = state.to_dict() | {"version": version, "operation": "save"}
         outcome = await run_point(self._hooks, context, "before_agent_save", "agent", "save", data)
         if outcome is None or not outcome.changed:
-            return encode_state(state, self._scan)
+            return plain
         values = {name: getattr(state, name) for name in FIELDS}
         values |= {name: outcome.data[name] for name in outcome.changed if name in FIELDS}
         messages = state.conversation
@@ -359,8 +376,11 @@ class AsyncAgents:
                 AgentMessage(one["role"], one["content"], one.get("metadata", {}))
                 for one in outcome.data["conversation"]
             ]
-        plain = encode_state(state, self._scan)
-        return Encoded(encode_fields(values, self._scan), plain.tools, encode_conversation(messages, self._scan))
+        return Encoded(encode_fields(values, None), plain.tools, encode_conversation(messages, None))
+
+    async def _scanned(self, size: int, function: Callable[..., T], *args: Any) -> T:
+        """What ``function`` makes of ``size`` bytes; of many, where an event loop does not wait for it."""
+        return function(*args) if size <= limits.SCAN_INLINE_BYTES else await self._offload.run(function, *args)
 
     def _appending(self, agent_id: str, role: str, content: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
         return {

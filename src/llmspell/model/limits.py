@@ -13,6 +13,8 @@ VALUE_BYTES_MAX = 16 << 20
 STATE_INLINE_BYTES_MAX = 1024
 """A state row holds its value up to this size; above it, the row points to the entry."""
 PAYLOAD_COMPRESS_BYTES_MIN = 512
+SCAN_INLINE_BYTES = 16 << 10
+"""Values up to this size, encoded, are looked through for secrets at once; longer ones on a thread, for asyncio."""
 BATCH_KEYS_MAX = 10_000
 
 NAME_CHARS_MAX = 255

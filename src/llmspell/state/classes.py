@@ -204,14 +204,20 @@ class Protection:
         """Close the keyring, if it was opened."""
         self.sealer.close()
 
-    def store(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
-        """``value`` as its class keeps it, held against what is bound. Raises InvalidInput, LimitExceeded, NotFound
-        (``unknown-validator``), and what the sealer raises.
+    async def store(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
+        """``value`` as its class keeps it, held against what is bound. A long one is looked through for secrets where
+        an event loop does not wait for it. Raises InvalidInput, LimitExceeded, NotFound (``unknown-validator``), and
+        what the sealer raises.
         """
         held = Held(value, secret=state_class in SECRET or self.secrets != "off")
         if self.schemas.active and state_class != "trusted":
             encode_value(value)  # A value that is none is refused as such.
             held = replace(held, mark=self.schemas.check(scope, key, held))
+        searched = state_class == "external" or (state_class == "standard" and self.secrets != "off")
+        encoded = encode_value(value) if searched else b""
+        if len(encoded) > limits.SCAN_INLINE_BYTES:
+            own = decode_value(encoded)  # Whoever gave the value may go on changing it.
+            return replace(await self.offload.run(self.keep, scope, key, own, state_class), held=held)
         return replace(self.keep(scope, key, value, state_class), held=held)
 
     def keep(self, scope: str, key: str, value: Any, state_class: str) -> Stored:

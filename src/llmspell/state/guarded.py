@@ -225,12 +225,12 @@ class Guarded:
             await self._protection.prepare(scope)
         store = self._protection.store
         try:
-            return [store(scope, one.key, one.value, one.state_class) for one in given]
+            return [await store(scope, one.key, one.value, one.state_class) for one in given]
         except InvalidInput as exc:
             if exc.code != MISMATCH:
                 raise
         await self._protection.schemas.load()  # A refusal is by what is bound now, too.
-        return [store(scope, one.key, one.value, one.state_class) for one in given]
+        return [await store(scope, one.key, one.value, one.state_class) for one in given]
 
     async def _set(
         self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None,

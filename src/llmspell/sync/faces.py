@@ -335,7 +335,7 @@ class Agents:
     """The records of all agents: ``store.agents``. What is written inside a session belongs to it.
 
     ``scan`` is applied to every field and message after the hooks and before they are encoded: what it gives is what
-    is stored. None: nothing is replaced.
+    is stored, and what is long is scanned by ``offload``. None: nothing is replaced.
     """
 
     def __init__(self, inner: AsyncAgents) -> None:
