@@ -165,7 +165,7 @@ def test_a_fork_reaches_what_it_inherits_and_nothing_that_came_later(store, orig
     assert report.ok, report
     third = store.sessions.create("third")
     with pytest.raises(AccessDenied):
-        fork.artifacts.grant(inherited, third.id, "read")
+        fork.artifacts.grant(later, third.id, "read")
     fork.artifacts.grant("own", third.id, "read")
     assert third.artifacts.get(own).read() == b"own"
     origin.artifacts.grant("later", fork.id, "read")
