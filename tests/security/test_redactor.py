@@ -148,6 +148,13 @@ def test_a_payment_card_is_told_by_issuer_and_checksum(number, is_card):
     assert kinds({"n": number}) == ["payment-card"] * is_card
 
 
+@pytest.mark.parametrize(
+    ("value", "is_one"), [("$iV-u0YDiVEH7", True), ("$DB_PASSWORD", False), ("${DB_PASSWORD}", False)]
+)
+def test_a_password_may_begin_as_a_variable_does(value, is_one):
+    assert kinds(f"see password={value} there") == ["password"] * is_one
+
+
 # -- fields ------------------------------------------------------------------------------------------------------------
 
 

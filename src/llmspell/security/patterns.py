@@ -50,7 +50,7 @@ _ISSUED = re.compile(
 _WORDY = re.compile(r"[A-Za-z]{1,40}(?:[_.-][A-Za-z]{1,40}){0,8}").fullmatch
 _HOLLOW = re.compile(
     r"(?i)(?:x{3,}|\*{3,}|\.{3,}|null|none|nil|true|false|undefined|redacted|changeme|example|placeholder|your[_-].{0,80}"
-    r"|required|optional|string|hidden|masked|secret|password|token|<.{0,80}|\$.{0,80}|%.{0,80}|\{.{0,80}|\[.{0,80}|@.{0,80})"
+    r"|required|optional|string|hidden|masked|secret|password|token|<.{0,80}|\$\w{0,80}|\$[{(].{0,80}|%.{0,80}|\{.{0,80}|\[.{0,80}|@.{0,80})"
 ).fullmatch
 _CODE = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]").match
 
