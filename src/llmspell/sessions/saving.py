@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell.errors import LlmspellError, NotFound
@@ -97,8 +98,7 @@ class AutoSaver:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._other: AtItsTime | None = None
-        self._other_ns: int | None = None
-        self._asked = False
+        self._other_at: float | None = None  # In real seconds, as the thread waits.
         self._counts = {"saved": 0, "failed": 0, "paused": 0}
         self._last_error: str | None = None
 
@@ -131,12 +131,11 @@ class AutoSaver:
 
     def begin(self) -> None:
         """Something else may be to do, or at another time than was known. Starts the thread when it is needed."""
-        other = self._other
-        if other is None or self._files.read_only or (self._thread is None and other.due_ns() is None):
+        if self._other is None or self._files.read_only:
             return
+        self._look(self._other, 0.0)
         with self._wake:
-            if not self._closed:
-                self._asked = True
+            if not self._closed and (self._other_at is not None or self._thread is not None):
                 self._start()
 
     def tick(self, *, ending: bool = False) -> None:
@@ -180,25 +179,32 @@ class AutoSaver:
             with self._wake:
                 if self._closed:
                     return
-                due = [at for one in self._watched.values() if (at := one.due_ns()) is not None]
-                due += [] if self._other_ns is None else [self._other_ns]
                 now = self._journal.clock.monotonic_ns()
-                if not self._asked and (not due or min(due) > now):
-                    self._wake.wait(None if not due else (min(due) - now) / _S)
+                left = [(at - now) / _S for one in self._watched.values() if (at := one.due_ns()) is not None]
+                other_s = self._other_in_s()
+                if not left or min(left) > 0:
+                    left += [] if other_s is None else [other_s]
+                    if not left or min(left) > 0:
+                        self._wake.wait(min(left, default=None))
                     continue
             self.tick()
 
     def _do_other(self) -> None:
         """Do it when its time has come, and look when the next one is: not at once, also when it could not be done."""
-        now, other = self._journal.clock.monotonic_ns(), self._other
-        reached = self._other_ns is not None and self._other_ns <= now
-        if other is None or not (reached or self._asked):
+        with self._wake:
+            left_s = self._other_in_s()
+        if self._other is None or left_s is None or left_s > 0:
             return
-        self._asked = False
-        if reached:
-            other.run()
-        next_ns = other.due_ns()
-        self._other_ns = next_ns if next_ns is None or not reached else max(next_ns, now + _S)
+        self._other.run()
+        self._look(self._other, 1.0)
+
+    def _look(self, other: AtItsTime, least_s: float) -> None:
+        due_ns, now = other.due_ns(), self._journal.clock.monotonic_ns()
+        with self._wake:
+            self._other_at = None if due_ns is None else monotonic() + max((due_ns - now) / _S, least_s)
+
+    def _other_in_s(self) -> float | None:
+        return None if self._other_at is None else self._other_at - monotonic()
 
     def _save(self, one: _Watched, now: int) -> None:
         with self._wake:
