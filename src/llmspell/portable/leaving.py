@@ -42,6 +42,7 @@ _SUBJECTS = (
     "SELECT 'state/' || key FROM state WHERE scope = ?2"
     " UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
+    " UNION SELECT 'default class'"
 )
 _RUNS = "SELECT id FROM run WHERE session = ?"
 _OWNER = {
