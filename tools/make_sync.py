@@ -39,7 +39,10 @@ class Face:
 
 FACES = (
     Face("llmspell.hooks.registry", "Hooks", "StoreHooks", skip=frozenset({"run", "close"})),
-    Face("llmspell.state.service", "AsyncState", "State", plain=("scope",)),
+    Face(
+        "llmspell.state.service", "AsyncState", "State", plain=("scope",),
+        parts=(("llmspell.state.defaults", "Defaulting"),),
+    ),
     Face("llmspell.agentstate.service", "AsyncAgents", "Agents"),
     Face("llmspell.artifacts.content_handle", "AsyncContent", "Content", plain=("info",)),
     Face(

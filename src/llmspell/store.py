@@ -55,6 +55,7 @@ from llmspell.sessions.session import AsyncSession, close_block
 from llmspell.shredding.projection import KINDS as SHREDDING_KINDS
 from llmspell.shredding.service import Shredder
 from llmspell.state.classes import Protection, StateClass, check_class
+from llmspell.state.defaults import ClassDefaults
 from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.past import Comparison, Moment
 from llmspell.state.projection import KINDS as STATE_KINDS
@@ -104,6 +105,7 @@ class AsyncStore:
         self.journal = Journal(database, KINDS, clock, ids, watched=lambda: self._dispatcher.active)
         bindings: Any = protection.schemas
         bindings.of(self.journal)
+        self.journal.defaults = ClassDefaults()
         files.engine.listeners.append(self._offer)
         files.engine.report = report_maintenance
         self._maintenance = Maintenance(files.engine, tasks_of(self, cleaning := cleaning_of(self)), report_maintenance)

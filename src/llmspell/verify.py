@@ -66,6 +66,7 @@ PROJECTIONS = {
     "agent_part": ("id", "until_seq", "part"),
     "agent_message": ("id", "until_seq", "number"),
     "state_artifact": ("artifact", "seq"),
+    "state_default": ("scope", "since_seq"),
     "schema_version": ("name", "version"),
     "schema_binding": ("scope", "prefix", "since_seq"),
     "schema_newest": ("what",),

@@ -208,3 +208,14 @@ def test_values_are_shown_as_they_were_and_differences_between_moments(ok, cli):
     ]  # fmt: skip
     assert len(ok("state", "diff", str(then), "--scope", "agent:a", "--json").json["items"]) == 1
     assert ok("state", "diff", "-0s", "-0s", "--json").json["items"] == []
+
+
+def test_the_class_of_new_keys_is_set_and_shown(ok, cli):
+    ok("state", "set", "k", "1")
+    assert ok("state", "default-class").out == "new keys of global are standard\n"
+    set_ = ok("state", "default-class", "sensitive", "--scope", "agent:a", "--json").json
+    assert set_ == {"scope": "agent:a", "state_class": "sensitive", "changed": True}
+    assert "already" in ok("state", "default-class", "sensitive", "--scope", "agent:a").out
+    ok("state", "set", "k", "s3cret", "--scope", "agent:a")
+    assert ok("state", "get", "k", "--scope", "agent:a", "--json").json["state_class"] == "sensitive"
+    assert cli("state", "default-class", "ephemeral").status == 2

@@ -69,6 +69,7 @@ def right(room, method, folder, store, session, other, made):
         "principal": "agent:x", "scope": Scope.agent("y"), "rights": {"read"}, "boundary": "read-only",
         "agent_id": "ag", "role": "user", "tool": "t", "ms": 1.0, "state": AgentState("new"), "fn": lambda old: old,
         "data": "bytes", "session": other.id, "when": 1, "values": {"k": 1}, "keys": ["k"],
+        "state_class": "trusted",
         "events": [{"type": "a.b"}], "pattern": "a.*", "point": "my.point", "callback": lambda _: None, "which": "x",
         "members": ["agent:x"], "stages": ["agent:x", "agent:y"], "artifact_id": one,
     }  # fmt: skip

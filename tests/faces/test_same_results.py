@@ -133,6 +133,8 @@ OPERATIONS = {
     "AsyncState.items": lambda store: store.state.items(),
     "AsyncState.copy_to": lambda store: store.state.copy_to(Scope.tool("t")),
     "AsyncState.move_to": lambda store: store.state_of(Scope.tool("t")).move_to(Scope.tool("u")),
+    "AsyncState.set_default_class": lambda store: store.state_of(Scope.tool("u")).set_default_class("trusted"),
+    "AsyncState.default_class": lambda store: store.state_of(Scope.tool("u")).default_class(),
     "AsyncState.clear": lambda store: store.state_of(Scope.tool("u")).clear(),
     "AsyncArtifacts.add_validator": lambda store: store.artifacts.add_validator("code", lambda fields, data: None),
     "AsyncArtifacts.put": lambda store: [
@@ -312,6 +314,8 @@ OPERATIONS = {
     "AsyncPrincipalState.history": lambda store: store.acting_as("agent:p").own.history("k"),
     "AsyncPrincipalState.copy_to": lambda store: store.acting_as("agent:p").own.copy_to(Scope.shared("board")),
     "AsyncPrincipalState.move_to": lambda store: store.acting_as("agent:p").own.move_to(Scope.shared("board")),
+    "AsyncPrincipalState.set_default_class": lambda store: store.acting_as("agent:p").own.set_default_class("trusted"),
+    "AsyncPrincipalState.default_class": lambda store: store.acting_as("agent:p").own.default_class(),
     "AsyncPrincipalState.delete": lambda store: store.acting_as("agent:p").own.delete("k"),
     "AsyncPrincipalState.clear": lambda store: store.acting_as("agent:p").state_of(Scope.shared("board")).clear(),
     "AsyncPrincipalAccess.grant": lambda store: store.acting_as("agent:p").access.grant("tool:t", "agent:p", {"read"}),

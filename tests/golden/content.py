@@ -74,6 +74,8 @@ async def _state(store, clock):
     await state.set("class/standard", {"n": 2}, state_class="standard")
     await state.set("class/sensitive", {"password": "not a real one"}, state_class="sensitive")
     await state.set("class/sensitive long", "sealed " * 400, state_class="sensitive")
+    await store.state_of(Scope.agent("private")).set_default_class("sensitive")
+    await store.state_of(Scope.agent("private")).set("by default", "sealed as its scope says")
     await state.set("class/external", {"password": "replaced", "kept": 1}, state_class="external")
     await state.set("expires late", 1, ttl_s=10**9)
     await state.set("expires soon", 1, ttl_s=5)

@@ -26,7 +26,7 @@ COMMANDS = {
     "exec": ("scripts:exec_code", "Run one line of Lua."),
     "repl": ("repl:repl", "A prompt for Lua, with the store at hand."),
     "session": ("session:app", "Sessions: list, show, create, update, steps, checkpoint, restore, fork, export."),
-    "state": ("state:app", "State: get, set, list, delete, history."),
+    "state": ("state:app", "State: get, set, list, delete, history, diff, default-class."),
     "artifact": ("artifact:app", "Artifacts: list, query, put, get, update, lineage, grant, export, import, delete."),
     "timeline": ("timeline:timeline", "What happened, in order."),
     "event": ("event:app", "Events: publish, tail."),

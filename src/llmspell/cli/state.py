@@ -104,6 +104,22 @@ def set_(
     out.done(told, f"{key} = {printable.short(content)}  (version {version} in {state.scope})", bare=version)
 
 
+@app.command(name="default-class")
+def default_class(
+    state_class: Annotated[str | None, Parameter(help="standard, trusted, sensitive or external.")] = None, /, *,
+    scope: ScopeOption = None, session: SessionOption = None,
+) -> None:  # fmt: skip
+    """Show how keys that are new in a scope are kept, or say how from now on."""
+    run = running.get()
+    opened = run.reading() if state_class is None else run.changing(create=session is None)
+    with opened as store, _state(store, scope, session) as state:
+        changed = state_class is not None and state.set_default_class(state_class)
+        told = {"scope": str(state.scope), "state_class": str(state.default_class()), "changed": changed}
+    already = " already" * (state_class is not None and not changed)
+    sentence = f"new keys of {told['scope']} are {told['state_class']}{already}"
+    run.out.done(told, sentence, bare=told["state_class"])
+
+
 @app.command(name="list")
 def list_(
     *, scope: ScopeOption = None, session: SessionOption = None, at: AtOption = None,

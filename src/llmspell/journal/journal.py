@@ -82,11 +82,29 @@ class Guard(Protocol):
         ...
 
 
+class Defaults(Protocol):
+    """Rules of scopes that another process may change: the class that keys get whose writer names none."""
+
+    generation: int
+    """The generation of the transaction that it was last confirmed in."""
+    active: bool
+    """Whether any scope has such a rule, as far as was confirmed."""
+
+    async def of(self, writer: Writer, scope_name: str, scope_id: int) -> str:
+        """The class of a scope's new keys in this transaction."""
+        ...
+
+    def doubt(self) -> None:
+        """Let the next unit confirm it: this one changes it."""
+        ...
+
+
 class Writer:
     """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order."""
 
     __slots__ = (
-        "_journal", "_tx", "_used", "all", "appended", "at", "generation", "guard", "learned", "one", "origin", "run",
+        "_journal", "_tx", "_used", "all", "appended", "at", "defaults", "generation", "guard", "learned", "one",
+        "origin", "run",
     )  # fmt: skip
 
     def __init__(self, journal: Journal, tx: Transaction, origin: Origin) -> None:
@@ -100,6 +118,7 @@ class Writer:
         self.run = tx.run
         self.generation = tx.generation
         self.guard = journal.guard
+        self.defaults = journal.defaults
         self.at = 0
         self.learned: dict[str, Known] | None = None
 
@@ -295,6 +314,7 @@ class Journal:
         self.announced: set[bytes] = set()
         self.watched = watched
         self.guard: Guard | None = None
+        self.defaults: Defaults | None = None
         self._last = (clock.now_ns(), clock.monotonic_ns())
         self._jumped_s = 0.0
 

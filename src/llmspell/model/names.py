@@ -133,6 +133,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("state.set", "a key was written", ("state.write", "state.written")),
     Kind("state.deleted", "a key was deleted", ("state.delete",)),
     Kind("state.expired", "keys reached the end of their time to live"),
+    Kind("state.default_set", "new keys of a scope got another class by default"),
     Kind("session.created", "a session was created", ("session.start", "session.started", "session.create")),
     Kind("session.forked", "a session began as the fork of another", ("session.fork",)),
     Kind("session.updated", "a session's name, description, tags or metadata changed", ("session.update",)),

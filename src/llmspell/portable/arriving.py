@@ -52,7 +52,7 @@ from llmspell.sessions.kinds import (
     SessionUpdated,
 )
 from llmspell.sessions.units import state_hash
-from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
+from llmspell.state.kinds import StateDefaultSet, StateDeleted, StateExpired, StateSet
 
 _STATE_ROW = "SELECT version, seq, deleted FROM state WHERE scope = ? AND key = ?"
 _LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = ?"
@@ -147,8 +147,7 @@ class Arrival:
 
     async def _state(self, payload: StateSet | StateDeleted) -> tuple[Any, str, str]:
         scope = await self._writer.scope(self._scope_name)
-        row = await self._writer.one(_STATE_ROW, (scope[0], payload.key))
-        version, previous, deleted = row or (0, 0, 1)
+        version, previous, deleted = await self._writer.one(_STATE_ROW, (scope[0], payload.key)) or (0, 0, 1)
         changed: dict[str, Any] = {"scope": self._scope_name, "version": version + 1, "previous": previous}
         if isinstance(payload, StateSet):
             if payload.state_class == "sensitive":
@@ -164,8 +163,8 @@ class Arrival:
     async def _created(self, payload: SessionCreated) -> tuple[Any, str, str]:
         self._status = "active"
         self._correlation_there = id_bytes(payload.correlation)
-        payload = msgspec.structs.replace(payload, id=self._id, correlation=id_text(self._correlation))
-        return payload, self._scope_name, "session"
+        changed = {"id": self._id, "correlation": id_text(self._correlation)}
+        return msgspec.structs.replace(payload, **changed), self._scope_name, "session"
 
     async def _updated(self, payload: SessionUpdated) -> tuple[Any, str, str]:
         return msgspec.structs.replace(payload, id=self._id), self._scope_name, "session"
@@ -282,7 +281,9 @@ class Arrival:
         gone = ArtifactDeleted(changed["id"], self._id, payload.name, changed["version"], metered)
         await self._writer.append(DELETED, gone, scope, f"artifact/{payload.name}")
 
-    async def _rules(self, payload: ArtifactQuotaSet | CaptureRulesSet) -> tuple[Any, str, str]:
+    async def _rules(self, payload: ArtifactQuotaSet | CaptureRulesSet | StateDefaultSet) -> tuple[Any, str, str]:
+        if isinstance(payload, StateDefaultSet):
+            return msgspec.structs.replace(payload, scope=self._scope_name), self._scope_name, "default class"
         subject = "artifact-quota" if isinstance(payload, ArtifactQuotaSet) else "capture-rules"
         return msgspec.structs.replace(payload, session=self._id), self._scope_name, subject
 
@@ -387,14 +388,13 @@ class Arrival:
 
 
 _PLACES: dict[type[Any], str] = {
-    StateSet: "_state", StateDeleted: "_state", StateExpired: "_state",
+    StateSet: "_state", StateDeleted: "_state", StateExpired: "_state", StateDefaultSet: "_rules",
     SessionCreated: "_created", SessionUpdated: "_updated", SessionMoved: "_moved", SessionSaved: "_saved",
-    SessionRestored: "_saved", SessionCheckpointed: "_checkpointed",
+    SessionRestored: "_saved", SessionCheckpointed: "_checkpointed", CorrelationOpened: "_opened",
     ArtifactStored: "_stored", ArtifactUpdated: "_artifact_updated", ArtifactDeleted: "_artifact_deleted",
     ArtifactUndeleted: "_artifact_deleted", ArtifactErased: "_artifact_deleted", ArtifactQuotaSet: "_rules",
-    CaptureRulesSet: "_rules", ArtifactCaptured: "_captured", CaptureSkipped: "_skipped",
+    CaptureRulesSet: "_rules", ArtifactCaptured: "_captured", CaptureSkipped: "_skipped", EventPublished: "_event",
     ArtifactTagged: "_tagged", ArtifactRenamed: "_renamed", ArtifactRelated: "_related", ArtifactUnrelated: "_related",
-    EventPublished: "_event", CorrelationOpened: "_opened",
     RunStarted: "_started", RunResumed: "_run", RunRecorded: "_run", RunFinished: "_run", RunFailed: "_run",
 }  # fmt: skip
 """The method for each kind of payload."""

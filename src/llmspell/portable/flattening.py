@@ -46,7 +46,7 @@ from llmspell.sessions.kinds import (
     SessionUpdated,
 )
 from llmspell.sessions.projection import CREATED
-from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
+from llmspell.state.kinds import StateDefaultSet, StateDeleted, StateExpired, StateSet
 
 _SESSIONS = queries("llmspell.sessions")
 _FIRST = "SELECT min(seq) FROM entry WHERE session = ?"
@@ -204,7 +204,7 @@ class _Level(Leaving):
     def _placed(self, payload: Any) -> Any:
         """The same as the fork's own."""
         changed: dict[str, Any] = {}
-        if isinstance(payload, StateSet | StateDeleted | StateExpired):
+        if isinstance(payload, StateSet | StateDeleted | StateExpired | StateDefaultSet):
             changed["scope"] = f"session:{self._fork}"
             if isinstance(payload, StateSet):
                 changed["sealed_for"] = msgspec.UNSET

@@ -58,7 +58,7 @@ from llmspell.sessions.kinds import (
 from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.steps import check_fields as check_session_fields
 from llmspell.state.classes import check_class
-from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
+from llmspell.state.kinds import StateDefaultSet, StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import KINDS as STATE_KINDS
 
 _DIGEST_CHARS, _INT_MAX = 64, (1 << 63) - 1
@@ -118,6 +118,11 @@ def _check_set(payload: StateSet, header: Header) -> None:
         _require(len(payload.artifacts) <= limits.TAGS_MAX, "it names too many artifacts")
         for artifact in payload.artifacts:
             _id(artifact)
+
+
+def _check_default(payload: StateDefaultSet, header: Header) -> None:
+    _require(payload.scope == f"session:{header.session}", "it is about another scope")
+    _require(check_class(payload.state_class) != "ephemeral", "what is ephemeral is not stored")
 
 
 def _check_deleted(payload: StateDeleted, header: Header) -> None:
@@ -274,6 +279,7 @@ _CHECKS: dict[type[Any], Callable[[Any, Header], None]] = {
     StateSet: _check_set,
     StateDeleted: _check_deleted,
     StateExpired: _check_deleted,
+    StateDefaultSet: _check_default,
     SessionCreated: _check_created,
     SessionUpdated: _check_updated,
     SessionMoved: _check_moved,

@@ -102,6 +102,14 @@ class AsyncPrincipalState:
         """Set several keys in one transaction: all or none. Needs write."""
         return await self._run(_WRITE, lambda state: state.set_many(values, ttl_s=ttl_s, state_class=state_class))
 
+    async def default_class(self) -> StateClass:
+        """The class that a new key gets from whoever names none. Needs read."""
+        return await self._run(_READ, lambda state: state.default_class())
+
+    async def set_default_class(self, state_class: StateClass | str) -> bool:
+        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs write."""
+        return await self._run(_WRITE, lambda state: state.set_default_class(state_class))
+
     async def clear(self) -> int:
         """Delete every key of the scope in one transaction; returns how many had a value. Needs delete."""
         return await self._run(_DELETE, lambda state: state.clear())

@@ -162,7 +162,8 @@ CREATE TABLE blob (
   chunks_digest BLOB
 ) STRICT;
 
--- Projection: the newest entry about schemas, and about bindings: whoever knows those by heart asks here.
+-- Projection: the newest entry about schemas, about bindings, and about default classes of state: whoever knows those by
+-- heart asks here.
 CREATE TABLE schema_newest (
   what TEXT PRIMARY KEY,
   seq  INTEGER NOT NULL
@@ -176,6 +177,15 @@ CREATE TABLE state_artifact (
   artifact BLOB NOT NULL,
   seq      INTEGER NOT NULL,
   PRIMARY KEY (artifact, seq)
+) STRICT, WITHOUT ROWID;
+
+-- later: defaults of state
+-- Projection: the class that new keys of a scope get, from an entry on, until the scope's next row.
+CREATE TABLE state_default (
+  scope     INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
+  class     TEXT NOT NULL,
+  PRIMARY KEY (scope, since_seq)
 ) STRICT, WITHOUT ROWID;
 
 -- later: session words

@@ -159,6 +159,7 @@ SELECT 'state/' || key FROM state WHERE scope = (SELECT id FROM scope WHERE name
 UNION SELECT 'artifact/' || name FROM artifact WHERE session = ?1
 UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1
 UNION SELECT 'session'
+UNION SELECT 'default class'
 
 -- name: runs_of
 SELECT id FROM run WHERE session = ?

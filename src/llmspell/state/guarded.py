@@ -20,6 +20,7 @@ from llmspell.model import limits
 from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
 from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
+from llmspell.state.defaults import default_now
 from llmspell.state.inherited import row_now
 from llmspell.state.paging import read_keys
 from llmspell.state.rows import load_row
@@ -38,6 +39,8 @@ class _Decided:
     old: Any
     seen: int
     state_class: str
+    by_scope: bool = False
+    """Whether nobody chose the class: it is what the scope's new keys get."""
 
 
 class Guarded:
@@ -71,6 +74,8 @@ class Guarded:
             except Conflict:
                 if if_version is not None:
                     raise
+                continue
+            except Kept:  # The scope has another default by now.
                 continue
             await self._after("set", self._data("set", decided.key, decided.value, decided.old, version))
             return Written(version, stored.redacted) if stored.redacted else int(version)
@@ -117,7 +122,7 @@ class Guarded:
 
             try:
                 versions = await self._write(unit)
-            except Conflict:
+            except (Conflict, Kept):
                 continue
             for one, version in zip(decided, versions, strict=True):
                 await self._after("set", self._data("set", one.key, one.value, one.old, version))
@@ -236,6 +241,11 @@ class Guarded:
         self, writer: Writer, decided: _Decided, stored: Stored, if_version: int, expires_at: int | None,
         artifacts: list[str] | UnsetType = UNSET,
     ) -> int:  # fmt: skip
+        if decided.by_scope and writer.defaults is not None:
+            place = await writer.scope(self._scope)
+            default = await writer.defaults.of(writer, self._scope, place[0])
+            if default != decided.state_class:
+                raise Kept(default)
         return await set_key(
             writer, self._scope, decided.key, stored.raw, if_version, expires_at, stored.state_class,
             list_or_unset(stored), artifacts, stored.held,
@@ -244,22 +254,28 @@ class Guarded:
     async def _decide(self, key: str, value: Any, state_class: str | None) -> _Decided:
         seen: dict[str, int] = {}
         kept: dict[str, str] = {}
+        by_scope: set[str] = set()
 
         async def about(target: str | None) -> dict[str, Any]:
             name = key if target is None else check_key(target)
             found = await self._current(name)
             seen[name] = 0 if found is None else found.version
-            kept[name] = state_class or (self._default or "standard" if found is None else found.state_class)
+            chosen = state_class or (self._default if found is None else found.state_class)
+            if chosen is None:
+                by_scope.add(name)
+                chosen = await default_now(self._journal, self._scope)
+            kept[name] = chosen
             if kept[name] in ("sensitive", "external"):
                 hide()  # Before hooks of the script are called with it.
             return self._data("set", name, value, None if found is None else found.value, seen[name])
 
         first = await about(None)
         if kept[key] == "trusted":
-            return _Decided(key, value, first["old_value"], seen[key], "trusted")
+            return _Decided(key, value, first["old_value"], seen[key], "trusted", key in by_scope)
         outcome = await run_point(self._hooks, self._context, "before_state_set", "state", "set", first, reload=about)
         data = first if outcome is None else outcome.data
-        return _Decided(data["key"], data["value"], data.get("old_value"), seen[data["key"]], kept[data["key"]])
+        name = data["key"]
+        return _Decided(name, data["value"], data.get("old_value"), seen[name], kept[name], name in by_scope)
 
     async def _current(self, key: str) -> StateEntry | None:
         scope = await self._journal.scope(self._scope)

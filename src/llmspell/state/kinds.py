@@ -23,6 +23,13 @@ class StateSet(msgspec.Struct, omit_defaults=True):
     """The scope that a sealed value was sealed for, where that is another: a fork was set back to what it inherited."""
 
 
+class StateDefaultSet(msgspec.Struct):
+    """Keys that are new in a scope are kept in this class from now on, unless whoever sets one names another."""
+
+    scope: str
+    state_class: str
+
+
 class StateDeleted(msgspec.Struct):
     """A key was deleted; it takes a version of its own, so that versions of a key never repeat."""
 

@@ -1,4 +1,6 @@
-"""The table of current values, derived from the entries ``state.set``, ``state.deleted`` and ``state.expired``."""
+"""The table of current values, derived from the entries ``state.set``, ``state.deleted`` and ``state.expired``; and the
+class that new keys of a scope get.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ from llmspell.journal.kinds import Applied, Kind
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
-from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
+from llmspell.state.kinds import StateDefaultSet, StateDeleted, StateExpired, StateSet
 
+DEFAULTS = "state defaults"
+"""What ``schema_newest`` tells the newest entry of."""
 _numbers = Struct(">qqqqB").pack
 _UPSERT = (
     "INSERT INTO state (scope, key, version, seq, at, class, expires_at, deleted, value, check_sum)"
@@ -62,7 +66,21 @@ async def apply_deleted(tx: Transaction, entry: Applied) -> None:
     )
 
 
+async def apply_default(tx: Transaction, entry: Applied) -> None:
+    """A row of its own: a fork that left before goes on with the one before."""
+    payload: StateDefaultSet = entry.payload
+    await tx.run(
+        "INSERT INTO state_default (scope, since_seq, class) VALUES (?, ?, ?)",
+        (entry.scope_id, entry.seq, payload.state_class),
+    )
+    await tx.run(
+        "INSERT INTO schema_newest (what, seq) VALUES (?, ?) ON CONFLICT (what) DO UPDATE SET seq = excluded.seq",
+        (DEFAULTS, entry.seq),
+    )
+
+
 SET = Kind("state.set", StateSet, apply_set)
 DELETED = Kind("state.deleted", StateDeleted, apply_deleted)
 EXPIRED = Kind("state.expired", StateExpired, apply_deleted)
-KINDS = (SET, DELETED, EXPIRED)
+DEFAULT_SET = Kind("state.default_set", StateDefaultSet, apply_default)
+KINDS = (SET, DELETED, EXPIRED, DEFAULT_SET)

@@ -38,3 +38,11 @@ WHERE (s.scope, s.key) > (?, ?) AND (s.seq > ? OR s.expires_at <= ?) ORDER BY s.
 SELECT s.scope, c.salt, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
 FROM scope c CROSS JOIN state s
 WHERE c.name = ? AND s.scope = c.id AND s.key > ? AND (s.seq > ? OR s.expires_at <= ?) ORDER BY s.key LIMIT ?
+
+-- name: mark
+-- The hash of the newest entry about any default class, which no other entry ever has.
+SELECT e.hash FROM schema_newest n JOIN entry e ON e.seq = n.seq WHERE n.what = ?
+
+-- name: default_class
+-- The class of new keys of a scope, as of an entry.
+SELECT class FROM state_default WHERE scope = ? AND since_seq <= ? ORDER BY since_seq DESC LIMIT 1

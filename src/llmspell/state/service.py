@@ -26,6 +26,7 @@ from llmspell.model.telling import told
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
 from llmspell.state.classes import Kept, StateClass, check_class
+from llmspell.state.defaults import Defaulting
 from llmspell.state.guarded import Guarded, read_guarded
 from llmspell.state.inherited import entries_of, load_inherited, row_now
 from llmspell.state.paging import read_keys
@@ -47,7 +48,7 @@ _ROW = queries("llmspell.state")["row"]
 _UPDATE_ATTEMPTS_MAX = 1000
 
 
-class AsyncState:
+class AsyncState(Defaulting):
     """The keys of one scope. Get one from ``store.state``, ``store.state_of(scope)`` or ``session.state``."""
 
     def __init__(
@@ -180,9 +181,8 @@ class AsyncState:
         """
         if before is not None and (type(before) is not int or not 1 <= before < 1 << 63):
             raise InvalidInput(f"before is a seq, not {told(before)}", code="invalid-seq")
-        check_limit(limit)
+        limit, key = check_limit(limit), check_key(key)
         scope = await self._journal.scope(self._name)
-        key = check_key(key)
         if scope is None:
             return []
         levels = self._journal.scopes.lineages.get(self._name) or (Level(b"", *scope, ALWAYS),)

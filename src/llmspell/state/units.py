@@ -41,7 +41,7 @@ async def set_key(
     sealed_for: str | msgspec.UnsetType = msgspec.UNSET,
 ) -> int:
     """Set one key if it has the version asked for; returns the new version. Without a class, the standard one: raises
-    Kept when the key is kept in another.
+    Kept when the key is kept in another, or is new in a scope whose default is another.
 
     The value meets what its key is bound to in this very transaction: ``held`` is the value as schemas see it, needed
     when ``raw`` is not that, and says what it was held against already. Raises Conflict, InvalidInput, NotFound.
@@ -56,6 +56,16 @@ async def set_key(
         version, previous = row[0], row[1]
         if state_class is None and row[7] != "standard" and not row[4]:
             raise Kept(row[7])
+    defaults = writer.defaults
+    if (
+        state_class is None
+        and (row is None or row[4])
+        and defaults is not None
+        and (defaults.active or defaults.generation != writer.generation)
+    ):
+        kept = await defaults.of(writer, scope_name, scope[0])
+        if kept != "standard":
+            raise Kept(kept)
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
     if artifacts is not msgspec.UNSET:
@@ -64,23 +74,10 @@ async def set_key(
     if guard is not None and (guard.active or guard.generation != writer.generation) and state_class != "trusted":
         await guard.hold(writer, scope_name, key, bytes(raw), held)
     version += 1
-    await writer.append(
-        SET,
-        StateSet(
-            scope_name,
-            key,
-            raw,
-            version,
-            previous,
-            state_class or "standard",
-            expires_at,
-            redacted,
-            artifacts,
-            sealed_for,
-        ),
-        scope,
-        f"state/{key}",
+    payload = StateSet(
+        scope_name, key, raw, version, previous, state_class or "standard", expires_at, redacted, artifacts, sealed_for
     )
+    await writer.append(SET, payload, scope, f"state/{key}")
     return version
 
 

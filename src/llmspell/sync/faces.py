@@ -239,6 +239,21 @@ class State:
         """Whose state this is."""
         return self._inner.scope
 
+    def default_class(self) -> StateClass:
+        """The class that a new key of this scope gets from whoever names none; ``standard`` unless it was set."""
+        return drive(self._inner.default_class())
+
+    def set_default_class(self, state_class: StateClass | str) -> bool:
+        """Have keys that are new in this scope kept so, whoever sets them, in every process and from now on; False when
+        it was so already.
+
+        Keys that there are keep their class, a class that a call or its handle names wins, and what is copied or moved
+        here keeps the class that it had. ``standard`` ends the rule. A fork has the rule that its origin had
+        where it left. Writes one ``state.default_set`` entry. Raises InvalidInput (``invalid-class``; ``ephemeral``
+        keys live in one process, so they are no rule of a store).
+        """
+        return drive(self._inner.set_default_class(state_class))
+
     def get(self, key: str, default: Any = None) -> Any:
         """The value of ``key``, or ``default`` when there is none (or its time to live has run out). One indexed
         read.
@@ -1864,6 +1879,14 @@ class PrincipalState:
     ) -> dict[str, int]:
         """Set several keys in one transaction: all or none. Needs write."""
         return drive(self._inner.set_many(values, ttl_s=ttl_s, state_class=state_class))
+
+    def default_class(self) -> StateClass:
+        """The class that a new key gets from whoever names none. Needs read."""
+        return drive(self._inner.default_class())
+
+    def set_default_class(self, state_class: StateClass | str) -> bool:
+        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs write."""
+        return drive(self._inner.set_default_class(state_class))
 
     def clear(self) -> int:
         """Delete every key of the scope in one transaction; returns how many had a value. Needs delete."""
