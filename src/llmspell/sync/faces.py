@@ -2398,8 +2398,7 @@ class Store(StoreByHand):
         """Check everything: the hash chain, every payload, the projections against a rebuild, and all content.
 
         Reads the whole store; ``progress`` is told how many of how many entries are done. The report's ``findings``
-        name what is damaged; nothing is changed. Sealed values are opened if the key is here; ``checked`` says how many
-        were not.
+        name what is damaged, ``checked`` what was looked at; nothing is changed. With the key sealed values are opened.
         """
         return drive(self._inner.verify(progress=progress))
 
