@@ -1,5 +1,7 @@
 """Plans: the shortest way, and what is told of it."""
 
+import json
+import random
 from itertools import pairwise, permutations
 
 import pytest
@@ -12,6 +14,7 @@ from llmspell.migration.migration import Migration
 from llmspell.migration.plan import Plan, Target, find_path, warnings_of
 from llmspell.schemas.risk import Risk
 from llmspell.schemas.schema import Schema
+from tests.migration.people import fill, old, planned
 
 VERSIONS = [f"{number}.0.0" for number in range(1, 7)]
 RISKY = {Risk.LOW: [], Risk.HIGH: [Convert("a", "integer")], Risk.CRITICAL: [Remove("a")]}
@@ -104,3 +107,19 @@ def test_a_plan_comes_back_from_its_entry_and_is_the_same_plan():
 def test_a_migration_that_makes_no_sense_is_refused(make):
     with pytest.raises(InvalidInput):
         make()
+
+
+def test_a_plan_estimates_by_how_many_values_there_are_and_how_long_they_are(users):
+    plan = planned(users)
+    stored = [json.dumps(value, separators=(",", ":")) for _, value in users.state.items(prefix="user:")]
+    assert (plan.count, plan.bytes) == (20, sum(len(text) for text in stored))
+    assert plan.to_dict()["seconds"] == plan.seconds > 0
+    fill(users, 980, start=20)
+    some = planned(users)
+    fill(users, 3000, start=1000)
+    many = planned(users)
+    assert (some.count, many.count) == (1000, 4000)
+    assert 3.8 < many.seconds / some.seconds < 4.2, "four times as many take about four times as long"
+    users.state.set("user:long", old(1, text=random.Random(1).randbytes(6_000_000).hex()))
+    assert planned(users).seconds > 1.5 * many.seconds, "long values, which stand in their entries, take longer"
+    assert planned(users, prefix="user:none").seconds == 0

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from llmspell.opening import open_async
+from llmspell.schemas.schema import Schema
 from tests.migration.people import TO_2, V1, V2, new, old
 from tests.script.running import ran
 
@@ -35,7 +36,11 @@ def test_a_script_migrates_what_is_bound_and_takes_it_back(tmp_path, name):
                 "completed",
                 5,
             )
-            assert got["again"]["status"] == "already_current"
+            again = got["again"]
+            assert (again["success"], again["status"], again["items_migrated"]) == (True, "completed", 0)
+            assert (again["from_version"], again["to_version"]) == ("2.0.0", "2.0.0")
+            assert "version 2.0.0 already" in again["message"]
+            assert "message" not in got["done"]
             assert (got["after"]["current_version"], got["after"]["is_latest"]) == ("2.0.0", True)
             assert await store.state.get("user:3") == new(3)
             back = await ran(store, f"return State.rollback_migration('{got['done']['id']}').restored", name="b.lua")
@@ -83,5 +88,24 @@ def test_the_version_of_values_that_nothing_says_is_unknown(tmp_path):
             assert (after["current_version"], after["is_latest"], after["migration_available"]) == (
                 "2.0.0", True, False
             )  # fmt: skip
+
+    asyncio.run(work())
+
+
+def test_the_status_counts_major_versions_and_names_those_that_take_values_as_they_are(tmp_path):
+    async def work():
+        async with await open_async(tmp_path / "s", durability="process") as store:
+            script = "return State.get_migration_status()"
+            none = (await ran(store, script, name="m.lua")).value
+            assert (none["current_version"], none["major_versions_count"], none["compatible_versions"]) == (
+                "unknown", 0, []
+            )  # fmt: skip
+            wider = {"name": "string", "age": "string", "note": {"type": "string", "required": False}}
+            for schema in (V1, Schema("user", "1.1.0", wider), V2):
+                await store.schemas.register(schema)
+            await store.schemas.bind("user", "1.0.0", prefix="user:")
+            found = (await ran(store, script, name="m.lua")).value
+            assert (found["major_versions_count"], found["compatible_versions"]) == (2, ["1.1.0"])
+            assert (found["oldest_version"], found["latest_version"]) == ("1.0.0", "2.0.0")
 
     asyncio.run(work())

@@ -64,7 +64,8 @@ class Known(NamedTuple):
 class Plan:
     """What is to be done: ``steps`` one after the other to every value of ``target``.
 
-    ``count`` and ``bytes`` (of values as JSON) are what is there now, ``seconds`` a guess of how long it takes.
+    ``count`` and ``bytes`` (of values as JSON; of long ones, what they take in the store; 0 for agents) are what is
+    there now, ``seconds`` a guess of how long it takes.
     ``risk`` says what can go wrong, ``restore_point_needed`` whether computing cannot bring the old values back (the
     journal can). ``warnings`` explain what to look at before.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput, LlmspellError, NotFound
@@ -47,6 +48,9 @@ async def _migrate(
         if exc.code not in _FAILURES:
             raise
         return {"success": False, "error": exc.message, "code": exc.code, **told, **exc.details}
+    if report.status == "already_current":  # Scripts ask whether values have the version now, and they have.
+        report = replace(report, status="completed")
+        told["message"] = f"values of {plan.name} have version {plan.to_version} already: nothing was to be done"
     return {
         "success": True, "status": report.status, **told, "id": report.id, "items_migrated": report.changed,
         "items_seen": report.seen, "items_skipped": report.skipped, "duration_ms": report.seconds * 1000,
@@ -59,7 +63,10 @@ async def _status(host: Host, name: str | None = None) -> dict[str, Any]:
     run = await host.store.migrations.status()
     schemas = await host.store.schemas.list()
     if name is None and not schemas:
-        return {"current_version": "unknown", "migration_available": False, "total_schemas": 0, "run": _run(run)}
+        return {
+            "current_version": "unknown", "migration_available": False, "total_schemas": 0, "major_versions_count": 0,
+            "compatible_versions": [], "migration_targets": [], "migration_candidates": [], "run": _run(run),
+        }  # fmt: skip
     name = await _name(host, name)
     versions = await host.store.schemas.versions(name)
     bound = [one.version for one in await host.store.schemas.bindings() if one.name == name]
@@ -72,9 +79,18 @@ async def _status(host: Host, name: str | None = None) -> dict[str, Any]:
     return {
         "name": name, "current_version": current, "latest_version": versions[-1] if versions else None,
         "oldest_version": versions[0] if versions else None, "is_latest": bool(versions) and current == versions[-1],
-        "total_schemas": len(schemas), "migration_available": bool(targets), "migration_targets": targets,
+        "total_schemas": len(schemas), "major_versions_count": len({version.partition(".")[0] for version in versions}),
+        "compatible_versions": [one for one in versions if await _reads(host, name, current, one)],
+        "migration_available": bool(targets), "migration_targets": targets,
         "migration_candidates": targets, "run": _run(run),
     }  # fmt: skip
+
+
+async def _reads(host: Host, name: str, current: str, version: str) -> bool:
+    """Whether another version takes values as they are now, without a migration."""
+    if current in {"unknown", version}:
+        return False
+    return (await host.store.schemas.compare(name, current, version)).backward
 
 
 async def _last(host: Host, name: str) -> str:
@@ -124,17 +140,18 @@ OPERATIONS = (
     Operation(
         "State", ("migrate", "migrate_to_version"),
         ((_VERSION,), (_NAME, _VERSION), (_NAME, _VERSION, _OPTIONS)),
-        "`{success, status, from_version, to_version, items_migrated, duration_ms, warnings …}`; `success` is false,"
-        " with `error`, when it failed and was taken back",
+        "`{success, status, from_version, to_version, items_migrated, duration_ms, warnings …}`, with a `message` when"
+        " values had that version already; `success` is false, with `error`, when it failed and was taken back",
         "Bring stored values to another version of their schema.", _migrate,
         errors=("schema-not-found", "migration-path-missing", "version-unknown", "migration-running"),
         lua_returns="table",
     ),
     Operation(
         "State", ("get_migration_status", "migration_status"), ((Param("name", NAME, _NAME.doc, optional=True),),),
-        "`{current_version, latest_version, is_latest, total_schemas, migration_available, migration_targets, run}`",
-        "Which version values have (`unknown`: no key is bound and nothing was migrated), which ones they can have, and"
-        " how the last migration stands.", _status,
+        "`{current_version, latest_version, oldest_version, is_latest, total_schemas, major_versions_count,"
+        " compatible_versions, migration_available, migration_targets, migration_candidates, run}`",
+        "Which version values have (`unknown`: no key is bound and nothing was migrated), which ones would take them as"
+        " they are, which ones a migration leads to, and how the last one stands.", _status,
         errors=("schema-unclear",), lua_returns="table",
     ),
     Operation(

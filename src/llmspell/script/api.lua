@@ -226,14 +226,14 @@ State.toolSet = State.tool_set
 ---@param name string the schema; without it, the only one that there is
 ---@param version string the version that values are to have, like `2.0.0`
 ---@param options? { scope?: string, prefix?: string, from_version?: string, agents?: boolean, dry_run?: boolean, batch?: integer, timeout_s?: number, validation?: string } which values, and how
----@return table # `{success, status, from_version, to_version, items_migrated, duration_ms, warnings …}`; `success` is false, with `error`, when it failed and was taken back
+---@return table # `{success, status, from_version, to_version, items_migrated, duration_ms, warnings …}`, with a `message` when values had that version already; `success` is false, with `error`, when it failed and was taken back
 function State.migrate(name, version, options) end
 State.migrate_to_version = State.migrate
 State.migrateToVersion = State.migrate
 
----Which version values have (`unknown`: no key is bound and nothing was migrated), which ones they can have, and how the last migration stands.
+---Which version values have (`unknown`: no key is bound and nothing was migrated), which ones would take them as they are, which ones a migration leads to, and how the last one stands.
 ---@param name? string the schema; without it, the only one that there is
----@return table # `{current_version, latest_version, is_latest, total_schemas, migration_available, migration_targets, run}`
+---@return table # `{current_version, latest_version, oldest_version, is_latest, total_schemas, major_versions_count, compatible_versions, migration_available, migration_targets, migration_candidates, run}`
 function State.get_migration_status(name) end
 State.getMigrationStatus = State.get_migration_status
 State.migration_status = State.get_migration_status
