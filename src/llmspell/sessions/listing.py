@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, NamedTuple
 
 from llmspell.errors import InvalidInput
@@ -82,11 +82,14 @@ def list_page(view: Reading, wanted: SessionFilter, order_by: str, limit: int, c
 
 
 def infos(view: Reading, rows: list[Row]) -> list[SessionInfo]:
-    """What rows found stand for."""
-    keys = [(row[2], row[0]) for row in rows if len(row) == _FOUND_COLUMNS]
-    parts = (keys[at : at + _AT_ONCE] for at in range(0, len(keys), _AT_ONCE))
-    read = chain.from_iterable(view.all(_reading(len(part)), list(chain.from_iterable(part))) for part in parts)
-    return [SessionInfo(next(read) if len(row) == _FOUND_COLUMNS else row[2:]) for row in rows]
+    """What rows found stand for. Either all of them are whole, or none."""
+    if rows and len(rows[0]) != _FOUND_COLUMNS:
+        return [SessionInfo(row[2:]) for row in rows]
+    found: list[Row] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        found += view.all(_reading(len(part)), [value for row in part for value in (row[2], row[0])])
+    return [SessionInfo(row) for row in found]
 
 
 @cache
@@ -99,7 +102,7 @@ def find(
     view: Reading, wanted: SessionFilter, order: Order, count: int, place: Place, *, whole: bool = False
 ) -> tuple[list[Row], int]:
     """The first ``count`` sessions that fit, each as (the seq its row holds from, the time it was created, its id, …),
-    and the seq as of which they were looked for. With ``whole`` some come with all that ``info`` selects.
+    and the seq as of which they were looked for. With ``whole`` they may come with all that ``info`` selects.
     """
     row = view.one("SELECT max(seq) FROM entry")
     head = (row[0] if row else 0) or 0
@@ -107,17 +110,10 @@ def find(
     conditions = _conditions(view, wanted, as_of)
     fits = _judge(wanted)
     chunk = min(count, _CHUNK_ROWS_MAX)
-    streams = [
-        _stream(
-            view,
-            replace(source, select=_WHOLE) if whole and source.name == "all" else source,
-            order,
-            place.edge,
-            chunk,
-            fits,
-        )
-        for source in sources(view, conditions, order.by, watermark_of(view), changed=as_of < head)
-    ]
+    found = sources(view, conditions, order.by, watermark_of(view), changed=as_of < head)
+    if whole and len(found) == 1 and found[0].name == "all":
+        found = [replace(found[0], select=_WHOLE)]
+    streams = [_stream(view, source, order, place.edge, chunk, fits) for source in found]
     merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=order.key, reverse=order.falling)
     return list(islice(merged, count)), as_of
 
