@@ -341,7 +341,7 @@ class AsyncStore:
         await self._database.close()
         self.hooks.close()
         if self.path is not None and self._maintenance.due():
-            await self._offload.run(self._maintenance.run)
+            await self._offload.run(self._maintenance.finish)
         await self._offload.close()
         self.protection.close()
         self._files.close()

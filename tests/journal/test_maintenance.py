@@ -160,6 +160,32 @@ def test_a_task_goes_on_until_a_step_is_not_full():
     assert files.commits == 3
 
 
+def test_closing_waits_for_a_run_that_looked_before_anything_was_due():
+    files, begun, go = Files(0), threading.Event(), threading.Event()
+
+    def due(view):
+        if begun.is_set():
+            return True
+        begun.set()
+        assert go.wait(30)
+        return False
+
+    both = Maintenance(
+        files, [Task("work", due, lambda: terms.step, 10)], lambda *_: pytest.fail("nothing failed here")
+    )
+    threads = [threading.Thread(target=both.run)]
+    threads[0].start()
+    assert begun.wait(30)
+    both.run()
+    assert files.commits == 0, "one at a time"
+    threads.append(threading.Thread(target=both.finish))
+    threads[1].start()
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert files.commits == 1
+
+
 def test_a_task_that_never_ends_is_bounded():
     files = Files(*[10] * 1000)
     Maintenance(files, [task()], lambda *_: pytest.fail("nothing failed here")).run()

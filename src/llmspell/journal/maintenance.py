@@ -80,14 +80,21 @@ class Maintenance:
         """Do what is due, a bounded number of steps; nothing while another thread does. Never raises for what the store
         or the disk does.
         """
-        if not self._turn.acquire(blocking=False):
-            return
-        try:
-            for task in self._tasks:
-                if self._is_due(task):
-                    self._work(task)
-        finally:
-            self._turn.release()
+        if self._turn.acquire(blocking=False):
+            try:
+                self._do()
+            finally:
+                self._turn.release()
+
+    def finish(self) -> None:
+        """The same for a store that is closed: another thread, which may have passed what is due now, is waited for."""
+        with self._turn:
+            self._do()
+
+    def _do(self) -> None:
+        for task in self._tasks:
+            if self._is_due(task):
+                self._work(task)
 
     def _is_due(self, task: Task) -> bool:
         if self._files.read_only:
