@@ -88,13 +88,13 @@ def test_many_keys_run_out_in_bounded_steps_and_none_is_left(tmp_path):
 @pytest.mark.parametrize("durability", ["full", "process"])
 def test_maintenance_never_runs_on_the_event_loop(tmp_path, durability, monkeypatch):
     threads = []
-    real = Maintenance.run
+    real = Maintenance.finish
 
-    def run(self):
+    def finish(self):
         threads.append(threading.current_thread())
         real(self)
 
-    monkeypatch.setattr(Maintenance, "run", run)
+    monkeypatch.setattr(Maintenance, "finish", finish)
     clock = ManualClock()
 
     async def main():
