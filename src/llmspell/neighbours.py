@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
-from llmspell.errors import LlmspellError
 from llmspell.journal.maintenance import Task, indexing
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
@@ -108,7 +107,7 @@ class CleaningInTime:
         """When sessions are looked at next. What cannot be read now is asked again in a minute."""
         try:
             return self.read(self.cleaning.due_ns)
-        except LlmspellError:
+        except Exception:  # noqa: BLE001 - a damaged row, too
             return self.now_ns() + 60_000_000_000
 
     def run(self) -> None:

@@ -5,6 +5,8 @@ import pytest
 import llmspell
 from llmspell import RetentionPolicy, SessionConfig, SessionRetention
 from llmspell.errors import NotFound
+from llmspell.journal.maintenance import STEPS_MAX
+from llmspell.model.clock import ManualClock
 
 DAY = 86400
 WAIT_S = 30
@@ -154,3 +156,47 @@ def test_what_sessions_say_themselves_is_done_in_the_background_without_a_policy
     face.core(store)._maintenance.run()
     assert ids(store) == {plain.id}
     assert store.verify().ok
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A store whose background has let go some of its sessions, and was to go on, with what runs it."""
+    clock = ManualClock()
+    store = llmspell.open(tmp_path / "begun", clock=clock, durability="process")
+    for number in range(STEPS_MAX + 6):
+        ended(store, f"s{number}")
+    store.sessions.set_retention(ALL, every_s=1)
+    clock.advance(2)
+    run = store._store._maintenance.run
+    run()
+    assert len(ids(store)) == 6
+    yield store, run
+    store.close()
+
+
+def test_a_policy_that_is_set_meanwhile_holds_for_what_is_left(begun):
+    store, run = begun
+    store.sessions.set_retention(RetentionPolicy(max_count=1000), every_s=1)
+    run()
+    run()
+    assert len(ids(store)) == 6
+    assert [entry.data["deleted"] for entry in cleaned(store)] == [STEPS_MAX], "what went is told"
+
+
+def test_a_hook_that_is_registered_meanwhile_keeps_what_is_left(begun):
+    store, run = begun
+    hook = store.hooks.register("before_session_delete", lambda _: None)
+    run()
+    assert len(ids(store)) == 6
+    store.hooks.unregister(hook)
+    run()
+    assert ids(store) == set()
+
+
+def test_a_damaged_row_ends_neither_the_background_nor_closing(begun):
+    store, run = begun
+    store.sessions.set_retention(RetentionPolicy(max_count=1), every_s=1)
+    store._store._files.engine.writer.execute("UPDATE session SET config = '{bad' WHERE until_seq IS NULL")
+    run()
+    run()
+    assert store.state.get("nothing") is None

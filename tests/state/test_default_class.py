@@ -9,6 +9,7 @@ import llmspell
 from llmspell import Scope
 from llmspell.errors import AccessDenied, InvalidInput
 from llmspell.hooks.results import Modified
+from llmspell.model.clock import ManualClock
 from tests.rooms.conftest import face, store  # noqa: F401 - fixtures
 
 A = Scope.agent("a")
@@ -151,3 +152,19 @@ def test_a_bundle_carries_the_rule_also_that_of_a_fork(store, tmp_path):  # noqa
             copy.state.set("new", 1)
             assert copy.state.entry("new").state_class == expected
             assert other.verify().ok
+
+
+def test_a_key_whose_time_is_over_is_new(tmp_path):
+    clock = ManualClock()
+    with llmspell.open(tmp_path / "s", clock=clock) as store:  # noqa: F811
+        state = store.state_of(A)
+        for key in ("k1", "k2", "k3"):
+            state.set(key, 0, ttl_s=1)
+        state.set_default_class("sensitive")
+        clock.advance(2)
+        state.set("k1", "canary-in-clear")
+        state.set_many({"k2": "canary-in-clear"})
+        state.update("k3", lambda _: "canary-in-clear")
+        assert [kept(store, key) for key in ("k1", "k2", "k3")] == ["sensitive"] * 3
+    found = [path for path in (tmp_path / "s").rglob("*") if path.is_file() and b"canary-in" in path.read_bytes()]
+    assert found == []

@@ -101,14 +101,19 @@ class Maintenance:
             return False
         try:
             return bool(self._files.read(task.due))
-        except LlmspellError as exc:
+        except Exception as exc:  # noqa: BLE001 - a damaged row, too: it must not end the thread
             self._tell(task, exc)
             return False
 
     def _work(self, task: Task) -> None:
         for _ in range(STEPS_MAX):
             self._files.give_way()
-            result = self._files.commit((task.unit(),), wait_s=WAIT_S)[0]
+            try:
+                unit = task.unit()
+            except Exception as exc:  # noqa: BLE001 - what prepares a step reads, and may write files
+                self._tell(task, exc)
+                return
+            result = self._files.commit((unit,), wait_s=WAIT_S)[0]
             if result.error is not None:
                 self._tell(task, result.error)
                 return

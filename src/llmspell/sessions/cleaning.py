@@ -175,11 +175,12 @@ class BackgroundCleaning:
     def _unit(self) -> Any:
         with self._lock:
             near = self._neighbours()
-            policy = near.porter.read(policy_now)
-            if policy is None:
-                self._due = None
+            policy = None if self._may_refuse() else near.porter.read(policy_now)
+            if self._due is not None and policy != self._policy:
+                self._due = []  # The rest is not to go, or not by this; what went is told.
+            elif policy is None:
                 return self._journal.unit_of(_nothing, context=MAINTENANCE)
-            if self._due is None:
+            elif self._due is None:
                 self._begin(near, policy)
             if self._due:
                 return self._step(near, self._due.pop())
@@ -197,7 +198,7 @@ class BackgroundCleaning:
         session, archive = id_bytes(info.id), None
         if policy.archive_to is not None:
             archive = archived(near.porter, policy, info.id, None, report)
-            if archive is None:
+            if archive is None or near.porter.read(policy_now) != policy:
                 return self._journal.unit_of(_one, context=MAINTENANCE)
 
         async def unit(writer: Writer) -> int:

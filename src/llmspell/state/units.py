@@ -59,7 +59,7 @@ async def set_key(
     defaults = writer.defaults
     if (
         state_class is None
-        and (row is None or row[4])
+        and (row is None or row[4] or (row[3] is not None and row[3] <= writer.origin.clock))
         and defaults is not None
         and (defaults.active or defaults.generation != writer.generation)
     ):
