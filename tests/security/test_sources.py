@@ -264,3 +264,14 @@ def test_a_command_that_does_not_end_or_is_none_is_refused_and_not_shown(monkeyp
         source_of_environment()
     assert refused.value.code == "invalid-key-command"
     assert "hunter2" not in _frames_of_ours(refused.value)
+
+
+def test_a_file_in_the_home_of_nobody_is_refused(tmp_path, monkeypatch):
+    nobody = "~no-such-user-here/key"
+    with pytest.raises(InvalidInput) as refused:
+        source_of(nobody)
+    assert refused.value.code == "invalid-path"
+    monkeypatch.setenv("LLMSPELL_KEY_FILE", nobody)
+    with pytest.raises(InvalidInput) as refused:
+        source_of_environment()
+    assert refused.value.code == "invalid-path"

@@ -205,3 +205,19 @@ def test_sessions_that_are_kept_for_ever_count_towards_nothing(store, clock):
     report = store.sessions.cleanup(RetentionPolicy(max_count=1))
     assert [one["id"] for one in report.deleted] == [plain.id]
     assert newer.id in ids(store)
+
+
+def test_a_session_that_another_cleanup_let_go_first_changed_and_did_not_fail(tmp_path):
+    policy = RetentionPolicy(max_count=0, archive_to=tmp_path / "old")
+    with llmspell.open(tmp_path / "s") as store, llmspell.open(tmp_path / "s") as other:
+        for name in ("a", "b"):
+            store.sessions.create(name).complete()
+        first = []
+
+        def tell(*_):
+            if not first:
+                first.append(other.sessions.cleanup(policy))
+
+        report = store.sessions.cleanup(policy, progress=tell)
+        assert (len(report.deleted), len(report.changed), report.failed, report.codes) == (1, 1, [], {})
+        assert len(first[0].deleted) == 1

@@ -14,7 +14,7 @@ from llmspell.security.keyring import Keyring
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey, MasterKey
 from llmspell.security.sealing import key_id_of, place, seal, unseal
-from llmspell.security.sources import KeyCommand, KeyFile, KeyVariable, source_of, source_of_environment
+from llmspell.security.sources import KeyCommand, KeyFile, KeyVariable, at_home, source_of, source_of_environment
 from llmspell.security.user_key import UserKey, key_folder
 
 KeySource = bytes | str | os.PathLike[str] | Sequence[str] | MasterSource
@@ -30,7 +30,7 @@ class StoreSealer:
         self.store_id = id_bytes(store_id)
         self.outside = outside
         named = os.environ.get(variables.FOLDER)
-        folder = Path(named).expanduser() if named else key_folder()
+        folder = at_home(named) if named else key_folder()
         self.path = folder / f"{store_id}.keyring"
         self.source = self._source(key, folder)
         self._keyring: Keyring | None = None

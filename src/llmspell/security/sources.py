@@ -168,7 +168,7 @@ def source_of_environment() -> MasterSource | None:
     if not names or names == [variables.KEY]:
         return KeyVariable() if names else None
     if names == [variables.KEY_FILE]:
-        return KeyFile(Path(os.environ[variables.KEY_FILE]).expanduser())
+        return KeyFile(at_home(os.environ[variables.KEY_FILE]))
     words = _words(os.environ[variables.KEY_COMMAND])
     if not words:
         raise InvalidInput(
@@ -176,6 +176,16 @@ def source_of_environment() -> MasterSource | None:
             hint="the words of a program and its arguments, with quotes that end: pass show llmspell",
         )  # fmt: skip
     return KeyCommand(words)
+
+
+def at_home(path: str) -> Path:
+    """The path, which may begin with ``~``. Raises InvalidInput (``invalid-path``) for the home of nobody."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InvalidInput(
+            f"{path!r} is in the home of a user that this system does not know", code="invalid-path"
+        ) from None
 
 
 def source_of(key: object) -> MasterSource:
@@ -190,7 +200,7 @@ def source_of(key: object) -> MasterSource:
     if isinstance(key, str | os.PathLike):
         path = os.fspath(key)
         if isinstance(path, str) and path and "\0" not in path:
-            return KeyFile(Path(path).expanduser())
+            return KeyFile(at_home(path))
     elif callable(key):
         return key
     what, key = type(key).__name__, None

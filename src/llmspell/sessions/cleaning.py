@@ -302,8 +302,11 @@ def archived(
         path = archive_path(policy, id_)
         porter.archive(id_bytes(id_), path, key)
     except LlmspellError as exc:
-        report.failed.append(id_)
-        report.codes[id_] = exc.code
+        if exc.code == "session-not-found":  # Another cleanup was first.
+            report.changed.append(id_)
+        else:
+            report.failed.append(id_)
+            report.codes[id_] = exc.code
         return None
     return path
 
