@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from llmspell.errors import InvalidInput
+from llmspell.model.arguments import at_home
 
 VARIABLE = "LLMSPELL_STORE"
 FOLDER = ".llmspell"
@@ -53,9 +54,4 @@ def _checked(path: str | os.PathLike[str]) -> str | Path:
         raise InvalidInput(
             f"no engine for {text.partition('://')[0]}:// in this version; name a folder", code="unknown-engine"
         )
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise InvalidInput(
-            f"{text!r} is in the home of a user that this system does not know", code="invalid-path"
-        ) from None
+    return at_home(text)

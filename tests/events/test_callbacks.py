@@ -291,3 +291,16 @@ def test_a_callback_that_wants_its_thread_to_end_is_reported_and_ends_its_subscr
     join_threads_of(store.dispatcher)
     assert subscription.closed
     assert [type(failure.error) for failure in store.failures] == [SystemExit]
+
+
+def test_a_generator_is_no_callback_for_nobody_would_run_it(store):
+    def generator(event):
+        yield event
+
+    async def asynchronous(event):
+        yield event
+
+    for callback in (generator, asynchronous, functools.partial(generator)):
+        with pytest.raises(InvalidInput, match="generator") as refused:
+            store.subscribe_sync("a", callback=callback)
+        assert refused.value.code == "invalid-callback"

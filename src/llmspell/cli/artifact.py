@@ -21,12 +21,12 @@ from llmspell.cli.asking import confirmed
 from llmspell.cli.files import write_whole
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
-from llmspell.cli.suggest import NAMES_MAX, open_session, suggesting
+from llmspell.cli.suggest import NAMES_MAX, artifacts_with, open_session, suggesting
 from llmspell.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from llmspell.artifacts.info import ArtifactInfo
-    from llmspell.sync.faces import Artifacts, Content, Store
+    from llmspell.sync.faces import Artifacts, Content
 
 app = App(name="artifact", help="Artifacts: named, versioned content of a session, checked whenever it is read.")
 
@@ -64,7 +64,7 @@ def versions(name: Named, /, *, session: Of) -> None:
 def show(name: Named, /, *, session: Whose = None, version: Version = None) -> None:
     """Show everything about an artifact but its content."""
     with running.get().reading() as store:
-        artifacts = _artifacts(store, name, session)
+        artifacts = artifacts_with(store, name, session)
         with _suggesting(artifacts, name):
             info = artifacts.info(name, version=given.version(version))
     running.get().out.fields(
@@ -116,7 +116,7 @@ def get(
             "--json and the bare content cannot share stdout", code="usage", hint="leave one of them out"
         )
     with running.get().reading() as store:
-        artifacts = _artifacts(store, name, session)
+        artifacts = artifacts_with(store, name, session)
         with _suggesting(artifacts, name):
             content = artifacts.get(name, version=given.version(version))
         if output is not None and output != given.STDIN:
@@ -140,7 +140,7 @@ def delete(
     """Delete every version of a name, or one version; `artifact undelete` brings it back."""
     run = running.get()
     with run.reading() if dry_run else run.changing() as store:
-        artifacts = _artifacts(store, name, session)
+        artifacts = artifacts_with(store, name, session)
         with _suggesting(artifacts, name):
             infos = _doomed(artifacts, name, given.version(version), hard=hard)
         size = sum(info.size for info in infos)
@@ -178,18 +178,6 @@ def _doomed(artifacts: Artifacts, name: str, version: int | str | None, *, hard:
         if not found:
             raise
     return found
-
-
-def _artifacts(store: Store, name: str, session: str | None) -> Artifacts:
-    if session is not None:
-        return open_session(store, session).artifacts
-    if not _is_id(name):
-        raise InvalidInput(
-            f"{name!r} is a name, and names belong to a session",
-            code="usage",
-            hint="add --session NAME, or give the id",
-        )
-    return store.artifacts
 
 
 def _is_id(name: str) -> bool:

@@ -10,13 +10,13 @@ from cyclopts import Parameter
 from llmspell.cli import printable
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
-from llmspell.cli.suggest import open_session
+from llmspell.cli.suggest import artifacts_of
 from llmspell.errors import InvalidInput
 
 if TYPE_CHECKING:
     from llmspell.artifacts.collect import CollectReport
     from llmspell.artifacts.info import ArtifactInfo
-    from llmspell.sync.faces import Artifacts, Store
+    from llmspell.sync.faces import Store
 
 Whose = Annotated[str | None, Parameter(help="Only of this session, by name or id; default: of all.")]
 Hard = Annotated[bool, Parameter(help="For good: the content goes with the next collect.")]
@@ -31,7 +31,7 @@ def undelete(
 ) -> None:  # fmt: skip
     """Bring back what was deleted and not deleted for good."""
     with running.get().changing() as store:
-        count = _room(store, session).undelete(name, version=version)
+        count = artifacts_of(store, session).undelete(name, version=version)
     told = f"brought back {printable.count(count, 'version')} of {name}"
     running.get().out.done({"name": name, "undeleted": count}, told)
 
@@ -64,7 +64,7 @@ def quota(
         raise InvalidInput("--none takes every bound away; leave the others out", code="usage")
     run = running.get()
     with run.changing() if setting else run.reading() as store:
-        room = store.artifacts if session is None else _room(store, session)
+        room = artifacts_of(store, session)
         found = room.quota()
         if setting:
             found = room.set_quota(
@@ -129,16 +129,12 @@ def _bound(bound: int | None) -> str:
     return "any number" if bound is None else f"{bound:,}"
 
 
-def _room(store: Store, session: str | None) -> Artifacts:
-    return store.artifacts if session is None else open_session(store, session).artifacts
-
-
 def _of_session(store: Store, session: str) -> list[ArtifactInfo]:
     from llmspell.artifacts.rules import is_id
 
     # An id may be that of a session that is deleted itself.
     found: list[ArtifactInfo] = (
-        store.artifacts.deleted(session=session) if is_id(session) else _room(store, session).deleted()
+        store.artifacts.deleted(session=session) if is_id(session) else artifacts_of(store, session).deleted()
     )
     return found
 

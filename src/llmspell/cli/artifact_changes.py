@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -11,12 +11,8 @@ from llmspell.cli.artifact_care import DryRun, Hard, Yes
 from llmspell.cli.artifact_links import Selected
 from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
-from llmspell.cli.suggest import open_session
-from llmspell.errors import InvalidInput
+from llmspell.cli.suggest import artifacts_with, open_session
 from llmspell.model.limits import PAGE_ROWS_MAX
-
-if TYPE_CHECKING:
-    from llmspell.sync.faces import Artifacts, Store
 
 Whose = Annotated[str | None, Parameter(help="The session it belongs to, by name or id; an artifact's id needs none.")]
 Named = Annotated[str, Parameter(help="The artifact, by name or id.")]
@@ -28,21 +24,17 @@ def update(
     version: Annotated[str | None, Parameter(help="A number, latest, or a label; default: latest.")] = None,
     description: Annotated[str | None, Parameter(help="What it is.")] = None,
     mime: Annotated[str | None, Parameter(help="Its MIME type.")] = None,
-    tags: Annotated[
-        list[str] | None, Parameter(name="--tag", help="A tag, instead of those it has; several times.")
-    ] = None,
-    no_tags: Annotated[bool, Parameter(help="Take every tag away.")] = False,
-    meta: Annotated[
-        list[str] | None, Parameter(help="A field of metadata, NAME=JSON, instead of all that it has; several times.")
-    ] = None,
-    no_meta: Annotated[bool, Parameter(help="Take all metadata away.")] = False,
+    tags: given.NewTags = None,
+    no_tags: given.NoTags = False,
+    meta: given.NewMeta = None,
+    no_meta: given.NoMeta = False,
 ) -> None:  # fmt: skip
     """Give one version other descriptive fields; `artifact history` has the old ones. Content and type stay."""
     fields: dict[str, Any] = {
         "description": description, "mime_type": mime, **given.replaced(tags, meta, no_tags=no_tags, no_meta=no_meta),
     }  # fmt: skip
     with running.get().changing() as store:
-        info = _room(store, name, session).update(name, version=given.version(version), **fields)
+        info = artifacts_with(store, name, session).update(name, version=given.version(version), **fields)
     changed = ", ".join(field.replace("_", " ") for field, value in fields.items() if value is not None)
     running.get().out.done(info.to_dict(), f"{info.name} version {info.version} has new {changed}", bare=info.id)
 
@@ -68,7 +60,7 @@ def delete_tree(
     """Delete an artifact and everything below it by a relation, all or nothing."""
     run = running.get()
     with run.reading() if dry_run else run.changing() as store:
-        room = _room(store, artifact, session)
+        room = artifacts_with(store, artifact, session)
         count = room.delete_tree(artifact, kind=kind, hard=hard, dry_run=True)
         info = room.info(artifact)
         below = room.descendants(artifact, kind=kind, limit=PAGE_ROWS_MAX)
@@ -108,20 +100,6 @@ def delete_matching(
         with run.out.progress("deleting versions", None) as advance:
             done = room.delete_matching(**which, progress=advance)
     run.out.done({"deleted": done, "hard": hard}, f"deleted {printable.count(done, 'version')}")
-
-
-def _room(store: Store, name: str, session: str | None) -> Artifacts:
-    from llmspell.artifacts.rules import is_id
-
-    if session is not None:
-        return open_session(store, session).artifacts
-    if not is_id(name):
-        raise InvalidInput(
-            f"{name!r} is a name, and names belong to a session",
-            code="usage",
-            hint="add --session NAME, or give the id",
-        )
-    return store.artifacts
 
 
 COMMANDS: dict[str, Any] = {

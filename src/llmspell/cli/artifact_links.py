@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from llmspell.cli import given, printable
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
-from llmspell.cli.suggest import open_session
+from llmspell.cli.suggest import artifacts_of, open_session
 from llmspell.errors import InvalidInput
 from llmspell.model.clock import SystemClock
 
@@ -113,7 +113,7 @@ def query(
 def relate(artifact: Named, kind: Kind, other: Named, /, *, session: Whose = None) -> None:
     """Say what ARTIFACT is to OTHER: derived_from it, child_of it, and so on."""
     with running.get().changing() as store:
-        new = _room(store, session).relate(artifact, kind, other)
+        new = artifacts_of(store, session).relate(artifact, kind, other)
     told = f"{artifact} is {kind} {other}" + ("" if new else " already")
     running.get().out.done({"artifact": artifact, "kind": kind, "other": other, "changed": new}, told)
 
@@ -121,7 +121,7 @@ def relate(artifact: Named, kind: Kind, other: Named, /, *, session: Whose = Non
 def unrelate(artifact: Named, kind: Kind, other: Named, /, *, session: Whose = None) -> None:
     """End a relation."""
     with running.get().changing() as store:
-        ended = _room(store, session).unrelate(artifact, kind, other)
+        ended = artifacts_of(store, session).unrelate(artifact, kind, other)
     told = f"{artifact} is no longer {kind} {other}" if ended else f"{artifact} was not {kind} {other}"
     running.get().out.done({"artifact": artifact, "kind": kind, "other": other, "changed": ended}, told)
 
@@ -138,7 +138,7 @@ def lineage(
     if dot and out.json:
         raise InvalidInput("--dot and --json are two forms of the same; leave one out", code="usage")
     with running.get().reading() as store:
-        found = _room(store, session).lineage(artifact, kind=kind, depth=depth, limit=limit)
+        found = artifacts_of(store, session).lineage(artifact, kind=kind, depth=depth, limit=limit)
     if dot:
         out.write(found.to_dot().rstrip("\n"))
     elif out.json:
@@ -168,7 +168,7 @@ def diff(
 ) -> None:  # fmt: skip
     """Show what differs between two versions of a name, or between two artifacts given by their ids."""
     with running.get().reading() as store:
-        room = _room(store, session)
+        room = artifacts_of(store, session)
         found = room.diff(name, given.version(old) or old, given.version(new))
     out = running.get().out
     if out.json:
@@ -210,7 +210,7 @@ def history(
 ) -> None:  # fmt: skip
     """Show what became of one version: updates with old and new values, deletes, undeletes."""
     with running.get().reading() as store:
-        found = _room(store, session).history(name, version=given.version(version))
+        found = artifacts_of(store, session).history(name, version=given.version(version))
     columns = (
         Column("entry", lambda item: f"#{item['seq']}", right=True),
         Column("time", lambda item: printable.moment(item["time"])),
@@ -230,10 +230,6 @@ def rename(
         count = open_session(store, session).artifacts.rename(name, to)
     told = f"{printable.count(count, 'version')} of {name} are {to} now"
     running.get().out.done({"name": name, "to": to, "versions": count}, told)
-
-
-def _room(store: Store, session: str | None) -> Artifacts:
-    return store.artifacts if session is None else open_session(store, session).artifacts
 
 
 COMMANDS: dict[str, Any] = {

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from llmspell.cli import printable
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
-from llmspell.cli.suggest import open_session, session_id
-
-if TYPE_CHECKING:
-    from llmspell.sync.faces import Artifacts, Store
+from llmspell.cli.suggest import artifacts_of, session_id
 
 Whose = Annotated[str | None, Parameter(help="The session that it belongs to, by name or id; ids need none.")]
 Named = Annotated[str, Parameter(help="The artifact: a name is every version, an id one.")]
@@ -28,7 +25,7 @@ def grant(
     """Let another session read, write or admin an artifact."""
     with running.get().changing() as store:
         grantee = session_id(store, to)
-        seq = _room(store, session).grant(artifact, grantee, right, expires_in_s=expires_in)
+        seq = artifacts_of(store, session).grant(artifact, grantee, right, expires_in_s=expires_in)
     told = {"seq": seq, "artifact": artifact, "grantee": grantee, "right": right, "expires_in_s": expires_in}
     running.get().out.done(told, f"{to} may {right} {artifact}  (entry {seq})", bare=seq)
 
@@ -37,7 +34,7 @@ def revoke(artifact: Named, to: Grantee, /, *, session: Whose = None) -> None:
     """End what a session was granted of an artifact, and what it granted on."""
     with running.get().changing() as store:
         grantee = session_id(store, to)
-        ended = _room(store, session).revoke(artifact, grantee)
+        ended = artifacts_of(store, session).revoke(artifact, grantee)
     told = {"artifact": artifact, "grantee": grantee, "ended": ended}
     running.get().out.done(told, f"{ended} grant(s) ended" if ended else "it had no such grant", bare=ended)
 
@@ -45,7 +42,7 @@ def revoke(artifact: Named, to: Grantee, /, *, session: Whose = None) -> None:
 def grants(artifact: Named, /, *, session: Whose = None) -> None:
     """List the grants of an artifact that hold now."""
     with running.get().reading() as store:
-        found = _room(store, session).grants(artifact)
+        found = artifacts_of(store, session).grants(artifact)
     columns = (
         Column("version", lambda item: item["version"] or "all"),
         Column("session", lambda item: item["grantee"]),
@@ -64,7 +61,7 @@ def audit(
 ) -> None:  # fmt: skip
     """List who was granted an artifact, used it, or was refused; newest first."""
     with running.get().reading() as store:
-        page = _room(store, session).audit(artifact, limit=limit, cursor=cursor)
+        page = artifacts_of(store, session).audit(artifact, limit=limit, cursor=cursor)
     columns = (
         Column("entry", lambda item: f"#{item['seq']}", right=True),
         Column("time", lambda item: printable.moment(item["time"])),
@@ -92,7 +89,7 @@ def export(
     out = running.get().out
     chosen = format or ("json" if file.endswith(".json") else "zip")
     with running.get().reading() as store, out.progress(f"writing {printable.line(file)}", None, in_bytes=True) as move:
-        report = _room(store, session).export(
+        report = artifacts_of(store, session).export(
             Path(file), ids=ids, name=name, type=type, tags=tags or (), format=chosen, overwrite=overwrite,
             progress=move,
         )  # fmt: skip
@@ -111,7 +108,7 @@ def import_(
         running.get().changing() as store,
         out.progress(f"reading {printable.line(file)}", None, in_bytes=True) as move,
     ):
-        report = _room(store, session).import_(Path(file), on_conflict=on_conflict, progress=move)
+        report = artifacts_of(store, session).import_(Path(file), on_conflict=on_conflict, progress=move)
     told = f"took in {printable.count(len(report.artifacts), 'version')}: {printable.size(report.bytes)}"
     if report.skipped:
         told += f"; left out {', '.join(report.skipped)}"
@@ -120,10 +117,6 @@ def import_(
     if report.replaced:
         told += f"; {printable.count(report.replaced, 'version')} made room"
     out.done(report.to_dict(), told)
-
-
-def _room(store: Store, session: str | None) -> Artifacts:
-    return store.artifacts if session is None else open_session(store, session).artifacts
 
 
 COMMANDS: dict[str, Any] = {

@@ -50,6 +50,13 @@ Words = Annotated[
     ),
 ]
 
+NewTags = Annotated[list[str] | None, Parameter(name="--tag", help="A tag, instead of those it has; several times.")]
+NoTags = Annotated[bool, Parameter(help="Take every tag away.")]
+NewMeta = Annotated[
+    list[str] | None, Parameter(help="A field of metadata, NAME=JSON, instead of all that it has; several times.")
+]
+NoMeta = Annotated[bool, Parameter(help="Take all metadata away.")]
+
 
 def _no_long_option(_type: Any, text: str | None) -> None:
     """To Lua a mistyped option is a comment, which does nothing and succeeds."""

@@ -37,14 +37,10 @@ def update(
     session: Named, /, *,
     name: Annotated[str | None, Parameter(help="Its new name.")] = None,
     description: Annotated[str | None, Parameter(help="What it is about.")] = None,
-    tags: Annotated[
-        list[str] | None, Parameter(name="--tag", help="A tag, instead of those it has; several times.")
-    ] = None,
-    no_tags: Annotated[bool, Parameter(help="Take every tag away.")] = False,
-    meta: Annotated[
-        list[str] | None, Parameter(help="A field of metadata, NAME=JSON, instead of all that it has; several times.")
-    ] = None,
-    no_meta: Annotated[bool, Parameter(help="Take all metadata away.")] = False,
+    tags: given.NewTags = None,
+    no_tags: given.NoTags = False,
+    meta: given.NewMeta = None,
+    no_meta: given.NoMeta = False,
 ) -> None:  # fmt: skip
     """Give a session other descriptive fields; `session history` has the old ones."""
     fields: dict[str, Any] = {

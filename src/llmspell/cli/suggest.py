@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmspell.errors import InvalidInput, LlmspellError, NotFound, StoreMissing
 
 if TYPE_CHECKING:
-    from llmspell.sync.faces import Session, Store
+    from llmspell.sync.faces import Artifacts, Session, Store
 
 NAMES_MAX = 1000
 """Names that are looked through for a close one; the newest sessions, the first artifacts and keys."""
@@ -31,6 +31,23 @@ def open_session(store: Store, name: str) -> Session:
     """A session by id or name; not found, it suggests others."""
     with suggesting_sessions(store, name):
         return store.sessions.open(name)
+
+
+def artifacts_of(store: Store, session: str | None) -> Artifacts:
+    """The artifacts of a session, else the store's."""
+    return store.artifacts if session is None else open_session(store, session).artifacts
+
+
+def artifacts_with(store: Store, name: str, session: str | None) -> Artifacts:
+    """The artifacts among which ``name`` means one. Raises InvalidInput (``usage``) for a name without a session."""
+    from llmspell.artifacts.rules import is_id
+
+    if session is None and not is_id(name):
+        raise InvalidInput(
+            f"{name!r} is a name, and names belong to a session", code="usage",
+            hint="add --session NAME, or give the id",
+        )  # fmt: skip
+    return artifacts_of(store, session)
 
 
 def session_id(store: Store, name: str) -> str:

@@ -21,6 +21,7 @@ from llmspell.errors import InvalidInput
 from llmspell.events.event import Event
 from llmspell.events.inbox import Inbox
 from llmspell.events.subscription import next_event, next_event_blocking
+from llmspell.model.arguments import gives_coroutine
 from llmspell.model.telling import told
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ A report that publishes an event leads to another failure, and so on for ever, w
 """
 
 
-def is_async(callback: Callable[[Event], Any]) -> bool:
-    """Whether calling it gives a coroutine. Raises InvalidInput (``invalid-callback``) when it cannot be called."""
+def check_callback(callback: Callable[[Event], Any]) -> bool:
+    """Whether calling it gives a coroutine. Raises InvalidInput (``invalid-callback``) for what cannot be called, and
+    for generators.
+    """
     if not callable(callback):
         raise InvalidInput(f"callback is a function of one event, not {told(callback)}", code="invalid-callback")
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004 - an object's own `async def __call__`
+    return gives_coroutine(callback, "a callback")
 
 
 def run_blocking(inbox: Inbox, callback: Callable[[Event], Any], report: Report, context: Context) -> None:

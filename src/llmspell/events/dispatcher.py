@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from llmspell.errors import Conflict, InvalidInput, StorageFailed
 from llmspell.events.buffer import BUFFER_EVENTS_DEFAULT, Buffer, Overflow
-from llmspell.events.callbacks import THREAD_NAME, CallbackFailure, Report, is_async, run_blocking, start_on_loop
+from llmspell.events.callbacks import THREAD_NAME, CallbackFailure, Report, check_callback, run_blocking, start_on_loop
 from llmspell.events.delivery import Delivery, EventSource
 from llmspell.events.event import Event, Position
 from llmspell.events.inbox import Inbox, SubscriptionStats
@@ -197,7 +197,7 @@ class Dispatcher:
         where: Callable[[Event], bool] | None,
     ) -> Inbox:
         compiled = compile_pattern(pattern, resolve=self._resolve)
-        on_loop = callback is not None and is_async(callback)
+        on_loop = callback is not None and check_callback(callback)
         with self._lock:
             if self._closed:
                 raise Conflict("the store is closed: no new subscriptions", code="closed")

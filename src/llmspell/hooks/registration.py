@@ -13,6 +13,7 @@ from llmspell.hooks.hook import Callback, OnFailure, Traits, priority_of
 from llmspell.hooks.limits import HookLimits
 from llmspell.hooks.points import rule_of
 from llmspell.model import limits as model_limits
+from llmspell.model.arguments import gives_coroutine
 from llmspell.model.telling import told
 
 
@@ -27,10 +28,9 @@ _DENYING = BreakerConfig(slow_calls=None)
 """For hooks that deny: failures open it, so that a dead service is not asked each time; slowness refuses nothing."""
 
 
-def is_async(callback: object) -> bool:
-    """Whether calling it gives a coroutine, also through partials and objects with ``async def __call__``.
-
-    Raises InvalidInput (``invalid-callback``) for what cannot be called with a context, and for generators.
+def check_callback(callback: object) -> bool:
+    """Whether calling it gives a coroutine. Raises InvalidInput (``invalid-callback``) for what cannot be called with a
+    context, and for generators.
     """
     import inspect
 
@@ -41,17 +41,14 @@ def is_async(callback: object) -> bool:
         raise InvalidInput(
             f"a hook is a function that takes the context, not a {type(callback).__name__}", code="invalid-callback"
         )
-    forms = (inner, getattr(inner, "__call__", None))  # noqa: B004 - the method itself is looked at
-    for form in forms:
-        if inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form):
-            raise InvalidInput("a hook is no generator: it returns one result", code="invalid-callback")
+    asynchronous = gives_coroutine(inner, "a hook, which returns one result,")
     try:
         inspect.signature(callback).bind(None)  # type: ignore[arg-type]
     except TypeError as exc:
         raise InvalidInput(f"a hook is called with one argument, the context: {exc}", code="invalid-callback") from None
     except ValueError:
         pass  # built in C without a signature: the first call will tell
-    return any(inspect.iscoroutinefunction(form) for form in forms)
+    return asynchronous
 
 
 def traits_of(

@@ -28,7 +28,7 @@ from llmspell.hooks.judge import Judge
 from llmspell.hooks.limits import DEFAULT_LIMITS, HookLimits
 from llmspell.hooks.outcome import HookFailure, Outcome
 from llmspell.hooks.points import rule_of
-from llmspell.hooks.registration import DEFAULT_BREAKER, DefaultBreaker, is_async, traits_of
+from llmspell.hooks.registration import DEFAULT_BREAKER, DefaultBreaker, check_callback, traits_of
 from llmspell.hooks.runner import Reload, Run, Setting
 from llmspell.model.names import canonical_point
 from llmspell.model.telling import told
@@ -127,7 +127,7 @@ class Hooks:
         Raises InvalidInput for anything that breaks a rule, LimitExceeded (``hooks-max``) above the limit.
         """
         canonical = canonical_point(point)
-        asynchronous = is_async(callback)
+        asynchronous = check_callback(callback)
         traits = traits_of(
             callback,
             canonical,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,33 @@ def check_function(function: Callable[..., Any] | None, name: str = "progress", 
 
 def is_async(function: object) -> bool:
     """Whether what a call of it gives is to be awaited or iterated by ``async for``, as far as that can be seen."""
+    return _is(function, iscoroutinefunction, isasyncgenfunction)
+
+
+def gives_coroutine(function: object, what: str) -> bool:
+    """Whether what a call of it gives is to be awaited, also through partials and objects with ``async def __call__``.
+    Raises InvalidInput (``invalid-callback``) for generators: they would be made, and nobody would run them.
+    """
+    if _is(function, isgeneratorfunction, isasyncgenfunction):
+        raise InvalidInput(f"{what} is no generator", code="invalid-callback")
+    return _is(function, iscoroutinefunction)
+
+
+def _is(function: object, *asks: Callable[[object], bool]) -> bool:
     while isinstance(function, partial):
         function = function.func
     called = getattr(type(function), "__call__", None)  # noqa: B004 - it is asked what calling does, not whether it can
-    return any(asks(one) for asks in (iscoroutinefunction, isasyncgenfunction) for one in (function, called))
+    return any(ask(one) for ask in asks for one in (function, called))
+
+
+def at_home(path: str) -> Path:
+    """The path, which may begin with ``~``. Raises InvalidInput (``invalid-path``) for the home of nobody."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InvalidInput(
+            f"{path!r} is in the home of a user that this system does not know", code="invalid-path"
+        ) from None
 
 
 def check_path(path: object) -> Path:

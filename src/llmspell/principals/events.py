@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from llmspell.access.check import Demand
 from llmspell.errors import AccessDenied, InvalidInput
 from llmspell.events.buffer import BUFFER_EVENTS_DEFAULT, Overflow
-from llmspell.events.callbacks import is_async
+from llmspell.events.callbacks import check_callback
 from llmspell.events.service import AsyncEvents
 from llmspell.model.scope import Scope
 
@@ -135,7 +135,7 @@ class AsyncPrincipalEvents:
                     subscription.close()
                 raise
 
-        if is_async(callback):
+        if check_callback(callback):
 
             @wraps(callback)
             async def later(event: Event) -> Any:

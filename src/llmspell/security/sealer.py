@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.arguments import at_home
 from llmspell.model.ids import id_bytes, secret_bytes
 from llmspell.security import variables
 from llmspell.security.keyring import Keyring
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey, MasterKey
 from llmspell.security.sealing import key_id_of, place, seal, unseal
-from llmspell.security.sources import KeyCommand, KeyFile, KeyVariable, at_home, source_of, source_of_environment
+from llmspell.security.sources import KeyCommand, KeyFile, KeyVariable, source_of, source_of_environment
 from llmspell.security.user_key import UserKey, key_folder
 
 KeySource = bytes | str | os.PathLike[str] | Sequence[str] | MasterSource

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, NotFound, StorageFailed
+from llmspell.model.arguments import at_home
 from llmspell.security import variables
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, MasterKey
@@ -176,16 +177,6 @@ def source_of_environment() -> MasterSource | None:
             hint="the words of a program and its arguments, with quotes that end: pass show llmspell",
         )  # fmt: skip
     return KeyCommand(words)
-
-
-def at_home(path: str) -> Path:
-    """The path, which may begin with ``~``. Raises InvalidInput (``invalid-path``) for the home of nobody."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise InvalidInput(
-            f"{path!r} is in the home of a user that this system does not know", code="invalid-path"
-        ) from None
 
 
 def source_of(key: object) -> MasterSource:
