@@ -29,12 +29,12 @@ SELECT
    WHERE principal = ? AND scope = ? AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > ?)) AS granted,
   (SELECT max(bit & 1) + max(bit & 2) + max(bit & 4) + max(bit & 8) FROM access_grant INDEXED BY access_grant_open
    WHERE principal = ? AND scope = coalesce(
-     (SELECT 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A') FROM session INDEXED BY session_created
+     (SELECT 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A') FROM session INDEXED BY session_open
       WHERE id = ? AND until_seq IS NULL AND created_by GLOB 'user:?*'), 'global')
    AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > ?) AND children = 1) AS above
 
 -- name: user_of_session
-SELECT 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A') FROM session INDEXED BY session_created
+SELECT 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A') FROM session INDEXED BY session_open
 WHERE id = ? AND until_seq IS NULL AND created_by GLOB 'user:?*'
 
 -- name: boundary

@@ -42,7 +42,7 @@ def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> byte
     return encoded
 
 
-def decode_value(encoded: bytes | str) -> Any:
+def decode_value(encoded: bytes | str | msgspec.Raw) -> Any:
     """The value of JSON text written by ``encode_value``."""
     return _decode(encoded)
 

@@ -90,14 +90,15 @@ CREATE TABLE session (
   ended_at    INTEGER,
   PRIMARY KEY (id, since_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_since ON session (since_seq) WHERE until_seq IS NULL;
-CREATE INDEX session_updated ON session (updated_at, id) WHERE until_seq IS NULL;
-CREATE INDEX session_created ON session (id) WHERE until_seq IS NULL;
+CREATE INDEX session_open ON session (id) WHERE until_seq IS NULL;
+-- These two are walked without a look at the rows; for that they have to know the column of their own condition.
+CREATE INDEX session_since ON session (since_seq, created_at, until_seq) WHERE until_seq IS NULL;
+CREATE INDEX session_created ON session (created_at, since_seq, until_seq) WHERE until_seq IS NULL;
 CREATE INDEX session_closed ON session (until_seq) WHERE until_seq IS NOT NULL;
-CREATE INDEX session_name ON session (name) WHERE until_seq IS NULL;
-CREATE INDEX session_status ON session (status, updated_at, id) WHERE until_seq IS NULL;
+CREATE INDEX session_name ON session (name, since_seq) WHERE until_seq IS NULL;
+CREATE INDEX session_status ON session (status, since_seq) WHERE until_seq IS NULL;
 -- Not every session has it: those that have none cost nothing.
-CREATE INDEX session_parent ON session (parent) WHERE until_seq IS NULL AND parent IS NOT NULL;
+CREATE INDEX session_parent ON session (parent, since_seq) WHERE until_seq IS NULL AND parent IS NOT NULL;
 
 -- Projection: the sessions that a fork goes back to, the nearest first, each up to an entry. A level never changes; it
 -- ends with the fork.
@@ -193,12 +194,10 @@ CREATE TABLE state_default (
 -- entries. A row is known by the seq it holds from. Words come from model/words.py, folded: `ascii` only tells them apart
 -- by the blanks.
 CREATE TABLE session_term (
-  term       INTEGER NOT NULL,
-  since_seq  INTEGER NOT NULL,
-  created_at INTEGER NOT NULL,
+  term      INTEGER NOT NULL,
+  since_seq INTEGER NOT NULL,
   PRIMARY KEY (term, since_seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_term_created ON session_term (created_at, since_seq) WHERE term = 0;   -- 0: every session
 CREATE VIRTUAL TABLE session_text USING fts5 (words, tokenize = 'ascii', columnsize = 0);
 
 -- later: artifact forks

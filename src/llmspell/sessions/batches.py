@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 _INFO = queries("llmspell.sessions")["info"]
 _ACTIVE = f"{_INFO} WHERE s.until_seq IS NULL AND s.status = 'active' ORDER BY s.id"
 _RECENT = (
-    f"{_INFO} WHERE s.until_seq IS NULL AND s.status IN ('active', 'suspended')"
-    " ORDER BY s.updated_at DESC, s.id DESC LIMIT ?"
+    f"{_INFO} WHERE (s.id, s.since_seq) IN (SELECT id, since_seq FROM session INDEXED BY session_status"
+    " WHERE status IN ('active', 'suspended') AND until_seq IS NULL ORDER BY since_seq DESC LIMIT ?)"
+    " ORDER BY s.since_seq DESC"
 )
 
 

@@ -94,15 +94,15 @@ async def _bound(tx: Transaction, low: int, rows_max: int) -> int:
 async def _add(tx: Transaction, rows: list[Row]) -> None:
     """Two statements for all rows: one for each term costs twice as much."""
     terms, words = [], []
-    for seq, created_at, name, description, status, tags, metadata, created_by, parent in rows:
-        terms += [(term, seq, created_at) for term in terms_of(name, status, tags, metadata, created_by, parent)]
+    for seq, name, description, tags, metadata, created_by in rows:
+        terms += [(term, seq) for term in terms_of(tags, metadata, created_by)]
         words.append((seq, words_of_fields(name, description, tags, metadata)))
     await tx.run(_SQL["add_terms"], (_json(terms),))
     await tx.run(_SQL["add_words"], (_json(words),))
 
 
 async def _drop(tx: Transaction, row: Row) -> None:
-    seq, _, name, _, status, tags, metadata, created_by, parent = row
-    for term in terms_of(name, status, tags, metadata, created_by, parent):
+    seq, _, _, tags, metadata, created_by = row
+    for term in terms_of(tags, metadata, created_by):
         await tx.run(_SQL["drop_term"], (term, seq))
     await tx.run(_SQL["drop_words"], (seq,))

@@ -46,12 +46,8 @@ def _wrong(after: int, view: Reading) -> tuple[list[Damage], int, bool]:
 
 
 def _wrong_in(view: Reading, row: Row) -> Iterator[Damage]:
-    seq, created_at, name, description, status, tags, metadata, created_by, parent = row
-    missing = [
-        term
-        for term in terms_of(name, status, tags, metadata, created_by, parent)
-        if view.one(_SQL["has_term"], (term, seq)) != (created_at,)
-    ]
+    seq, name, description, tags, metadata, created_by = row
+    missing = [term for term in terms_of(tags, metadata, created_by) if view.one(_SQL["has_term"], (term, seq)) is None]
     if missing:
         yield Damage(f"the session of entry {seq} is not found by {len(missing)} of its terms", "session_term", seq)
     held = view.one(_SQL["has_words"], (seq,))

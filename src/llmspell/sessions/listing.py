@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -27,10 +27,9 @@ from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
 
 _INFO = queries("llmspell.sessions")["info"]
-_WANTED = _INFO.replace("FROM session s", "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq")
-_WHOLE = _INFO.replace("SELECT ", "SELECT s.since_seq, s.created_at, ", 1).replace(
-    "FROM session s", "FROM session s INDEXED BY session_since"
-)
+_FROM = "FROM session s"
+_WANTED = _INFO.replace(_FROM, "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq")
+_WHOLE = "SELECT s.since_seq, s.created_at, " + _INFO.removeprefix("SELECT ")
 """Where one stream has all that is asked for, its rows are read as they are found."""
 _FOUND_COLUMNS = 7
 _AT_ONCE = 50
@@ -111,9 +110,8 @@ def find(
     fits = _judge(wanted)
     chunk = min(count, _CHUNK_ROWS_MAX)
     found = sources(view, conditions, order.by, watermark_of(view), changed=as_of < head)
-    if whole and len(found) == 1 and found[0].name == "all":
-        found = [replace(found[0], select=_WHOLE)]
-    streams = [_stream(view, source, order, place.edge, chunk, fits) for source in found]
+    select = _WHOLE if whole and len(found) == 1 and fits is None else _selecting(wanted)
+    streams = [_stream(view, select, source, order, place.edge, chunk, fits) for source in found]
     merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=order.key, reverse=order.falling)
     return list(islice(merged, count)), as_of
 
@@ -128,13 +126,14 @@ def explain(view: Reading, wanted: SessionFilter, order_by: str, place: Place) -
     )
     steps = []
     for source in found:
-        sql, args = _select(source, order, place.edge, 50)
+        sql, args = _select(_selecting(wanted), source, order, place.edge, 50)
         steps += [f"{source.name}: {step[3]}" for step in view.all(f"EXPLAIN QUERY PLAN {sql}", args)]
     return steps
 
 
 def _stream(
     view: Reading,
+    select: str,
     source: Source,
     order: Order,
     edge: tuple[int, int] | None,
@@ -143,7 +142,7 @@ def _stream(
 ) -> Iterator[Row]:
     """The rows of a source in order, read a chunk at a time, each longer than the one before."""
     while True:
-        sql, args = _select(source, order, edge, chunk)
+        sql, args = _select(select, source, order, edge, chunk)
         rows = view.all(sql, args)
         yield from rows if fits is None else filter(fits, rows)
         if len(rows) < chunk:
@@ -152,7 +151,17 @@ def _stream(
         chunk = min(chunk * 4, _CHUNK_ROWS_MAX)
 
 
-def _select(source: Source, order: Order, edge: tuple[int, int] | None, count: int) -> tuple[str, list[Any]]:
+def _selecting(wanted: SessionFilter) -> str:
+    """Nothing is read of a session that nobody asks about: metadata may be long."""
+    tags = "s.tags" if wanted.tags or wanted.text else "NULL"
+    metadata = "s.metadata" if wanted.metadata or wanted.text else "NULL"
+    texts = "s.name, s.description" if wanted.text else "NULL, NULL"
+    return f"SELECT s.since_seq, s.created_at, s.id, {tags}, {metadata}, {texts} {_FROM}"
+
+
+def _select(
+    select: str, source: Source, order: Order, edge: tuple[int, int] | None, count: int
+) -> tuple[str, list[Any]]:
     direction, beyond = ("DESC", "<") if order.falling else ("ASC", ">")
     keys = (source.seq,) if order.by == "updated_at" else (source.created, source.seq)
     where, args = source.where, list(source.args)
@@ -160,7 +169,7 @@ def _select(source: Source, order: Order, edge: tuple[int, int] | None, count: i
         where += f" AND ({', '.join(keys)}) {beyond} ({', '.join('?' * len(keys))})"
         args += edge[:1] if len(keys) == 1 else (edge[1], edge[0])
     ordered = ", ".join(f"{key} {direction}" for key in keys)
-    return f"{source.select} WHERE {where} ORDER BY {ordered} LIMIT ?", [*args, count]
+    return f"{select.replace(_FROM, source.origin)} WHERE {where} ORDER BY {ordered} LIMIT ?", [*args, count]
 
 
 def _conditions(view: Reading, wanted: SessionFilter, as_of: int) -> Conditions:

@@ -1,35 +1,34 @@
 """Where to look for the sessions of a query: the streams that together have each fitting session once.
 
-Which of them leads is decided by counting: the rarest term, or the words. No statistics are kept; a count stops at a
-thousand, above which walking in order finds a page soon.
+Which of them leads is decided by counting: the rarest column that has an index, the rarest term, or the words. No
+statistics are kept; a count stops at a few thousand, above which walking in order finds a page soon. Columns are in the
+rows' own indexes, which are never behind; terms and words lag, so the tail above their watermark is walked beside them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmspell.ports.database import Reading
 from llmspell.sessions.query import SessionFilter
-from llmspell.sessions.terms import (
-    EVERY,
-    LARGE,
-    creator_term,
-    metadata_term,
-    name_term,
-    parent_term,
-    status_term,
-    tag_term,
-)
+from llmspell.sessions.terms import LARGE, creator_term, metadata_term, tag_term
 
 RARE_ROWS = 1000
-"""A term with at most so many sessions leads whatever else is asked."""
+"""What at most so many sessions have leads, whatever words are asked for."""
 SORTED_ROWS_MAX = 4000
 """Sessions that are sorted when another order than that of the index is asked for; of more, all are walked in order."""
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM session_term WHERE term = ? LIMIT ?)"
+_COUNT_COLUMN = (
+    "SELECT count(*) FROM (SELECT 1 FROM session INDEXED BY session_{column}"
+    " WHERE {column} = ? AND until_seq IS NULL LIMIT ?)"
+)
 _COUNT_HITS = "SELECT count(*) FROM (SELECT 1 FROM session_text WHERE session_text MATCH ? LIMIT ?)"
 _HAS_TERM = " AND EXISTS (SELECT 1 FROM session_term x WHERE x.term = ? AND x.since_seq = {seq})"
-_OPEN_OF = "CROSS JOIN session s INDEXED BY session_since ON s.since_seq = {seq} AND s.until_seq IS NULL"
+_ROW_OF = "CROSS JOIN session s ON s.id = c.id AND s.since_seq = c.since_seq"
+"""The row of an entry of an index, which has been held against what the index knows by itself."""
+_OPEN_OF = "CROSS JOIN session c INDEXED BY session_since ON c.since_seq = {seq} AND c.until_seq IS NULL " + _ROW_OF
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,153 +44,148 @@ class Conditions:
         """Those of the conditions that are terms, metadata not among them."""
         wanted = self.wanted
         found = [tag_term(tag) for tag in wanted.tags]
-        if wanted.status is not None:
-            found.append(status_term(wanted.status))
         if wanted.created_by is not None:
             found.append(creator_term(wanted.created_by))
-        if wanted.parent is not None:
-            found.append(parent_term(wanted.parent))
-        if wanted.name is not None:
-            found.append(name_term(wanted.name))
         return found
+
+    def columns(self) -> list[tuple[str, Any]]:
+        """Those that are columns with an index."""
+        wanted = self.wanted
+        given = (("status", wanted.status), ("parent", wanted.parent), ("name", wanted.name))
+        return [(column, value) for column, value in given if value is not None]
 
     def plainly(self) -> tuple[str, list[Any]]:
         """Conditions on the columns of a row ``s``. The plus keeps the planner on the index that leads."""
-        where, args = "", []
-        wanted = self.wanted
-        for column, value in (
-            ("status", wanted.status), ("created_by", wanted.created_by), ("parent", wanted.parent),
-            ("name", wanted.name),
-        ):  # fmt: skip
-            if value is not None:
-                where += f" AND +s.{column} = ?"
-                args.append(value)
-        return where, args
+        given = self.columns()
+        if self.wanted.created_by is not None:
+            given.append(("created_by", self.wanted.created_by))
+        return "".join(f" AND +s.{column} = ?" for column, _ in given), [value for _, value in given]
 
-    def created_within(self, column: str) -> tuple[str, list[Any]]:
-        """The bounds of the time of creation."""
+    def created_within(self, row: str = "c") -> tuple[str, list[Any]]:
+        """The bounds of the time of creation, which an index of ``c`` knows."""
         first, last = self.wanted.created
         where, args = "", []
         if first is not None:
-            where += f" AND {column} >= ?"
+            where += f" AND {row}.created_at >= ?"
             args.append(first)
         if last is not None:
-            where += f" AND {column} <= ?"
+            where += f" AND {row}.created_at <= ?"
             args.append(last)
         return where, args
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One stream: what to select from where, and the columns that it is ordered by. ``name`` says what leads."""
+    """One stream: rows ``s`` from where, and the columns that it is ordered by. ``name`` says what leads."""
 
     name: str
-    select: str
+    origin: str
     where: str
     args: tuple[Any, ...]
-    seq: str
-    created: str
+    seq: str = "c.since_seq"
+    created: str = "c.created_at"
 
 
 def sources(view: Reading, asked: Conditions, by: str, indexed: int, *, changed: bool) -> list[Source]:
     """The streams for a query ordered ``by``; ``changed``: sessions may have changed since the moment asked about."""
-    found = [_walk(asked, max(asked.low, indexed), asked.high, "tail")]
-    if _needs_index(asked.wanted, by):
-        found += _indexed(view, asked, by, min(asked.high, indexed))
-    else:
-        found = [_walk(asked, asked.low, asked.high, "all")]
+    found = _open(view, asked, by, indexed)
     return [*found, _closed(asked)] if changed else found
 
 
-def _needs_index(wanted: SessionFilter, by: str) -> bool:
-    """All sessions in the order of their last change stand in an index of their own."""
-    return wanted != SessionFilter(updated=wanted.updated) or by != "updated_at"
+def _open(view: Reading, asked: Conditions, by: str, indexed: int) -> list[Source]:
+    """Those of sessions as they are now."""
+    wanted = asked.wanted
+    bound = SORTED_ROWS_MAX + 1
+    columns = sorted(
+        ((_count(view, _COUNT_COLUMN.format(column=column), value), column) for column, value in asked.columns()),
+    )
+    of_metadata = [metadata_term(path, value) for path, value in wanted.metadata]
+    terms = sorted((_count(view, _COUNT, term), term) for term in (*asked.terms(), *of_metadata))
+    few = min(columns[0][0] if columns else bound, terms[0][0] if terms else bound)
+    ordered = [term for _, term in terms]
+    if wanted.text is not None and few > RARE_ROWS and _words_may_lead(view, wanted, by):
+        found = _by_words(asked, ordered, indexed)
+    elif few == bound and (by == "created_at" or not (columns or terms)):
+        if not terms:
+            return [_walk(asked, by, asked.low, asked.high, "all")]
+        found = _walk(asked, by, asked.low, min(asked.high, indexed), "all", ordered)
+    elif columns and (not terms or columns[0][0] < terms[0][0]):
+        return [_by_column(asked, columns[0][1])]
+    else:
+        found = _by_term(asked, ordered, indexed)
+    # Sessions with large metadata are looked at one by one if metadata is asked for.
+    large = [_by_term(asked, [LARGE, *asked.terms()], indexed)] if wanted.metadata else []
+    return [_walk(asked, by, max(asked.low, indexed), asked.high, "tail"), found, *large]
 
 
-def _columns(wanted: SessionFilter) -> str:
-    """Nothing is read of a session that nobody asks about: metadata may be long."""
-    tags = "s.tags" if wanted.tags or wanted.text else "NULL"
-    metadata = "s.metadata" if wanted.metadata or wanted.text else "NULL"
-    texts = "s.name, s.description" if wanted.text else "NULL, NULL"
-    return f"SELECT s.since_seq, s.created_at, s.id, {tags}, {metadata}, {texts}"
-
-
-def _walk(asked: Conditions, low: int, high: int, name: str) -> Source:
-    """Open sessions that last changed within some seqs."""
+def _walk(asked: Conditions, by: str, low: int, high: int, name: str, terms: Sequence[int] = ()) -> Source:
+    """Open sessions that last changed within some seqs, in the order asked for."""
     plainly, args = asked.plainly()
-    created, bounds = asked.created_within("s.created_at")
+    created, bounds = asked.created_within()
+    index = "session_created" if by == "created_at" and name == "all" else "session_since"
     return Source(
-        name, f"{_columns(asked.wanted)} FROM session s INDEXED BY session_since",
-        f"s.until_seq IS NULL AND s.since_seq > ? AND s.since_seq <= ?{created}{plainly}", (low, high, *bounds, *args),
-        "s.since_seq", "s.created_at",
+        name, f"FROM session c INDEXED BY {index} {_ROW_OF}",
+        f"c.until_seq IS NULL AND c.since_seq > ? AND c.since_seq <= ?{created}"
+        + _HAS_TERM.format(seq="c.since_seq") * len(terms) + plainly,
+        (low, high, *bounds, *terms, *args),
     )  # fmt: skip
 
 
 def _closed(asked: Conditions) -> Source:
     """Sessions that have changed since, as they were. The index alone tells which of its rows held then."""
     plainly, args = asked.plainly()
-    created, bounds = asked.created_within("s.created_at")
+    created, bounds = asked.created_within()
     return Source(
-        "changed",
-        f"{_columns(asked.wanted)} FROM session c INDEXED BY session_closed"
-        " CROSS JOIN session s ON s.id = c.id AND s.since_seq = c.since_seq",
+        "changed", f"FROM session c INDEXED BY session_closed {_ROW_OF}",
         f"c.until_seq > ? AND c.since_seq > ? AND c.since_seq <= ?{created}{plainly}",
-        (asked.as_of, asked.low, asked.high, *bounds, *args), "s.since_seq", "s.created_at",
+        (asked.as_of, asked.low, asked.high, *bounds, *args),
     )  # fmt: skip
 
 
-def _indexed(view: Reading, asked: Conditions, by: str, high: int) -> list[Source]:
-    """What the index has; sessions with large metadata are looked at one by one if metadata is asked for."""
-    wanted = asked.wanted
-    terms = [*asked.terms(), *(metadata_term(path, value) for path, value in wanted.metadata)]
-    counted = sorted((_count(view, _COUNT, term, SORTED_ROWS_MAX), term) for term in terms)
-    rarest = counted[0][0] if counted else SORTED_ROWS_MAX + 1
-    ordered = [term for _, term in counted]
-    if wanted.text is not None and rarest > RARE_ROWS and _words_may_lead(view, wanted, by):
-        found = [_by_words(asked, ordered, high)]
-    elif not terms or (by == "created_at" and rarest > SORTED_ROWS_MAX):
-        found = [_by_term(asked, [EVERY, *ordered], high, by)]
-    else:
-        found = [_by_term(asked, ordered, high, by)]
-    if wanted.metadata:
-        found.append(_by_term(asked, [LARGE, *asked.terms()], high, by))
-    return found
+def _by_column(asked: Conditions, column: str) -> Source:
+    """Open sessions with a value in a column that has an index."""
+    plainly, args = asked.plainly()
+    created, bounds = asked.created_within("s")
+    return Source(
+        column, f"FROM session s INDEXED BY session_{column}",
+        f"s.{column} = ? AND s.until_seq IS NULL AND s.since_seq > ? AND s.since_seq <= ?{created}{plainly}",
+        (dict(asked.columns())[column], asked.low, asked.high, *bounds, *args), "s.since_seq", "s.created_at",
+    )  # fmt: skip
 
 
 def _words_may_lead(view: Reading, wanted: SessionFilter, by: str) -> bool:
     if by == "updated_at":
         return True
     expression = wanted.text.expression() if wanted.text is not None else ""
-    return _count(view, _COUNT_HITS, expression, SORTED_ROWS_MAX) <= SORTED_ROWS_MAX
+    return _count(view, _COUNT_HITS, expression) <= SORTED_ROWS_MAX
 
 
-def _count(view: Reading, sql: str, of: Any, rows_max: int) -> int:
-    row = view.one(sql, (of, rows_max + 1))
+def _count(view: Reading, sql: str, of: Any) -> int:
+    row = view.one(sql, (of, SORTED_ROWS_MAX + 1))
     return int(row[0]) if row else 0
 
 
-def _by_term(asked: Conditions, terms: list[int], high: int, by: str) -> Source:
+def _by_term(asked: Conditions, terms: list[int], indexed: int) -> Source:
     """Sessions with all these terms, led by the first."""
     plainly, args = asked.plainly()
-    created, bounds = asked.created_within("t.created_at")
-    index = " INDEXED BY session_term_created" if terms[0] == EVERY and by == "created_at" else ""
+    created, bounds = asked.created_within()
     return Source(
-        "term", f"{_columns(asked.wanted)} FROM session_term t{index} {_OPEN_OF.format(seq='t.since_seq')}",
-        f"t.term = {terms[0]} AND t.since_seq > ? AND t.since_seq <= ?{created}"
-        + _HAS_TERM.format(seq="t.since_seq") * (len(terms) - 1) + plainly,
-        (asked.low, high, *bounds, *terms[1:], *args), "t.since_seq", "t.created_at",
+        "term", f"FROM session_term t {_OPEN_OF.format(seq='t.since_seq')}",
+        "t.term = ? AND t.since_seq > ? AND t.since_seq <= ?"
+        + _HAS_TERM.format(seq="t.since_seq") * (len(terms) - 1) + created + plainly,
+        (terms[0], asked.low, min(asked.high, indexed), *terms[1:], *bounds, *args), "t.since_seq",
     )  # fmt: skip
 
 
-def _by_words(asked: Conditions, terms: list[int], high: int) -> Source:
+def _by_words(asked: Conditions, terms: list[int], indexed: int) -> Source:
     """Sessions with all words, and all terms."""
     wanted = asked.wanted
     plainly, args = asked.plainly()
-    created, bounds = asked.created_within("s.created_at")
+    created, bounds = asked.created_within()
     expression = wanted.text.expression() if wanted.text is not None else ""
     seq = "session_text.rowid"
     return Source(
-        "words", f"{_columns(wanted)} FROM session_text {_OPEN_OF.format(seq=seq)}",
+        "words", f"FROM session_text {_OPEN_OF.format(seq=seq)}",
         f"session_text MATCH ? AND {seq} > ? AND {seq} <= ?{_HAS_TERM.format(seq=seq) * len(terms)}{created}{plainly}",
-        (expression, asked.low, high, *terms, *bounds, *args), seq, "s.created_at",
+        (expression, asked.low, min(asked.high, indexed), *terms, *bounds, *args), seq,
     )  # fmt: skip

@@ -32,7 +32,7 @@ SELECT seq, label, state_hash, at FROM checkpoint WHERE session = ?1 AND seq <= 
 ORDER BY seq
 
 -- name: by_name
-SELECT id FROM session WHERE name = ? AND until_seq IS NULL ORDER BY id DESC LIMIT 2
+SELECT id FROM session INDEXED BY session_name WHERE name = ? AND until_seq IS NULL LIMIT 2
 
 -- name: existed
 SELECT 1 FROM session WHERE id = ? LIMIT 1
@@ -82,25 +82,24 @@ WHERE until_seq IS NULL AND since_seq > ? ORDER BY since_seq LIMIT ?
 SELECT until_seq FROM session INDEXED BY session_closed WHERE until_seq > ? ORDER BY until_seq LIMIT ?
 
 -- name: closed_between
-SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
+SELECT since_seq, name, description, tags, metadata, created_by
 FROM session INDEXED BY session_closed WHERE until_seq > ? AND until_seq <= ? AND since_seq <= ?
 
 -- name: open_between
-SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
+SELECT since_seq, name, description, tags, metadata, created_by
 FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ? ORDER BY since_seq
 
 -- name: every_row
-SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent FROM session WHERE id = ?
+SELECT since_seq, name, description, tags, metadata, created_by FROM session WHERE id = ?
 
 -- name: add_terms
-INSERT OR REPLACE INTO session_term (term, since_seq, created_at)
-SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)
+INSERT INTO session_term (term, since_seq) SELECT value ->> 0, value ->> 1 FROM json_each(?)
 
 -- name: drop_term
 DELETE FROM session_term WHERE term = ? AND since_seq = ?
 
 -- name: add_words
-INSERT OR REPLACE INTO session_text (rowid, words) SELECT value ->> 0, value ->> 1 FROM json_each(?)
+INSERT INTO session_text (rowid, words) SELECT value ->> 0, value ->> 1 FROM json_each(?)
 
 -- name: drop_words
 DELETE FROM session_text WHERE rowid = ?
@@ -109,12 +108,12 @@ DELETE FROM session_text WHERE rowid = ?
 SELECT name, description, tags, metadata FROM session WHERE id = ? AND since_seq < ? ORDER BY since_seq DESC LIMIT 1
 
 -- name: open_after
-SELECT since_seq, created_at, name, description, status, tags, metadata, created_by, parent
+SELECT since_seq, name, description, tags, metadata, created_by
 FROM session INDEXED BY session_since WHERE until_seq IS NULL AND since_seq > ? AND since_seq <= ?
 ORDER BY since_seq LIMIT ?
 
 -- name: has_term
-SELECT created_at FROM session_term WHERE term = ? AND since_seq = ?
+SELECT 1 FROM session_term WHERE term = ? AND since_seq = ?
 
 -- name: has_words
 SELECT words FROM session_text WHERE rowid = ?

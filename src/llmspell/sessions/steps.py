@@ -247,6 +247,8 @@ class Steps:
         self, context: Context, verb: str, session: bytes, fields: dict[str, Any], given: dict[str, Any]
     ) -> dict[str, Any]:
         """Ask the before-hooks of a step that has fields; gives the fields as they are to be."""
+        if f"before_session_{verb}" not in self._hooks.armed:
+            return fields
         data = {"id": id_text(session), "reason": None, "info": {**fields, **given}, **fields}
         outcome = await run_point(self._hooks, context, f"before_session_{verb}", "session", verb, data)
         if outcome is None or not outcome.changed:

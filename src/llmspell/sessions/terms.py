@@ -20,7 +20,7 @@ it.
 METADATA_BYTES_MAX = 16 << 10
 
 _KEPT = 1024
-"""Terms that many sessions share are kept for so many statuses, creators, parents and tags."""
+"""Terms that many sessions share are kept for so many creators and tags."""
 
 
 def _term(kind: str, *parts: str) -> int:
@@ -28,33 +28,14 @@ def _term(kind: str, *parts: str) -> int:
     return int.from_bytes(blake3(text.encode(errors="surrogatepass")).digest(8), "big", signed=True)
 
 
-EVERY = 0
-"""Every session has it: the one term whose sessions are indexed by the time they were created, too."""
 LARGE = _term("large")
 """Sessions whose metadata is too large for terms."""
-
-
-@lru_cache(_KEPT)
-def status_term(status: str) -> int:
-    """Sessions with this status."""
-    return _term("status", status)
 
 
 @lru_cache(_KEPT)
 def creator_term(created_by: str) -> int:
     """Sessions created by this one."""
     return _term("created_by", created_by)
-
-
-@lru_cache(_KEPT)
-def parent_term(parent: bytes) -> int:
-    """Sessions directly below this one."""
-    return _term("parent", parent.hex())
-
-
-def name_term(name: str) -> int:
-    """Sessions of exactly this name."""
-    return _term("name", name)
 
 
 @lru_cache(_KEPT)
@@ -68,24 +49,18 @@ def metadata_term(path: str, plain: str) -> int:
     return _term("metadata", path, plain)
 
 
-def terms_of(
-    name: str, status: str, tags: str, metadata: str, created_by: str | None, parent: bytes | None
-) -> set[int]:
-    """All terms of a session; ``tags`` and ``metadata`` as JSON text."""
-    found = {EVERY, name_term(name), status_term(status), *map(tag_term, decode_value(tags))}
+def terms_of(tags: str, metadata: str, created_by: str | None) -> set[int]:
+    """All terms of a session; ``tags`` and ``metadata`` as JSON text. What else it is found by has indexes."""
+    found = set(map(tag_term, decode_value(tags)))
     if created_by is not None:
         found.add(creator_term(created_by))
-    if parent is not None:
-        found.add(parent_term(parent))
-    return found | _metadata_terms(metadata)
+    return found | _metadata_terms(metadata) if metadata != "{}" else found
 
 
 def _metadata_terms(metadata: str) -> set[int]:
-    found: set[int] = set()
-    if metadata == "{}":
-        return found
     if len(metadata) > METADATA_BYTES_MAX:
         return {LARGE}
+    found: set[int] = set()
     for path, value in places(decode_value(metadata), METADATA_BYTES_MAX):
         found.add(metadata_term(path, plain(value)))
         if len(found) > METADATA_TERMS_MAX:

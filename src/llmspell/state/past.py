@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading, Row
 
 _SQL = queries("llmspell.state")
-_ROW, _ALL, _CHANGED, _CHANGED_OF = _SQL["row"], _SQL["all_keys"], _SQL["changed"], _SQL["changed_of"]
+_ROW, _ALL, _CHANGED, _CHANGED_OF = _SQL["row"], _SQL["all_keys_then"], _SQL["changed"], _SQL["changed_of"]
 _THEN = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
 _FIRST = "SELECT kind FROM entry WHERE subject = ? ORDER BY seq LIMIT 1"
 _payload = msgspec.json.Decoder(StateSet).decode
@@ -135,7 +135,7 @@ class AsyncPastState:
                     now, seq = self._moment.now, self._moment.seq
                     held, end = load_rows(view, lineage, (after, prefix, high), _PAGE_ROWS, now, hidden, seq=seq)
                     return 0 if end is None else _PAGE_ROWS, end or "", [(one.key, one.value) for one in held]
-                rows = view.all(_ALL, (scope[0], after, prefix, high, _PAGE_ROWS))
+                rows = view.all(_ALL, (self._moment.seq, scope[0], after, prefix, high, _PAGE_ROWS))
                 return len(rows), rows[-1][0] if rows else after, values_at(view, scope, rows, self._moment)
 
             rows, after, page = await self._read(query) or (0, after, [])
@@ -182,21 +182,25 @@ def values_at(view: Reading, scope: _ScopeRow, rows: list[Row], moment: Moment) 
     """
     found: dict[str, Any] = {}
     subjects: dict[bytes, str] = {}
-    for key, *row in rows:
-        if row[1] > moment.seq:
+    for row in rows:
+        key = row[0]
+        if row[2] > moment.seq:
             subjects[subject_digest(scope[1], f"state/{key}")] = key
             continue
-        held = load_row(view, key, tuple(row), moment.now, hidden)
+        held = load_row(view, key, row[1:], moment.now, hidden)
         if held is not None:
             found[key] = held.value
     wanted = list(subjects)
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]
         for entry in check_rows(view.all(_then_of(len(part)), (*part, moment.seq))):
-            held_then = _held(entry, subjects[entry.subject], moment)
+            key = subjects[entry.subject]
+            held_then = _held(entry, key, moment)
             if held_then is not None:
-                found[subjects[entry.subject]] = hidden(held_then)
-    return sorted(found.items()) if subjects else list(found.items())
+                found[key] = hidden(held_then)
+    if not subjects:
+        return list(found.items())
+    return [(row[0], found[row[0]]) for row in rows if row[0] in found]
 
 
 @cache
@@ -311,4 +315,4 @@ def _same(one: Any, other: Any) -> bool:
 
 def hidden(payload: StateSet) -> Any:
     """What a view shows of a value: nothing of a sealed one."""
-    return REDACTED if payload.state_class == "sensitive" else decode_value(bytes(payload.value))
+    return REDACTED if payload.state_class == "sensitive" else decode_value(payload.value)

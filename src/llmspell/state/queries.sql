@@ -28,6 +28,11 @@ WHERE s.expires_at <= ? AND s.deleted = 0 ORDER BY s.expires_at LIMIT ?
 SELECT key, version, seq, at, expires_at, deleted, value, check_sum, class FROM state
 WHERE scope = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?
 
+-- name: all_keys_then
+-- The same, without the values of those that changed after an entry.
+SELECT key, version, seq, at, expires_at, deleted, iif(seq > ?, NULL, value), check_sum, class FROM state
+WHERE scope = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?
+
 -- name: changed
 -- Keys of all scopes that were written since an entry, or whose time to live ran out before a moment.
 SELECT s.scope, c.salt, c.name, s.key, s.version, s.seq, s.at, s.expires_at, s.deleted, s.value, s.check_sum, s.class
