@@ -21,17 +21,21 @@ _TEXT = re.compile(rb"(?:[\t-\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf
 def base64_texts(text: str) -> Iterator[tuple[int, int, str]]:
     """Start and end of each piece that stands for text, and that text; pieces of one run may overlap.
 
-    A separator beside a token never spoils its ends: decoded, it is no letter or digit. The text is at most three
-    times as long in all as what is given.
+    A separator beside a token never spoils its ends: decoded, it is no letter or digit. A run is looked at no further
+    when three quarters of it stood for text: the text is at most one and a half times as long in all as what is given.
     """
     for match in _RUN.finditer(text):
         run = match[1].replace("-", "+").replace("_", "/")
+        left = len(run) * 9 // 16
         for shift in range(4):
+            if left <= 0:
+                break
             body = run[shift:] if (len(run) - shift) % 4 != 1 else run[shift:-1]
             data = a2b_base64(body + "=" * (-len(body) % 4))
             if _LETTERS(data) is None:
                 continue
             begin = match.start() + shift
             for part in _TEXT.finditer(data):
+                left -= part.end() - part.start()
                 end = match.end() if part.end() == len(data) else begin - (-part.end() * 4 // 3)
                 yield begin + part.start() * 4 // 3, end, part[0].decode(errors="replace")
