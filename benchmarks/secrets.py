@@ -160,8 +160,33 @@ def _base64(text: str, rng: random.Random) -> Any:
     return {"blob": "data:" + (b64encode if rng.random() < 0.5 else urlsafe_b64encode)(body).decode()}
 
 
+def _token(text: str, rng: random.Random) -> str:
+    """The text in base64, at each place within a group of three bytes."""
+    return b64encode(f"{'v' * rng.randrange(3)} {text}{'>' * rng.randrange(3)}".encode()).decode()
+
+
+def _url_path(text: str, rng: random.Random) -> Any:
+    end = rng.choice(["", "/next", "?page=2"])
+    return {
+        "url": f"https://host.example/{'o' * rng.randrange(4)}auth/callback/{quote(_token(text, rng), safe='')}{end}"
+    }
+
+
+def _url_query(text: str, rng: random.Random) -> Any:
+    back = f"https://host.example/cb?state={_token(text, rng)}&y=2"
+    return {"url": f"https://login.example/start?return_to={quote(back, safe='')}"}
+
+
+def _glued(text: str, rng: random.Random) -> Any:
+    before, after = rng.choice(
+        [("%3D", "-x"), ("key-", "-1"), ("line\\n", "\\nrest"), ("=", "-----BEGIN"), ("/v1/", "/x")]
+    )
+    return {"log": f"sent {before}{_token(text, rng)}{after} at last"}
+
+
 FORMS: dict[str, Callable[[str, random.Random], Any]] = {
     "plain": _plain, "json": _json_escaped, "url": _url_encoded, "base64": _base64,
+    "base64 in a path": _url_path, "base64 in a query": _url_query, "base64 in a word": _glued,
 }  # fmt: skip
 
 
@@ -231,6 +256,8 @@ def decoys(rng: random.Random, count: int) -> Iterator[tuple[str, Any]]:
         "time": lambda: f"2026-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}T10:{rng.randrange(60):02}:00.{rng.randrange(10**6):06}Z",
         "nanoseconds": lambda: {"at": rng.randrange(1_700_000_000 * 10**9, 1_800_000_000 * 10**9)},
         "url": lambda: f"https://host.example/a/{rng.randrange(10**6)}?page={rng.randrange(99)}&q={quote('memory of agents')}",
+        "base64 in a path": lambda: f"https://host.example/files/{quote(b64encode(rng.randbytes(40)).decode(), safe='')}/raw",
+        "prose in a path": lambda: f"/blog/{b64encode(' '.join(rng.choices(WORDS, k=9)).encode()).decode()}-{rng.randrange(99)}",
         "version": lambda: f"v{rng.randrange(9)}.{rng.randrange(99)}.{rng.randrange(99)}-rc.{rng.randrange(9)}+build.{rng.randrange(10**6)}",
         "token counts": lambda: {"max_tokens": rng.randrange(9999), "token": rng.choice(WORDS), "tokens": [1, 2, 3]},
         "authors": lambda: {"author": "Ada Lovelace", "keywords": ["key", "secretary"], "monkey": "capuchin"},
@@ -251,13 +278,29 @@ CORES = re.compile(r"AccountKey=([^;]+);|://\w+:([^@]+)@|(?:password|PASSWORD|pa
 """Where the secret itself stands in texts that hold more than it."""
 
 
+def _inside(tail: str) -> Callable[[int], str]:
+    """What base64 of a longer text has of this one for sure, by how many bytes stand before it in its group."""
+
+    def at(shift: int) -> str:
+        data = b"v" * shift + tail.encode()
+        return b64encode(data).decode()[-(-shift * 4 // 3) : len(data) * 4 // 3]
+
+    return at
+
+
 def hidden(secret: str, value: Any) -> bool:
     """Whether nothing usable of the secret is left in a redacted value: not its text, nor any encoding of it."""
     text = json.dumps(value)
     inside = CORES.search(secret)
     core = next(filter(None, inside.groups())) if inside else secret.strip()
     tail = core[-12:] if len(core) >= 24 else core[-6:]
-    wanted = (tail, json.dumps(tail)[1:-1], quote(tail, safe=""), tail.replace("/", "\\/"))
+    wanted = (
+        tail,
+        json.dumps(tail)[1:-1],
+        quote(tail, safe=""),
+        tail.replace("/", "\\/"),
+        *map(_inside(tail), range(3)),
+    )
     return not any(one in text for one in wanted) and "[REDACTED" in text
 
 

@@ -9,7 +9,7 @@ from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
 from llmspell.security import variables
-from llmspell.state.classes import Protection, SecretsPolicy
+from llmspell.state.classes import Protection, SecretsPolicy, check_policy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,18 @@ class LazyVault:
         return made
 
 
+def check_protection(key: KeySource | None, secrets: SecretsPolicy, *, encrypt: bool) -> None:
+    """Before a store is made: what would be refused once it is there; an encrypted one is not made without its key.
+
+    Raises NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``), StorageFailed.
+    """
+    check_policy(secrets)
+    if key is not None and not encrypt:
+        from llmspell.security.sealer import read_key
+
+        read_key(key)
+
+
 def protection_of(
     files: OpenStore, key: KeySource | None, secrets: SecretsPolicy, redactor: Redactor | None, vault: LazyVault
 ) -> Protection:
@@ -80,12 +92,13 @@ class _LazySealer:
         self._key = key
         self._made: Any = made
         self._may_make = made is not None or files.path is None
+        is_read = files.created and files.path is not None  # see ``check_protection``
         if made is None and (key is not None or (files.path is not None and variables.given())):
-            self.sealer(check=True)
+            self.sealer(check=True, read=not is_read)
 
-    def sealer(self, *, check: bool = False) -> Any:
-        """The sealer itself. ``check`` opens the keyring, if there is one; where there is none, a variable is not read
-        yet: its command may ask a person, for a store that has no use for it.
+    def sealer(self, *, check: bool = False, read: bool = True) -> Any:
+        """The sealer itself. ``check`` opens the keyring, if there is one; where there is none, a key is read, unless
+        it was just now, and a variable not yet: its command may ask a person, for a store that has no use for it.
         """
         if self._made is None:
             from llmspell.security.sealer import MemorySealer, StoreSealer
@@ -95,7 +108,7 @@ class _LazySealer:
             else:
                 sealer = StoreSealer(self._key, self._files.store_id, self._files.path)
                 if check:
-                    sealer.check(read=self._key is not None)
+                    sealer.check(read=read and self._key is not None)
                 self._made = sealer
         return self._made
 

@@ -16,7 +16,8 @@ from llmspell.errors import Corrupt, LlmspellError
 from llmspell.model.entry import REDACTED
 from llmspell.model.ids import id_text
 from llmspell.runs import items
-from llmspell.runs.kinds import RunRecorded
+from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded
+from llmspell.runs.results import open_result
 from llmspell.state.kinds import StateSet
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ an older one.
 """
 _set = msgspec.json.Decoder(StateSet).decode
 _recorded = msgspec.json.Decoder(RunRecorded).decode
+_last: dict[str, Callable[[bytes], RunFinished | RunFailed]] = {
+    "run.finished": msgspec.json.Decoder(RunFinished).decode, "run.failed": msgspec.json.Decoder(RunFailed).decode,
+}  # fmt: skip
 _item = msgspec.json.Decoder(items.Item | items.Sealed).decode
 
 
@@ -71,6 +75,13 @@ class Unsealing:
                 if isinstance(item, items.Sealed) and item.text != REDACTED:
                     opening = self._protection.opening(f"session:{id_text(session)}")
                     yield f"step {item.path} of run {record.id}", partial(items.decode, raw, opening)
+
+        elif entry.kind in {"run.finished", "run.failed"} and b'"sealed"' in text:
+            last = _last[entry.kind](text)
+            if last.sealed is not msgspec.UNSET and last.sealed != REDACTED:
+                session = session_of(last.id) or entry.session or b""
+                opening = self._protection.opening(f"session:{id_text(session)}")
+                yield f"the result of run {last.id}", partial(open_result, last, opening)
 
     def _try(self, work: Callable[[], Any]) -> str | None:
         """What is wrong. Once there is no key, nothing more is tried."""

@@ -2,6 +2,7 @@
 left, in every payload after decompression, in every row, in its log, and in what commands print.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,10 @@ import sys
 
 import pytest
 
+import llmspell
 from llmspell.journal.codec import TEXT, load_payload
+from llmspell.runs.record import find_run, read_record
+from llmspell.script.host import run_script
 
 pytestmark = pytest.mark.crash
 
@@ -156,9 +160,120 @@ def test_a_script_that_handles_a_secret_leaves_none(tmp_path, environment):
     assert leaks(tmp_path) == []
 
 
-def test_the_search_finds_what_is_there(tmp_path):
-    import llmspell
+ENDS = {
+    "a value": 'return State.get("agent:lua", "given")',
+    "a part of one, in a table, from a callback": """
+        local got
+        Hook.register("after_session_save", function() got = State.get("agent:lua", "given") end)
+        Session.save(Session.current())
+        return {part = {(got or State.get("agent:lua", "given")):sub(3)}}
+    """,
+    "an error": 'error("it was " .. State.get("agent:lua", "given"))',
+    "an error with a code": 'error({code = State.get("agent:lua", "given"), message = "no"})',
+    "an error caught and given on": 'local _, e = pcall(error, State.get("agent:lua", "given")); error({message = e})',
+}
 
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("rule", ["the key's", "the scope's"])
+def test_a_script_that_ends_with_a_secret_leaves_none(end, rule, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
+
+    async def work():
+        async with await llmspell.open_async(tmp_path / "s") as store:
+            state = store.state_of(llmspell.Scope.agent("lua"))
+            if rule == "the scope's":
+                await state.set_default_class("sensitive")
+            await state.set("given", TOKEN, state_class=None if rule == "the scope's" else "sensitive")
+            try:
+                ran = await run_script(store, end, name="end.lua", timeout_s=WAIT_S)
+                told = json.dumps(ran.value)
+            except llmspell.ScriptFailed as error:
+                told = f"{error} {error.code}"
+            assert CANARY in told, "who runs it gets it"
+            last = (await store.timeline(kinds=["run.finished", "run.failed"])).items[-1]
+            record = await read_record(
+                store.journal, await find_run(store.journal, last.data["id"]), await opening(store)
+            )
+            kept = record.finished or record.failed
+            assert CANARY in repr(kept), "and so does who has the key"
+            assert (await store.verify()).ok
+            return last.data
+
+    data = asyncio.run(work())
+    assert "[REDACTED]" in (data.get("value"), *str(data.get("reason")).split(":"))
+    assert leaks(tmp_path) == []
+
+
+def test_a_resumed_run_knows_of_the_secret_of_an_earlier_attempt(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
+    source = 'local t = State.get("agent:lua", "given"); State.set("n", (State.get("n") or 0) + 1); {} return t'
+
+    async def work():
+        async with await llmspell.open_async(tmp_path / "s") as store:
+            await store.state_of(llmspell.Scope.agent("lua")).set("given", TOKEN, state_class="sensitive")
+            with pytest.raises(llmspell.ScriptFailed) as failed:
+                await run_script(store, source.format('error("not yet: " .. t)'), name="end.lua")
+            run = failed.value.details["run"]
+            assert (await find_run(store.journal, run)).reason.startswith("[REDACTED]")
+            again = await run_script(store, source.format(""), resume=run, changed_source=True)
+            assert (again.value, await store.state.get("n")) == (TOKEN, 1)
+            return run
+
+    run = asyncio.run(work())
+    assert leaks(tmp_path) == []
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "none"))
+
+    async def without_key():
+        async with await llmspell.open_async(tmp_path / "s") as store:
+            last = (await store.timeline(kinds=["run.finished"])).items[-1]
+            assert last.data["value"] == "[REDACTED]"
+            found = await store.verify()
+            assert (found.ok, found.checked["unopened_values"] > 2) == (True, True)
+            with pytest.raises((llmspell.NotFound, llmspell.WrongKey)):
+                await read_record(store.journal, await find_run(store.journal, run), await opening(store))
+
+    asyncio.run(without_key())
+
+
+def test_the_result_of_a_run_with_a_secret_goes_into_no_plain_bundle(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
+
+    async def work():
+        async with (
+            await llmspell.open_async(tmp_path / "s") as store,
+            await llmspell.open_async(tmp_path / "t") as other,
+        ):
+            await store.state_of(llmspell.Scope.agent("lua")).set("given", TOKEN, state_class="sensitive")
+            ran = await run_script(store, ENDS["a value"], name="end.lua")
+            await store.sessions.export(ran.session_id, tmp_path / "bundle")
+            await other.sessions.import_(tmp_path / "bundle")
+            (last,) = (await other.timeline(kinds=["run.finished"])).items
+            assert (last.data["value"], last.data["sealed"]) == ("[REDACTED]", "[REDACTED]")
+            assert (await other.verify()).ok
+
+    asyncio.run(work())
+    assert leaks(tmp_path) == []
+
+
+def test_a_run_without_a_secret_says_what_it_gave():
+    async def work():
+        async with await llmspell.open_async(":memory:") as store:
+            await run_script(store, "return {1, 2}", name="end.lua")
+            (last,) = (await store.timeline(kinds=["run.finished"])).items
+            return last.data
+
+    data = asyncio.run(work())
+    assert data["value"] == [1, 2]
+    assert "sealed" not in data
+
+
+async def opening(store):
+    (session,) = (await store.sessions.list()).items
+    return store.protection.opening(f"session:{session.id}")
+
+
+def test_the_search_finds_what_is_there(tmp_path):
     with llmspell.open(tmp_path / "s") as store:
         store.state.set("k", {"text": "the weather is fine today. " * 400, "token": TOKEN})
     assert any(where.startswith("entry") for where in leaks(tmp_path)), "in a compressed payload"

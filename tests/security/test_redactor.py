@@ -263,6 +263,46 @@ def test_an_encoded_secret_is_found_and_nothing_of_it_is_left(form):
         assert secret not in clean
 
 
+PLACES = {
+    "a segment of a path": ("https://h.example/auth/cb/{}/next", "https://h.example/"),
+    "a segment of an encoded path": ("https://h.example/auth/cb/{:url}/next", "https://h.example/"),
+    "a query in a query": ("https://h.example/?to=https%3A%2F%2Fh%2Fcb%3Fstate%3D{:url}%26y", "https://h.example/?to="),
+    "behind an escaped sign": ("state%3D{}-x", "state%3D"), "before a marker": ("of {}-----BEGIN X-----", "of "),
+    "behind a dash": ("key-{}-1", "key-"), "behind an escaped line end": ("line\\n{}\\nend", "line"),
+    "behind a letter": ("v{} at last", "v"), "amid slashes of JSON": ("https:\\/\\/h\\/{}\\/x", "https:"),
+}  # fmt: skip
+"""A text around a token of base64, and what of it is to stay at the least."""
+
+
+class Embedded(str):
+    __slots__ = ()
+
+    def __format__(self, form):
+        return quote(self, safe="") if form == "url" else str(self)
+
+
+@pytest.mark.parametrize("before", range(3))
+@pytest.mark.parametrize("place", PLACES)
+def test_base64_is_found_inside_a_longer_word_wherever_it_begins(place, before):
+    around, stays = PLACES[place]
+    token = Embedded(b64encode(f"{'v' * before} {TOKEN}".encode()).decode())
+    clean, found = Redactor().redact(around.format(token))
+    assert [one.kind for one in found] == ["github-token"]
+    assert clean.startswith(stays)
+    assert not any(token[at : at + 8] in clean for at in range(4, len(token) - 8))
+
+
+def test_base64_of_any_length_is_looked_through():
+    text = b64encode(b"bees " * 60_000 + TOKEN.encode()).decode()
+    assert Redactor().redact(f"of {text} end")[0] == "of [REDACTED] end"
+
+
+def test_of_binary_data_in_base64_the_text_with_the_secret_is_replaced():
+    noise, middle = bytes(range(128, 158)), f"the {TOKEN} ".encode()
+    clean = Redactor().redact(b64encode(noise + middle + noise).decode())[0]
+    assert clean == "{0}[REDACTED]{0}".format(b64encode(noise).decode())
+
+
 def test_of_many_pieces_of_base64_only_those_with_a_secret_are_replaced():
     harmless = [b64encode(f"password= {number} bees fly ".encode()).decode() for number in range(50)]
     secret = b64encode(f"x {TOKEN} ".encode()).decode()
@@ -285,6 +325,8 @@ HOSTILE = {
     "backslashes": "\\", "escaped letters": "\\u0041", "escapes of escapes": "\\\\u0025",
     "base64": b64encode(b"hello world of bees").decode() + " ",
     "base64 twice": b64encode(b64encode(b"hello world of bees")).decode() + " ", "URLs": "a%20bcdefgh%41 ",
+    "base64 that is text wherever it begins": "V", "base64 of short texts": b64encode(b"aaaaaaaa\0").decode(),
+    "base64 of text wherever it begins, of escapes": "VVVVVVVVVVVVVVVV%56",
     "all at once": "%5cu0025" + b64encode(b"%41\\u0041 hello bees").decode() + "\\n ",
 }  # fmt: skip
 
@@ -317,7 +359,7 @@ def test_a_part_of_the_labelled_set_is_found_as_the_whole_is():
     rng = random.Random(20261121)
     redactor = Redactor()
     results = [
-        (kind, form, hidden(secret, redactor.redact(value)[0])) for kind, form, secret, value in positives(rng, 8)
+        (kind, form, hidden(secret, redactor.redact(value)[0])) for kind, form, secret, value in positives(rng, 14)
     ]
     missed = [(kind, form) for kind, form, found in results if not found]
     wrong = [(kind, value) for kind, value in decoys(rng, 1000) if redactor.scan(value)]

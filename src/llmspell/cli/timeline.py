@@ -115,7 +115,8 @@ def _of_run(verb: str, data: dict[str, Any]) -> str:
         return ", ".join(dict.fromkeys(map(str, names)))[:100]
     attempt = f" (attempt {data['attempt']})" if data.get("attempt", 1) != 1 else ""
     if verb == "finished" and data.get("value") is not None:
-        return printable.short(data["value"]) + attempt
+        sealed = " (sealed: the run had a secret at hand)" if data.get("sealed") else ""
+        return printable.short(data["value"]) + sealed + attempt
     return str(data.get("reason") or data.get("name") or "") + attempt
 
 

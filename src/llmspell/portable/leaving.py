@@ -19,7 +19,7 @@ from llmspell.portable.records import Carried
 from llmspell.ports.database import Reading, Row
 from llmspell.runs.items import Item
 from llmspell.runs.items import Sealed as SealedItem
-from llmspell.runs.kinds import RunRecorded
+from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded
 from llmspell.schema import queries
 from llmspell.state.kinds import StateSet
 
@@ -139,6 +139,9 @@ class Leaving:
             raw = _encode(self._shown(payload))
         elif isinstance(payload, RunRecorded):
             raw = _encode(msgspec.structs.replace(payload, items=[self._unsealed(item) for item in payload.items]))
+        elif isinstance(payload, RunFinished | RunFailed) and payload.sealed is not msgspec.UNSET and not self._opened:
+            self.redacted += 1
+            raw = _encode(msgspec.structs.replace(payload, sealed=REDACTED))
         return Carried(
             entry.seq, id_text(entry.id), entry.happened_at, entry.kind, entry.kind_version,
             id_text(entry.correlation), entry.cause if entry.cause < entry.seq else 0, entry.actor, msgspec.Raw(raw),

@@ -53,19 +53,24 @@ class RunRecorded(msgspec.Struct):
 
 
 class RunFinished(msgspec.Struct):
-    """The script came to its end with this value. ``packed`` when the value holds bytes (base64 of MessagePack)."""
+    """The script came to its end with this value. ``packed`` when the value holds bytes (base64 of MessagePack).
+
+    Of a run that had a secret at hand, ``sealed`` holds both, and ``value`` shows ``[REDACTED]``.
+    """
 
     id: str
     attempt: int
     value: Any
     packed: bool
     usage: dict[str, Any]
+    sealed: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RunFailed(msgspec.Struct):
     """The script ended with an error, or was stopped.
 
-    ``retry`` is the path of the step whose failure ended it, if a step did: a resumed run does that step again.
+    ``retry`` is the path of the step whose failure ended it, if a step did: a resumed run does that step again. Of a
+    run that had a secret at hand, ``sealed`` holds code, reason and traceback.
     """
 
     id: str
@@ -76,3 +81,4 @@ class RunFailed(msgspec.Struct):
     origin: str
     retry: str | None
     usage: dict[str, Any]
+    sealed: str | msgspec.UnsetType = msgspec.UNSET

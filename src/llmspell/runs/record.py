@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -14,6 +14,7 @@ from llmspell.model.entry import Entry, subject_digest
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.runs.items import Called, StepDone, Stopped, UnitDone, decode
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded, RunResumed, RunStarted
+from llmspell.runs.results import open_result
 from llmspell.runs.units import subject_of
 from llmspell.schema import queries
 
@@ -63,7 +64,7 @@ class PastStep:
 
 @dataclass(slots=True)
 class Record:
-    """A run's whole record, as of its reading."""
+    """A run's whole record, as of its reading. ``secret``: some of it is sealed; it stands here opened."""
 
     info: RunInfo
     started: RunStarted
@@ -73,6 +74,7 @@ class Record:
     stops: dict[str, Stopped] = field(default_factory=dict)
     finished: RunFinished | None = None
     failed: RunFailed | None = None
+    secret: bool = False
 
     def drop(self, path: str) -> None:
         """Forget a step with all below it, but for callbacks that others called meanwhile: what they did is done."""
@@ -100,18 +102,23 @@ class Record:
         if entry.payload is None:
             raise NotFound(f"entry {entry.seq} of run {self.info.id} was erased", code="compacted")
         payload: Any = msgspec.json.decode(entry.payload, type=_PAYLOADS[entry.kind])
+
+        def opened(path: str, text: str) -> bytes:
+            self.secret = True
+            return opening(path, text)
+
         if isinstance(payload, RunRecorded):
             for raw in payload.items:
-                self._take_item(decode(raw, opening))
+                self._take_item(decode(raw, opened))
         elif isinstance(payload, RunResumed):
             for path in payload.dropped:
                 self.drop(path)
             self.source = self.source if payload.source is None else payload.source
             self.finished = self.failed = None
         elif isinstance(payload, RunFinished):
-            self.finished = payload
+            self.finished = cast("RunFinished", open_result(payload, opened))
         elif isinstance(payload, RunFailed):
-            self.failed = payload
+            self.failed = cast("RunFailed", open_result(payload, opened))
 
     def _take_item(self, item: StepDone | UnitDone | Called | Stopped) -> None:
         if isinstance(item, Called):

@@ -16,6 +16,7 @@ import msgspec
 from llmspell.model.ids import id_bytes
 from llmspell.runs.items import Item, UnitDone, encode, seal
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded
+from llmspell.runs.results import seal_result
 from llmspell.runs.units import demand_attempt, end, record
 
 if TYPE_CHECKING:
@@ -74,8 +75,12 @@ class Recorder:
             self._give_back(held)
             raise
 
-    async def finish(self, last: RunFinished | RunFailed) -> None:
-        """Write what is held back and the run's last entry, in one unit. Raises Conflict (``run-taken-over``)."""
+    async def finish(self, last: RunFinished | RunFailed, *, secret: bool = False) -> None:
+        """Write what is held back and the run's last entry, in one unit; ``secret``: what it gave or said is sealed.
+        Raises Conflict (``run-taken-over``).
+        """
+        if secret:
+            last = seal_result(last, self._sealing)
         held = self._take()
 
         async def unit(writer: Writer) -> None:

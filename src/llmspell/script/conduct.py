@@ -14,6 +14,7 @@ from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.model.context import current
 from llmspell.runs.items import digest_of
 from llmspell.runs.kinds import RunFailed, RunFinished
+from llmspell.runs.results import HIDDEN_REASON, shown_code
 from llmspell.script.engine import EngineEvent, ScriptError
 from llmspell.script.failures import CODE_CANCELLED, Halted, Stop, script_failed
 from llmspell.script.sessions import Then, ending, failing
@@ -64,7 +65,8 @@ async def end_well(run: Run, then: Then, value: Any) -> None:
             await _fail(run, _as_error(exc), exc, None)
     packed = _holds_bytes(value)
     shown = base64.b64encode(msgspec.msgpack.encode(value)).decode() if packed else value
-    await run.recorder.finish(RunFinished(run.id, run.attempt, shown, packed, asdict(run.engine.used())))
+    end = RunFinished(run.id, run.attempt, shown, packed, asdict(run.engine.used()))
+    await run.recorder.finish(end, secret=run.secret)
 
 
 async def _stopped(run: Run) -> Any:
@@ -87,13 +89,13 @@ async def _fail(
     run: Run, error: ScriptError, cause: BaseException | None, retry: str | None, *, interrupted: bool = False
 ) -> None:
     """End session and run with this error, and raise it."""
-    name, act = failing(run.session, error.message, interrupted=interrupted)
+    name, act = failing(run.session, _reason(run, error.message), interrupted=interrupted)
     failed = script_failed(error, cause, run=run.id, session=run.session.id)
     try:
-        await run.main.aside(END, name, [error.code], act)
+        await run.main.aside(END, name, [shown_code(error.code) if run.secret else error.code], act)
     except LlmspellError as exc:
         failed.add_note(f"the session could not be ended: {exc}")
-    await run.recorder.finish(_last(run, error, retry))
+    await run.recorder.finish(_last(run, error, retry), secret=run.secret)
     raise failed from cause
 
 
@@ -103,15 +105,20 @@ async def _halted(run: Run, error: Exception, retry: str | None) -> None:
         return
     current.set(run.context(None))
     with suppress(LlmspellError):
-        _, act = failing(run.session, str(error), interrupted=False)
+        _, act = failing(run.session, _reason(run, str(error)), interrupted=False)
         await act()
-        await run.recorder.finish(_last(run, _as_error(error), retry))
+        await run.recorder.finish(_last(run, _as_error(error), retry), secret=run.secret)
 
 
 def _last(run: Run, error: ScriptError, retry: str | None) -> RunFailed:
     return RunFailed(
         run.id, run.attempt, error.code, error.message, error.traceback, error.origin, retry, asdict(run.engine.used())
     )
+
+
+def _reason(run: Run, message: str) -> str:
+    """Why the session failed: everybody may read it."""
+    return HIDDEN_REASON if run.secret else message
 
 
 def _as_error(error: Exception) -> ScriptError:

@@ -41,7 +41,9 @@ _FATAL = frozenset({"run-taken-over", "diverged", "record-incomplete"})
 
 
 class Run:
-    """``live`` is set from the first step on that is not answered from the record; ``halted`` is why it must end."""
+    """``live`` is set from the first step on that is not answered from the record; ``halted`` is why it must end.
+    ``secret``: a step of it, of this attempt or an earlier one, handled a secret.
+    """
 
     operations: Mapping[str, Operation] = BY_NAME
     _timer: asyncio.TimerHandle
@@ -78,6 +80,7 @@ class Run:
         self.halted: Exception | None = None
         self.strands: list[Strand] = []
         self._record = record
+        self.secret = record is not None and record.secret
         self._causes: dict[int, tuple[BaseException, str]] = {}
         self._outer = current.get()
         self._cause = 0

@@ -64,8 +64,10 @@ class Step:
         return f"{self.path}.{self.calls}"
 
     def hide(self) -> None:
-        """What it was given or gives is a secret: its items in the record are sealed."""
-        self.secret = True
+        """What it was given or gives is a secret: its items in the record are sealed, and so is what
+        the run gives in the end.
+        """
+        self.secret = self.strand.run.secret = True
 
     async def write(self, journal: Any, work: Any, context: Context, *, strong: bool) -> Any:
         """Write for this step; see ``model.context.Recording``."""

@@ -8,8 +8,6 @@ base64; two layers). What is found is replaced, the rest stays as it is.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
-from binascii import Error
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -18,13 +16,13 @@ from blake3 import blake3
 
 from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
+from llmspell.security.base64_texts import base64_texts
 from llmspell.security.expressions import check_expression
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule, random_looking
 
 _LAYERS = 2
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,200000}={0,2}(?![A-Za-z0-9+/_=-])")
 _BETWEEN = ";\n-----" + "\n" * 24
-"""Parts runs of base64 that are looked through together: no rule of ours finds something that goes across it."""
+"""Parts texts in base64 that are looked through together: no rule of ours finds something that goes across it."""
 _QUOTED = re.compile(r"%[0-7][0-9A-Fa-f]")
 _ESCAPE = re.compile(r'\\(["\\/nrt]|u[0-9A-Fa-f]{4})')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
@@ -211,23 +209,21 @@ class Redactor:
         return [(places[start], places[end], kind) for start, end, kind in inner]
 
     def _base64_spans(self, text: str, layers: int) -> list[tuple[int, int, str]]:
-        """Runs of base64 that hold a secret, whole."""
-        runs, texts, ends = list[tuple[int, int]](), list[str](), list[int]()
+        """Pieces of base64 that hold a secret, whole."""
+        places, texts, ends = list[tuple[int, int]](), list[str](), list[int]()
         end = 0
-        for match in _BASE64.finditer(text):
-            decoded = _decoded(match[0])
-            if decoded is not None:
-                end += len(decoded) + len(_BETWEEN)
-                runs.append(match.span())
-                texts.append(decoded)
-                ends.append(end)
-        if not runs:
+        for start, stop, decoded in base64_texts(text):
+            end += len(decoded) + len(_BETWEEN)
+            places.append((start, stop))
+            texts.append(decoded)
+            ends.append(end)
+        if not places:
             return []
         inner = self._spans(_BETWEEN.join(texts), layers - 1)
         return [
-            (*runs[run], kind)
+            (*places[piece], kind)
             for start, end, kind in inner
-            for run in range(bisect(ends, start), bisect(ends, end - 1) + 1)
+            for piece in range(bisect(ends, start), bisect(ends, end - 1) + 1)
         ]
 
 
@@ -251,20 +247,6 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def _unquoted(match: re.Match[str]) -> str:
     return chr(int(match[0][1:], 16))
-
-
-def _decoded(run: str) -> str | None:
-    """Text that a run of base64 stands for, if it is text."""
-    body = run.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(body) % 4 == 1:
-        return None
-    try:
-        head = b64decode(body[:24])
-        if any(byte < 9 or 13 < byte < 32 for byte in head):
-            return None
-        return b64decode(body + "=" * (-len(body) % 4)).decode()
-    except (Error, ValueError):
-        return None
 
 
 def _replacer(digest_key: bytes | None) -> Callable[[str], str]:

@@ -68,7 +68,7 @@ class StoreSealer:
 
     def master(self) -> MasterKey:
         """The master key. Raises what its source raises."""
-        return self.source if isinstance(self.source, MasterKey) else self.source()
+        return _read(self.source)
 
     def rotate(self, to: Path | None) -> None:
         """Wrap the data keys by another master key: that of a file, or a new one in the key folder."""
@@ -97,7 +97,7 @@ class StoreSealer:
 
     def _source(self, key: KeySource | None, folder: Path) -> MasterSource:
         if key is not None:
-            return KeyCommand(key) if isinstance(key, list | tuple) else source_of(key)
+            return _given(key)
         return source_of_environment() or UserKey(self.store_id, folder)
 
     def _opened(self, *, create: bool) -> Keyring:
@@ -138,6 +138,19 @@ class MemorySealer:
     def close(self) -> None:
         """Forget the keys."""
         self._keys.clear()
+
+
+def read_key(key: KeySource) -> MasterKey:
+    """The master key that was given. Raises what its source raises."""
+    return _read(_given(key))
+
+
+def _given(key: KeySource) -> MasterSource:
+    return KeyCommand(key) if isinstance(key, list | tuple) else source_of(key)
+
+
+def _read(source: MasterSource) -> MasterKey:
+    return source if isinstance(source, MasterKey) else source()
 
 
 def _named(source: object) -> bool:

@@ -179,10 +179,7 @@ class Protection:
         secrets: SecretsPolicy = "off",
         warn: Callable[[str, Sequence[Finding]], None] | None = None,
     ) -> None:
-        if secrets not in get_args(SecretsPolicy):
-            raise InvalidInput(
-                f"secrets is one of {', '.join(get_args(SecretsPolicy))}, not {secrets!r}", code="invalid-policy"
-            )
+        check_policy(secrets)
         self.sealer = sealer
         self.schemas = schemas
         self._redactor = redactor
@@ -298,6 +295,14 @@ class Protection:
         if self._warn is not None:
             self._warn(key, found)
         return Stored(msgspec.Raw(encoded), "standard", tuple(_told(one) for one in found))
+
+
+def check_policy(secrets: object) -> None:
+    """Refuse what is no policy. Raises InvalidInput (``invalid-policy``)."""
+    if secrets not in get_args(SecretsPolicy):
+        raise InvalidInput(
+            f"secrets is one of {', '.join(get_args(SecretsPolicy))}, not {secrets!r}", code="invalid-policy"
+        )
 
 
 def check_class(state_class: object) -> str | None:

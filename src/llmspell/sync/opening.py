@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from llmspell.adapters.sqlite.blocking import BlockingDatabase
 from llmspell.adapters.sqlite.connection import Durability
-from llmspell.adapters.sqlite.store import open_store
+from llmspell.adapters.sqlite.store import is_new, open_store
 from llmspell.hooks.callers import BlockingCaller
 from llmspell.locate import locate
 from llmspell.model.clock import Clock, SystemClock
 from llmspell.model.ids import Ids, SystemIds
 from llmspell.offload import Inline
-from llmspell.protecting import LazyVault, protection_of
+from llmspell.protecting import LazyVault, check_protection, protection_of
 from llmspell.store import AsyncStore
 from llmspell.sync.drive import drive
 from llmspell.sync.faces import Store
@@ -42,18 +42,21 @@ def open(
     ``path`` None means ``LLMSPELL_STORE``, else the nearest ``.llmspell`` upwards, else ``./.llmspell``; ``":memory:"``
     is a store that ends with its handle. ``durability`` is ``full`` (the default: acknowledged means on disk),
     ``process`` (survives a kill; a power cut may lose the last moments) or ``none`` (only for a store created so).
-    ``key`` is what opens sensitive values: 32 bytes, the path of a file, or a command as a list of words; without it,
-    ``LLMSPELL_KEY``, ``LLMSPELL_KEY_FILE`` or ``LLMSPELL_KEY_COMMAND``; a key that is given so is tried on the store's
-    keyring, if there is one. Without all, it is made in the user's key folder when it is first needed. ``encrypt``
-    makes a new store whose files are sealed whole by that key; afterwards the key alone opens it. ``secrets`` says what
-    becomes of secrets in standard values: ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them.
-    ``clock`` and ``ids`` replace the system's, for tests and replays. Raises StoreMissing, InvalidInput
+    ``key`` is what opens sensitive values: 32 bytes, the path of a file, or a command as a list of words; a FIFO as the
+    file is waited for until somebody writes the key into it. Without it, ``LLMSPELL_KEY``, ``LLMSPELL_KEY_FILE`` or
+    ``LLMSPELL_KEY_COMMAND``; a key that is given so is tried on the store's keyring, if there is one. Without all, it
+    is made in the user's key folder when it is first needed. ``encrypt`` makes a new store whose
+    files are sealed whole by that key; afterwards the key alone opens it. ``secrets`` says what becomes of secrets in
+    standard values: ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them. ``clock`` and ``ids``
+    replace the system's, for tests and replays. What fails leaves no folder behind. Raises StoreMissing, InvalidInput
     (``foreign-store``, ``scratch-store``, ``not-encrypted`` …), NeedsMigration (``newer-format``), WrongKey, Busy,
     StorageFailed.
     """
     place, _ = locate(path)
     source = ids or SystemIds()
     vault = LazyVault(key)
+    if create and not read_only and is_new(place):
+        check_protection(key, secrets, encrypt=encrypt)
     files = open_store(
         place, source, create=create, read_only=read_only, durability=durability, encrypt=encrypt, vault=vault
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, StorageFailed, StoreMissing
@@ -77,6 +78,23 @@ class StoreFolder:
         for left in folder.iterdir():
             left.unlink()
         return folder
+
+    def missing(self) -> list[Path]:
+        """The folders that have to be made for the store, the innermost first."""
+        return [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+
+    def unmake(self, made: list[Path]) -> None:
+        """Take away what a creation left that came to nothing, with the folders that it made, as far as that goes. The
+        turn is held.
+        """
+        with suppress(OSError):
+            self.first_generation().rmdir()
+            (self.path / (CURRENT + ".new")).unlink(missing_ok=True)
+            if made:
+                (self.path / QUEUE).unlink(missing_ok=True)
+                self.lock.unlink()
+            for folder in made:
+                folder.rmdir()
 
     def sealed_as(self, generation: Path) -> str | None:
         """The id of the store if it is encrypted, else None. It has to be known before anything can be read."""

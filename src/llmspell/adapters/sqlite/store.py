@@ -32,6 +32,7 @@ CONTENT_LOCK = "content.lock"
 """The lock file at which writers of the content file queue."""
 MAIN_FILE = "main.db"
 MAIN_PAGE_BYTES = 4096
+_CREATIONS_MAX = 100
 _DURABILITIES = ("full", "process", "none")
 
 
@@ -163,6 +164,11 @@ def open_store(
         raise
 
 
+def is_new(path: Path | str) -> bool:
+    """Whether a store would have to be made here."""
+    return str(path) != MEMORY and not StoreFolder(Path(path).absolute()).exists
+
+
 def _open_memory(ids: Ids, *, read_only: bool, durability: Durability | None) -> OpenStore:
     if durability not in (None, "none"):
         raise InvalidInput(
@@ -208,13 +214,11 @@ def unseal(generation: Path) -> None:
 
 
 def _create(folder: StoreFolder, ids: Ids, *, scratch: bool, vault: Vault | None) -> bool:
-    """Make a store, unless another process was quicker; everything is on disk before its name is."""
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        turn = FileTurn(folder.lock)
-    except OSError as exc:
-        raise StorageFailed(f"cannot create a store at {folder.path}: {exc.strerror}", code="cannot-create") from exc
-    turn.acquire()
+    """Make a store, unless another process was quicker; everything is on disk before its name is. What came to nothing
+    leaves no folder.
+    """
+    made = folder.missing()
+    turn = _turn_to_create(folder)
     try:
         if folder.exists:
             return False
@@ -231,14 +235,44 @@ def _create(folder: StoreFolder, ids: Ids, *, scratch: bool, vault: Vault | None
             finally:
                 unseal(generation)
         folder.publish(generation)
-    except apsw.Error as exc:
-        raise map_error(exc, f"create a store at {folder.path}") from exc
-    except OSError as exc:
-        raise StorageFailed(f"cannot create a store at {folder.path}: {exc}", code="cannot-create") from exc
+    except BaseException as exc:
+        if not folder.exists:
+            folder.unmake(made)
+        if isinstance(exc, apsw.Error):
+            raise map_error(exc, f"create a store at {folder.path}") from exc
+        if isinstance(exc, OSError):
+            raise StorageFailed(f"cannot create a store at {folder.path}: {exc}", code="cannot-create") from exc
+        raise
     finally:
         turn.release()
         turn.close()
     return True
+
+
+def _turn_to_create(folder: StoreFolder) -> FileTurn:
+    """The turn, taken. Whoever had it before may have given up and taken folder and lock file away: then anew."""
+    for _ in range(_CREATIONS_MAX):
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            turn = FileTurn(folder.lock)
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise StorageFailed(
+                f"cannot create a store at {folder.path}: {exc.strerror}", code="cannot-create"
+            ) from exc
+        try:
+            turn.acquire()
+        except BaseException:
+            turn.close()
+            raise
+        if turn.stands():
+            return turn
+        turn.release()
+        turn.close()
+    raise StorageFailed(
+        f"cannot create a store at {folder.path}: others give up there again and again", code="cannot-create"
+    )
 
 
 def _create_main(generation: Path, ids: Ids, store_id: str, *, scratch: bool) -> None:

@@ -138,6 +138,13 @@ class FileTurn:
         finally:
             self._step_out()
 
+    def stands(self) -> bool:
+        """Whether the lock file is still the one at its path: who gave up making a store takes it away."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
     def give_way(self) -> None:
         """Let other processes that queue go first; see ``Turn``. Three system calls when nobody does."""
         deadline = time.monotonic() + GIVE_WAY_S_MAX
