@@ -80,7 +80,9 @@ async def unsupported(writer: Writer, principal: str) -> list[Held]:
 
 
 async def _reached(writer: Writer, principal: str) -> list[Held]:
-    """Open grants by ``principal``, by those it gave to, and so on, without those of somebody's own scope."""
+    """Open grants by ``principal``, by those it gave to, and so on, without those of somebody's own scope alone: what
+    lies below it is its principal's to give only while it holds that.
+    """
     found: list[Held] = []
     visited = {OWNER}
     waiting = [principal]
@@ -91,7 +93,7 @@ async def _reached(writer: Writer, principal: str) -> list[Held]:
         visited.add(grantor)
         for row in await writer.all(_OPEN_BY, (grantor,)):
             held = Held(*row)
-            if held.scope != grantor:
+            if held.scope != grantor or held.children:
                 found.append(held)
                 waiting.append(held.principal)
     return found
