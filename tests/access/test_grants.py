@@ -185,6 +185,17 @@ def test_a_session_lies_below_the_user_who_created_it(store):
     denied(lambda: parent.state_of(Scope.session(mine.id)).get("k"))
 
 
+def test_a_session_that_was_deleted_lies_below_nothing(store, b):
+    session = store.sessions.create("one", created_by="user:alice", state={"diary": "private"})
+    past = b.state_of(Scope.session(session.id))
+    store.access.grant("agent:b", "global", ALL, children=True)
+    denied(lambda: past.history("diary"))
+    store.sessions.delete(session.id)
+    denied(lambda: past.history("diary"))
+    denied(lambda: b.access.grant("agent:c", Scope.session(session.id), {"read"}), "grant-exceeds")
+    assert store.verify().ok
+
+
 def test_children_reach_one_level_and_never_a_shared_scope(store, b):
     store.access.grant("agent:b", "global", ALL, children=True)
     assert b.state_of(Scope.workflow("w")).keys() == []
