@@ -50,6 +50,14 @@ FROM access_grant INDEXED BY access_grant_open WHERE principal = ? AND scope = ?
 SELECT principal, scope, bit, granted_by, since_seq, children, expires_at FROM access_grant
 WHERE granted_by = ? AND until_seq IS NULL
 
+-- name: open_in
+SELECT principal, scope, bit, granted_by, since_seq, children, expires_at FROM access_grant INDEXED BY access_grant_scope
+WHERE scope = ? AND until_seq IS NULL
+
+-- name: open_to
+SELECT principal, scope, bit, granted_by, since_seq, children, expires_at FROM access_grant INDEXED BY access_grant_open
+WHERE principal = ? AND until_seq IS NULL
+
 -- name: count_by
 SELECT count(*) FROM access_grant WHERE granted_by = ? AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > ?)
 
