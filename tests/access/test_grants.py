@@ -210,7 +210,8 @@ def test_every_right_in_and_of_a_session_ends_with_it(face, store, a, b, end):
     store.access.set_boundary(scope, "read-only")
     session.complete()
     getattr(store.sessions, end)(session.id)
-    for store in face.both(store):  # noqa: PLR1704
+    first = store
+    for store in face.both(first):  # noqa: PLR1704
         assert [(one.principal, one.scope) for one in store.access.grants()] == [("agent:b", "agent:a")]
         assert store.access.boundaries() == {}
         denied(lambda store=store: store.acting_as("agent:b").state_of(scope).set("k", 1))

@@ -166,8 +166,7 @@ class AsyncState(Defaulting):
             found = await self._visible(check_key(key))
             value = fn(deepcopy(default) if found is None else found.value)
             try:
-                # An ephemeral one is nobody else's, so there is no race to lose.
-                if self._default == "ephemeral" if found is None else found.version == 0:
+                if self._default == "ephemeral" if found is None else found.version == 0:  # Nobody else's: no race.
                     await self.set(key, value, state_class="ephemeral")
                 else:
                     await self.set(key, value, if_version=0 if found is None else found.version)
