@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llmspell.access.units import end_of_session
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
@@ -66,7 +67,7 @@ def neighbours_of(
     async def remove_state(writer: Any, session: bytes) -> None:
         await clear_scope(writer, scope_of(session), 0, inherited=False)
 
-    removers = remove_state, remove_of_session
+    removers = remove_state, remove_of_session, end_of_session
     rooms = _Rooms(store, state_of)
     saver = AutoSaver(store.journal, files.engine, report_maintenance)
     monotonic_ns = store.journal.clock.monotonic_ns

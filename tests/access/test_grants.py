@@ -185,6 +185,40 @@ def test_a_session_lies_below_the_user_who_created_it(store):
     denied(lambda: parent.state_of(Scope.session(mine.id)).get("k"))
 
 
+def test_a_session_that_was_deleted_lies_below_nothing(store, b):
+    session = store.sessions.create("one", created_by="user:alice", state={"diary": "private"})
+    past = b.state_of(Scope.session(session.id))
+    store.access.grant("agent:b", "global", ALL, children=True)
+    denied(lambda: past.history("diary"))
+    store.sessions.delete(session.id)
+    denied(lambda: past.history("diary"))
+    denied(lambda: b.access.grant("agent:c", Scope.session(session.id), {"read"}), "grant-exceeds")
+    assert store.verify().ok
+
+
+@pytest.mark.parametrize("end", ["delete", "shred"])
+def test_every_right_in_and_of_a_session_ends_with_it(face, store, a, b, end):
+    session = store.sessions.create("one")
+    scope = Scope.session(session.id)
+    member = store.acting_as(scope)
+    store.access.grant("agent:b", scope, ALL, expires_in_s=3600)
+    store.access.grant(scope, "agent:a", {"read"})
+    member.access.grant("agent:d", "agent:a", {"read"})
+    member.access.grant("agent:d", scope, {"read"})
+    store.acting_as("agent:d").access.grant("agent:e", "agent:a", {"read"})
+    store.access.grant("agent:b", "agent:a", {"list"})
+    store.access.set_boundary(scope, "read-only")
+    session.complete()
+    getattr(store.sessions, end)(session.id)
+    first = store
+    for store in face.both(first):  # noqa: PLR1704
+        assert [(one.principal, one.scope) for one in store.access.grants()] == [("agent:b", "agent:a")]
+        assert store.access.boundaries() == {}
+        denied(lambda store=store: store.acting_as("agent:b").state_of(scope).set("k", 1))
+        denied(lambda store=store: store.acting_as(scope).state_of(A).get("k"))
+        assert store.verify().ok
+
+
 def test_children_reach_one_level_and_never_a_shared_scope(store, b):
     store.access.grant("agent:b", "global", ALL, children=True)
     assert b.state_of(Scope.workflow("w")).keys() == []

@@ -238,3 +238,18 @@ def rooted(grant, right, sound):
         if other.principal == grant.granted_by and held == right and lasts and (here or below):
             return True
     return False
+
+
+def test_what_lies_below_ones_own_scope_is_given_only_while_one_holds_it(store, b):
+    step = Scope.step("w", "s")
+    store.access.grant("workflow:w", "workflow:w", {"read"}, children=True)
+    workflow = store.acting_as("workflow:w")
+    workflow.access.grant("agent:b", "workflow:w", {"read"}, children=True)
+    b.access.grant("agent:c", step, {"read"})
+    b.access.grant("agent:d", "workflow:w", {"read"}, children=True)
+    workflow.access.grant("agent:e", "workflow:w", {"read"})
+    assert b.state_of(step).get("k") is None
+    assert store.access.revoke("workflow:w", "workflow:w") == 4
+    for principal in ("agent:b", "agent:c", "agent:d"):
+        denied(lambda principal=principal: store.acting_as(principal).state_of(step).get("k"))
+    assert [one.principal for one in store.access.grants()] == ["agent:e"], "of its own scope it may still give"

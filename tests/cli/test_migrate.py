@@ -71,5 +71,7 @@ def test_what_is_wrong_has_its_status(ok, cli, tmp_path):
     assert cli("migrate", "register", str(tmp_path / "missing.json")).status == 13
     (tmp_path / "bad.json").write_text("{")
     assert cli("migrate", "register", str(tmp_path / "bad.json")).status == 2
+    (tmp_path / "deep.json").write_text("[" * 100_000, "utf-8")
+    assert cli("migrate", "register", str(tmp_path / "deep.json")).status == 2
     assert cli("migrate", "rollback", "0190a0a0-0000-7000-8000-000000000000").status == 13
     assert cli("migrate", "apply", "x", "2.0.0", "--validation", "lax").status == 2

@@ -71,3 +71,17 @@ def test_a_lazy_migration_of_the_origin_shows_in_forks_of_later_moments_only(sto
     assert lazy.get("p:1") == NEW[0][1]
     assert (before.state.items(), store.sessions.fork(origin.id).state.items()) == (OLD, NEW)
     assert store.verify().ok
+
+
+def test_what_a_fork_restored_as_it_was_sealed_for_its_origin_opens_after_a_rollback(store, origin):
+    origin.state.set("p:sealed", {"name": "s3cret"}, state_class="sensitive")
+    origin.checkpoint("sealed")
+    store.schemas.unbind(scope=Scope.session(origin.id), prefix="p:")
+    fork = store.sessions.fork(origin.id)
+    fork.state.set("p:sealed", {"name": "another"})
+    fork.restore("sealed")
+    report = store.migrations.apply(store.migrations.plan("p", "2.0.0", from_version="1.0.0", prefix="p:"))
+    assert fork.state.get("p:sealed") == {"title": "s3cret"}
+    assert store.migrations.rollback(report.id).left == 0
+    assert fork.state.get("p:sealed") == {"name": "s3cret"}
+    assert store.verify().ok

@@ -118,3 +118,12 @@ def test_a_label_is_found_in_whichever_form_it_is_written():
         artifacts.put("a.txt", b"x")
         artifacts.tag_version("a.txt", 1, "gru\u0308n")
         assert artifacts.get("a.txt", version="gr\u00fcn").read() == b"x"
+
+
+@pytest.mark.parametrize("method", ["rotate", "export", "import_"])
+def test_a_path_of_a_key_that_is_none_is_refused_by_name(tmp_path, method):
+    with llmspell.open(tmp_path / "s") as store:
+        for path in (5, b"x", ["x"], "a\0b", "a\udfff"):
+            with pytest.raises(llmspell.InvalidInput) as caught:
+                getattr(store.keys, method)(path)
+            assert caught.value.code == "invalid-path"

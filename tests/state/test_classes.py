@@ -77,6 +77,14 @@ def test_a_stored_key_does_not_become_ephemeral_and_ephemeral_keys_have_no_versi
         assert store.state.entry("e").state_class == "standard"
 
 
+def test_a_new_key_of_a_handle_for_ephemeral_ones_is_updated_into_being():
+    with llmspell.open(":memory:") as store:
+        state = store.state_of(Scope.agent("a"), state_class="ephemeral")
+        assert [state.update("n", lambda n: n + 1, default=0) for _ in range(2)] == [1, 2]
+        assert state.entry("n").state_class == "ephemeral"
+        assert state.history("n") == []
+
+
 def test_ephemeral_keys_are_bounded(monkeypatch):
     monkeypatch.setattr("llmspell.model.limits.EPHEMERAL_KEYS_MAX", 3)
     with llmspell.open(":memory:") as store:

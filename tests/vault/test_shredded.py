@@ -464,3 +464,19 @@ def test_a_session_is_shredded_in_memory_too():
         session.complete()
         assert store.sessions.shred(session.id).state_keys == 1
         assert store.verify().ok
+
+
+def test_a_shredded_session_that_had_a_rule_for_new_keys_leaves_a_store_that_verifies(tmp_path):
+    with opened(tmp_path / "s") as store:
+        session = store.sessions.create("one")
+        session.state.set_default_class("sensitive")
+        session.state.set("k", 1)
+        fork = store.sessions.fork(session.id)
+        session.complete()
+        store.sessions.shred(session.id, detach=True)
+        assert store.verify().findings == []
+    with opened(tmp_path / "s") as store:
+        state = store.state_of(Scope.session(fork.id))
+        state.set("k", 2)
+        assert state.entry("k").state_class == "sensitive"
+        assert store.verify().ok

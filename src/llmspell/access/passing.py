@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
 
 _SQL = queries("llmspell.access")
-_OPEN_BY, _OPEN_OF, _USER = _SQL["open_by"], _SQL["open_of"], _SQL["user_of_session"]
+_OPEN_BY, _OPEN_OF, _ABOVE = _SQL["open_by"], _SQL["open_of"], _SQL["above_session"]
 FOR_EVER = 1 << 63
 
 
@@ -48,12 +48,14 @@ class Held(NamedTuple):
 
 
 async def above_of(writer: Writer, scope_name: str) -> str | None:
-    """The name of the scope directly above: a session's is the user that it was created by, if there is one."""
+    """The name of the scope directly above: a session's is the user that it was created by, if there is one, and a
+    session that is not there has none.
+    """
     scope = Scope.from_name(scope_name)
     session = session_id(scope)
-    row = None if session is None else await writer.one(_USER, (session,))
-    if row is not None:
-        return str(row[0])
+    if session is not None:
+        row = await writer.one(_ABOVE, (session,))
+        return None if row is None else str(row[0])
     return None if scope.parent is None else scope.parent.name
 
 
@@ -80,7 +82,9 @@ async def unsupported(writer: Writer, principal: str) -> list[Held]:
 
 
 async def _reached(writer: Writer, principal: str) -> list[Held]:
-    """Open grants by ``principal``, by those it gave to, and so on, without those of somebody's own scope."""
+    """Open grants by ``principal``, by those it gave to, and so on, without those of somebody's own scope alone: what
+    lies below it is its principal's to give only while it holds that.
+    """
     found: list[Held] = []
     visited = {OWNER}
     waiting = [principal]
@@ -91,7 +95,7 @@ async def _reached(writer: Writer, principal: str) -> list[Held]:
         visited.add(grantor)
         for row in await writer.all(_OPEN_BY, (grantor,)):
             held = Held(*row)
-            if held.scope != grantor:
+            if held.scope != grantor or held.children:
                 found.append(held)
                 waiting.append(held.principal)
     return found

@@ -19,7 +19,8 @@ SELECT
    AND children = 1) AS above
 
 -- name: held_in_session
--- The same for a session's scope, whose place in the tree its row says: below the user that it was created by.
+-- The same for a session's scope, whose place in the tree its row says: below the user that it was created by, else below
+-- global. Once it is deleted it lies below nothing: what was closed is not to open with its row.
 SELECT
   EXISTS (SELECT 1 FROM access_cut_off INDEXED BY access_cut_off_open
    WHERE principal = ? AND until_seq IS NULL) AS cut,
@@ -28,14 +29,14 @@ SELECT
   (SELECT max(bit & 1) + max(bit & 2) + max(bit & 4) + max(bit & 8) FROM access_grant INDEXED BY access_grant_open
    WHERE principal = ? AND scope = ? AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > ?)) AS granted,
   (SELECT max(bit & 1) + max(bit & 2) + max(bit & 4) + max(bit & 8) FROM access_grant INDEXED BY access_grant_open
-   WHERE principal = ? AND scope = coalesce(
-     (SELECT 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A') FROM session INDEXED BY session_open
-      WHERE id = ? AND until_seq IS NULL AND created_by GLOB 'user:?*'), 'global')
+   WHERE principal = ? AND scope = (
+     SELECT CASE WHEN created_by GLOB 'user:?*' THEN 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A')
+      ELSE 'global' END FROM session INDEXED BY session_open WHERE id = ? AND until_seq IS NULL)
    AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > ?) AND children = 1) AS above
 
--- name: user_of_session
-SELECT 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A') FROM session INDEXED BY session_open
-WHERE id = ? AND until_seq IS NULL AND created_by GLOB 'user:?*'
+-- name: above_session
+SELECT CASE WHEN created_by GLOB 'user:?*' THEN 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A')
+ ELSE 'global' END FROM session INDEXED BY session_open WHERE id = ? AND until_seq IS NULL
 
 -- name: boundary
 SELECT rights FROM access_boundary INDEXED BY access_boundary_open WHERE scope = ? AND until_seq IS NULL
@@ -48,6 +49,14 @@ FROM access_grant INDEXED BY access_grant_open WHERE principal = ? AND scope = ?
 -- name: open_by
 SELECT principal, scope, bit, granted_by, since_seq, children, expires_at FROM access_grant
 WHERE granted_by = ? AND until_seq IS NULL
+
+-- name: open_in
+SELECT principal, scope, bit, granted_by, since_seq, children, expires_at FROM access_grant INDEXED BY access_grant_scope
+WHERE scope = ? AND until_seq IS NULL
+
+-- name: open_to
+SELECT principal, scope, bit, granted_by, since_seq, children, expires_at FROM access_grant INDEXED BY access_grant_open
+WHERE principal = ? AND until_seq IS NULL
 
 -- name: count_by
 SELECT count(*) FROM access_grant WHERE granted_by = ? AND until_seq IS NULL AND (expires_at IS NULL OR expires_at > ?)

@@ -13,6 +13,7 @@ from llmspell.access.projection import BOUNDARY_SET, CUT_OFF, GRANTED, RESTORED,
 from llmspell.access.rights import OWNER, rights_of
 from llmspell.errors import AccessDenied, LimitExceeded
 from llmspell.model import limits
+from llmspell.model.ids import id_text
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SQL = queries("llmspell.access")
 _CUT, _BOUNDARY, _OPEN_OF, _OPEN_BY, _COUNT_BY = (
     _SQL["cut"], _SQL["boundary"], _SQL["open_of"], _SQL["open_by"], _SQL["count_by"]
 )  # fmt: skip
+_OF_SESSION = _SQL["open_in"], _SQL["open_to"], _OPEN_BY
 
 
 class Gift(NamedTuple):
@@ -118,6 +120,18 @@ async def revoke_given(writer: Writer, by: str) -> int:
     for principal in dict.fromkeys(one.principal for one in ending):
         below += await end_unsupported(writer, principal)
     return len(ending) + below
+
+
+async def end_of_session(writer: Writer, session: bytes) -> None:
+    """End every right in a session's scope, with its boundary, and every right that the session held or gave: a part of
+    deleting it.
+    """
+    scope = f"session:{id_text(session)}"
+    ending = {Held(*row): None for sql in _OF_SESSION for row in await writer.all(sql, (scope,))}
+    await _end(writer, ending, passed_on=False)
+    for principal in dict.fromkeys(one.principal for one in ending):
+        await end_unsupported(writer, principal)
+    await set_boundary(writer, scope, 0)
 
 
 async def end_unsupported(writer: Writer, principal: str) -> int:

@@ -39,7 +39,7 @@ def register(
         given = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError:
         raise NotFound(f"there is no file {file}", code="file-not-found") from None
-    except (OSError, msgspec.DecodeError) as exc:
+    except (OSError, msgspec.DecodeError, RecursionError) as exc:
         raise InvalidInput(f"{file} cannot be read as JSON: {exc}", code="invalid-migration") from None
     made = [Migration.from_dict(one) for one in (given if isinstance(given, list) else [given])]
     with running.get().changing(create=True) as store:

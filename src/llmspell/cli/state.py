@@ -94,9 +94,10 @@ def set_(
         version = state.set(
             key, content, if_version=if_version, ttl_s=ttl, state_class=_kept(state_class), artifacts=artifact or ()
         )
+        found = state.entry(key)
     if remark is not None:
         out.note(remark)
-    if state_class in ("sensitive", "external"):
+    if {state_class, found and found.state_class} & {"sensitive", "external"}:
         content = REDACTED  # What is kept may be another value, and is not for the screen.
     told = {"key": key, "scope": str(state.scope), "value": content, "version": version}
     if isinstance(version, Written):

@@ -174,7 +174,8 @@ class StateValues:
             return False
         old: StateSet = back.before
         await set_key(
-            writer, back.scope, back.key, old.value, None, old.expires_at, old.state_class, old.redacted, held=JUDGED
+            writer, back.scope, back.key, old.value, None, old.expires_at, old.state_class, old.redacted, held=JUDGED,
+            sealed_for=old.sealed_for,
         )  # fmt: skip
         return True
 

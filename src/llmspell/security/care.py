@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed, WrongKey
+from llmspell.model.arguments import check_path
 from llmspell.security.durable import sync_folder, write_new
 from llmspell.security.export import export_key, import_key
 from llmspell.security.keyring import Keyring
@@ -70,9 +71,9 @@ class AsyncKeys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``), StorageFailed.
         """
-        await self._offload.run(self._export, Path(path), passphrase)
+        await self._offload.run(self._export, check_path(path), passphrase)
 
     async def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
         """Put an exported key in the key folder, where the store looks for it. Bring the keyring there first: the key
@@ -82,7 +83,7 @@ class AsyncKeys:
         (``invalid-key``, ``invalid-key-export``), NotFound (also ``keyring-missing``: the store has sealed values, and
         their keyring is not here), StorageFailed.
         """
-        return await self._offload.run(self._import, Path(path), passphrase)
+        return await self._offload.run(self._import, check_path(path), passphrase)
 
     async def rotate(self, to: str | Path | None = None) -> KeyStatus:
         """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
@@ -92,7 +93,7 @@ class AsyncKeys:
         new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
         """
-        return await self._offload.run(self._rotate, None if to is None else Path(to))
+        return await self._offload.run(self._rotate, None if to is None else check_path(to))
 
     # -- in a thread ---------------------------------------------------------------------------------------------------
 

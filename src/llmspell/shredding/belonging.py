@@ -16,7 +16,10 @@ from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_bytes, id_text
 
 _OWN_KINDS = frozenset({"event.published", "correlation.opened"})
-_RECORDS = frozenset({"session.shredded", "payload.erased"})
+_STAY = frozenset({"session.shredded", "payload.erased", "state.default_set"})
+"""Records of shredding, and the rule for new keys: it says a class and nothing else, and forks, and handles of before,
+go on with it.
+"""
 _STEP_ROWS = 500
 _WRITTEN_IN = (
     "SELECT seq, kind, codec, payload FROM entry WHERE session = ? AND seq > ? AND payload IS NOT NULL"
@@ -61,7 +64,7 @@ async def next_step(asks: Asks, session: bytes, scope: str, after: int) -> Step:
     rows = await asks.all(_WRITTEN_IN, (session, after))
     own, kept = [], dict[str, int]()
     for seq, kind, codec, payload in rows:
-        if kind in _RECORDS:
+        if kind in _STAY:
             continue
         if await _is_own(asks, kind, load_payload(codec, payload), session, scope):
             own.append(seq)

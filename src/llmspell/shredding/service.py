@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llmspell.access.units import end_of_session
 from llmspell.artifacts.blob import unpack_ids
 from llmspell.artifacts.finding.index import forget
 from llmspell.errors import Conflict, NotFound
@@ -186,6 +187,7 @@ async def _begin(
         await written_elsewhere(writer, session, scope), [] if key is None else [key],
     ).joined(begun)  # fmt: skip
     await writer.run(_KEEP_NOTE, (f"{PENDING}{id_text(session)}", msgspec.json.encode(note).decode()))
+    await end_of_session(writer, session)
     await forget(writer, session)
     await writer.append(SHREDDED, SessionShredded(id_text(session), scope_name, note.keys), scope, "session")
     return counts, shared, note

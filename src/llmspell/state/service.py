@@ -166,8 +166,8 @@ class AsyncState(Defaulting):
             found = await self._visible(check_key(key))
             value = fn(deepcopy(default) if found is None else found.value)
             try:
-                if found is not None and found.version == 0:  # ephemeral: nobody else's, so there is no race to lose
-                    await self.set(key, value, state_class=found.state_class)
+                if self._default == "ephemeral" if found is None else found.version == 0:  # Nobody else's: no race.
+                    await self.set(key, value, state_class="ephemeral")
                 else:
                     await self.set(key, value, if_version=0 if found is None else found.version)
             except Conflict:
