@@ -655,8 +655,8 @@ class Artifacts(ArtifactsByHand):
         return drive(self._inner.revoke(artifact, session))
 
     def grants(self, artifact: str) -> list[ArtifactGrant]:
-        """The grants of an artifact that hold now, oldest first. Through a session's handle of its own artifacts, or of
-        those that it is admin of.
+        """The grants of an artifact that hold now, oldest first; also of one that is deleted, for whom it comes back.
+        Through a session's handle of its own artifacts, or of those that it is admin of. Raises NotFound, AccessDenied.
         """
         return drive(self._inner.grants(artifact))
 
@@ -671,6 +671,9 @@ class Artifacts(ArtifactsByHand):
     def audit(self, artifact: str, *, limit: int = 100, cursor: str | None = None) -> Page[ArtifactAccess]:
         """Who was granted an artifact's name and by whom, what was revoked, who used it and who was refused; newest
         first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
+
+        What is deleted, for good or not, or has another name by now keeps its audit. Raises NotFound when there never
+        was such an artifact, AccessDenied.
         """
         return drive(self._inner.audit(artifact, limit=limit, cursor=cursor))
 
