@@ -14,6 +14,7 @@ from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
 from llmspell.journal.maintenance import Task, indexing
+from llmspell.migration.halfway import demand_settled
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
@@ -75,7 +76,8 @@ def neighbours_of(
     porter = StorePorter(store.journal, files, offload, protection, removers)
     return Neighbours(
         set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver,
-        lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, compare_contents,
+        lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, demand_settled,
+        compare_contents,
     )  # fmt: skip
 
 

@@ -387,7 +387,7 @@ class AsyncStore:
     def _migrations(self, validators: Any) -> AsyncMigrations:
         return AsyncMigrations(
             self.journal, self.hooks, self._acting, self.protection, self.protection.scan, self._offload,
-            (self.id, self.path), self.schemas, validators, self.state_of,
+            (self.id, self.path), self.schemas, validators, self.state_of, self.agents,
         )  # fmt: skip
 
     def artifacts_of(self, acting: Acting) -> AsyncArtifacts:

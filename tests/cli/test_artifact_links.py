@@ -53,6 +53,12 @@ def test_grants_are_made_listed_audited_and_revoked(ok, filled):
     assert ok("artifact", "grants", one, "--json").json["items"] == []
 
 
+def test_grants_of_what_never_was_are_refused_by_name(cli, filled):
+    for verb, *rest in (("grants",), ("audit",), ("revoke", "T")):
+        refused = cli("artifact", verb, "c.md", *rest, "--session", "S", "--json")
+        assert (refused.status, refused.json["error"]["code"]) == (13, "artifact-not-found")
+
+
 @pytest.mark.parametrize("name", ["b.zip", "b.json"])
 def test_a_bundle_goes_out_and_comes_in(ok, cli, filled, tmp_path, name):
     assert ok("artifact", "export", name, "--session", "S", "--json").json["artifacts"] == 2

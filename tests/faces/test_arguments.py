@@ -87,6 +87,8 @@ def right(room, method, folder, store, session, other, made):
         found |= {"a": 1, "b": 2}
     if method in {"apply", "lazily"}:
         found["plan"] = store.migrations.plan("person", "2.0.0")
+    if method == "lazily_agents":
+        found["plan"] = store.migrations.plan("person", "2.0.0", from_version="1.0.0", agents=True)
     return found
 
 

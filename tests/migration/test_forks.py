@@ -3,7 +3,7 @@
 import pytest
 
 from llmspell.errors import Conflict, InvalidInput
-from llmspell.migration import Migration, Rename
+from llmspell.migration import Custom, Migration, Rename
 from llmspell.model.scope import Scope
 from llmspell.schemas.schema import Schema
 from tests.rooms.conftest import FACES
@@ -85,3 +85,86 @@ def test_what_a_fork_restored_as_it_was_sealed_for_its_origin_opens_after_a_roll
     assert store.migrations.rollback(report.id).left == 0
     assert fork.state.get("p:sealed") == {"name": "s3cret"}
     assert store.verify().ok
+
+
+def several(store, origin):
+    """More keys, and a migration that stops in the middle of them; gives it."""
+    for number in range(2, 8):
+        origin.state.set(f"p:{number}", {"name": "more"})
+
+    def stop(value):
+        if len(seen) == 4:
+            raise ValueError
+        seen.append(value)
+        return value
+
+    seen = []
+    store.migrations.register(
+        Migration("p", "1.0.0", "2.0.0", [Rename("name", "title"), Custom("stop", "title")]), replace=True
+    )
+    plan = store.migrations.plan("p", "2.0.0")
+    with pytest.raises(InvalidInput):
+        store.migrations.apply(plan, batch=2, rollback_on_failure=False, functions={"stop": stop})
+    return store.migrations.status()
+
+
+def forms(store, origin, first):
+    """For every entry from ``first`` on what a fork there begins with: a field and a version, or why there is none."""
+    found = {}
+    for seq in range(first, store.stats()["last_seq"] + 1):
+        try:
+            fork = store.sessions.fork(origin.id, at=seq)
+        except Conflict as error:
+            found[seq] = error
+        else:
+            fields = {field for value in dict(fork.state.items()).values() for field in value}
+            found[seq] = (*fields, bound(store, fork))
+    return found
+
+
+def test_no_fork_begins_in_the_middle_of_a_migration(store, origin):
+    run = several(store, origin)
+    assert 0 < run.changed < run.total == 7
+    with pytest.raises(Conflict) as refused:
+        store.sessions.fork(origin.id)
+    assert (refused.value.code, refused.value.details["id"]) == ("migration-running", run.id)
+    assert refused.value.details["after"] is None
+    assert refused.value.hint.endswith("or resume it or roll it back first")
+    assert store.sessions.fork(origin.id, at=refused.value.details["before"]).state.items() == [
+        ("p:1", {"name": "one"}), *((f"p:{number}", {"name": "more"}) for number in range(2, 8)),
+    ]  # fmt: skip
+    store.migrations.resume(run.id, functions={"stop": lambda value: value})
+    middle = store.stats()["last_seq"]
+    store.migrations.rollback(run.id, batch=2)
+    found = forms(store, origin, run.restore_seq)
+    old, new = ("name", "1.0.0"), ("title", "2.0.0")
+    assert found[run.restore_seq] == found[run.started_seq] == old
+    assert found[middle] == new
+    assert found[max(found)] == old
+    assert {one for one in found.values() if isinstance(one, tuple)} == {old, new}
+    errors = {seq: error for seq, error in found.items() if isinstance(error, Conflict)}
+    assert len(errors) > 10
+    for seq, error in errors.items():
+        details = error.details
+        assert error.code == "migration-running"
+        assert details["before"] < seq < details["after"]
+        assert not {details["before"], details["after"]} & errors.keys()
+    assert store.verify().ok
+
+
+def test_only_sessions_that_a_migration_is_about_wait_for_it(store, origin):
+    other = store.sessions.create("other", state={"p:1": {"name": "other"}, "q": 1})
+    fork = store.sessions.fork(origin.id)
+    several(store, origin)
+    for session in (other, fork):
+        assert store.sessions.fork(session.id).state.get("p:1") == session.state.get("p:1")
+
+
+def test_a_migration_of_every_scope_is_about_sessions_with_such_keys(store, origin):
+    store.schemas.unbind(scope=Scope.session(origin.id), prefix="p:")
+    store.schemas.bind("p", "1.0.0", prefix="p:")
+    other = store.sessions.create("other", state={"q": 1})
+    several(store, origin)
+    assert store.sessions.fork(other.id).state.items() == [("q", 1)]
+    with pytest.raises(Conflict):
+        store.sessions.fork(origin.id)

@@ -4,7 +4,9 @@ import pytest
 
 from llmspell import RetentionPolicy
 from llmspell.errors import NotFound
+from llmspell.journal.reading import check_row
 from llmspell.model.ids import id_bytes
+from llmspell.portable import flattening
 from llmspell.portable.frames import HEADER
 from tests.portable.test_hostile import read_all
 from tests.sessions.forked import LARGE, change_all, filled, looks
@@ -174,4 +176,31 @@ def test_a_fork_of_a_session_with_captures_comes_with_what_they_made_and_its_own
         assert [there.artifacts.get("tool/t", version=number).text() for number in (1, 2)] == ["one", "three"]
         assert there.captures.rules() == fork.captures.rules()
         assert there.captures.counts() == fork.captures.counts()
+    assert other.verify().ok
+
+
+def test_what_was_deleted_for_good_since_travels_and_each_entry_of_it_is_checked_once(
+    store, other, tmp_path, monkeypatch
+):
+    origin, _ = filled(store)
+    fork = store.sessions.fork(origin.id)
+    for name in ("other", "spare"):
+        fork.artifacts.delete(name)
+        origin.artifacts.delete(name, hard=True)
+    erased = {entry.seq for entry in store.timeline(kinds=["artifact.erased"])}
+    checked = []
+
+    def check(row):
+        entry = check_row(row)
+        checked.append(entry.seq)
+        return entry
+
+    monkeypatch.setattr(flattening, "check_row", check)
+    store.sessions.export(fork.id, tmp_path / "b")
+    assert erased <= set(checked)
+    assert len(checked) == len(set(checked))
+    other.sessions.import_(tmp_path / "b")
+    with pytest.raises(NotFound) as gone:
+        other.sessions.open(fork.id).artifacts.undelete("spare", version=1)
+    assert gone.value.code == "artifact-erased"
     assert other.verify().ok

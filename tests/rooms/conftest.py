@@ -17,6 +17,7 @@ from llmspell.artifacts.service import AsyncArtifacts
 from llmspell.events.service import AsyncEvents
 from llmspell.events.subscription import Subscription
 from llmspell.migration.lazily import AsyncLazyState
+from llmspell.migration.lazy_agents import AsyncLazyAgents
 from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import ManualClock
 from llmspell.principals.events import AsyncPrincipalEvents
@@ -36,7 +37,7 @@ DRIVEN = (
     AsyncStore, AsyncSession, AsyncSessions, AsyncState, AsyncArtifacts, AsyncCaptures, AsyncContent, AsyncEvents,
     AsyncAgents, AsyncMigrations, Subscription,
     AsyncAccess, AsyncSharing, AsyncPrincipal, AsyncPrincipalState, AsyncPrincipalAccess, AsyncPrincipalEvents,
-    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas, AsyncLazyState,
+    AsyncPrincipalSharing, AsyncView, AsyncPastState, AsyncSchemas, AsyncLazyState, AsyncLazyAgents,
 )  # fmt: skip
 
 

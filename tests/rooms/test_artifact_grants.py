@@ -182,6 +182,45 @@ def test_the_audit_tells_grants_uses_and_refusals_newest_first(store, owner, gue
     assert [one.action for one in owner.artifacts.audit("plan.md")] == [one.action for one in records]
 
 
+NOWHERE = "01900000-0000-7000-8000-000000000000"
+SHOWN = {
+    "grants": lambda room, one, _: room.grants(one), "audit": lambda room, one, _: room.audit(one).items,
+    "revoke": lambda room, one, guest: room.revoke(one, guest.id),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_never_was_has_no_grants_and_no_audit_to_show(store, owner, guest, info, name):
+    call, before = SHOWN[name], store.stats()["last_seq"]
+    for room in (owner.artifacts, store.sessions.fork(owner.id).artifacts):
+        assert code(lambda room=room: call(room, "plam.md", guest)) == "artifact-not-found"
+        assert code(lambda room=room: call(room, NOWHERE, guest)) == "artifact-not-found"
+    assert code(lambda: call(store.artifacts, NOWHERE, guest)) == "artifact-not-found"
+    assert code(lambda: call(guest.artifacts, "plan.md", guest)) == "artifact-not-found", "a name of another session"
+    assert not call(owner.artifacts, "plan.md", guest), "there, and nothing was granted"
+    assert store.stats()["last_seq"] == before + 1, "the fork alone"
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_what_is_deleted_keeps_its_audit_and_its_grants_can_be_revoked(face, store, owner, guest, info, hard):
+    owner.artifacts.grant("plan.md", guest.id)
+    owner.artifacts.delete("plan.md", hard=hard)
+    opened = face.reopen()
+    room = opened.sessions.open(owner.id).artifacts
+    for one in ("plan.md", info.id):
+        assert [record.action for record in room.audit(one)] == ["granted"]
+        assert [grant.grantee for grant in room.grants(one)] == [guest.id]
+    assert room.revoke("plan.md", guest.id) == 1
+    assert [record.action for record in opened.artifacts.audit(info.id)] == ["revoked", "granted"]
+
+
+def test_an_old_name_keeps_its_audit(owner, guest, info):
+    owner.artifacts.grant("plan.md", guest.id)
+    owner.artifacts.rename("plan.md", "other.md")
+    assert [record.action for record in owner.artifacts.audit("plan.md")] == ["granted"]
+    assert (owner.artifacts.grants("plan.md"), owner.artifacts.revoke("plan.md", guest.id)) == ([], 0)
+
+
 def test_a_lineage_hides_what_a_session_may_not_read(store, owner, guest, info):
     mine = guest.artifacts.put("mine", b"")
     store.artifacts.relate(mine.id, "depends_on", info.id)

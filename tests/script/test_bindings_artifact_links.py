@@ -67,6 +67,19 @@ def test_grants_are_given_to_sessions_and_hold_where_a_session_is_named():
     assert value(script) == ["artifact-denied", "one", 1, "read", 1, 0]
 
 
+def test_grants_of_what_never_was_are_refused_by_name():
+    script = (
+        PUT
+        + """
+    local other = Session.create{name = 'other'}
+    local _, read = pcall(Artifact.grants, 'c.md')
+    local _, revoked = pcall(Artifact.revoke, 'c.md', other)
+    return {read.code, revoked.code, #Artifact.grants('a.md'), Artifact.revoke('a.md', other)}
+    """
+    )
+    assert value(script) == ["artifact-not-found", "artifact-not-found", 0, 0]
+
+
 def test_a_session_that_is_named_does_only_what_it_was_granted_however_the_artifact_is_named():
     script = PUT + """
     local other = Session.create{name = 'other'}

@@ -1,5 +1,7 @@
 """What can be done with many artifacts, or between them, a fork does with what it inherits too, and only there."""
 
+from random import Random
+
 import pytest
 
 from llmspell.errors import AccessDenied, AlreadyExists, Conflict, NotFound
@@ -262,3 +264,74 @@ def test_labels_of_a_forks_own_come_back_with_the_inherited_version_they_mean(st
     assert fork.artifacts.labels("r.md") == before | {"back": 2, "moved": 1}
     assert "back" not in origin.artifacts.labels("r.md")
     assert store.verify().ok
+
+
+def given_away(session, name, changed):
+    """Version 1 goes with its label, which goes to version 2 and with that; then version 1 comes back."""
+    if changed:
+        session.artifacts.update(name, version=1, description="changed")
+    session.artifacts.delete(name, version=1)
+    session.artifacts.tag_version(name, 2, "v1")
+    session.artifacts.delete(name, version=2)
+    gone = session.artifacts.labels(name)
+    session.artifacts.undelete(name, version=1)
+    return gone, session.artifacts.labels(name)
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["inherited", "its own by now"])
+def test_a_label_that_the_fork_gave_away_comes_back_with_the_version_it_was_inherited_with(
+    face, store, origin, changed, tmp_path
+):
+    twin, _ = filled(store, "twin")
+    fork, deeper = store.sessions.fork(origin.id), store.sessions.fork(store.sessions.fork(origin.id).id)
+    assert given_away(fork, "r.md", changed) == given_away(deeper, "r.md", changed) == ({}, {"v1": 1})
+    assert given_away(twin, "r.md", changed) == ({}, {"v1": 1}), "as where nothing is inherited"
+    fork.artifacts.undelete("r.md", version=2)
+    assert fork.artifacts.labels("r.md") == origin.artifacts.labels("r.md") == {"v1": 1}
+    store.sessions.export(fork.id, tmp_path / "b")
+    there = store.sessions.open(store.sessions.import_(tmp_path / "b", on_conflict="rename").id)
+    assert there.artifacts.labels("r.md") == {"v1": 1}
+    for one in face.both(store):
+        assert one.sessions.open(fork.id).artifacts.info("r.md", version="v1").version == 1
+        assert one.verify().ok
+
+
+def test_a_label_that_meant_another_version_when_the_inherited_one_went_stays_away(store, origin):
+    fork = store.sessions.fork(origin.id)
+    fork.artifacts.tag_version("r.md", 2, "v1")
+    fork.artifacts.delete("r.md")
+    fork.artifacts.undelete("r.md", version=1)
+    assert fork.artifacts.labels("r.md") == {}
+    fork.artifacts.undelete("r.md", version=2)
+    assert fork.artifacts.labels("r.md") == {"v1": 2}
+    fork.artifacts.delete("r.md", version=1)
+    fork.artifacts.undelete("r.md", version=1)
+    assert fork.artifacts.labels("r.md") == {"v1": 2}
+
+
+def test_what_becomes_of_labels_in_a_fork_is_what_would_without_one(store):
+    """Chance does the same to a session and to one that is forked on the way."""
+    random = Random(7)
+    for _ in range(40):
+        plain, forked = store.sessions.create("plain"), store.sessions.create("forked")
+        for session in (plain, forked):
+            for number in (1, 2):
+                session.artifacts.put("a", b"")
+                session.artifacts.tag_version("a", number, "xy"[number - 1])
+        there = {1, 2}
+        for step in range(15):
+            if len(there) == 2 and (step < 2 or random.random() < 0.1):
+                forked = store.sessions.fork(forked.id)
+            version, label = random.choice((1, 2)), random.choice("xy")
+            what = random.choice(("delete", "tag", "tag", "update")) if version in there else "undelete"
+            for artifacts in (plain.artifacts, forked.artifacts):
+                match what:
+                    case "delete" | "undelete":
+                        getattr(artifacts, what)("a", version=version)
+                    case "tag":
+                        artifacts.tag_version("a", version, label)
+                    case "update":
+                        artifacts.update("a", version=version, description=f"{step}")
+            if what in {"delete", "undelete"}:
+                there ^= {version}
+            assert forked.artifacts.labels("a") == plain.artifacts.labels("a")

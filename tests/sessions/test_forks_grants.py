@@ -75,3 +75,14 @@ def test_what_was_granted_in_a_fork_holds_after_a_restart(tmp_path):
         assert store.sessions.open("guest").artifacts.get(own).read() == b"first"
         with pytest.raises(AccessDenied):
             store.sessions.open("guest").artifacts.update(own, tags=["x"])
+
+
+def test_what_a_fork_inherited_and_dropped_is_nothing_that_never_was(store, origin, guest):
+    fork = store.sessions.fork(origin.id)
+    fork.artifacts.delete("a")
+    origin.artifacts.put("later", b"")
+    room = fork.artifacts
+    assert (room.grants("a"), room.audit("a").items, room.revoke("a", guest.id)) == ([], [], 0)
+    for call in (room.grants, room.audit, lambda name: room.revoke(name, guest.id)):
+        with pytest.raises(NotFound):
+            call("later")

@@ -6,6 +6,8 @@ import llmspell
 from llmspell.errors import Conflict, Corrupt, InvalidInput, LimitExceeded, NotFound, Vetoed, WrongKey
 from llmspell.hooks.results import Cancel
 from llmspell.model.scope import Scope
+from llmspell.model.values import encode_value
+from llmspell.state import classes
 
 CANARY = "canary-8c41f7"
 
@@ -224,6 +226,29 @@ def test_external_values_have_narrower_limits():
             store.state.set("x", deep, state_class="external")
         assert refused.value.code == "value-depth"
         assert store.state.set("x", deep[0], state_class="external") == 1
+
+
+@pytest.mark.parametrize("length", [10, 1 << 16], ids=["short", "long"])
+def test_a_value_is_written_out_once_and_again_only_without_its_secrets(tmp_path, monkeypatch, length):
+    written = []
+
+    def encode(value, **bounds):
+        written.append(value)
+        return encode_value(value, **bounds)
+
+    with opened(tmp_path, secrets="warn") as store:
+        store.schemas.register({"name": "any", "version": "1.0.0", "value": "any"})
+        store.schemas.bind("any", "1.0.0")
+        plain = {"text": "x" * length}
+        monkeypatch.setattr(classes, "encode_value", encode)
+        for state_class in ("external", "standard", "sensitive", "trusted"):
+            written.clear()
+            store.state.set(state_class, plain, state_class=state_class)
+            assert written == [plain], state_class
+            assert store.state.get(state_class) == plain
+        written.clear()
+        store.state.set("found", {**plain, "password": CANARY}, state_class="external")
+        assert written == [{**plain, "password": CANARY}, {**plain, "password": "[REDACTED]"}]
 
 
 @pytest.mark.parametrize("policy", ["warn", "refuse", "protect"])

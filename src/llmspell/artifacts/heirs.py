@@ -169,14 +169,32 @@ async def take_back(writer: Writer, artifact: bytes) -> bytes | None:
     if await inherited(writer, levels, artifact) is not None:
         raise Conflict(f"artifact {id_text(artifact)} is not deleted", code="artifact-not-deleted")
     name, version, _ = then
-    if await writer.one(_SQL["dropped"], (session, name, version)) is None:
+    dropped = await writer.one(_SQL["dropped"], (session, name, version))
+    if dropped is None:
         own = await writer.one(_OF_NUMBER, (session, name, version))
         if own is None:  # It was deleted before the fork began: that is for the session it belongs to.
             raise not_there(artifact)
         return bytes(own[0])
     payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, inherited=True)
     await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+    await label_again(writer, (session, name, version), dropped[0])
     return None
+
+
+async def label_again(writer: Writer, place: tuple[bytes, str, int], gone: int) -> None:
+    """Give a version that came back the inherited labels that meant it when it went, with the entry ``gone``.
+
+    They show by themselves unless the fork gave one to another version since. If that went, too, the label is free,
+    and means this one again as it would where nothing is inherited.
+    """
+    session, name, version = place
+    levels = await lineage_of(writer, session)
+    if levels is None:
+        return
+    for label, meant in (await labels(writer, levels[1:], name, fork=session)).items():
+        if meant == version and await writer.one(_SQL["label_given_since"], (session, name, label, gone)) is not None:
+            payload = ArtifactTagged(id_text(session), name, version, label)
+            await writer.append(TAGGED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
 
 
 async def demand_unneeded(writer: Writer, artifact: bytes, session: bytes) -> None:

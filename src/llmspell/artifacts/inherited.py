@@ -107,14 +107,16 @@ async def last_version(asks: Asks, levels: Sequence[Level], name: str) -> int:
     return 0 if row is None or row[0] is None else int(row[0])
 
 
-async def labels(asks: Asks, levels: Sequence[Level], name: str) -> dict[str, int]:
-    """Labels of a name and the versions they mean: what the nearest session says of a label counts."""
+async def labels(asks: Asks, levels: Sequence[Level], name: str, *, fork: bytes | None = None) -> dict[str, int]:
+    """Labels of a name and the versions they mean: what the nearest session says of a label counts. ``fork`` is whose
+    they are, by default the first level's.
+    """
     sql = (
         f"{_levels(len(levels))} SELECT l.label, l.version, {_HOLDS.format('l', 'v')} FROM level v"
         " CROSS JOIN artifact_label l ON l.session = v.session AND l.name = ? AND l.since_seq <= v.bound"
         " ORDER BY l.label, v.place, l.since_seq DESC"
     )
-    there = {row[3] for row in await visible(asks, levels, name)}
+    there = {row[3] for row in await visible(asks, levels, name, fork=fork)}
     found: dict[str, int | None] = {}
     for label, version, holds in await asks.all(sql, (*_args(levels), name)):
         found.setdefault(label, version if holds and version in there else None)

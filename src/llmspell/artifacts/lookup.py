@@ -11,6 +11,7 @@ from llmspell.artifacts.inherited import (
     inheriting,
     is_inheritable,
     labels,
+    last_version,
     named_then,
     page,
     visible,
@@ -114,6 +115,13 @@ class Lookup:
         if lineage is None:
             return None
         return await self._journal.database.read(lambda view: driven(inheriting(Asking(view), lineage)))
+
+    async def was_there(self, session: bytes, name: str) -> bool:
+        """Whether a session ever had an artifact of a name, its own or inherited, whatever became of it."""
+        levels = await self.levels(session)
+        if levels is None:
+            return await self._journal.database.one(_SQL["is_named"], (session, name)) is not None
+        return await self._journal.database.read(lambda view: driven(last_version(Asking(view), levels, name))) > 0
 
     async def labels(self, name: str) -> dict[str, int]:
         """Labels of a name and the versions they mean."""

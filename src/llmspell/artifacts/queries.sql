@@ -55,6 +55,11 @@ INSERT INTO artifact_label (session, name, label, since_seq, until_seq, version)
 -- name: label
 SELECT version FROM artifact_label WHERE session = ? AND name = ? AND label = ? AND until_seq IS NULL
 
+-- name: label_given_since
+-- Whether a label was first given after an entry, and means nothing now.
+SELECT 1 FROM artifact_label WHERE session = ? AND name = ? AND label = ?
+GROUP BY label HAVING min(since_seq) > ? AND count(*) = count(until_seq)
+
 -- name: labels
 SELECT version, label FROM artifact_label WHERE session = ? AND name = ? AND until_seq IS NULL ORDER BY label
 

@@ -17,6 +17,7 @@ from llmspell.artifacts.heirs import (
     demand_unneeded,
     drop,
     drop_labelled,
+    label_again,
     last_number,
     not_its_own,
     not_there,
@@ -187,6 +188,7 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
         session, name, version = row[1:4]
         payload = ArtifactUndeleted(id_text(artifact), id_text(session), name, version, metered)
         await writer.append(UNDELETED, payload, await writer.scope(f"session:{payload.session}"), f"artifact/{name}")
+        await label_again(writer, (session, name, version), row[0])
     return [asked for asked, _, _ in found] + back
 
 

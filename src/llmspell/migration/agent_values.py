@@ -69,16 +69,25 @@ class AgentValues:
 
     def again(self, view: Reading, held: Held) -> Held | None:
         """See ``Values``."""
-        row = view.one(_SQL["agent"], (held.key,))
-        return None if row is None else self._held(view, row[0], held.key)
+        found = self.find(view, held.key)
+        return None if found is None else found[1]
+
+    def find(self, view: Reading, agent_id: str) -> tuple[Agent, Held] | None:
+        """Whose record it is, and its fields; None when there is none."""
+        row = view.one(_SQL["agent"], (agent_id,))
+        return None if row is None else (_agent(view, agent_id), self._held(view, row[0], agent_id))
+
+    def ids(self, view: Reading, after: str, limit: int) -> list[str]:
+        """The next agents in order."""
+        return [row[1] for row in view.all(_SQL["agents"], (after, self._prefix, self._end, limit))]
 
     def of_entry(self, view: Reading, entry: Entry) -> Held | None:
         """See ``Values``."""
         agent_id = _saved(entry.payload or b"{}").agent_id
         if not agent_id.startswith(self._prefix):
             return None
-        row = view.one(_SQL["agent"], (agent_id,))
-        return None if row is None else self._held(view, row[0], agent_id)
+        found = self.find(view, agent_id)
+        return None if found is None else found[1]
 
     def is_old(self, held: Held, from_version: str) -> bool | None:
         """Whether the record says so."""

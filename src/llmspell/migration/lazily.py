@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading
     from llmspell.state.service import AsyncState
 
-_ATTEMPTS_MAX = 100
+ATTEMPTS_MAX = 100
+"""Times that something is read again because somebody keeps writing it."""
 
 
 class AsyncLazyState:
@@ -55,14 +56,14 @@ class AsyncLazyState:
         the plan cannot bring there, by key and path.
         """
         key = self._checked(key)
-        for _ in range(_ATTEMPTS_MAX):
+        for _ in range(ATTEMPTS_MAX):
             held = await self._held(key)
             if held is None:
                 return default
             done, value = await self._renewed(held)
             if done:
                 return value
-        raise _moving(key)
+        raise moving(key)
 
     async def exists(self, key: str) -> bool:
         """Whether ``key`` has a value now."""
@@ -84,7 +85,7 @@ class AsyncLazyState:
         the new value.
         """
         key = self._checked(key)
-        for _ in range(_ATTEMPTS_MAX):
+        for _ in range(ATTEMPTS_MAX):
             held = await self._held(key)
             value = deepcopy(default) if held is None else self._made(held)[1]
             value = fn(value)
@@ -93,7 +94,7 @@ class AsyncLazyState:
             except Conflict:
                 continue
             return value
-        raise _moving(key)
+        raise moving(key)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -137,5 +138,6 @@ class AsyncLazyState:
         return await self._journal.write(unit, context=self._acting.context()), made
 
 
-def _moving(key: str) -> Conflict:
-    return Conflict(f"{key!r} kept changing through {_ATTEMPTS_MAX} attempts to migrate it", key=key)
+def moving(key: str) -> Conflict:
+    """The error for what never stood still."""
+    return Conflict(f"{key!r} kept changing through {ATTEMPTS_MAX} attempts to migrate it", key=key)

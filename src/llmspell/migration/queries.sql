@@ -46,6 +46,22 @@ FROM migration_run WHERE id = ?
 -- name: open
 SELECT id FROM migration_run WHERE ended_at IS NULL ORDER BY id LIMIT 1
 
+-- name: last_begun
+-- The run that was begun, or begun to be taken back, last before an entry.
+SELECT id, restore_seq FROM migration_run WHERE started_seq < ?1
+ORDER BY max(started_seq, iif(rollback_seq < ?1, rollback_seq, 0)) DESC LIMIT 1
+
+-- name: last_step
+-- What a run's last entry was, up to one of the journal.
+SELECT kind FROM entry WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1
+
+-- name: end_after
+SELECT seq FROM entry WHERE subject = ? AND seq > ? AND kind IN ('migration.completed', 'migration.rolled_back')
+ORDER BY seq LIMIT 1
+
+-- name: any_key
+SELECT 1 FROM state WHERE scope = (SELECT id FROM scope WHERE name = ?) AND key >= ? AND key < ? LIMIT 1
+
 -- name: runs
 SELECT id FROM migration_run WHERE started_seq < ? ORDER BY started_seq DESC LIMIT ?
 

@@ -7,22 +7,20 @@ is resumed or rolled back, and until then no other can begin.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import Conflict, InvalidInput
+from llmspell.errors import InvalidInput
 from llmspell.migration import units
 from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.applying import MigrationProgress
 from llmspell.migration.dry_run import rehearse
-from llmspell.migration.given import check_catalog, one_scope, target_of, version_of
+from llmspell.migration.given import check_catalog, target_of, version_of
 from llmspell.migration.kinds import MigrationRegistered
-from llmspell.migration.lazily import AsyncLazyState
 from llmspell.migration.migration import Migration
+from llmspell.migration.on_read import OnRead
 from llmspell.migration.plan import Known, Plan, Target, find_path, with_warnings
-from llmspell.migration.preparing import Preparation
-from llmspell.migration.runs import load_migrated_since, load_open, load_registered, load_run, load_runs
+from llmspell.migration.runs import load_open, load_registered, load_run, load_runs
 from llmspell.migration.state_values import StateValues
 from llmspell.migration.steering import Options, Steering
 from llmspell.migration.transform import Functions
@@ -41,48 +39,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmspell.agentstate.encoded import Scan
+    from llmspell.agentstate.service import AsyncAgents
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
     from llmspell.migration.held import Values
+    from llmspell.migration.on_read import SchemaSource
     from llmspell.migration.preparing import Validation
     from llmspell.offload import Offload
     from llmspell.ports.database import Reading
-    from llmspell.registry.bindings import Binding
     from llmspell.state.classes import Protection
     from llmspell.state.service import AsyncState
 
 
-class SchemaSource(Protocol):
-    """Where schemas come from when a call brings none, and which keys are held against which: ``store.schemas``."""
-
-    async def bindings(self) -> list[Binding]:
-        """What is bound now."""
-        ...
-
-    async def list(self) -> list[Schema]:
-        """All that are registered."""
-        ...
-
-    async def bind(
-        self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = ""
-    ) -> Binding:
-        """Hold keys against a version."""
-        ...
-
-
-class AsyncMigrations:
+class AsyncMigrations(OnRead):
     """Registered migrations, plans, and how their application stands: ``store.migrations``."""
 
     def __init__(
         self, journal: Journal, hooks: Hooks, acting: Acting, protection: Protection, scan: Scan | None,
         offload: Offload, place: tuple[str, Path | None], schemas: SchemaSource, validators: Validators,
-        state_of: Callable[[Scope], AsyncState],
+        state_of: Callable[[Scope], AsyncState], agents: AsyncAgents,
     ) -> None:  # fmt: skip
         """``place``: the store's id and folder. ``scan`` replaces secrets in agents' records. ``validators`` are those
         that this process knows already.
         """
         self._state_of = state_of
+        self._agents = agents
         self._journal = journal
         self._acting = acting
         self._protection = protection
@@ -232,54 +214,6 @@ class AsyncMigrations:
             return await self._steering.rehearse_rollback(id, options)
         return await self._steering.rollback(id, options)
 
-    async def lazily(
-        self,
-        plan: Plan,
-        *,
-        scope: Scope | None = None,
-        functions: Functions | None = None,
-        validators: Validators | None = None,
-        write: bool = True,
-    ) -> AsyncLazyState:
-        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
-        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
-        is stored.
-
-        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
-        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
-        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
-        """
-        if not isinstance(plan, Plan):
-            raise InvalidInput(f"a Plan is read by, not {told(plan)}", code="invalid-plan")
-        check_flags(write=write)
-        if plan.target.kind != "state":
-            raise InvalidInput("records of agents are migrated by apply", code="invalid-plan")
-        place = one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
-        if place is None or scope not in (None, place):
-            raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
-        await self._demand_whole(place.name)
-        values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
-        options = Options(functions=functions or {}, validators=validators or {})
-        known = {**self._steering.validators, **options.validators}
-        preparation = Preparation(plan, values, options.functions, known, "strict")
-        since = await self._rebound(plan)
-        return AsyncLazyState(self._journal, self._acting, self._state_of(place), values, preparation, since, write)
-
-    async def _rebound(self, plan: Plan) -> int | None:
-        """Since which entry the target is bound to the new version; None when it is not bound."""
-        target = plan.target
-        for one in await self._schemas.bindings():
-            if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
-                continue
-            if one.version == plan.to_version:
-                return await self._journal.database.read(partial(load_migrated_since, one.since_seq))
-            if one.version == plan.from_version:
-                scope = None if target.scope is None else Scope.from_name(target.scope)
-                bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
-                return bound.since_seq
-        return None
-
     # -- looking -------------------------------------------------------------------------------------------------------
 
     async def status(self, id: str | None = None) -> MigrationRun | None:
@@ -365,12 +299,6 @@ class AsyncMigrations:
         chosen = Target("state", found[0].scope, found[0].prefix) if found else target
         await self._demand_whole(chosen.scope)
         return chosen
-
-    async def _demand_whole(self, scope: str | None) -> None:
-        """Refuse a fork: what it inherits is another session's, and would stay as it is."""
-        if scope is not None and await self._journal.lineage(scope) is not None:
-            hint = "copy its state to a session of its own: state.copy_to(Scope.session(id))"
-            raise Conflict(f"{scope} is a fork: what it inherits is its origin's", code="session-is-fork", hint=hint)
 
     async def _known_of(self, name: str, target: Target) -> Known:
         bound = ran = None

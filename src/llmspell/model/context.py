@@ -65,6 +65,12 @@ class Context:
     step: Recording | None = None
     bounds: Bounds | None = None
 
+    def within(self, step: Recording | None) -> Context:
+        """The same while ``step`` is executed. Each step of a run takes one, so no field is looked up by name."""
+        return Context(
+            self.session, self.session_correlation, self.correlation, self.cause, self.actor, step, self.bounds
+        )
+
 
 ROOT = Context()
 MAINTENANCE = Context(actor="maintenance")

@@ -53,8 +53,8 @@ OPERATIONS = (
     Operation(
         "Session", ("fork",), ((_SESSION, _AT), (_AT,)), "the new session's id",
         "A session that goes on from a moment of another one, with a future of its own. Nothing is copied.", _fork,
-        errors=("session-not-found", "invalid-moment", "invalid-seq", "fork-depth", "vetoed"), lua_returns="string",
-        made=("session.forked", _forked),
+        errors=("session-not-found", "invalid-moment", "invalid-seq", "migration-running", "fork-depth", "vetoed"),
+        lua_returns="string", made=("session.forked", _forked),
     ),
     Operation(
         "Session", ("compare",),

@@ -67,6 +67,14 @@ async def _history(
     return [change_table(change) for change in changes]
 
 
+async def _default_class(host: Host, scope: Scope = GLOBAL) -> str:
+    return (await host.store.state_of(scope).default_class()).value
+
+
+async def _set_default_class(host: Host, state_class: str, scope: Scope = GLOBAL) -> bool:
+    return await host.store.state_of(scope).set_default_class(state_class)
+
+
 async def _schema_versions(host: Host, name: str | None = None) -> list[str]:
     if name is not None:
         return await host.store.schemas.versions(name)
@@ -114,6 +122,7 @@ _PAGE = Param(
     optional=True,
 )
 _SOME_SCOPE = Param("scope", SCOPE, _SCOPE.doc, optional=True)
+_NEW_CLASS = Param("state_class", NAME, "standard (which ends the rule), trusted, sensitive or external")
 _WORKFLOW, _AGENT, _TOOL = Param("workflow", NAME), Param("agent", NAME), Param("tool", NAME)
 
 OPERATIONS = (
@@ -168,6 +177,16 @@ OPERATIONS = (
              Param("limit", INT, "at most so many", optional=True),
              Param("before", INT, "only changes before this seq", optional=True)), optional=True))),
         "a list of changes, newest first", "What happened to a key.", _history, lua_returns="table[]",
+    ),
+    Operation(
+        "State", ("default_class", "get_default_class"), ((_SOME_SCOPE,),), "standard, trusted, sensitive or external",
+        "How a new key of a scope is kept when nobody says it.", _default_class, errors=("invalid-scope",),
+        lua_returns="string",
+    ),
+    Operation(
+        "State", ("set_default_class",), ((_NEW_CLASS,), (_SCOPE, _NEW_CLASS)), "false when it was so already",
+        "Have keys that are new in a scope kept so, whoever sets them, from now on; keys that there are stay so.",
+        _set_default_class, errors=("invalid-scope", "invalid-class"), lua_returns="boolean",
     ),
     Operation(
         "State", ("list_schema_versions", "get_schema_versions", "schema_versions"),

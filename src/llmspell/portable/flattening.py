@@ -126,9 +126,9 @@ class Flattened:
             names |= {at: name for artifact, at, name, _ in rows if id_text(artifact) not in adopted}
         for at in sorted(names):
             stored = self._read(partial(_all, _FORKED, (at,)))
-            payload = self._payload(check_row(stored[0])) if stored else None
-            if payload is not None:
-                entry = check_row(stored[0])
+            entry = check_row(stored[0]) if stored else None
+            payload = None if entry is None else self._payload(entry)
+            if entry is not None and payload is not None:
                 payload = msgspec.structs.replace(payload, session=id_text(fork), name=names[at])
                 yield Carried(
                     at, id_text(entry.id), entry.happened_at, entry.kind, entry.kind_version,

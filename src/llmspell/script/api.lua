@@ -167,6 +167,22 @@ function State.history(scope, key, options) end
 State.get_history = State.history
 State.getHistory = State.history
 
+---How a new key of a scope is kept when nobody says it.
+---@param scope? string `global`, `session:ID`, `agent:NAME` …; any other text is a custom scope
+---@return string # standard, trusted, sensitive or external
+function State.default_class(scope) end
+State.defaultClass = State.default_class
+State.get_default_class = State.default_class
+State.getDefaultClass = State.default_class
+
+---Have keys that are new in a scope kept so, whoever sets them, from now on; keys that there are stay so.
+---@overload fun(state_class: string): boolean
+---@param scope string `global`, `session:ID`, `agent:NAME` …; any other text is a custom scope
+---@param state_class string standard (which ends the rule), trusted, sensitive or external
+---@return boolean # false when it was so already
+function State.set_default_class(scope, state_class) end
+State.setDefaultClass = State.set_default_class
+
 ---The versions of schemas that are registered.
 ---@param name? string of one schema; nil: of all
 ---@return string[] # a list of versions, the latest last

@@ -108,7 +108,7 @@ class Run:
 
     def context(self, step: Step | None) -> Context:
         """The context of what is done for a step, or (None) for the run as such."""
-        return replace(self._base, step=step)
+        return self._base.within(step)
 
     def _context_in(self, session: AsyncSession) -> Context:
         place, outer = session.acting.session, self._outer

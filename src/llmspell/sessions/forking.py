@@ -53,6 +53,8 @@ MomentOf = Callable[["Reading", Any, int], int]
 """The seq of a moment as ``store.at`` takes it: (view, moment, the time of the clock)."""
 InheritBindings = Callable[["Writer", str, str, int], Awaitable[None]]
 """Binds what was bound to the keys of a scope at an entry to those of another one: (writer, from, to, seq)."""
+DemandSettled = Callable[["Reading", str, int], None]
+"""Refuses an entry at which the values of a scope were half of one form, half of another: (view, scope, seq)."""
 
 
 class HasId(Protocol):
@@ -137,7 +139,10 @@ class Forking:
         if scope is None or view.one(_SQL["open_row"], (session,)) is None:
             raise units.missing(session)
         seq = self._seq(view, session, scope.lineage, at, now)
-        return driven(origin_at(Asking(view), session, scope.lineage, seq))
+        origin = driven(origin_at(Asking(view), session, scope.lineage, seq))
+        nearest, bound = origin.lineage[0]  # Where it left the others was looked at when those forks began.
+        self._near.demand_settled(view, units.scope_of(nearest), bound)
+        return origin
 
     def _seq(self, view: Reading, session: bytes, lineage: Lineage | None, at: Any, now: int) -> int:
         if at is None:

@@ -183,7 +183,8 @@ class AsyncSessions:
         ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
         with what was there; nothing of it is copied, and what either does from here on the other never sees. It has the
         other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; about 1 ms,
-        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), LimitExceeded
+        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), Conflict
+        (``migration-running``: at that moment a migration had changed half of its values), LimitExceeded
         (``fork-depth``), Vetoed.
         """
         key = await self._steps.resolve(named(session))

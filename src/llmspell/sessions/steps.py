@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmspell.model.context import Context
     from llmspell.ports.database import Reading, Row
     from llmspell.sessions.comparison import Comparer
-    from llmspell.sessions.forking import InheritBindings, MomentOf
+    from llmspell.sessions.forking import DemandSettled, InheritBindings, MomentOf
     from llmspell.sessions.ported import Porter
     from llmspell.sessions.saving import AutoSaver
     from llmspell.sessions.session import AsyncSession, SessionRooms
@@ -74,6 +74,7 @@ class Neighbours:
         saver: AutoSaver,
         moment: MomentOf,
         inherit_bindings: InheritBindings,
+        demand_settled: DemandSettled,
         compare: Comparer,
     ) -> None:
         self.set_state = set_state
@@ -86,6 +87,7 @@ class Neighbours:
         self.saver = saver
         self.moment = moment
         self.inherit_bindings = inherit_bindings
+        self.demand_settled = demand_settled
         self.compare = compare
 
 

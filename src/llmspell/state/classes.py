@@ -206,29 +206,19 @@ class Protection:
         an event loop does not wait for it. Raises InvalidInput, LimitExceeded, NotFound (``unknown-validator``), and
         what the sealer raises.
         """
+        encoded = _encoded(value, state_class)  # A value that is none is refused as such.
         held = Held(value, secret=state_class in SECRET or self.secrets != "off")
         if self.schemas.active and state_class != "trusted":
-            encode_value(value)  # A value that is none is refused as such.
             held = replace(held, mark=self.schemas.check(scope, key, held))
         searched = state_class == "external" or (state_class == "standard" and self.secrets != "off")
-        encoded = encode_value(value) if searched else b""
-        if len(encoded) > limits.SCAN_INLINE_BYTES:
+        if searched and len(encoded) > limits.SCAN_INLINE_BYTES:
             own = decode_value(encoded)  # Whoever gave the value may go on changing it.
-            return replace(await self.offload.run(self.keep, scope, key, own, state_class), held=held)
-        return replace(self.keep(scope, key, value, state_class), held=held)
+            return replace(await self.offload.run(self._keep, scope, key, own, state_class, encoded), held=held)
+        return replace(self._keep(scope, key, value, state_class, encoded), held=held)
 
     def keep(self, scope: str, key: str, value: Any, state_class: str) -> Stored:
         """The same of a value that was held against its schema already."""
-        if state_class == "external":
-            return self._external(value)
-        if state_class == "standard" and self.secrets != "off":
-            found = self._redactor().redact(value)[1]
-            if found:
-                return self._found(scope, key, value, found)
-        encoded = encode_value(value)
-        if state_class == "sensitive":
-            return self._sealed(scope, key, encoded)
-        return Stored(msgspec.Raw(encoded), state_class)
+        return self._keep(scope, key, value, state_class, _encoded(value, state_class))
 
     def shown(self, payload: StateSet) -> Any:
         """The value of an entry for whoever may read it. Raises WrongKey, Corrupt, NotFound."""
@@ -268,21 +258,31 @@ class Protection:
 
         return opened
 
+    def _keep(self, scope: str, key: str, value: Any, state_class: str, encoded: bytes) -> Stored:
+        if state_class == "external":
+            return self._external(value, encoded)
+        if state_class == "standard" and self.secrets != "off":
+            found = self._redactor().redact(value)[1]
+            if found:
+                return self._found(scope, key, encoded, found)
+        if state_class == "sensitive":
+            return self._sealed(scope, key, encoded)
+        return Stored(msgspec.Raw(encoded), state_class)
+
     def _sealed(self, scope: str, key: str, encoded: bytes) -> Stored:
         text = self.sealing(scope)(f"state/{key}", encoded)
         return Stored(msgspec.Raw(b'"' + text.encode() + b'"'), "sensitive")
 
-    def _external(self, value: Any) -> Stored:
-        encode_value(value, bytes_max=limits.EXTERNAL_BYTES_MAX)
+    def _external(self, value: Any, encoded: bytes) -> Stored:
         if _deeper(value, limits.EXTERNAL_DEPTH_MAX):
             raise LimitExceeded(
                 f"an external value is nested at most {limits.EXTERNAL_DEPTH_MAX} deep", code="value-depth"
             )
         clean, found = self._redactor().redact(value)
-        return Stored(msgspec.Raw(encode_value(clean)), "external", tuple(_told(one) for one in found))
+        raw = encoded if clean is value else encode_value(clean)
+        return Stored(msgspec.Raw(raw), "external", tuple(_told(one) for one in found))
 
-    def _found(self, scope: str, key: str, value: Any, found: Sequence[Finding]) -> Stored:
-        encoded = encode_value(value)
+    def _found(self, scope: str, key: str, encoded: bytes, found: Sequence[Finding]) -> Stored:
         if self.secrets == "protect":
             return self._sealed(scope, key, encoded)
         if self.secrets == "refuse":
@@ -322,6 +322,11 @@ def hide() -> None:
     step = current.get().step
     if step is not None:
         step.hide()
+
+
+def _encoded(value: Any, state_class: str) -> bytes:
+    external = state_class == "external"
+    return encode_value(value, bytes_max=limits.EXTERNAL_BYTES_MAX if external else limits.VALUE_BYTES_MAX)
 
 
 def _told(found: Finding) -> dict[str, str]:

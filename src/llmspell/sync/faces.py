@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import F, HookHandle, Hooks
     from llmspell.migration.applying import MigrationProgress
     from llmspell.migration.lazily import AsyncLazyState
+    from llmspell.migration.lazy_agents import AsyncLazyAgents
     from llmspell.migration.migration import Migration
     from llmspell.migration.plan import Plan
     from llmspell.migration.preparing import Validation
@@ -655,8 +656,8 @@ class Artifacts(ArtifactsByHand):
         return drive(self._inner.revoke(artifact, session))
 
     def grants(self, artifact: str) -> list[ArtifactGrant]:
-        """The grants of an artifact that hold now, oldest first. Through a session's handle of its own artifacts, or of
-        those that it is admin of.
+        """The grants of an artifact that hold now, oldest first; also of one that is deleted, for whom it comes back.
+        Through a session's handle of its own artifacts, or of those that it is admin of. Raises NotFound, AccessDenied.
         """
         return drive(self._inner.grants(artifact))
 
@@ -671,6 +672,9 @@ class Artifacts(ArtifactsByHand):
     def audit(self, artifact: str, *, limit: int = 100, cursor: str | None = None) -> Page[ArtifactAccess]:
         """Who was granted an artifact's name and by whom, what was revoked, who used it and who was refused; newest
         first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
+
+        What is deleted, for good or not, or has another name by now keeps its audit. Raises NotFound when there never
+        was such an artifact, AccessDenied.
         """
         return drive(self._inner.audit(artifact, limit=limit, cursor=cursor))
 
@@ -1292,7 +1296,8 @@ class Sessions:
         ``at`` is what ``store.at`` takes, or a label of this session's checkpoints. State, artifacts and timeline begin
         with what was there; nothing of it is copied, and what either does from here on the other never sees. It has the
         other's fields as they were (``name``: that name with `` (fork)``). Writes ``session.forked``; about 1 ms,
-        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), LimitExceeded
+        whatever the history. Raises NotFound, InvalidInput (``invalid-moment``, ``invalid-seq``), Conflict
+        (``migration-running``: at that moment a migration had changed half of its values), LimitExceeded
         (``fork-depth``), Vetoed.
         """
         return Session(drive(self._inner.fork(session, at, name)))
@@ -1521,6 +1526,46 @@ class Migrations:
     def __init__(self, inner: AsyncMigrations) -> None:
         self._inner = inner
 
+    def lazily(
+        self,
+        plan: Plan,
+        *,
+        scope: Scope | None = None,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+        write: bool = True,
+    ) -> LazyState:
+        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
+        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
+        is stored.
+
+        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
+        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        return LazyState(
+            drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
+        )
+
+    def lazily_agents(
+        self,
+        plan: Plan,
+        *,
+        functions: Functions | None = None,
+        validators: Validators | None = None,
+        write: bool = True,
+    ) -> LazyAgents:
+        """The same for a plan of agents: records in the new form, each migrated when it is loaded here, and written
+        back unless ``write`` is False. ``store.agents`` shows what is stored.
+
+        Each change is an ordinary ``agent.saved``; loading all ``ids`` brings the rest. Raises InvalidInput
+        (``invalid-plan``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        return LazyAgents(
+            drive(self._inner.lazily_agents(plan, functions=functions, validators=validators, write=write))
+        )
+
     def register(self, migration: Migration, *, replace: bool = False) -> bool:
         """Make known how values get from one version of a schema to another; True unless it was known already.
 
@@ -1647,28 +1692,6 @@ class Migrations:
         take the one that went on from it back first).
         """
         return drive(self._inner.rollback(id, dry_run=dry_run, batch=batch, progress=progress))
-
-    def lazily(
-        self,
-        plan: Plan,
-        *,
-        scope: Scope | None = None,
-        functions: Functions | None = None,
-        validators: Validators | None = None,
-        write: bool = True,
-    ) -> LazyState:
-        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
-        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
-        is stored.
-
-        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
-        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
-        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
-        """
-        return LazyState(
-            drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
-        )
 
     def status(self, id: str | None = None) -> MigrationRun | None:
         """How a migration stands; without an id, the open one, else the last one, None when there never was any.
@@ -2077,6 +2100,34 @@ class LazyState:
         the new value.
         """
         return drive(self._inner.update(key, fn, default=default))
+
+
+class LazyAgents:
+    """The records that a plan is about, in the new form. Get it from ``store.migrations.lazily_agents(plan)``."""
+
+    def __init__(self, inner: AsyncLazyAgents) -> None:
+        self._inner = inner
+
+    def load(self, agent_id: str) -> AgentState | None:
+        """An agent's record in the new form with its whole conversation, None when it has none.
+
+        One of the old version is written back, one ``agent.saved`` entry; hooks of saving are not asked, as in no
+        migration. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by agent and
+        path, Conflict (``plan-outdated``) for one of another version than the plan's two.
+        """
+        return drive(self._inner.load(agent_id))
+
+    def ids(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Ids of the agents that the plan is about and that have a record, in order; the next page is ``after`` the
+        last one.
+        """
+        return drive(self._inner.ids(after=after, limit=limit))
+
+    def update(self, agent_id: str, fn: Callable[[AgentState], AgentState | None]) -> AgentState:
+        """Load a record in the new form, change it by ``fn`` and save both at once, again whenever somebody else wrote
+        in between; as ``store.agents.update``. Raises NotFound too.
+        """
+        return drive(self._inner.update(agent_id, fn))
 
 
 class Schemas:

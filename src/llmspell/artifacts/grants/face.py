@@ -78,8 +78,8 @@ class Granting:
         )
 
     async def grants(self, artifact: str) -> list[ArtifactGrant]:
-        """The grants of an artifact that hold now, oldest first. Through a session's handle of its own artifacts, or of
-        those that it is admin of.
+        """The grants of an artifact that hold now, oldest first; also of one that is deleted, for whom it comes back.
+        Through a session's handle of its own artifacts, or of those that it is admin of. Raises NotFound, AccessDenied.
         """
         place, now = await self._overseen(artifact), self._journal.clock.now_ns()
         return await self._journal.database.read(lambda view: read_grants(view, place, now))
@@ -101,6 +101,9 @@ class Granting:
     async def audit(self, artifact: str, *, limit: int = 100, cursor: str | None = None) -> Page[ArtifactAccess]:
         """Who was granted an artifact's name and by whom, what was revoked, who used it and who was refused; newest
         first, from the journal, each entry checked. Uses that repeat within a second share an entry that counts them.
+
+        What is deleted, for good or not, or has another name by now keeps its audit. Raises NotFound when there never
+        was such an artifact, AccessDenied.
         """
         place, limit = await self._overseen(artifact), check_limit(limit)
         scope = await self._journal.scope(f"session:{id_text(place.session)}")
@@ -118,7 +121,9 @@ class Granting:
         return self._journal.clock.now_ns() + round(expires_in_s * 1e9)
 
     async def _place(self, artifact: str, *, there: bool = True) -> Place:
-        """What is meant: a version by its id, a name in the session. ``there``: a name that has a version."""
+        """What is meant: a version by its id, a name in the session. ``there``: it has a version now; else it had one
+        once, deleted for good or not. Raises NotFound.
+        """
         if is_id(artifact):
             row = await self._lookup.in_fork(id_bytes(artifact))
             if row is not None:
@@ -130,6 +135,8 @@ class Granting:
         name, session = check_artifact_name(artifact), self._lookup.session(self._acting.context())
         if there and await self._journal.database.one(_SQL["name_is_there"], (session, name)) is None:
             await self._lookup.of_name(name)  # A fork may inherit it.
+        if not there and not await self._lookup.was_there(session, name):
+            raise missing(artifact, None)
         return Place(session, name, 0)
 
     async def _demand_admin(self, writer: Writer, place: Place, expires_at: int | None) -> None:

@@ -1,0 +1,145 @@
+"""Handles that migrate what is read by them, and nothing else."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from llmspell.errors import Conflict, InvalidInput
+from llmspell.migration.agent_values import AgentValues
+from llmspell.migration.given import one_scope
+from llmspell.migration.lazily import AsyncLazyState
+from llmspell.migration.lazy_agents import AsyncLazyAgents
+from llmspell.migration.plan import Plan
+from llmspell.migration.preparing import Preparation
+from llmspell.migration.runs import load_migrated_since
+from llmspell.migration.state_values import StateValues
+from llmspell.migration.steering import Options
+from llmspell.migration.transform import Functions
+from llmspell.model.arguments import check_flags
+from llmspell.model.scope import Scope
+from llmspell.model.telling import told
+from llmspell.schemas.checking import Validators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmspell.agentstate.encoded import Scan
+    from llmspell.agentstate.service import AsyncAgents
+    from llmspell.journal.acting import Acting
+    from llmspell.journal.journal import Journal
+    from llmspell.migration.held import Values
+    from llmspell.migration.steering import Steering
+    from llmspell.registry.bindings import Binding
+    from llmspell.schemas.schema import Schema
+    from llmspell.state.classes import Protection
+    from llmspell.state.service import AsyncState
+
+
+class SchemaSource(Protocol):
+    """Where schemas come from when a call brings none, and which keys are held against which: ``store.schemas``."""
+
+    async def bindings(self) -> list[Binding]:
+        """What is bound now."""
+        ...
+
+    async def list(self) -> list[Schema]:
+        """All that are registered."""
+        ...
+
+    async def bind(
+        self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = ""
+    ) -> Binding:
+        """Hold keys against a version."""
+        ...
+
+
+class OnRead:
+    """The part of ``AsyncMigrations`` about values that are migrated when they are read."""
+
+    _journal: Journal
+    _acting: Acting
+    _protection: Protection
+    _scan: Scan | None
+    _schemas: SchemaSource
+    _steering: Steering
+    _agents: AsyncAgents
+    _state_of: Callable[[Scope], AsyncState]
+
+    async def lazily(
+        self, plan: Plan, *, scope: Scope | None = None, functions: Functions | None = None,
+        validators: Validators | None = None, write: bool = True,
+    ) -> AsyncLazyState:  # fmt: skip
+        """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
+        ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
+        is stored.
+
+        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
+        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
+        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        _check(plan, "state", "lazily_agents")
+        check_flags(write=write)
+        place = one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
+        if place is None or scope not in (None, place):
+            raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
+        await self._demand_whole(place.name)
+        values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
+        preparation = self._prepared(plan, values, functions, validators)
+        since = await self._rebound(plan)
+        return AsyncLazyState(self._journal, self._acting, self._state_of(place), values, preparation, since, write)
+
+    async def lazily_agents(
+        self, plan: Plan, *, functions: Functions | None = None, validators: Validators | None = None,
+        write: bool = True,
+    ) -> AsyncLazyAgents:  # fmt: skip
+        """The same for a plan of agents: records in the new form, each migrated when it is loaded here, and written
+        back unless ``write`` is False. ``store.agents`` shows what is stored.
+
+        Each change is an ordinary ``agent.saved``; loading all ``ids`` brings the rest. Raises InvalidInput
+        (``invalid-plan``), NotFound (``unknown-function``, ``unknown-validator``).
+        """
+        _check(plan, "agents", "lazily")
+        check_flags(write=write)
+        values = AgentValues(plan.target, self._scan)
+        preparation = self._prepared(plan, values, functions, validators)
+        return AsyncLazyAgents(self._journal, self._acting, self._agents, values, preparation, write)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _demand_whole(self, scope: str | None) -> None:
+        """Refuse a fork: what it inherits is another session's, and would stay as it is."""
+        if scope is not None and await self._journal.lineage(scope) is not None:
+            hint = "copy its state to a session of its own: state.copy_to(Scope.session(id))"
+            raise Conflict(f"{scope} is a fork: what it inherits is its origin's", code="session-is-fork", hint=hint)
+
+    def _prepared(
+        self, plan: Plan, values: Values, functions: Functions | None, validators: Validators | None
+    ) -> Preparation:
+        options = Options(functions=functions or {}, validators=validators or {})
+        known = {**self._steering.validators, **options.validators}
+        return Preparation(plan, values, options.functions, known, "strict")
+
+    async def _rebound(self, plan: Plan) -> int | None:
+        """Since which entry the target is bound to the new version; None when it is not bound."""
+        target = plan.target
+        for one in await self._schemas.bindings():
+            if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
+                continue
+            if one.version == plan.to_version:
+                return await self._journal.database.read(partial(load_migrated_since, one.since_seq))
+            if one.version == plan.from_version:
+                scope = None if target.scope is None else Scope.from_name(target.scope)
+                bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
+                return bound.since_seq
+        return None
+
+
+def _check(plan: object, kind: str, other: str) -> None:
+    if not isinstance(plan, Plan):
+        raise InvalidInput(f"a Plan is read by, not {told(plan)}", code="invalid-plan")
+    if plan.target.kind != kind:
+        raise InvalidInput(
+            f"the plan is about {plan.target}, not {kind}", code="invalid-plan", hint=f"use migrations.{other}"
+        )
