@@ -101,3 +101,22 @@ def test_what_rules_captured_is_counted_once(store, session, tmp_path, how):
     assert there.counts() == counts
     assert [there.offer("more", source="tool", name="t").captured for _ in range(2)] == [True, False]
     sound(store)
+
+
+@pytest.mark.parametrize("again", ["replaced", "deleted"])
+def test_versions_keep_their_numbers_when_one_before_them_was_deleted_for_good(store, tmp_path, again):
+    session = store.sessions.create("s")
+    for content in (b"one", b"two", b"three"):
+        session.artifacts.put("a", content)
+    session.artifacts.delete("a", version=1, hard=True)
+    session.artifacts.rename("a", "b")
+    session.artifacts.delete("b", version=2, hard=True)
+    for _ in range(3):
+        store.sessions.export(session.id, tmp_path / "again", overwrite=True)
+        if again == "deleted":
+            store.sessions.delete(session.id)
+        store.sessions.import_(tmp_path / "again", on_conflict="replace")
+        session = store.sessions.open(session.id)
+        assert [(one.name, one.version) for one in session.artifacts.list(all_versions=True)] == [("b", 3)]
+        assert session.artifacts.get("b", version=3).read() == b"three"
+    assert store.verify().ok
