@@ -27,6 +27,7 @@ from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
 
 _INFO = queries("llmspell.sessions")["info"]
+_ANY_IMPORTED = queries("llmspell.sessions")["any_imported"]
 _WANTED = _INFO.replace("FROM session s", "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq")
 _WHOLE = _INFO.replace("SELECT ", "SELECT s.since_seq, s.created_at, ", 1).replace(
     "FROM session s", "FROM session s INDEXED BY session_since"
@@ -164,10 +165,14 @@ def _select(source: Source, order: Order, edge: tuple[int, int] | None, count: i
 
 
 def _conditions(view: Reading, wanted: SessionFilter, as_of: int) -> Conditions:
-    """The conditions as SQL sees them: when a session last changed is a range of seqs, as its row holds from then."""
+    """The conditions as SQL sees them: when a session last changed is a range of seqs, as its row holds from then; only
+    one that came in a bundle may have changed before.
+    """
     first, last = wanted.updated
     low = 0 if first is None else seq_at(view, first - 1)
-    high = as_of if last is None else min(as_of, seq_at(view, last))
+    high = as_of
+    if last is not None and view.one(_ANY_IMPORTED) == (0,):
+        high = min(as_of, seq_at(view, last))
     # A session that was created later changed later, too.
     created = wanted.created[0]
     return Conditions(wanted, low if created is None else max(low, seq_at(view, created - 1)), high, as_of)

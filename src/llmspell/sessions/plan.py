@@ -57,7 +57,8 @@ class Conditions:
 
     def plainly(self) -> tuple[str, list[Any]]:
         """Conditions on the columns of a row ``s``. The plus keeps the planner on the index that leads."""
-        where, args = "", []
+        where = ""
+        args: list[Any] = []
         wanted = self.wanted
         for column, value in (
             ("status", wanted.status), ("created_by", wanted.created_by), ("parent", wanted.parent),
@@ -66,6 +67,10 @@ class Conditions:
             if value is not None:
                 where += f" AND +s.{column} = ?"
                 args.append(value)
+        for bound, than in zip(wanted.updated, (">=", "<="), strict=True):
+            if bound is not None:
+                where += f" AND +s.updated_at {than} ?"
+                args.append(bound)
         return where, args
 
     def created_within(self, column: str) -> tuple[str, list[Any]]:
