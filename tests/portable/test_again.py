@@ -2,7 +2,8 @@
 
 import pytest
 
-from llmspell.errors import NotFound
+from llmspell import RetentionPolicy
+from llmspell.errors import AlreadyExists, NotFound
 
 
 @pytest.fixture
@@ -120,3 +121,30 @@ def test_versions_keep_their_numbers_when_one_before_them_was_deleted_for_good(s
         assert [(one.name, one.version) for one in session.artifacts.list(all_versions=True)] == [("b", 3)]
         assert session.artifacts.get("b", version=3).read() == b"three"
     assert store.verify().ok
+
+
+def test_a_file_that_comes_while_a_session_is_exported_stays(store, session, tmp_path):
+    session.artifacts.put("a", b"x")
+    path = tmp_path / "bundle"
+
+    def come(what, done):
+        path.write_text("another's")
+
+    with pytest.raises(AlreadyExists) as error:
+        store.sessions.export(session.id, path, progress=come)
+    assert error.value.code == "file-exists"
+    assert path.read_text() == "another's"
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(AlreadyExists):
+        store.sessions.export(session.id, link)
+    store.sessions.export(session.id, tmp_path / "free")
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["bundle", "free"]
+
+
+def test_the_folder_of_archives_is_the_one_that_was_meant_when_the_policy_was_stored(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store.sessions.set_retention(RetentionPolicy(max_count=5, archive_to="old"))
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert store.sessions.retention().archive_to == str(tmp_path / "old")
