@@ -1,15 +1,19 @@
 """Bundles: what was exported comes into another store whole and equal; what is not as it should be changes nothing."""
 
+import errno
 import io
 import json
+import os
 import random
 import stat
 import zipfile
+from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 import llmspell
+from llmspell.artifacts.bundles import exporting
 from llmspell.errors import LlmspellError
 
 LARGE = random.Random(5).randbytes(300_000)
@@ -196,6 +200,25 @@ def test_a_file_that_is_there_is_replaced_only_when_that_is_asked(store, session
     assert code(lambda: session.artifacts.export(tmp_path / "c", format="tar")) == "invalid-format"
     assert code(lambda: session.artifacts.import_(tmp_path / "none")) == "file-not-found"
     assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["b.zip"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it takes a device that is always full")
+def test_an_export_to_a_full_disk_leaves_no_file(session, tmp_path, monkeypatch):
+    fill(session)
+    real = os.fdopen
+
+    def full(descriptor, mode):
+        os.close(descriptor)
+        return real(os.open("/dev/full", os.O_RDWR), mode)
+
+    def failing(file, manifest, lines):
+        file.write(b"".join(lines))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setitem(exporting.FORMATS, "zip", failing)
+    monkeypatch.setattr(os, "fdopen", full)
+    assert code(lambda: session.artifacts.export(tmp_path / "folder.zip")) == "cannot-write"
+    assert [one for one in tmp_path.iterdir() if one.name.endswith(".part")] == []
 
 
 def test_an_export_of_damaged_content_leaves_no_file(face, store, session, tmp_path):

@@ -206,3 +206,19 @@ def test_large_metadata_is_searched_like_any_other(face, store):
         assert [info.id for info in found] == [ids[0], small]
         found = store.sessions.list(metadata={"user": "u-1"}, order_by="created_at")
         assert [info.id for info in found] == [ids[1], small]
+
+
+def test_a_session_of_a_bundle_is_found_by_when_it_was_changed_where_it_was(face, store, clock, tmp_path):
+    session = store.sessions.create("old", tags=["t"])
+    clock.advance(10)
+    middle = store.sessions.create("later").info.updated_at
+    clock.advance(10)
+    store.sessions.export(session.id, tmp_path / "s.bundle")
+    store.sessions.delete(session.id)
+    store.sessions.import_(tmp_path / "s.bundle")
+    for _ in range(2):
+        for more in ({}, {"tags": ["t"]}, {"order_by": "created_at"}):
+            expected = ["old"] if more.get("tags") else ["later", "old"]
+            assert sorted(one.name for one in store.sessions.list(updated_before=middle, **more)) == expected
+            assert [one.name for one in store.sessions.list(updated_after=middle, **more)] == expected[:-1]
+        take_in_through(face, store)

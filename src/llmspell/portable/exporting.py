@@ -57,13 +57,11 @@ def export_session(
     """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries. ``whole``: no
     file at all when something sealed would be replaced in it. Raises InvalidInput (``archive-needs-key``).
     """
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise AlreadyExists(
-            f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
-        )
+    if path.is_dir() or ((path.exists() or path.is_symlink()) and not overwrite):
+        raise _there(path)
     seal = None if key is None else new_seal(key)
     bundle = _Bundle(store, session, secrets, progress or tell_nobody)
-    with _replacing(path) as (file, finish):
+    with _replacing(path, overwrite=overwrite) as (file, finish):
         frames = FrameWriter(file, seal)
         digest = bundle.write(frames, now)
         if whole and bundle.redacted:
@@ -177,8 +175,9 @@ def _pages(entries: Iterator[Carried]) -> Iterator[list[Carried]]:
 class _replacing:  # noqa: N801 - it is used as the block that it is
     """A file beside ``path``, for its owner only, that gets the name when ``finish`` is called and the block ends."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
+        self._overwrite = overwrite
         self._finished = False
 
     def __enter__(self) -> tuple[IO[bytes], Callable[[], None]]:
@@ -203,8 +202,14 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
                     self._file.flush()
                     os.fsync(self._file.fileno())
             if self._finished:
-                Path(self._name).replace(self._path)
+                if not self._overwrite:
+                    _give_name(Path(self._name), self._path)
+                else:
+                    Path(self._name).replace(self._path)
                 sync_folder(self._path.parent)
+        except AlreadyExists:
+            self._finished = False
+            raise
         except OSError as error:
             self._finished = False
             raise _cannot(self._path, error) from error
@@ -213,6 +218,26 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
                 Path(self._name).unlink(missing_ok=True)
         if isinstance(exc, OSError):
             raise _cannot(self._path, exc) from exc
+
+
+def _give_name(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless another has it by now."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _there(path) from None
+    except OSError:  # No links on this disk: what is left is to look, and then to rename.
+        if path.exists():
+            raise _there(path) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def _there(path: Path) -> AlreadyExists:
+    return AlreadyExists(
+        f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
+    )
 
 
 def _cannot(path: Path, exc: OSError) -> StorageFailed:

@@ -27,6 +27,7 @@ from llmspell.sessions.plan import Conditions, Source, sources
 from llmspell.sessions.query import SessionFilter
 
 _INFO = queries("llmspell.sessions")["info"]
+_ANY_IMPORTED = queries("llmspell.sessions")["any_imported"]
 _FROM = "FROM session s"
 _WANTED = _INFO.replace(_FROM, "FROM wanted w CROSS JOIN session s ON s.id = w.id AND s.since_seq = w.seq")
 _WHOLE = "SELECT s.since_seq, s.created_at, " + _INFO.removeprefix("SELECT ")
@@ -173,10 +174,14 @@ def _select(
 
 
 def _conditions(view: Reading, wanted: SessionFilter, as_of: int) -> Conditions:
-    """The conditions as SQL sees them: when a session last changed is a range of seqs, as its row holds from then."""
+    """The conditions as SQL sees them: when a session last changed is a range of seqs, as its row holds from then; only
+    one that came in a bundle may have changed before.
+    """
     first, last = wanted.updated
     low = 0 if first is None else seq_at(view, first - 1)
-    high = as_of if last is None else min(as_of, seq_at(view, last))
+    high = as_of
+    if last is not None and view.one(_ANY_IMPORTED) == (0,):
+        high = min(as_of, seq_at(view, last))
     # A session that was created later changed later, too.
     created = wanted.created[0]
     return Conditions(wanted, low if created is None else max(low, seq_at(view, created - 1)), high, as_of)

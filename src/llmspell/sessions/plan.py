@@ -59,7 +59,13 @@ class Conditions:
         given = self.columns()
         if self.wanted.created_by is not None:
             given.append(("created_by", self.wanted.created_by))
-        return "".join(f" AND +s.{column} = ?" for column, _ in given), [value for _, value in given]
+        where = "".join(f" AND +s.{column} = ?" for column, _ in given)
+        args = [value for _, value in given]
+        for bound, than in zip(self.wanted.updated, (">=", "<="), strict=True):
+            if bound is not None:
+                where += f" AND +s.updated_at {than} ?"
+                args.append(bound)
+        return where, args
 
     def created_within(self, row: str = "c") -> tuple[str, list[Any]]:
         """The bounds of the time of creation, which an index of ``c`` knows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -154,12 +155,20 @@ class Registered:
                 f"every_s is {EVERY_S_MIN:.0f} to {EVERY_S_MAX:,.0f} seconds, not {told(every_s)}",
                 code="invalid-policy",
             )
-        payload = RetentionSet(None if policy is None else policy.to_dict(), every_s)
+        payload = RetentionSet(None if policy is None else _stored(policy), every_s)
 
         async def unit(writer: Writer) -> None:
             await writer.append(RETENTION_SET, payload, await writer.scope("global"), _RETENTION)
 
         await self._journal.write(unit, context=context)
+
+
+def _stored(policy: RetentionPolicy) -> dict[str, Any]:
+    """A policy as it is stored. Its folder is an absolute one: whoever applies it may work in another."""
+    found = policy.to_dict()
+    if found["archive_to"] is not None:
+        found["archive_to"] = str(Path(found["archive_to"]).absolute())
+    return found
 
 
 def _page_of(query: EntryQuery) -> Callable[[Reading], list[Entry]]:
