@@ -122,7 +122,7 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours.saver))
+        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours))
         handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._created(handle, told)
         return handle
@@ -132,7 +132,7 @@ class AsyncSessions:
         session = await self._steps.resolve(session_id)
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
-        bounds = bounds_of(info, session, self.neighbours.saver)
+        bounds = bounds_of(info, session, self.neighbours)
         place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
         handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._steps.point(handle.context(), "before_session_open", "open", info)
@@ -308,7 +308,7 @@ class AsyncSessions:
         registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
         """
         await self._registered.set_retention(self._acting.context(), policy, every_s)
-        self.neighbours.saver.begin()
+        self.neighbours.retention.begin()
 
     async def retention(self) -> RetentionPolicy | None:
         """The stored policy; its ``every_s`` says how often it is applied."""
