@@ -51,16 +51,22 @@ class Files(Protocol):
         ...
 
 
+def _unheard(_: Result) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One kind of maintenance. ``due`` says cheaply whether there is work; ``unit`` makes the next step, which gives
-    how much it did: less than ``full`` means that nothing is left.
+    how much it did: less than ``full`` means that nothing is left. ``ended`` is told what became of each step, once it
+    is committed or has failed: inside of a unit nobody knows that yet.
     """
 
     name: str
     due: Callable[[Reading], bool]
     unit: Callable[[], Unit[int]]
     full: int
+    ended: Callable[[Result], None] = _unheard
 
 
 class Maintenance:
@@ -114,6 +120,7 @@ class Maintenance:
                 self._tell(task, exc)
                 return
             result = self._files.commit((unit,), wait_s=WAIT_S)[0]
+            task.ended(result)
             if result.error is not None:
                 self._tell(task, result.error)
                 return

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.journal.asking import Asking, driven
 from llmspell.model.arguments import check_flags, check_path, is_async
 from llmspell.model.ids import id_bytes
@@ -128,9 +128,10 @@ class CleanupReport:
     """What a cleanup did, or with ``dry_run`` would do.
 
     ``deleted`` (each with its ``why``) and, where they were exported before, ``archived`` paths; ``vetoed`` by a hook;
-    ``changed`` while it went on, and so left; ``failed`` to be exported, and so left, with the error's code of each in
-    ``codes``. ``looked_at`` counts sessions of the policy's statuses, ``orphans`` deleted ones that something was left
-    of. ``artifact_bytes`` are those of the deleted; ``collect`` gives them back.
+    ``changed`` while it went on, and so left; ``failed`` to be exported, or in the background to be deleted, and so
+    left, with the error's code of each in ``codes``. ``looked_at`` counts sessions of the policy's statuses,
+    ``orphans`` deleted ones that something was left of. ``artifact_bytes`` are those of the deleted; ``collect`` gives
+    them back.
     """
 
     dry_run: bool
@@ -143,6 +144,11 @@ class CleanupReport:
     codes: dict[str, str] = field(default_factory=dict)
     orphans: int = 0
     artifact_bytes: int = 0
+
+    def fail(self, id_: str, error: BaseException) -> None:
+        """Note that a session stays because of an error."""
+        self.failed.append(id_)
+        self.codes[id_] = error.code if isinstance(error, LlmspellError) else "failed"
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
