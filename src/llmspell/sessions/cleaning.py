@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.errors import InvalidInput, LlmspellError, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.ported import BundleKey, Porter, PortProgress
     from llmspell.sessions.steps import Neighbours, Steps
 
+T = TypeVar("T")
 _OPEN = "SELECT status FROM session WHERE id = ? AND until_seq IS NULL"
 _SQL = queries("llmspell.sessions")
 _RUN = "retention-run"
@@ -86,7 +87,7 @@ class Cleaning:
         report = CleanupReport(dry_run, looked_at=looked_at, orphans=len(left))
         for done, one in enumerate(due, 1):
             if dry_run:
-                _count(report, one)
+                await self._foresee(one, policy, archive_key, report)
             else:
                 await self._let_go(one, policy, archive_key, context, report)
             if progress is not None:
@@ -97,6 +98,12 @@ class Cleaning:
             lambda writer: finish(writer, policy, report, left, self._near.removers), context=context
         )
         return report
+
+    async def _foresee(self, one: Due, policy: RetentionPolicy, key: BundleKey | None, report: CleanupReport) -> None:
+        porter, id_ = self._near.porter, one.info.id
+        without_key = policy.archive_to is not None and key is None
+        if not without_key or await porter.off(plain, porter, id_, report):
+            _count(report, one)
 
     async def _let_go(
         self, one: Due, policy: RetentionPolicy, key: BundleKey | None, context: Context, report: CleanupReport
@@ -323,16 +330,35 @@ def archived(
     porter: Porter, policy: RetentionPolicy, id_: str, key: BundleKey | None, report: CleanupReport
 ) -> Path | None:
     """The file that a session was exported to, in this thread; None, and noted, when it could not be."""
-    try:
+
+    def archive() -> Path:
         path = archive_path(policy, id_)
         porter.archive(id_bytes(id_), path, key)
+        return path
+
+    return _done(archive, id_, report)
+
+
+def plain(porter: Porter, id_: str, report: CleanupReport) -> bool:
+    """Whether a session can be archived without a key, as far as is known before it is done; noted when not."""
+
+    def look() -> bool:
+        porter.demand_plain(id_bytes(id_))
+        return True
+
+    return _done(look, id_, report) is not None
+
+
+def _done(work: Callable[[], T], id_: str, report: CleanupReport) -> T | None:
+    """Do something with a session; None, and noted, when it could not be done."""
+    try:
+        return work()
     except LlmspellError as exc:
         if exc.code == "session-not-found":  # Another cleanup was first.
             report.changed.append(id_)
         else:
             report.fail(id_, exc)
         return None
-    return path
 
 
 def archive_path(policy: RetentionPolicy, id_: str) -> Path:

@@ -292,8 +292,8 @@ class AsyncSessions:
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
-        ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        ``dry_run`` only looks, and foresees that. Hooks of deleting are asked for each. Raises NotFound
+        (``no-policy``), InvalidInput (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
         """
         found = policy if policy is not None else await self._journal.database.read(policy_now)
         if found is None:

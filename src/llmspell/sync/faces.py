@@ -1379,8 +1379,8 @@ class Sessions:
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
-        ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        ``dry_run`` only looks, and foresees that. StoreHooks of deleting are asked for each. Raises NotFound
+        (``no-policy``), InvalidInput (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
         """
         return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
