@@ -248,6 +248,26 @@ def test_sessions_that_are_kept_for_ever_count_towards_nothing(store, clock):
     assert newer.id in ids(store)
 
 
+async def _nothing(core, id_):
+    handle = await core.sessions.open(id_)
+    await handle.update(description="changed")
+
+
+@pytest.mark.parametrize("late", [put_late, set_late, set_from_outside, _nothing])
+@pytest.mark.parametrize("bounds", [{"max_count": 1}, {"max_bytes": 15}])
+def test_what_stays_of_so_many_are_those_in_which_something_was_done_last(face, store, clock, late, bounds):
+    first, second = (store.sessions.create(name) for name in ("first", "second"))
+    for session in (first, second):
+        session.artifacts.put("a", b"ten bytes.")
+        session.suspend()
+        clock.advance(1)
+    getattr(face, "settle", drive)(late(face.core(store), first.id))
+    policy = RetentionPolicy(statuses=["suspended"], **bounds)
+    report = store.sessions.cleanup(policy)
+    assert [one["id"] for one in report.deleted] == [second.id]
+    assert ids(store) == {first.id}
+
+
 def test_a_session_that_another_cleanup_let_go_first_changed_and_did_not_fail(tmp_path):
     policy = RetentionPolicy(max_count=0, archive_to=tmp_path / "old")
     with llmspell.open(tmp_path / "s") as store, llmspell.open(tmp_path / "s") as other:
