@@ -1043,7 +1043,9 @@ class Captures:
         """The content of an artifact that was captured with ``privacy="seal"``, whole in memory; in a fork also where
         it was captured before the fork left.
 
-        Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
+        A seal is for one session of one store. Content that came here with an imported session opens when that was
+        exported from this store and has its own id again. Raises NotFound (``key-shredded``, ``keyring-missing``, and
+        ``sealed-elsewhere``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
         """
         return drive(self._inner.unseal(name_or_id, version=version))
 
