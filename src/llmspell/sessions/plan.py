@@ -6,7 +6,7 @@ thousand, above which walking in order finds a page soon.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmspell.ports.database import Reading
@@ -34,19 +34,22 @@ _OPEN_OF = "CROSS JOIN session s INDEXED BY session_since ON s.since_seq = {seq}
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is wanted; rows hold from a seq above ``low``, at most ``high``; and they held at ``as_of``."""
+    """What is wanted; rows hold from a seq above ``low``, at most ``high``; and they held at ``as_of``. ``value`` is
+    what a session ``s`` is sorted by.
+    """
 
     wanted: SessionFilter
     low: int
     high: int
     as_of: int
+    value: str = "NULL"
 
     def terms(self) -> list[int]:
         """Those of the conditions that are terms, metadata not among them."""
         wanted = self.wanted
         found = [tag_term(tag) for tag in wanted.tags]
-        if wanted.status is not None:
-            found.append(status_term(wanted.status))
+        if len(wanted.status) == 1:
+            found.append(status_term(*wanted.status))
         if wanted.created_by is not None:
             found.append(creator_term(wanted.created_by))
         if wanted.parent is not None:
@@ -57,16 +60,30 @@ class Conditions:
 
     def plainly(self) -> tuple[str, list[Any]]:
         """Conditions on the columns of a row ``s``. The plus keeps the planner on the index that leads."""
-        where, args = "", []
+        where = ""
+        args: list[Any] = []
         wanted = self.wanted
         for column, value in (
-            ("status", wanted.status), ("created_by", wanted.created_by), ("parent", wanted.parent),
-            ("name", wanted.name),
+            ("created_by", wanted.created_by), ("parent", wanted.parent), ("name", wanted.name),
         ):  # fmt: skip
             if value is not None:
                 where += f" AND +s.{column} = ?"
                 args.append(value)
+        if wanted.status:
+            where += f" AND +s.status IN ({', '.join('?' * len(wanted.status))})"
+            args += wanted.status
+        for bound, moment in zip((">=", "<="), wanted.ended, strict=True):
+            if moment is not None:
+                where += f" AND +s.ended_at {bound} ?"
+                args.append(moment)
         return where, args
+
+    def by_status(self) -> list[Conditions]:
+        """The same for each status that is asked for: each has a term, and a session has one of them."""
+        wanted = self.wanted
+        if len(wanted.status) < 2:
+            return [self]
+        return [replace(self, wanted=replace(wanted, status=(status,))) for status in wanted.status]
 
     def created_within(self, column: str) -> tuple[str, list[Any]]:
         """The bounds of the time of creation."""
@@ -95,11 +112,14 @@ class Source:
 
 def sources(view: Reading, asked: Conditions, by: str, indexed: int, *, changed: bool) -> list[Source]:
     """The streams for a query ordered ``by``; ``changed``: sessions may have changed since the moment asked about."""
-    found = [_walk(asked, max(asked.low, indexed), asked.high, "tail")]
-    if _needs_index(asked.wanted, by):
-        found += _indexed(view, asked, by, min(asked.high, indexed))
-    else:
+    if not _needs_index(asked.wanted, by):
         found = [_walk(asked, asked.low, asked.high, "all")]
+    elif by == "name" and not _is_rare(view, asked):
+        found = [_walk(asked, asked.low, asked.high, "all", index="session_name")]
+    else:
+        found = [_walk(asked, max(asked.low, indexed), asked.high, "tail")]
+        for one in asked.by_status():
+            found += _indexed(view, one, by, min(asked.high, indexed))
     return [*found, _closed(asked)] if changed else found
 
 
@@ -108,20 +128,29 @@ def _needs_index(wanted: SessionFilter, by: str) -> bool:
     return wanted != SessionFilter(updated=wanted.updated) or by != "updated_at"
 
 
-def _columns(wanted: SessionFilter) -> str:
+def _is_rare(view: Reading, asked: Conditions) -> bool:
+    """Whether so few sessions fit that they are found first and sorted then."""
+    wanted = asked.wanted
+    terms = [*asked.terms(), *(metadata_term(path, value) for path, value in wanted.metadata)]
+    rare = any(_count(view, _COUNT, term, SORTED_ROWS_MAX) <= SORTED_ROWS_MAX for term in terms)
+    return rare or (wanted.text is not None and _words_may_lead(view, wanted, "name"))
+
+
+def _columns(asked: Conditions) -> str:
     """Nothing is read of a session that nobody asks about: metadata may be long."""
+    wanted = asked.wanted
     tags = "s.tags" if wanted.tags or wanted.text else "NULL"
     metadata = "s.metadata" if wanted.metadata or wanted.text else "NULL"
     texts = "s.name, s.description" if wanted.text else "NULL, NULL"
-    return f"SELECT s.since_seq, s.created_at, s.id, {tags}, {metadata}, {texts}"
+    return f"SELECT s.since_seq, s.created_at, s.id, {tags}, {metadata}, {texts}, {asked.value}"
 
 
-def _walk(asked: Conditions, low: int, high: int, name: str) -> Source:
-    """Open sessions that last changed within some seqs."""
+def _walk(asked: Conditions, low: int, high: int, name: str, index: str = "session_since") -> Source:
+    """Open sessions that last changed within some seqs, in the order of an index."""
     plainly, args = asked.plainly()
     created, bounds = asked.created_within("s.created_at")
     return Source(
-        name, f"{_columns(asked.wanted)} FROM session s INDEXED BY session_since",
+        name, f"{_columns(asked)} FROM session s INDEXED BY {index}",
         f"s.until_seq IS NULL AND s.since_seq > ? AND s.since_seq <= ?{created}{plainly}", (low, high, *bounds, *args),
         "s.since_seq", "s.created_at",
     )  # fmt: skip
@@ -133,7 +162,7 @@ def _closed(asked: Conditions) -> Source:
     created, bounds = asked.created_within("s.created_at")
     return Source(
         "changed",
-        f"{_columns(asked.wanted)} FROM session c INDEXED BY session_closed"
+        f"{_columns(asked)} FROM session c INDEXED BY session_closed"
         " CROSS JOIN session s ON s.id = c.id AND s.since_seq = c.since_seq",
         f"c.until_seq > ? AND c.since_seq > ? AND c.since_seq <= ?{created}{plainly}",
         (asked.as_of, asked.low, asked.high, *bounds, *args), "s.since_seq", "s.created_at",
@@ -176,7 +205,7 @@ def _by_term(asked: Conditions, terms: list[int], high: int, by: str) -> Source:
     created, bounds = asked.created_within("t.created_at")
     index = " INDEXED BY session_term_created" if terms[0] == EVERY and by == "created_at" else ""
     return Source(
-        "term", f"{_columns(asked.wanted)} FROM session_term t{index} {_OPEN_OF.format(seq='t.since_seq')}",
+        "term", f"{_columns(asked)} FROM session_term t{index} {_OPEN_OF.format(seq='t.since_seq')}",
         f"t.term = {terms[0]} AND t.since_seq > ? AND t.since_seq <= ?{created}"
         + _HAS_TERM.format(seq="t.since_seq") * (len(terms) - 1) + plainly,
         (asked.low, high, *bounds, *terms[1:], *args), "t.since_seq", "t.created_at",
@@ -191,7 +220,7 @@ def _by_words(asked: Conditions, terms: list[int], high: int) -> Source:
     expression = wanted.text.expression() if wanted.text is not None else ""
     seq = "session_text.rowid"
     return Source(
-        "words", f"{_columns(wanted)} FROM session_text {_OPEN_OF.format(seq=seq)}",
+        "words", f"{_columns(asked)} FROM session_text {_OPEN_OF.format(seq=seq)}",
         f"session_text MATCH ? AND {seq} > ? AND {seq} <= ?{_HAS_TERM.format(seq=seq) * len(terms)}{created}{plainly}",
         (expression, asked.low, high, *terms, *bounds, *args), seq, "s.created_at",
     )  # fmt: skip

@@ -1422,7 +1422,7 @@ class Sessions:
     def list(
         self,
         *,
-        status: str | None = None,
+        status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
         parent: str | None = None,
@@ -1433,17 +1433,22 @@ class Sessions:
         created_before: datetime | str | None = None,
         updated_after: datetime | str | None = None,
         updated_before: datetime | str | None = None,
+        ended_after: datetime | str | None = None,
+        ended_before: datetime | str | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
-        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
-        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
-        ``created_at``, with ``-`` newest first.
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
+        ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
+        ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.
+
+        ``order_by`` is ``updated_at``, ``created_at`` or ``name`` (by code point), which have an index; ``ended_at`` or
+        ``last_activity`` (the last entry written in the session), for which all that fit are sorted at each page, some
+        2 µs each. With ``-`` the newest, or last, come first; what has no end comes before all that have one.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
@@ -1461,6 +1466,8 @@ class Sessions:
                 created_before=created_before,
                 updated_after=updated_after,
                 updated_before=updated_before,
+                ended_after=ended_after,
+                ended_before=ended_before,
                 order_by=order_by,
                 limit=limit,
                 cursor=cursor,
