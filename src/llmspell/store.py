@@ -129,7 +129,7 @@ class AsyncStore:
         """
         if self._files.outdated:
             await self._migrate()
-        self.sessions.neighbours.saver.begin()
+        self.sessions.neighbours.retention.begin()
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -335,7 +335,7 @@ class AsyncStore:
 
     async def close(self) -> None:
         """Finish what is under way and close the files. Idempotent."""
-        await self._offload.run(self.sessions.neighbours.saver.close)
+        await self._offload.run(self.sessions.neighbours.close)
         self._dispatcher.close()
         await self._ledger.flush()
         await self._database.close()

@@ -17,7 +17,9 @@ def filled(ok):
     (("--meta", "user.id=7"), ["Top"]), (("--meta", "n=1"), ["Left"]), (("--meta", 'n="1"'), []),
     (("--text", "JUNE bees"), ["Top"]), (("--text", "right"), ["Right"]), (("--tag", "a", "--tag", "b"), ["Right"]),
     (("--created-by", "ada"), ["Left"]), (("--parent", "Top"), ["Left", "Right"]),
-    (("--status", "completed"), ["Right"]), (("--created-after", "1h"), ["Below", "Left", "Right", "Top"]),
+    (("--status", "completed"), ["Right"]), (("--status", "completed", "--status", "failed"), ["Right"]),
+    (("--ended-after", "1h"), ["Right"]), (("--ended-before", "2020-01-01T00:00:00Z"), []),
+    (("--created-after", "1h"), ["Below", "Left", "Right", "Top"]),
     (("--created-before", "1h"), []), (("--updated-after", "2020-01-01"), ["Below", "Left", "Right", "Top"]),
     (("--updated-before", "2020-01-01T00:00:00Z"), []), (("--tag", "a", "--status", "active"), ["Top"]),
 ])  # fmt: skip

@@ -34,6 +34,7 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
 from llmspell.portable.leaving import Leaving, Read
+from llmspell.portable.payloads import CARRIED
 from llmspell.portable.records import Carried
 from llmspell.ports.database import Reading, Row
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded, RunResumed, RunStarted
@@ -57,10 +58,10 @@ _LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? A
 _ADOPTIONS = (
     f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq BETWEEN ? AND ? ORDER BY seq"
 )
-_STAY = (
+_STAY = frozenset(name for name, kind in CARRIED.items() if kind.payload in {
     SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, CaptureRulesSet, ArtifactCaptured,
     CaptureSkipped, RunStarted, RunResumed, RunRecorded, RunFinished, RunFailed,
-)  # fmt: skip
+})  # fmt: skip
 """What an ancestor's entry says about itself only."""
 _ERASED = (
     "SELECT e.artifact, e.seq, a.name, max(a.since_seq) FROM artifact a JOIN artifact_erased e ON e.artifact = a.id"
@@ -108,15 +109,26 @@ class Flattened:
         """Sealed values, and sealed items of runs, that were replaced."""
         return sum(part.redacted for part in self._parts)
 
+    def seals(self) -> bool:
+        """Whether anything would be redacted."""
+        self._placed()
+        return any(part.seals() for part in self._parts)
+
     def entries(self) -> Iterator[Carried]:
         """Oldest first, each hash checked."""
-        fork = self.spans[0][0]
-        created, first, adopted, labels = self._read(self._look)
+        created, first, adopted = self._placed()
         yield msgspec.structs.replace(created, seq=min(first, created.seq))
-        for place, part in enumerate(self._parts):
-            part.place(fork, adopted, labels[place], self._standing, inherited=place > 0)
         own = chain.from_iterable(part.entries() for part in reversed(self._parts))
         yield from heapq.merge(own, self._erased(adopted), key=_seq)
+
+    def _placed(self) -> tuple[Carried, int, dict[str, str]]:
+        """Tell the levels what is known of the whole: the entry that creates the session elsewhere, the first seq, and
+        what is adopted.
+        """
+        created, first, adopted, labels = self._read(self._look)
+        for place, part in enumerate(self._parts):
+            part.place(self.spans[0][0], adopted, labels[place], self._standing, inherited=place > 0)
+        return created, first, adopted
 
     def _erased(self, adopted: dict[str, str]) -> Iterator[Carried]:
         """What was deleted for good where it belongs since the fork's past left there. The fork does not show it: it
@@ -237,13 +249,14 @@ class _Level(Leaving):
             return self._adoption(entry)
         if entry.kind == "session.forked" or (self._inherited and entry.kind == CREATED.name):
             return None  # It is told as the creation.
+        if self._inherited and entry.kind in _STAY:
+            self._leave(entry)
+            return None
         carried = super()._carried(entry)
         if carried is None:
             return None
         payload = self._kinds.decode(carried.kind, bytes(carried.payload))
-        if self._inherited and (
-            isinstance(payload, _STAY) or (isinstance(payload, SessionCheckpointed) and payload.label in self._taken)
-        ):
+        if self._inherited and isinstance(payload, SessionCheckpointed) and payload.label in self._taken:
             self._leave(entry)
             return None
         placed = self._placed(payload)

@@ -17,7 +17,7 @@ from llmspell.model.context import Context
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.values import Held
 from llmspell.portable.arriving import Target
-from llmspell.portable.exporting import Origins, export_session
+from llmspell.portable.exporting import Origins, demand_plain, export_session
 from llmspell.portable.importing import (
     Bundle,
     Looked,
@@ -95,6 +95,10 @@ class StorePorter:
             self._origins(), session, self._checked_path(path), now, key, secrets=key is not None, overwrite=True,
             progress=None, whole=True,
         )  # fmt: skip
+
+    def demand_plain(self, session: bytes) -> None:
+        """See ``Porter``."""
+        demand_plain(self._origins(), session)
 
     def check_key(self, key: Any) -> None:
         """See ``Porter``."""

@@ -11,7 +11,8 @@ from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.sessions.info import SessionInfo
-from llmspell.sessions.listing import Order, Place, find, infos
+from llmspell.sessions.listing import Place, find, infos
+from llmspell.sessions.order import Order
 from llmspell.sessions.query import SessionFilter
 
 _OPEN = f"{queries('llmspell.sessions')['info']} WHERE s.id = ? AND s.until_seq IS NULL"

@@ -111,7 +111,7 @@ class Forking:
         inside = enter(outer, InSession(key, correlation, outer.cause), anew=True)
         seq, at_ns, entries = await self._journal.write(lambda writer: self._unit(writer, session, new), context=inside)
         info = SessionInfo(first_row(key, correlation, new, at_ns, entries, (nearest, bound)))
-        bounds = bounds_of(info, key, self._near.saver)
+        bounds = bounds_of(info, key, self._near)
         handle = AsyncSession(self._steps, self._near.rooms, info, InSession(key, correlation, seq, bounds))
         if "after_session_fork" in self._hooks.armed:
             await self._steps.point(handle.context(), "after_session_fork", "fork", info)

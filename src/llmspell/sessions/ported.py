@@ -79,6 +79,12 @@ class Porter(Protocol):
         """
         ...
 
+    def demand_plain(self, session: bytes) -> None:
+        """See that ``archive`` could do without a key, in this thread; costs reading what may be sealed. Raises as it
+        does.
+        """
+        ...
+
     def check_key(self, key: Any) -> None:
         """Raises InvalidInput (``weak-passphrase``, ``invalid-key``) for what is no key of a bundle."""
         ...

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from blake3 import blake3
 
-from llmspell.errors import AlreadyExists, Conflict, Corrupt, NotFound
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput, NotFound
 from llmspell.journal.asking import Asks
 from llmspell.journal.journal import Writer
 from llmspell.journal.lineage import ALWAYS, Level, Lineage
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_bytes, id_text
+from llmspell.model.keys import check_key
 from llmspell.model.session import check_step
+from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions.inherited import Held, entry_then, held_at, held_by, kept_keys, levels_of, live_values
 from llmspell.sessions.kinds import (
@@ -176,3 +178,16 @@ async def state_hash(writer: Writer, session: bytes) -> str:
         name = key.encode()
         digest.update(len(name).to_bytes(4, "big") + name + len(raw).to_bytes(8, "big") + raw)
     return digest.hexdigest()
+
+
+def check_initial(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a session begins with. Raises InvalidInput (``invalid-state``, ``duplicate-key`` …)."""
+    given: object = state
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"state is a dict, not {type(state).__name__}", code="invalid-state")
+    values = {check_key(key): value for key, value in state.items()}
+    if len(values) != len(state):
+        raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
+    for value in values.values():
+        encode_value(value)  # Before anything is asked of hooks.
+    return values

@@ -1047,7 +1047,9 @@ class Captures:
         """The content of an artifact that was captured with ``privacy="seal"``, whole in memory; in a fork also where
         it was captured before the fork left.
 
-        Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
+        A seal is for one session of one store. Content that came here with an imported session opens when that was
+        exported from this store and has its own id again. Raises NotFound (``key-shredded``, ``keyring-missing``, and
+        ``sealed-elsewhere``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
         """
         return drive(self._inner.unseal(name_or_id, version=version))
 
@@ -1384,8 +1386,8 @@ class Sessions:
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
-        ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        ``dry_run`` only looks, and foresees that. StoreHooks of deleting are asked for each. Raises NotFound
+        (``no-policy``), InvalidInput (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
         """
         return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
@@ -1425,7 +1427,7 @@ class Sessions:
     def list(
         self,
         *,
-        status: str | None = None,
+        status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
         parent: str | None = None,
@@ -1436,17 +1438,22 @@ class Sessions:
         created_before: datetime | str | None = None,
         updated_after: datetime | str | None = None,
         updated_before: datetime | str | None = None,
+        ended_after: datetime | str | None = None,
+        ended_before: datetime | str | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
-        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
-        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
-        ``created_at``, with ``-`` newest first.
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
+        ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
+        ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.
+
+        ``order_by`` is ``updated_at``, ``created_at`` or ``name`` (by code point), which have an index; ``ended_at`` or
+        ``last_activity`` (the last entry written in the session), for which all that fit are sorted at each page, some
+        2 µs each. With ``-`` the newest, or last, come first; what has no end comes before all that have one.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
@@ -1464,6 +1471,8 @@ class Sessions:
                 created_before=created_before,
                 updated_after=updated_after,
                 updated_before=updated_before,
+                ended_after=ended_after,
+                ended_before=ended_before,
                 order_by=order_by,
                 limit=limit,
                 cursor=cursor,
