@@ -65,6 +65,18 @@ def test_a_deleted_fork_inherits_nothing_any_more(store):
     assert store.verify().ok
 
 
+def test_between_two_lives_a_fork_inherits_nothing_whatever_ended_the_second_one(store, tmp_path):
+    origin, _ = filled(store)
+    fork = store.sessions.fork(origin.id)
+    scope = Scope.session(fork.id)
+    store.sessions.export(fork.id, tmp_path / "bundle")
+    store.sessions.delete(fork.id)
+    between = store.stats()["last_seq"]
+    assert store.sessions.import_(tmp_path / "bundle").id == fork.id
+    store.sessions.delete(fork.id)
+    assert store.at(between).state_of(scope).items() == []
+
+
 def test_what_a_fork_shows_is_not_deleted_for_good_and_not_collected(face, store):
     origin, _ = filled(store)
     fork = store.sessions.fork(origin.id)
