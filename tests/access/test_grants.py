@@ -2,7 +2,9 @@
 
 import pytest
 
+import llmspell
 from llmspell.errors import InvalidInput
+from llmspell.model.clock import ManualClock
 from llmspell.model.scope import Scope
 from tests.access.conftest import A, B, denied, head
 
@@ -97,6 +99,25 @@ def test_rights_end_at_their_time_and_not_before(store, clock, a, b):
     clock.advance(1)
     denied(lambda: b.state_of(A).get("k"))
     assert len(store.access.grants()) == 0
+
+
+def test_rights_end_at_their_very_moment_in_the_scope_below_it_and_in_lists(tmp_path):
+    clock = ManualClock()  # It stands still, so that the moment can be hit.
+    with llmspell.open(tmp_path / "still", clock=clock) as store:
+        b, session = store.acting_as("agent:b"), store.sessions.create("s", created_by="user:u")
+        scopes = [A, Scope.step("w", "s"), Scope.session(session.id), Scope.session(store.sessions.create("t").id)]
+        for scope in (A, Scope.workflow("w"), Scope.user("u"), scopes[-1]):
+            store.access.grant("agent:b", scope, {"read", "write"}, expires_in_s=60, children=scope.kind != "session")
+        clock.advance(60 - 1e-9)
+        for scope in scopes:
+            b.state_of(scope).set("k", 1)
+            assert b.state_of(scope).get("k") == 1
+        assert len(store.access.grants().items) == 4
+        clock.advance(1e-9)
+        for scope in scopes:
+            denied(lambda scope=scope: b.state_of(scope).get("k"))
+            denied(lambda scope=scope: b.state_of(scope).set("k", 2))
+        assert store.access.grants().items == []
 
 
 def test_a_later_grant_replaces_an_earlier_one_right_by_right(store, clock, a, b):
