@@ -14,7 +14,8 @@ from blake3 import blake3
 
 import llmspell
 from llmspell.artifacts.bundles import exporting
-from llmspell.errors import LlmspellError
+from llmspell.artifacts.bundles.importing import readable
+from llmspell.errors import LlmspellError, NotFound
 
 LARGE = random.Random(5).randbytes(300_000)
 
@@ -153,6 +154,33 @@ def test_names_that_are_there_follow_the_rule(store, session, tmp_path):
     assert session.artifacts.get("a.md", version="v1.0").text() == "one"
     assert code(lambda: session.artifacts.import_(tmp_path / "b.zip", on_conflict="perhaps")) == "invalid-conflict-rule"
     assert store.verify().ok
+
+
+def test_a_name_that_is_free_is_neither_renamed_nor_skipped(store, session, tmp_path):
+    session.artifacts.put("a.md", "one")
+    session.artifacts.put("b.md", "two")
+    session.artifacts.export(tmp_path / "b.zip")
+    half = store.sessions.create("half")
+    half.artifacts.put("a.md", "there before")
+    report = half.artifacts.import_(tmp_path / "b.zip", on_conflict="skip")
+    assert ([info.name for info in report.artifacts], report.skipped) == (["b.md"], ["a.md"])
+    other = store.sessions.create("other")
+    other.artifacts.put("a.md", "there before")
+    report = other.artifacts.import_(tmp_path / "b.zip", on_conflict="rename")
+    assert ([info.name for info in report.artifacts], report.renamed) == (["a (2).md", "b.md"], {"a.md": "a (2).md"})
+    assert other.artifacts.get("a.md").text() == "there before"
+
+
+@pytest.mark.parametrize("failure, expected", [
+    (OSError(errno.EIO, "the disk broke"), "source-failed"), (OSError(errno.EINVAL, "too far back"), "invalid-bundle"),
+    (zipfile.BadZipFile("no archive"), "invalid-bundle"), (NotFound("gone", code="file-not-found"), "file-not-found"),
+])  # fmt: skip
+def test_a_disk_that_fails_is_told_from_a_bundle_that_is_damaged(failure, expected):
+    def read():
+        with readable():
+            raise failure
+
+    assert code(read) == expected
 
 
 def test_a_hook_before_a_put_refuses_a_bundle(session, other, tmp_path):

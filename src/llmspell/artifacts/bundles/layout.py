@@ -121,7 +121,7 @@ def _of_other_version(encoded: bytes) -> Manifest | None:
         if known["format"] == FORMAT and type(version) is int and version != VERSION:
             return Manifest(FORMAT, version, "", "", 0, 0, 0, "")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, IndexError):
-        pass
+        pass  # No manifest of any version: the caller refuses it, and says what was wrong with it as one of this.
     return None
 
 
