@@ -2485,7 +2485,7 @@ class Store(StoreByHand):
         return drive(self._inner.stats())
 
     def close(self) -> None:
-        """Finish what is under way and close the files. Idempotent."""
+        """Finish what is under way and close the files, also when finishing fails. Idempotent."""
         drive(self._inner.close())
 
     def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
