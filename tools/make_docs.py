@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
-from llmspell.entry_kinds import KINDS
 
 from llmspell import errors
 from llmspell.artifacts import blob
+from llmspell.entry_kinds import KINDS
 from llmspell.events import buffer, patterns
 from llmspell.hooks.limits import HookLimits
 from llmspell.hooks.points import markdown

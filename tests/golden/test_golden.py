@@ -6,9 +6,9 @@ from contextlib import closing
 
 import apsw
 import pytest
-from llmspell.entry_kinds import KINDS
 
 from llmspell.artifacts.compression import Codec
+from llmspell.entry_kinds import KINDS
 from llmspell.errors import NeedsMigration
 from llmspell.model.clock import ManualClock
 from llmspell.model.ids import SystemIds

@@ -1,10 +1,10 @@
 """A journal over a database in memory, and looks past every check."""
 
 import pytest
-from llmspell.entry_kinds import KINDS
 
 from llmspell.adapters.sqlite.blocking import BlockingDatabase
 from llmspell.adapters.sqlite.store import open_store
+from llmspell.entry_kinds import KINDS
 from llmspell.journal.journal import Journal
 from llmspell.model.clock import ManualClock
 from llmspell.model.context import ROOT
