@@ -1837,6 +1837,10 @@ class PrincipalState:
 
     Every method raises AccessDenied (``access-denied``, ``principal-cut-off``) without the rights it names, before any
     hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``State``'s.
+
+    In a scope that is not its own, a principal may raise the class of a key (trusted, standard, external, sensitive: in
+    this order) and never lower it, below what new keys of the scope get either; nor give a time to live to a key that
+    has none and is kept better than those. That is AccessDenied, too: ``class-lowered``.
     """
 
     def __init__(self, inner: AsyncPrincipalState) -> None:
@@ -1868,7 +1872,9 @@ class PrincipalState:
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
     ) -> int:
-        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values."""
+        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values; for an
+        ephemeral key all four rights: whoever sets it next without a class keeps it in memory, too.
+        """
         return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
 
     def delete(self, key: str, *, if_version: int | None = None) -> bool:
@@ -1908,7 +1914,9 @@ class PrincipalState:
         return drive(self._inner.default_class())
 
     def set_default_class(self, state_class: StateClass | str) -> bool:
-        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs write."""
+        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs all
+        four rights: it says how well the values of everybody are kept.
+        """
         return drive(self._inner.set_default_class(state_class))
 
     def clear(self) -> int:
