@@ -1595,9 +1595,9 @@ class Migrations:
         that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
         the one that they have; without it, the version that they are bound to, or that an earlier migration of them
         led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
-        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict
-        (``session-is-fork``).
+        more; those that forks inherit are counted apart, and no migration changes them. Raises NotFound
+        (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``, ``several-bindings``,
+        ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict (``session-is-fork``).
         """
         return drive(
             self._inner.plan(
@@ -1718,7 +1718,8 @@ class Migrations:
         """Check stored values against a version: ``what`` is the id of a migration (its values, by the version it led
         to), a ``Schema``, or the name of one with its ``version`` (the latest, without one).
 
-        Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
+        Reads every value, and where it is about every scope those that forks inherit, too; messages name scope,
+        key and path, never what is there. Raises NotFound.
         """
         return drive(
             self._inner.validate(
