@@ -168,3 +168,58 @@ def test_a_migration_of_every_scope_is_about_sessions_with_such_keys(store, orig
     assert store.sessions.fork(other.id).state.items() == [("q", 1)]
     with pytest.raises(Conflict):
         store.sessions.fork(origin.id)
+
+
+@pytest.fixture
+def everywhere(store, origin):
+    """The same keys, bound in every scope instead."""
+    store.schemas.unbind(scope=Scope.session(origin.id), prefix="p:")
+    store.schemas.bind("p", "1.0.0", prefix="p:")
+    return origin
+
+
+def test_a_plan_of_every_scope_counts_what_forks_inherit_and_says_so(store, everywhere):
+    assert (store.migrations.plan("p", "2.0.0").inherited, store.migrations.plan("p", "2.0.0").warnings) == (0, ())
+    everywhere.state.set("p:2", {"name": "two"}, ttl_s=3600)
+    everywhere.state.set("p:3", {"name": "three"})
+    everywhere.state.set("q", "no such key")
+    first, second = store.sessions.fork(everywhere.id), store.sessions.fork(everywhere.id)
+    of_first = store.sessions.fork(first.id)
+    everywhere.state.delete("p:1")
+    first.state.set("p:1", {"name": "own"})
+    first.state.delete("p:2")
+    store.sessions.delete(of_first.id)
+    plan = store.migrations.plan("p", "2.0.0")
+    assert (plan.count, plan.inherited, plan.to_dict()["inherited"]) == (3, 4, 4)
+    assert plan.warnings[0].startswith("4 keys that 2 forks inherit stay as they are")
+    assert store.migrations.apply(plan, dry_run=True).warnings == plan.warnings
+    assert store.migrations.apply(plan).warnings == plan.warnings
+    assert (first.state.get("p:1"), second.state.get("p:1")) == ({"title": "own"}, {"name": "one"})
+
+
+def test_a_validation_of_every_scope_finds_the_old_form_that_a_fork_inherits(store, everywhere):
+    everywhere.state.set("p:sealed", {"name": "s3cret"}, state_class="sensitive")
+    fork = store.sessions.fork(everywhere.id)
+    report = store.migrations.apply(store.migrations.plan("p", "2.0.0"))
+    found = store.migrations.validate(report.id)
+    assert (found.ok, found.checked, found.failing) == (False, 4, 2)
+    assert [(one.scope, one.key) for one in found.problems] == [
+        (f"session:{fork.id}", "p:1"), (f"session:{fork.id}", "p:sealed"),
+    ]  # fmt: skip
+    assert "s3cret" not in str(found)
+    fork.state.set("p:1", *[value for _, value in NEW])
+    fork.state.delete("p:sealed")
+    found = store.migrations.validate(report.id)
+    assert (found.ok, found.checked) == (True, 3)
+    later = store.sessions.fork(everywhere.id)
+    found = store.migrations.validate(report.id)
+    assert (found.ok, found.checked) == (True, 5)
+    assert later.state.get("p:1") == {"title": "one"}
+
+
+def test_a_validation_goes_through_more_than_a_page_of_what_is_inherited(store, everywhere):
+    everywhere.state.set_many({f"p:{number:04}": {"name": "x"} for number in range(700)})
+    for _ in range(2):
+        store.sessions.fork(everywhere.id)
+    assert store.migrations.plan("p", "2.0.0").inherited == 1402
+    assert store.migrations.validate("p", version="1.0.0", prefix="p:").checked == 2103

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.access.ledger import Access, Ledger
-from llmspell.access.rights import mask_of
+from llmspell.access.rights import BITS, Right, mask_of
 from llmspell.errors import AccessDenied
 from llmspell.journal.asking import Asking, driven
 from llmspell.journal.lineage import find_scope
+from llmspell.model.scope import Scope
 
 if TYPE_CHECKING:
     from llmspell.access.check import Demand
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading, Row
 
 T = TypeVar("T")
+CLASS_LOWERED = "class-lowered"
+"""The code by which a room refuses, inside a unit, to keep a key of another's scope less well than it was kept."""
 
 
 class CheckedJournal:
@@ -36,6 +39,7 @@ class CheckedJournal:
         self._uses = tuple(
             Access(one.principal.name, one.scope.name, one.mask, "") for one in demands if not one.own and one.mask
         )
+        self._foreign = tuple(one.scope for one in self._uses)
         self.database = self
         self.scopes = journal.scopes
         self.clock = journal.clock
@@ -88,6 +92,7 @@ class CheckedJournal:
                 if refusal is not None:
                     failed = one, refusal
                     raise refusal
+            writer.foreign = self._foreign
             return await work(writer)
 
         try:
@@ -95,6 +100,9 @@ class CheckedJournal:
         except AccessDenied as exc:
             if failed is not None and exc is failed[1]:
                 await self._noted(*failed)
+            elif exc.code == CLASS_LOWERED:
+                place = Scope.parse(exc.details["scope"]).name
+                await self._ledger.note(Access(self._demands[0].principal.name, place, BITS[Right.WRITE], exc.code))
             raise
 
     async def scope(self, name: str) -> tuple[int, bytes] | None:

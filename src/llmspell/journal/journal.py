@@ -100,11 +100,13 @@ class Defaults(Protocol):
 
 
 class Writer:
-    """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order."""
+    """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order.
+    ``foreign`` are scopes in which it writes for a principal that they are not the own scope of.
+    """
 
     __slots__ = (
-        "_journal", "_tx", "_used", "all", "appended", "at", "defaults", "generation", "guard", "learned", "one",
-        "origin", "run",
+        "_journal", "_tx", "_used", "all", "appended", "at", "defaults", "foreign", "generation", "guard", "learned",
+        "one", "origin", "run",
     )  # fmt: skip
 
     def __init__(self, journal: Journal, tx: Transaction, origin: Origin) -> None:
@@ -119,6 +121,7 @@ class Writer:
         self.generation = tx.generation
         self.guard = journal.guard
         self.defaults = journal.defaults
+        self.foreign: tuple[str, ...] = ()
         self.at = 0
         self.learned: dict[str, Known] | None = None
 

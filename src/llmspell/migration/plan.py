@@ -65,7 +65,8 @@ class Plan:
     """What is to be done: ``steps`` one after the other to every value of ``target``.
 
     ``count`` and ``bytes`` (of values as JSON; of long ones, what they take in the store; 0 for agents) are what is
-    there now, ``seconds`` a guess of how long it takes.
+    there now, ``seconds`` a guess of how long it takes. ``inherited`` counts keys that forks inherit: they stay as
+    they are. It is 0 for one scope, which is no fork.
     ``risk`` says what can go wrong, ``restore_point_needed`` whether computing cannot bring the old values back (the
     journal can). ``warnings`` explain what to look at before.
     """
@@ -77,6 +78,7 @@ class Plan:
     steps: tuple[Migration, ...]
     count: int = 0
     bytes: int = 0
+    inherited: int = 0
     warnings: tuple[str, ...] = field(default=())
     known: Known | None = field(default=None, compare=False, repr=False)
     """What was known of the values' version when this was planned; None for a plan made by hand."""
@@ -150,6 +152,7 @@ class Plan:
             "steps": [step.to_dict() | {"risk": step.risk.label} for step in self.steps],
             "count": self.count,
             "bytes": self.bytes,
+            "inherited": self.inherited,
             "seconds": self.seconds,
             "risk": self.risk.label,
             "restore_point_needed": self.restore_point_needed,

@@ -7,6 +7,7 @@ is resumed or rolled back, and until then no other can begin.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.applying import MigrationProgress
 from llmspell.migration.dry_run import rehearse
 from llmspell.migration.given import check_catalog, target_of, version_of
+from llmspell.migration.inherited import Inherited, inherited_page, told_of
 from llmspell.migration.kinds import MigrationRegistered
 from llmspell.migration.migration import Migration
 from llmspell.migration.on_read import OnRead
@@ -24,7 +26,7 @@ from llmspell.migration.runs import load_open, load_registered, load_run, load_r
 from llmspell.migration.state_values import StateValues
 from llmspell.migration.steering import Options, Steering
 from llmspell.migration.transform import Functions
-from llmspell.migration.validating import validate_values
+from llmspell.migration.validating import InheritedPage, validate_values
 from llmspell.migration.values import MigrationReport, MigrationRun, Validated
 from llmspell.model.arguments import check_flags
 from llmspell.model.page import check_limit
@@ -115,9 +117,9 @@ class AsyncMigrations(OnRead):
         that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
         the one that they have; without it, the version that they are bound to, or that an earlier migration of them
         led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
-        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict
-        (``session-is-fork``).
+        more; those that forks inherit are counted apart, and no migration changes them. Raises NotFound
+        (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``, ``several-bindings``,
+        ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict (``session-is-fork``).
         """
         schemas = await self._catalog(catalog)
         target = await self._bound(schema_name, target_of(scope, prefix, agents))
@@ -129,7 +131,9 @@ class AsyncMigrations(OnRead):
         path = find_path(await self.registered(schema_name), schema_name, begin.version, end.version)
         values = self._values(target)
         count, size = await self._journal.database.read(values.count)
-        return with_warnings(Plan(schema_name, begin, end, target, path, count, size, known=known))
+        keys, forks = await self._inherited(target)
+        made = Plan(schema_name, begin, end, target, path, count, size, keys, known=known)
+        return with_warnings(made, told_of(keys, forks))
 
     # -- applying ------------------------------------------------------------------------------------------------------
 
@@ -253,12 +257,13 @@ class AsyncMigrations(OnRead):
         """Check stored values against a version: ``what`` is the id of a migration (its values, by the version it led
         to), a ``Schema``, or the name of one with its ``version`` (the latest, without one).
 
-        Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
+        Reads every value, and where it is about every scope those that forks inherit, too; messages name scope,
+        key and path, never what is there. Raises NotFound.
         """
         plan = await self._validated(what, version, target_of(scope, prefix, agents), catalog)
         options = Options(validators=validators or {})
         tools, known = self._steering.tools(options), {**self._steering.validators, **options.validators}
-        return await validate_values(tools, plan, self._values(plan.target), known)
+        return await validate_values(tools, plan, self._values(plan.target), known, self._inherited_page(plan.target))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -310,6 +315,24 @@ class AsyncMigrations(OnRead):
                 ran = run.to_version if run.status == "completed" else run.from_version
                 break
         return Known(bound, ran)
+
+    def _inherited_page(self, target: Target, *, values: bool = True) -> InheritedPage:
+        """Reads pages of what forks inherit of a target: nothing where it is about one scope, or about agents."""
+        if target.kind == "agents" or target.scope is not None:
+            return lambda _at, _view: ([], None)
+        now, shown = self._journal.clock.now_ns(), self._protection.shown
+        return lambda at, view: inherited_page(view, target, at, now, shown, values=values)
+
+    async def _inherited(self, target: Target) -> tuple[int, int]:
+        """How many keys of a target forks inherit, and how many forks."""
+        keys, forks = 0, set[str]()
+        at: Inherited | None
+        page, at = self._inherited_page(target, values=False), Inherited()
+        while at is not None:
+            found, at = await self._journal.database.read(partial(page, at))
+            keys += len(found)
+            forks.update(one.scope for one in found)
+        return keys, len(forks)
 
     def _values(self, target: Target) -> Values:
         if target.kind == "agents":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from llmspell.migration.inherited import Inherited
 from llmspell.migration.preparing import PROBLEMS_MAX, Preparation
 from llmspell.migration.values import Problem, Validated
 
@@ -16,22 +18,31 @@ if TYPE_CHECKING:
     from llmspell.schemas.checking import Validators
 
 PAGE_VALUES = 256
+InheritedPage = Callable[[Inherited, "Reading"], tuple[list["Held"], Inherited | None]]
+"""Reads a page of what forks inherit, and says where the next begins."""
 
 
-async def validate_values(tools: Tools, plan: Plan, values: Values, validators: Validators) -> Validated:
-    """Every value of the plan's target by its new version, a page at a time."""
+async def validate_values(
+    tools: Tools, plan: Plan, values: Values, validators: Validators, inherited: InheritedPage
+) -> Validated:
+    """Every value of the plan's target by its new version, and of what forks inherit, a page at a time."""
     preparation = Preparation(plan, values, dict.fromkeys(plan.functions(), _unused), validators, "after")
     problems: list[Problem] = []
     checked = failing = 0
-    after = (0, "")
-    while page := await tools.read(partial(_page, values, after)):
+    after: Place | None = (0, "")
+    at: Inherited | None = Inherited()
+    while after is not None or at is not None:
+        if after is not None:
+            page = await tools.read(partial(_page, values, after))
+            after = page[-1].place if page else None
+        else:
+            page, at = await tools.read(partial(inherited, at or Inherited()))
         for held in page:
             checked += 1
             found = preparation.check(held)
             if found is not None:
                 failing += 1
                 problems += [found][: PROBLEMS_MAX - len(problems)]
-        after = page[-1].place
         await tools.pause()
     return Validated(plan.name, plan.to_version, checked, failing, tuple(problems))
 

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llmspell.access.check import Demand
-from llmspell.access.rights import BITS, Right
+from llmspell.access.rights import ALL, BITS, Right
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
+from llmspell.state.classes import check_class
 from llmspell.state.service import AsyncState
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class AsyncPrincipalState:
 
     Every method raises AccessDenied (``access-denied``, ``principal-cut-off``) without the rights it names, before any
     hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``AsyncState``'s.
+
+    In a scope that is not its own, a principal may raise the class of a key (trusted, standard, external, sensitive: in
+    this order) and never lower it, below what new keys of the scope get either; nor give a time to live to a key that
+    has none and is kept better than those. That is AccessDenied, too: ``class-lowered``.
     """
 
     def __init__(
@@ -63,9 +68,11 @@ class AsyncPrincipalState:
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
     ) -> int:
-        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values."""
+        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values; for an
+        ephemeral key all four rights: whoever sets it next without a class keeps it in memory, too.
+        """
         return await self._run(
-            _WRITE,
+            self._writing(state_class),
             lambda state: state.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class),
             outside=state_class is not None,
         )
@@ -78,7 +85,7 @@ class AsyncPrincipalState:
         """Read, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns the new value.
         Needs read and write.
         """
-        return await self._run(_READ | _WRITE, lambda state: state.update(key, fn, default=default))
+        return await self._run(_READ | self._writing(), lambda state: state.update(key, fn, default=default))
 
     async def history(self, key: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:
         """Changes of ``key``, newest first, those from before the right was granted too. Needs read."""
@@ -100,15 +107,21 @@ class AsyncPrincipalState:
         self, values: Mapping[str, Any], *, ttl_s: float | None = None, state_class: StateClass | str | None = None
     ) -> dict[str, int]:
         """Set several keys in one transaction: all or none. Needs write."""
-        return await self._run(_WRITE, lambda state: state.set_many(values, ttl_s=ttl_s, state_class=state_class))
+        return await self._run(
+            _WRITE,
+            lambda state: state.set_many(values, ttl_s=ttl_s, state_class=state_class),
+            outside=state_class is not None,
+        )
 
     async def default_class(self) -> StateClass:
         """The class that a new key gets from whoever names none. Needs read."""
         return await self._run(_READ, lambda state: state.default_class())
 
     async def set_default_class(self, state_class: StateClass | str) -> bool:
-        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs write."""
-        return await self._run(_WRITE, lambda state: state.set_default_class(state_class))
+        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs all
+        four rights: it says how well the values of everybody are kept.
+        """
+        return await self._run(ALL, lambda state: state.set_default_class(state_class))
 
     async def clear(self) -> int:
         """Delete every key of the scope in one transaction; returns how many had a value. Needs delete."""
@@ -127,6 +140,10 @@ class AsyncPrincipalState:
         return await self._transfer(scope, _READ | _LIST | _DELETE, lambda state: state.move_to(scope))
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _writing(self, state_class: StateClass | str | None = None) -> int:
+        """The rights that it takes to set a key, which may be new, in a class."""
+        return ALL if (check_class(state_class) or self._default) == "ephemeral" else _WRITE
 
     async def _transfer(self, scope: Scope, mask: int, work: Callable[[AsyncState], Awaitable[int]]) -> int:
         if not isinstance(scope, Scope):

@@ -14,7 +14,9 @@ class Shredded:
     what left the tables; ``contents`` and ``chunks`` the content that went with them, ``keys`` the ids of the data keys
     destroyed. ``shared`` names artifacts whose content stays, because another session has the same; ``shared_chunks``
     counts chunks that stay for that reason. ``kept`` counts, by kind, entries that were written in the session about
-    what does not belong to it (global state, an agent's record): they stay.
+    what does not belong to it (global state, an agent's record), and entries of others that name it or its keys (the
+    audit of access to it, migrations): they stay. ``fork_keys`` counts keys of forks that were deleted there, because
+    what they were set back to was sealed by the key that is gone.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Shredded:
     shared: list[str] = field(default_factory=list)
     shared_chunks: int = 0
     kept: dict[str, int] = field(default_factory=dict)
+    fork_keys: int = 0
     dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,12 +20,14 @@ _STAY = frozenset({"session.shredded", "payload.erased", "state.default_set"})
 """Records of shredding, and the rule for new keys: it says a class and nothing else, and forks, and handles of before,
 go on with it.
 """
+_BINDINGS = frozenset({"schema.bound", "schema.unbound"})
 _STEP_ROWS = 500
 _WRITTEN_IN = (
     "SELECT seq, kind, codec, payload FROM entry WHERE session = ? AND seq > ? AND payload IS NOT NULL"
     f" ORDER BY seq LIMIT {_STEP_ROWS}"
 )
-_ONE = "SELECT seq, kind, codec, payload FROM entry WHERE seq = ? AND payload IS NOT NULL"
+_ROWS = "SELECT seq FROM state WHERE scope = ?"
+_ONE = "SELECT seq, kind, codec, payload, session FROM entry WHERE seq = ? AND payload IS NOT NULL"
 _WRITTEN_ELSEWHERE = (
     "SELECT seq FROM entry WHERE subject = ? AND (session IS NULL OR session <> ?) AND payload IS NOT NULL"
 )
@@ -35,6 +37,10 @@ _SUBJECTS = (
     " UNION SELECT 'artifact-grant/' || name FROM artifact WHERE session = ?1"
     " UNION SELECT 'checkpoint/' || label FROM checkpoint WHERE session = ?1 UNION SELECT 'session'"
     " UNION SELECT 'capture-rules' UNION SELECT 'captures'"
+)
+_BOUND = (
+    "SELECT since_seq AS seq FROM schema_binding WHERE scope = ?1 UNION"
+    " SELECT until_seq FROM schema_binding WHERE scope = ?1 AND until_seq IS NOT NULL ORDER BY seq"
 )
 _RUNS = "SELECT id FROM run WHERE session = ?"
 
@@ -54,6 +60,7 @@ class _Said(msgspec.Struct):
     id: str | None = None
     session: str | None = None
     scope: str | None = None
+    previous: int = 0
 
 
 _said = msgspec.json.Decoder(_Said).decode
@@ -64,8 +71,8 @@ async def next_step(asks: Asks, session: bytes, scope: str, after: int) -> Step:
     rows = await asks.all(_WRITTEN_IN, (session, after))
     own, kept = [], dict[str, int]()
     for seq, kind, codec, payload in rows:
-        if kind in _STAY:
-            continue
+        if kind in _STAY or (kind in _BINDINGS and _said(load_payload(codec, payload)).scope == scope):
+            continue  # What was bound to the session's keys is looked for by itself.
         if await _is_own(asks, kind, load_payload(codec, payload), session, scope):
             own.append(seq)
         else:
@@ -86,7 +93,31 @@ async def written_elsewhere(asks: Asks, session: bytes, scope: tuple[int, bytes]
     for subject in subjects:
         rows = await asks.all(_WRITTEN_ELSEWHERE, (subject_digest(scope[1], subject), session))
         found += [seq for (seq,) in rows]
-    return sorted(found)
+    return sorted({*found, *await _under_another_salt(asks, session, scope[0], set(found))})
+
+
+async def _under_another_salt(asks: Asks, session: bytes, scope_id: int, found: set[int]) -> set[int]:
+    """Changes of state by a handle that knew the scope before it was shredded the first time: their subjects are made
+    with the salt that it had then, so that rows and what was before them lead to them.
+    """
+    more: set[int] = set()
+    for (newest,) in await asks.all(_ROWS, (scope_id,)):
+        seq = newest
+        while seq not in found and (row := await asks.one(_ONE, (seq,))) is not None:
+            said = _said(load_payload(row[2], row[3]))
+            if said.scope != f"session:{id_text(session)}":
+                break  # In a fork, what was before its own is its origin's.
+            if row[4] != session:
+                more.add(seq)
+            if said.previous >= seq:
+                break
+            seq = said.previous
+    return more
+
+
+async def of_bindings(asks: Asks, scope: str) -> list[int]:
+    """Entries that say what keys of a scope are or were bound to, wherever they were written."""
+    return await still_there(asks, [seq for (seq,) in await asks.all(_BOUND, (scope,))])
 
 
 def ranges_of(seqs: Iterable[int]) -> list[tuple[int, int]]:

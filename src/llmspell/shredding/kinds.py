@@ -13,8 +13,11 @@ class SessionShredded(msgspec.Struct):
     keys: list[str]
 
 
-class PayloadErased(msgspec.Struct):
-    """Payloads were erased, with their salts: those of the entries in ``ranges`` (first and last seq of each)."""
+class PayloadErased(msgspec.Struct, omit_defaults=True):
+    """Payloads were erased, with their salts: those of the entries in ``ranges`` (first and last seq of each).
+    ``bindings``: they said what keys of the session were bound to.
+    """
 
     session: str
     ranges: list[tuple[int, int]]
+    bindings: bool = False

@@ -13,6 +13,7 @@ from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.entry import payload_digest
 from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Transaction
+from llmspell.registry.projection import BINDINGS
 from llmspell.sessions.index import forget
 from llmspell.shredding.kinds import PayloadErased, SessionShredded
 
@@ -38,6 +39,7 @@ _LEFT = "SELECT seq, codec, salt, payload, kind FROM entry WHERE seq BETWEEN ? A
 _ERASE = "UPDATE entry SET codec = 0, salt = NULL, payload = NULL, digest = ? WHERE seq = ?"
 
 
+_NEWEST = "INSERT INTO schema_newest (what, seq) VALUES (?, ?) ON CONFLICT (what) DO UPDATE SET seq = excluded.seq"
 _NAMED = "DELETE FROM state_artifact WHERE artifact = ? AND seq = ?"
 
 
@@ -73,6 +75,10 @@ async def apply_erased(tx: Transaction, entry: Applied) -> None:
                 for artifact in _named(loaded).artifacts:
                     await tx.run(_NAMED, (id_bytes(artifact), seq))
         await tx.run("DELETE FROM correlation WHERE seq BETWEEN ? AND ?", (first, last))
+        if erased.bindings:
+            await tx.run("DELETE FROM schema_binding WHERE since_seq BETWEEN ? AND ?", (first, last))
+    if erased.bindings:
+        await tx.run(_NEWEST, (BINDINGS, entry.seq))  # Whoever knows what was bound asks again.
 
 
 SHREDDED = Kind("session.shredded", SessionShredded, apply_shredded)

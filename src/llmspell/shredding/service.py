@@ -2,7 +2,8 @@
 
 1.  one unit writes ``session.shredded``, takes the session out of the tables and notes in ``meta`` what is left to do
 2.  the keyring destroys the session's data key
-3.  units of 500 entries each erase payloads, by ``payload.erased`` entries
+3.  units of 500 entries each erase payloads, by ``payload.erased`` entries; what forks have that only the destroyed key
+    opens is deleted there, and then erased
 4.  chunks that no content names any more leave the content file; their bytes in packs are overwritten
 5.  both files are written anew and their WALs emptied, since SQLite leaves copies of what it moved about
 6.  the note is removed
@@ -28,8 +29,10 @@ from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.sessions.shredded import Shredded
-from llmspell.shredding.belonging import Step, next_step, ranges_of, still_there, written_elsewhere
+from llmspell.shredding.belonging import Step, next_step, of_bindings, ranges_of, still_there, written_elsewhere
+from llmspell.shredding.forks import drop_in_forks, sealed_in_forks
 from llmspell.shredding.kinds import PayloadErased, SessionShredded
+from llmspell.shredding.naming import naming
 from llmspell.shredding.plan import (
     PENDING,
     Counts,
@@ -93,12 +96,13 @@ class Shredder:
         self._forget(scope)
         await self._offload.run(self._destroy_key, scope, note.keys)
         payloads, kept = await self._erase(session, scope, note, inside)
+        fork_keys, in_forks = await self._erase_in_forks(session, scope, context, inside)
         chunks = await self._offload.run(self._remove_content, note)
         await self._offload.run(self._rewrite_files, bool(note.chunks))
         await self._journal.write(lambda writer: _finish(writer, session), context=inside, strong=True)
         return Shredded(
-            id_text(session), payloads, counts.state_keys, counts.artifact_versions, counts.runs, counts.contents,
-            chunks, note.keys, shared, len(note.chunks) - chunks, kept,
+            id_text(session), payloads + in_forks, counts.state_keys, counts.artifact_versions, counts.runs,
+            counts.contents, chunks, note.keys, shared, len(note.chunks) - chunks, kept, fork_keys,
         )  # fmt: skip
 
     async def _erase(self, session: bytes, scope: str, note: Pending, context: Context) -> tuple[int, dict[str, int]]:
@@ -111,7 +115,23 @@ class Shredder:
         for start in range(0, len(note.elsewhere), _STEP_ENTRIES):
             seqs = note.elsewhere[start : start + _STEP_ENTRIES]
             payloads += await self._journal.write(partial(_erase_elsewhere, session, seqs), context=context)
-        return payloads, kept
+        payloads += await self._journal.write(partial(_erase_bindings, session, scope), context=context)
+        stay = await self._offload.run(self._files.engine.read, lambda view: naming(view, session, scope))
+        return payloads, _added(kept, stay)
+
+    async def _erase_in_forks(self, session: bytes, scope: str, outside: Context, context: Context) -> tuple[int, int]:
+        """How many keys of forks were deleted, and payloads erased. The keys go first: an erased value is none to
+        inherit.
+        """
+        found = await self._offload.run(self._files.engine.read, lambda view: sealed_in_forks(view, session, scope))
+        seqs, keys, payloads = frozenset(found.seqs), 0, 0
+        for start in range(0, len(found.keys), _STEP_ENTRIES):
+            some = found.keys[start : start + _STEP_ENTRIES]
+            keys += await self._journal.write(partial(drop_in_forks, keys=some, seqs=seqs), context=outside)
+        for start in range(0, len(found.seqs), _STEP_ENTRIES):
+            part = found.seqs[start : start + _STEP_ENTRIES]
+            payloads += await self._journal.write(partial(_erase_elsewhere, session, part), context=context)
+        return keys, payloads
 
     # -- in a thread ---------------------------------------------------------------------------------------------------
 
@@ -205,10 +225,19 @@ async def _erase_elsewhere(session: bytes, seqs: list[int], writer: Writer) -> i
     return len(left)
 
 
-async def _append_erased(writer: Writer, session: bytes, seqs: list[int]) -> None:
+async def _erase_bindings(session: bytes, scope: str, writer: Writer) -> int:
+    """In one unit: no binding is half of what the journal says."""
+    seqs = await of_bindings(writer, scope)
+    await _append_erased(writer, session, seqs, bindings=True)
+    if seqs and writer.guard is not None:
+        writer.guard.doubt()
+    return len(seqs)
+
+
+async def _append_erased(writer: Writer, session: bytes, seqs: list[int], *, bindings: bool = False) -> None:
     if seqs:
         scope = await writer.scope(f"session:{id_text(session)}")
-        await writer.append(ERASED, PayloadErased(id_text(session), ranges_of(seqs)), scope, "session")
+        await writer.append(ERASED, PayloadErased(id_text(session), ranges_of(seqs), bindings), scope, "session")
 
 
 async def _finish(writer: Writer, session: bytes) -> None:
@@ -231,10 +260,17 @@ def _looked(view: Any, session: bytes, detach: bool) -> Shredded:
         after, more, payloads = step.last, step.more, payloads + len(step.own)
         for kind, count in step.kept.items():
             kept[kind] = kept.get(kind, 0) + count
+    payloads += len(driven(of_bindings(asks, scope)))
+    forks = sealed_in_forks(view, session, scope)
     return Shredded(
-        id_text(session), payloads, counts.state_keys, counts.artifact_versions, counts.runs, counts.contents,
-        len(chunks), [], shared, 0, kept, dry_run=True,
+        id_text(session), payloads + len(forks.seqs), counts.state_keys, counts.artifact_versions, counts.runs,
+        counts.contents, len(chunks), [], shared, 0, _added(kept, naming(view, session, scope)), len(forks.keys),
+        dry_run=True,
     )  # fmt: skip
+
+
+def _added(kept: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    return {kind: kept.get(kind, 0) + more.get(kind, 0) for kind in sorted({*kept, *more})}
 
 
 def _look_elsewhere(asks: Asking, session: bytes, scope_name: str) -> int:

@@ -165,7 +165,14 @@ async def _up_to(asks: Asks, level: Level, key: str, row: Row, seq: int) -> Row 
     if row[1] <= bound:
         return row
     stored = await asks.one(_THEN, (subject_digest(level.salt, f"state/{key}"), bound))
-    return None if stored is None else _row_of(check_row(stored), key)
+    if stored is None:
+        return None
+    entry = check_row(stored)
+    if entry.payload is None and seq == ALWAYS:
+        # It was sealed by a key that was shredded. What came before it must not come back, and the fork goes on.
+        sum_ = check_sum(key, 0, entry.seq, entry.happened_at, None, 1, None, "standard")
+        return 0, entry.seq, entry.happened_at, None, 1, None, sum_, "standard"
+    return _row_of(entry, key)
 
 
 def _row_of(entry: Entry, key: str) -> Row:

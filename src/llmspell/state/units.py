@@ -17,6 +17,7 @@ from llmspell.model.values import Held
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 from llmspell.state.classes import SECRET, Kept, Protection, Stored
+from llmspell.state.foreign import demand_class
 from llmspell.state.inherited import all_rows, inherited_row
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
 from llmspell.state.projection import DELETED, EXPIRED, SET
@@ -66,6 +67,8 @@ async def set_key(
         kept = await defaults.of(writer, scope_name, scope[0])
         if kept != "standard":
             raise Kept(kept)
+    if scope_name in writer.foreign:
+        await demand_class(writer, scope_name, scope[0], key, row, state_class or "standard", expires_at)
     if if_version is not None:
         _require(writer, key, row and (row[0], row[3], row[4]), if_version)
     if artifacts is not msgspec.UNSET:

@@ -1604,9 +1604,9 @@ class Migrations:
         that are bound to the schema. With ``agents``, the records of agents whose id begins so. ``from_version`` is
         the one that they have; without it, the version that they are bound to, or that an earlier migration of them
         led to. ``catalog``: the schemas, in the place of the registered ones. Counts values, so it takes longer on
-        more. Raises NotFound (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``,
-        ``several-bindings``, ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict
-        (``session-is-fork``).
+        more; those that forks inherit are counted apart, and no migration changes them. Raises NotFound
+        (``schema-not-found``, ``migration-path-missing``), InvalidInput (``version-unknown``, ``several-bindings``,
+        ``invalid-version``, ``invalid-prefix``, ``invalid-scope``), Conflict (``session-is-fork``).
         """
         return drive(
             self._inner.plan(
@@ -1727,7 +1727,8 @@ class Migrations:
         """Check stored values against a version: ``what`` is the id of a migration (its values, by the version it led
         to), a ``Schema``, or the name of one with its ``version`` (the latest, without one).
 
-        Reads every value; messages name scope, key and path, never what is there. Raises NotFound.
+        Reads every value, and where it is about every scope those that forks inherit, too; messages name scope,
+        key and path, never what is there. Raises NotFound.
         """
         return drive(
             self._inner.validate(
@@ -1846,6 +1847,10 @@ class PrincipalState:
 
     Every method raises AccessDenied (``access-denied``, ``principal-cut-off``) without the rights it names, before any
     hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``State``'s.
+
+    In a scope that is not its own, a principal may raise the class of a key (trusted, standard, external, sensitive: in
+    this order) and never lower it, below what new keys of the scope get either; nor give a time to live to a key that
+    has none and is kept better than those. That is AccessDenied, too: ``class-lowered``.
     """
 
     def __init__(self, inner: AsyncPrincipalState) -> None:
@@ -1877,7 +1882,9 @@ class PrincipalState:
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
     ) -> int:
-        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values."""
+        """Give ``key`` a value and return its new version. Needs write, which tells versions, never values; for an
+        ephemeral key all four rights: whoever sets it next without a class keeps it in memory, too.
+        """
         return drive(self._inner.set(key, value, if_version=if_version, ttl_s=ttl_s, state_class=state_class))
 
     def delete(self, key: str, *, if_version: int | None = None) -> bool:
@@ -1917,7 +1924,9 @@ class PrincipalState:
         return drive(self._inner.default_class())
 
     def set_default_class(self, state_class: StateClass | str) -> bool:
-        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs write."""
+        """Have keys that are new here kept so from now on, whoever sets them; False when it was so. Needs all
+        four rights: it says how well the values of everybody are kept.
+        """
         return drive(self._inner.set_default_class(state_class))
 
     def clear(self) -> int:
