@@ -10,16 +10,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import InvalidInput, NotFound
+from llmspell.errors import NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
 from llmspell.model.arguments import check_flags
 from llmspell.model.count import Count
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.keys import check_key
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.page import Page, check_limit
-from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
 from llmspell.sessions.batches import Batches
@@ -30,6 +28,7 @@ from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
 from llmspell.sessions.forking import Forking, HasId, named
 from llmspell.sessions.info import SessionInfo, first_row
+from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
@@ -83,11 +82,11 @@ class AsyncSessions:
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
+        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
         ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
-        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
         """
         if template is not None:
             return await self._from_template(
@@ -103,7 +102,7 @@ class AsyncSessions:
         settings = check_config(config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
-        values = _initial({} if state is None else state)
+        values = check_initial_state({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
@@ -317,8 +316,9 @@ class AsyncSessions:
         return None if found is None or found.policy is None else policy_of(found.policy, found.every_s)
 
     async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
-        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
-        InvalidInput (``invalid-template``).
+        """Register a template: fields that ``create(template=name)`` begins with, each held to the rules of
+        ``create``. None takes it away. Raises InvalidInput (``invalid-template`` and those of the fields),
+        LimitExceeded, NotFound (``template-not-found``: there is none to take away).
         """
         checked = None if fields is None else check_template(fields)
         await self._registered.set_template(self._acting.context(), name, checked)
@@ -385,14 +385,3 @@ class AsyncSessions:
             "updated_after": updated_after, "updated_before": updated_before,
         }  # fmt: skip
         return await self._finding.page(given, order_by, limit, cursor)
-
-
-def _initial(state: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(state, Mapping):
-        raise InvalidInput(f"state is a dict, not {type(state).__name__}", code="invalid-state")
-    values = {check_key(key): value for key, value in state.items()}
-    if len(values) != len(state):
-        raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
-    for value in values.values():
-        encode_value(value)  # Before anything is asked of hooks.
-    return values

@@ -1236,11 +1236,11 @@ class Sessions:
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
+        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
         ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
-        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
         """
         return Session(
             drive(
@@ -1401,8 +1401,9 @@ class Sessions:
         return drive(self._inner.retention())
 
     def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
-        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
-        InvalidInput (``invalid-template``).
+        """Register a template: fields that ``create(template=name)`` begins with, each held to the rules of
+        ``create``. None takes it away. Raises InvalidInput (``invalid-template`` and those of the fields),
+        LimitExceeded, NotFound (``template-not-found``: there is none to take away).
         """
         drive(self._inner.set_template(name, fields))
 
