@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llmspell.artifacts.bundles.importing import opened_file
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
@@ -23,7 +24,6 @@ from llmspell.portable.importing import (
     Looked,
     append_all,
     look_through,
-    opened_file,
     take_contents,
 )
 from llmspell.portable.sealed import check_bundle_key

@@ -917,7 +917,9 @@ class Artifacts(ArtifactsByHand):
         return drive(self._inner.quota())
 
     def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
-        """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
+        """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another. Raises
+        InvalidInput (``invalid-label`` for a number, ``latest``, or a range like ``^1``), NotFound.
+        """
         return drive(self._inner.tag_version(name, version, label))
 
     def restore_version(self, name: str, version: int | str) -> ArtifactInfo:
