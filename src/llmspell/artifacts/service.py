@@ -127,7 +127,9 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         self, name_or_id: str, *, version: int | str | None = None, description: str | None = None,
         tags: Iterable[str] | None = None, metadata: Mapping[str, Any] | None = None, mime_type: str | None = None,
     ) -> ArtifactInfo:  # fmt: skip
-        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones.
+        When it has all of them already nothing is written.
+        """
         given: dict[str, Any] = {
             "description": description, "tags": tags, "metadata": metadata, "mime_type": mime_type,
         }  # fmt: skip
@@ -143,9 +145,10 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
                 changed |= check_fields({field: outcome.data[field] for field in outcome.changed})
         artifact = id_bytes(info.id)
         needs = ((artifact, Level.WRITE),)
-        await self._lookup.reach.write(lambda writer: units.update(writer, artifact, changed), needs, context)
+        written = await self._lookup.reach.write(lambda writer: units.update(writer, artifact, changed), needs, context)
         info = await self._lookup.by_id(artifact)
-        await self._after(context, "update", info)
+        if written:
+            await self._after(context, "update", info)
         return info
 
     async def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:

@@ -18,7 +18,7 @@ from llmspell.sessions.config import check_config
 from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import RetentionSet, TemplateSet
 from llmspell.sessions.projection import OWN_RETENTION, RETENTION_SET, TEMPLATE_SET
-from llmspell.sessions.retention import RetentionPolicy, check_policy, policy_of
+from llmspell.sessions.retention import RetentionPolicy, policy_of
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
@@ -149,9 +149,7 @@ class Registered:
             after = page[-1].seq
 
     async def set_retention(self, context: Context, policy: RetentionPolicy | None, every_s: float) -> None:
-        """Store the policy, or that there is none any more."""
-        if policy is not None:
-            check_policy(policy)
+        """Store a policy that was checked, or that there is none any more."""
         if type(every_s) not in {int, float} or not EVERY_S_MIN <= every_s <= EVERY_S_MAX:
             raise InvalidInput(
                 f"every_s is {EVERY_S_MIN:.0f} to {EVERY_S_MAX:,.0f} seconds, not {told(every_s)}",

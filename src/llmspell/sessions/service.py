@@ -293,7 +293,7 @@ class AsyncSessions:
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
         ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
         found = policy if policy is not None else await self._journal.database.read(policy_now)
         if found is None:
@@ -305,8 +305,11 @@ class AsyncSessions:
     async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
-        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
+        ``path-in-store``).
         """
+        if policy is not None:
+            self._cleaning.check(policy)
         await self._registered.set_retention(self._acting.context(), policy, every_s)
         self.neighbours.saver.begin()
 

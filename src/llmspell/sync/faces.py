@@ -818,7 +818,9 @@ class Artifacts(ArtifactsByHand):
         metadata: Mapping[str, Any] | None = None,
         mime_type: str | None = None,
     ) -> ArtifactInfo:
-        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones.
+        When it has all of them already nothing is written.
+        """
         return drive(
             self._inner.update(
                 name_or_id, version=version, description=description, tags=tags, metadata=metadata, mime_type=mime_type
@@ -1191,7 +1193,9 @@ class Session(SessionByHand):
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> SessionInfo:
-        """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
+        """Give descriptive fields new values; those not given stay. The old ones are in the journal. When it has all of
+        them already nothing is written. Raises InvalidInput (``nothing-to-do`` without any field), NotFound, Vetoed.
+        """
         return drive(self._inner.update(name=name, description=description, tags=tags, metadata=metadata))
 
     def history(self, *, limit: int = 100, before: int | None = None) -> list[SessionChange]:
@@ -1387,14 +1391,15 @@ class Sessions:
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
         ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
         return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
     def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
-        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
+        ``path-in-store``).
         """
         drive(self._inner.set_retention(policy, every_s=every_s))
 
