@@ -33,6 +33,7 @@ def small(store, tmp_path):
     """A small bundle: every byte of it can be tried."""
     session = store.sessions.create("s", state={"k": "v"})
     session.artifacts.put("a.txt", b"abc")
+    session.artifacts.tag_version("a.txt", 1, "good")
     session.checkpoint("c")
     store.sessions.export(session.id, tmp_path / "small")
     return tmp_path / "small"
@@ -258,6 +259,8 @@ FORGERIES = {
     "a version that leaves no room for others": ("artifact.stored", {"version": (1 << 63) - 1}),
     "a version beyond all numbers": ("artifact.stored", {"version": 1 << 63}),
     "a MIME type that is none": ("artifact.stored", {"mime_type": "text"}),
+    "a label that is a range": ("artifact.tagged", {"label": "^1"}),
+    "a label that is a number": ("artifact.tagged", {"label": "7"}),
     "a hash that is none": ("session.checkpointed", {"state_hash": "x"}),
 }
 

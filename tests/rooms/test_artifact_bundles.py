@@ -6,6 +6,7 @@ import json
 import os
 import random
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -413,7 +414,8 @@ LINES = {
     "another id": bad(id="x"), "an id in capitals": bad(id="01900000-0000-7000-8000-00000000000A"),
     "a source that is no id": bad(derived_from=["x"]), "a negative size": bad(size=-1),
     "another digest": bad(digest="zz"), "an unknown field": bad(evil=1), "a label latest": bad(labels=["latest"]),
-    "a label that is a number": bad(labels=["7"]), "a label twice": bad(labels=["v1", "v1"]),
+    "a label that is a number": bad(labels=["7"]), "a label that is a range": bad(labels=["^1"]),
+     "a label twice": bad(labels=["v1", "v1"]),
     "an unknown relation": lambda lines: bad(relations=[["likes", lines[1]["id"]]])(lines),
     "a relation to itself": lambda lines: bad(relations=[["depends_on", lines[0]["id"]]])(lines),
     "a relation outside": bad(relations=[["depends_on", "01900000-0000-7000-8000-000000000000"]]),
@@ -486,6 +488,61 @@ def test_a_directory_that_claims_to_be_huge_is_not_read(source, victim, tmp_path
 )
 def test_what_is_no_bundle_at_all_is_refused(victim, junk):
     victim.refuses(junk)
+
+
+def spread(whole, at, gap):
+    """The archive with ``gap`` at ``at``, and every offset in it as true as before."""
+    out = bytearray(whole[:at] + gap + whole[at:])
+    end = out.rindex(b"PK\x05\x06")
+    place = out.index(b"PK\x01\x02")
+    while (place := out.find(b"PK\x01\x02", place)) >= 0:
+        (offset,) = struct.unpack_from("<I", out, place + 42)
+        struct.pack_into("<I", out, place + 42, offset + (len(gap) if offset >= at else 0))
+        place += 4
+    struct.pack_into("<I", out, end + 16, struct.unpack_from("<I", out, end + 16)[0] + len(gap))
+    return bytes(out)
+
+
+@pytest.mark.parametrize("junk", [b"#!/bin/sh\n", b"\0", b"PK\x03\x04" + bytes(26)])
+def test_an_archive_with_anything_before_or_between_its_files_is_refused(source, victim, tmp_path, junk):
+    whole = tiny(source, tmp_path)
+    assert spread(whole, 0, b"") == whole
+    victim.refuses(junk + whole)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        places = [info.header_offset for info in archive.infolist()] + [archive.start_dir]
+    for place in places:
+        other = spread(whole, place, junk)
+        with zipfile.ZipFile(io.BytesIO(other)) as archive:
+            assert archive.testzip() is None, "another reader takes it"
+        victim.refuses(other)
+
+
+def test_an_archive_that_another_program_wrote_is_taken(source, victim, tmp_path):
+    """One that could not go back to say how long its entries are says so behind them."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise io.UnsupportedOperation
+
+        def tell(self):
+            raise io.UnsupportedOperation
+
+    pipe = Pipe()
+    with zipfile.ZipFile(io.BytesIO(tiny(source, tmp_path))) as old, zipfile.ZipFile(pipe, "w") as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info), zipfile.ZIP_DEFLATED)
+    victim.path.write_bytes(pipe.getvalue())
+    assert len(victim.session.artifacts.import_(victim.path).artifacts) == 2
+
+
+def test_a_comment_in_an_archive_is_refused(source, victim, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(tiny(source, tmp_path))) as archive:
+        entries = [(info, archive.read(info)) for info in archive.infolist()]
+    entries[1][0].comment = b"read me"
+    victim.refuses(packed(entries))
 
 
 JSON_DAMAGE = {

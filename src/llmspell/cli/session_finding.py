@@ -108,7 +108,8 @@ def tree(
         top = session_id(store, session)
         above = store.sessions.parents(top) if up else ()
         found = store.sessions.tree(above[-1].id if above else top, depth=depth, limit=limit)
-    running.get().out.one(found.to_dict(), found.picture())
+    out = running.get().out
+    out.one(found.to_dict(), "" if out.json else found.picture())
 
 
 def history(

@@ -14,7 +14,7 @@ from llmspell.cli.exits import FINDINGS, Finished
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import session_id
-from llmspell.errors import InvalidInput, NotFound
+from llmspell.errors import InvalidInput
 from llmspell.sessions.retention import ENDED, CleanupReport, RetentionPolicy
 
 Rule = Literal["fail", "skip", "rename", "replace"]
@@ -158,8 +158,6 @@ def template(
     if not delete and wanted is None:
         raise InvalidInput("a template's fields are a JSON object; --delete takes it away", code="invalid-template")
     with running.get().changing(create=not delete) as store:
-        if delete and name not in store.sessions.templates():
-            raise NotFound(f"there is no template {name!r}", code="template-not-found")
         store.sessions.set_template(name, wanted)
     running.get().out.done({"name": name, "fields": wanted}, f"{'took away' if delete else 'registered'} {name}")
 

@@ -34,6 +34,7 @@ from llmspell.artifacts.rules import (
     check_type,
     check_version_number,
 )
+from llmspell.artifacts.version_names import check_version_label
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.kinds import KINDS as EVENT_KINDS
 from llmspell.events.kinds import EventPublished
@@ -207,8 +208,7 @@ def _check_version(
     check_artifact_name(payload.name)
     check_version_number(payload.version)
     if isinstance(payload, ArtifactTagged):
-        check_label(payload.label, "a label")
-        _require(payload.label != "latest" and not payload.label.isdigit(), "its label means a version already")
+        _require(check_version_label(payload.label) == payload.label, "its label is in no normal form")
 
 
 def _check_renamed(payload: ArtifactRenamed, header: Header) -> None:

@@ -63,6 +63,12 @@ class Cleaning:
         self._steps = steps
         self._near = neighbours
 
+    def check(self, policy: RetentionPolicy) -> None:
+        """Raises InvalidInput (``invalid-policy``, ``path-in-store`` for a folder of archives in the store's own)."""
+        check_policy(policy)
+        if policy.archive_to is not None:
+            self._near.porter.check_path(policy.archive_to)
+
     async def cleanup(
         self,
         policy: RetentionPolicy,
@@ -73,7 +79,7 @@ class Cleaning:
         progress: PortProgress | None,
     ) -> CleanupReport:
         """See ``AsyncSessions.cleanup``."""
-        check_policy(policy)
+        self.check(policy)
         check_flags(dry_run=dry_run)
         check_function(progress)
         porter = self._near.porter

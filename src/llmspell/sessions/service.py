@@ -28,6 +28,7 @@ from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
 from llmspell.sessions.forking import Forking, HasId, named
 from llmspell.sessions.info import SessionInfo, first_row
+from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
@@ -81,11 +82,11 @@ class AsyncSessions:
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
+        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
         ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
-        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
         """
         if template is not None:
             return await self._from_template(
@@ -101,7 +102,7 @@ class AsyncSessions:
         settings = check_config(config)
         author = None if created_by is None else check_label(created_by, "created_by")
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
-        values = units.check_initial({} if state is None else state)
+        values = check_initial_state({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
@@ -291,8 +292,8 @@ class AsyncSessions:
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
-        ``dry_run`` only looks, and foresees that. Hooks of deleting are asked for each. Raises NotFound
-        (``no-policy``), InvalidInput (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
+        (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
         found = policy if policy is not None else await self._journal.database.read(policy_now)
         if found is None:
@@ -304,8 +305,11 @@ class AsyncSessions:
     async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
-        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
+        ``path-in-store``).
         """
+        if policy is not None:
+            self._cleaning.check(policy)
         await self._registered.set_retention(self._acting.context(), policy, every_s)
         self.neighbours.retention.begin()
 
@@ -315,8 +319,9 @@ class AsyncSessions:
         return None if found is None or found.policy is None else policy_of(found.policy, found.every_s)
 
     async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
-        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
-        InvalidInput (``invalid-template``).
+        """Register a template: fields that ``create(template=name)`` begins with, each held to the rules of
+        ``create``. None takes it away. Raises InvalidInput (``invalid-template`` and those of the fields),
+        LimitExceeded, NotFound (``template-not-found``: there is none to take away).
         """
         checked = None if fields is None else check_template(fields)
         await self._registered.set_template(self._acting.context(), name, checked)
@@ -326,8 +331,8 @@ class AsyncSessions:
         return await self._registered.templates()
 
     async def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
-        """Save every active session in one transaction, durable on disk: all of them, or none. Hooks of saving are
-        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """Save every active session in one transaction, durable on disk: all of them, or none. The hooks of saving
+        are asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
         """
         return await self._batches.save_all_active(self._acting.context(), progress)
 

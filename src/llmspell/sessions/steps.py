@@ -129,14 +129,16 @@ class Steps:
         return info
 
     async def update(self, handle: AsyncSession, changed: dict[str, Any]) -> SessionInfo:
-        """New values of descriptive fields."""
+        """New values of descriptive fields; where nothing changes nothing happened, and no hook is told so."""
         if not changed:
             raise InvalidInput("nothing to update: give name, description, tags or metadata", code="nothing-to-do")
         checked = check_fields(changed)
         context = handle.context()
         fields = await self.before(context, "update", handle.key, checked, {})
-        await self._journal.write(lambda writer: units.update(writer, handle.key, fields), context=context)
+        seq = await self._journal.write(lambda writer: units.update(writer, handle.key, fields), context=context)
         info = await self.info(handle.key)
+        if seq is None:
+            return info
         await self.point(context, "after_session_update", "update", info)
         return info
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from blake3 import blake3
 
-from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput, NotFound
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, NotFound
 from llmspell.journal.asking import Asks
 from llmspell.journal.journal import Writer
 from llmspell.journal.lineage import ALWAYS, Level, Lineage
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.keys import check_key
 from llmspell.model.session import check_step
-from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions.inherited import Held, entry_then, held_at, held_by, kept_keys, levels_of, live_values
 from llmspell.sessions.kinds import (
@@ -28,7 +26,7 @@ from llmspell.sessions.kinds import (
     SessionSaved,
     SessionUpdated,
 )
-from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
+from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED, columns_of
 
 _SQL = queries("llmspell.sessions")
 SetState = Callable[[Writer, str, str, Held], Awaitable[Any]]
@@ -71,9 +69,12 @@ def missing(session: bytes, what: str = "session") -> NotFound:
     )
 
 
-async def update(writer: Writer, session: bytes, changed: dict[str, Any]) -> int:
-    """New values of descriptive fields."""
-    await require(writer, session)
+async def update(writer: Writer, session: bytes, changed: dict[str, Any]) -> int | None:
+    """New values of descriptive fields. None, and nothing is written, when it has all of them."""
+    row = await require(writer, session)
+    there = {"name": row[0], "description": row[1], "tags": row[4], "metadata": row[5]}
+    if columns_of(changed).items() <= there.items():
+        return None
     payload = SessionUpdated(id_text(session), changed)
     return await writer.append(UPDATED, payload, await writer.scope(scope_of(session)), "session")
 
@@ -178,16 +179,3 @@ async def state_hash(writer: Writer, session: bytes) -> str:
         name = key.encode()
         digest.update(len(name).to_bytes(4, "big") + name + len(raw).to_bytes(8, "big") + raw)
     return digest.hexdigest()
-
-
-def check_initial(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a session begins with. Raises InvalidInput (``invalid-state``, ``duplicate-key`` …)."""
-    given: object = state
-    if not isinstance(given, Mapping):
-        raise InvalidInput(f"state is a dict, not {type(state).__name__}", code="invalid-state")
-    values = {check_key(key): value for key, value in state.items()}
-    if len(values) != len(state):
-        raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
-    for value in values.values():
-        encode_value(value)  # Before anything is asked of hooks.
-    return values
