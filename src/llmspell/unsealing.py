@@ -40,14 +40,20 @@ _item = msgspec.json.Decoder(items.Item | items.Sealed).decode
 
 class Unsealing:
     """Opens the sealed values and steps of entries. ``opened`` and ``unopened`` count them; ``why`` is the reason that
-    none could be, without a key.
+    none could be, without a key, or that some could not: their key was shredded.
     """
 
     def __init__(self, protection: Protection) -> None:
         self._protection = protection
         self.opened = 0
         self.unopened = 0
-        self.why: str | None = None
+        self._no_key: str | None = None
+        self._shredded: str | None = None
+
+    @property
+    def why(self) -> str | None:
+        """Why something was not opened; None when everything was."""
+        return self._no_key or self._shredded
 
     def look(self, entry: Entry, session_of: Callable[[str], bytes | None]) -> Iterator[str]:
         """What is wrong with what an entry holds sealed; mostly nothing. 6 µs for each value.
@@ -85,14 +91,16 @@ class Unsealing:
 
     def _try(self, work: Callable[[], Any]) -> str | None:
         """What is wrong. Once there is no key, nothing more is tried."""
-        if self.why is None:
+        if self._no_key is None:
             try:
                 work()
             except LlmspellError as exc:
                 if exc.code in _OF_ONE or (isinstance(exc, Corrupt) and exc.code not in _BROKEN):
                     return exc.message
-                if exc.code != "key-shredded":  # It was destroyed on purpose, and the values with it.
-                    self.why = exc.message
+                if exc.code == "key-shredded":  # It was destroyed on purpose, and the values with it.
+                    self._shredded = exc.message
+                else:
+                    self._no_key = exc.message
                 self.unopened += 1
                 return exc.message if exc.code in _BROKEN else None
             self.opened += 1

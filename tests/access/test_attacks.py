@@ -156,7 +156,7 @@ def test_nobody_publishes_under_a_name_that_is_not_its_own(store, b):
 
 def test_rights_in_a_users_sessions_need_the_stores_own_record_of_the_user(store, b):
     store.access.grant("agent:b", "user:u", {"read"}, children=True)
-    for author in ("user:", "user:u2", "user:U", "xuser:u", "user:u:v", "User:u", None):
+    for author in ("user:", "user:u2", "user:U", "xuser:u", "user:u:v", "User :u", None):
         session = store.sessions.create(f"by {author}", created_by=author, state={"k": 1})
         denied(lambda session=session: b.state_of(Scope.session(session.id)).get("k"))
     assert b.state_of(Scope.session(store.sessions.create("x", created_by="user:u", state={"k": 1}).id)).get("k") == 1

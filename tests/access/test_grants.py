@@ -358,3 +358,17 @@ def test_the_audit_is_read_by_pages_newest_first(store):
         page = store.access.audit(limit=2, cursor=page.next_cursor)
         seen += [one.principal for one in page]
     assert seen == [f"agent:{number}" for number in (4, 3, 2, 1, 0)]
+
+
+@pytest.mark.parametrize("spelled", ["USER:bob", "User:bob", "user:bob"])
+def test_a_creator_is_the_principal_that_the_same_text_acts_as(store, spelled):
+    session = store.sessions.create("one", created_by=spelled, state={"k": 1})
+    store.access.grant("user:bob", "user:bob", {"read"}, children=True)
+    assert store.acting_as(spelled).state_of(Scope.session(session.id)).get("k") == 1
+    assert session.info.created_by == store.acting_as(spelled).principal == "user:bob"
+    assert [one.id for one in store.sessions.list(created_by=spelled)] == [session.id]
+
+
+@pytest.mark.parametrize("name", ["alice", "Global", "USER:", "Mail: a@b", "custom:X", "A: step"])
+def test_a_creator_that_is_no_principal_keeps_its_spelling(store, name):
+    assert store.sessions.create("one", created_by=name).info.created_by == name

@@ -135,3 +135,12 @@ def test_a_stage_writes_its_own_output_and_reads_that_of_the_stage_before_alone(
             else:
                 denied(lambda state=state: state.get("k"))
                 denied(state.keys)
+
+
+@pytest.mark.parametrize("bound", [None, -1, float("nan"), float("inf"), True, "1"])
+def test_a_request_without_a_bound_is_refused_before_anything_is_asked(store, bound):
+    begin = store.stats()["last_seq"]
+    with pytest.raises(InvalidInput) as error:
+        store.acting_as("agent:a").sharing.request("sum.asked", 1, "agent:b", timeout_s=bound)
+    assert error.value.code == "invalid-timeout"
+    assert store.stats()["last_seq"] == begin

@@ -1,6 +1,8 @@
 """``llmspell key``, and sensitive values on the command line."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -213,3 +215,50 @@ def test_the_record_of_a_script_has_what_it_read_of_an_ephemeral_value_as_the_gu
     ok("exec", 'State.set("global", "e", "canary", {class = "ephemeral"}) return #State.get("global", "e")')
     kept = b"".join(path.read_bytes() for path in (tmp_path / ".llmspell").rglob("*") if path.is_file())
     assert b'"result":"canary"' in kept
+
+
+def test_after_a_rotation_to_a_file_the_key_of_the_folder_is_gone_and_the_file_is_importable(ok, cli, keys, tmp_path):
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    (before,) = keys.glob("*.key")
+    old = before.read_text()
+    (tmp_path / "mine").write_text("5a" * 32)
+    (tmp_path / "mine").chmod(0o600)
+    ok("key", "rotate", "--to", str(tmp_path / "mine"))
+    assert not before.exists()
+    assert cli("state", "get", "p").status == 13
+    ok("key", "import", str(tmp_path / "mine"))
+    assert ok("state", "get", "p", "--text").out == "hunter2\n"
+    (tmp_path / "next").write_text("5b" * 32)
+    (tmp_path / "next").chmod(0o600)
+    ok("key", "rotate", "--to", str(tmp_path / "next"))
+    before.write_text(old)
+    refused = cli("key", "import", str(tmp_path / "next"))
+    assert refused.status == 14
+    assert "move it away" in refused.err
+
+
+def test_a_rotation_to_the_very_file_of_the_key_folder_does_not_destroy_it(keys, tmp_path):
+    with llmspell.open(tmp_path / "s") as store:
+        store.state.set("p", "hunter2", state_class="sensitive")
+        (own,) = keys.glob("*.key")
+        (tmp_path / "link").symlink_to(own)
+        store.keys.status()
+        own.write_text("5a" * 32)
+        store.keys.rotate(tmp_path / "link")
+    with llmspell.open(tmp_path / "s") as store:
+        assert store.state.get("p") == "hunter2"
+
+
+@pytest.mark.filterwarnings("default::llmspell.security.sources.InsecureKey")
+def test_a_warning_about_a_key_is_one_line_for_a_person(tmp_path, keys):
+    (tmp_path / "open").write_text("5a" * 32)
+    (tmp_path / "open").chmod(0o644)
+    ran = subprocess.run(
+        [sys.executable, "-m", "llmspell", "--store", "s", "state", "set", "p", "1", "--class", "sensitive"],
+        cwd=tmp_path,
+        env={**os.environ, "LLMSPELL_KEY_FILE": str(tmp_path / "open")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (line,) = ran.stderr.splitlines()
+    assert line == (
+        f"llmspell: warning: {tmp_path}/open holds a key and is open to others (mode 644): chmod 600 {tmp_path}/open"
+    )

@@ -165,7 +165,7 @@ def test_sensitive_values_are_redacted_unless_an_encrypted_bundle_is_to_carry_th
     assert b"hunter" not in b"".join(text for _, text in read_all(path, KEY))
 
 
-@pytest.mark.parametrize("key", ["short", b"short", 7])
+@pytest.mark.parametrize("key", ["short", b"short", 7, "long enough but \udcff"])
 def test_keys_that_are_none_are_refused_before_anything_is_written(store, tmp_path, key):
     session = store.sessions.create("s")
     with pytest.raises(InvalidInput):

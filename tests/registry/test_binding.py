@@ -214,3 +214,38 @@ def test_another_process_refuses_from_its_next_write_on(tmp_path, way):
             assert writer.wait(WAIT_S) == 0
             writer.stdout.close()
         assert store.verify().ok
+
+
+def test_a_binding_without_a_version_takes_the_latest_release(store):
+    for version in ("1.0.0", "1.1.0-beta.1"):
+        store.schemas.register(ONE | {"version": version})
+    assert store.schemas.bind("note", prefix="a/").version == "1.0.0"
+    assert store.schemas.bind("note", "1.1.0-beta.1", prefix="b/").version == "1.1.0-beta.1"
+    store.schemas.register(TWO)
+    assert store.schemas.bind("note", prefix="a/").version == "1.1.0"
+
+
+def test_a_binding_without_a_version_takes_the_latest_where_none_is_released(store):
+    for version in ("1.0.0-alpha.1", "1.0.0-alpha.2"):
+        store.schemas.register(ONE | {"version": version})
+    assert store.schemas.bind("note").version == "1.0.0-alpha.2"
+    with pytest.raises(NotFound):
+        store.schemas.bind("nothing")
+
+
+@pytest.mark.parametrize("prefix", ["..", "a/../b", "__x", "$$x", "a//", "a\\b", "a\nb", "a\x00"])
+def test_a_prefix_that_no_key_begins_with_is_refused(store, prefix):
+    store.schemas.register(ONE)
+    begin = head(store)
+    with pytest.raises(InvalidInput) as error:
+        store.schemas.bind("note", prefix=prefix)
+    assert error.value.code == "invalid-prefix"
+    assert head(store) == begin
+    assert not store.schemas.unbind(prefix=prefix)
+
+
+@pytest.mark.parametrize("prefix", ["", "_", "$", "a.", "a/", "x" * 256])
+def test_a_prefix_that_some_key_begins_with_is_bound(store, prefix):
+    store.schemas.register(ONE)
+    assert store.schemas.bind("note", prefix=prefix).prefix == prefix
+    mismatch(lambda: store.state.set(prefix.ljust(3, "x"), BAD))

@@ -69,7 +69,7 @@ def test_an_export_that_asks_for_other_costs_is_refused_at_once(costs):
     assert refused.value.code == "invalid-key-export"
 
 
-@pytest.mark.parametrize("passphrase", ["", "seven77", None, b"correct horse"])
+@pytest.mark.parametrize("passphrase", ["", "seven77", None, b"correct horse", "correct horse \ud800"])
 def test_a_passphrase_that_is_too_short_is_refused(passphrase):
     with pytest.raises(InvalidInput) as refused:
         export_key(KEY, passphrase)

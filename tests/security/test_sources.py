@@ -263,6 +263,7 @@ def test_a_command_that_does_not_end_or_is_none_is_refused_and_not_shown(monkeyp
     with pytest.raises(InvalidInput) as refused:
         source_of_environment()
     assert refused.value.code == "invalid-key-command"
+    assert ("a quote" in refused.value.message) == bool(command.strip())
     assert "hunter2" not in _frames_of_ours(refused.value)
 
 

@@ -409,3 +409,10 @@ def test_a_collect_moves_what_is_alive_in_a_sealed_pack(tmp_path):
     with llmspell.open(tmp_path / "s", key=bytes(range(32))) as store:
         assert store.sessions.open("s").artifacts.get("kept.bin").read() == second[-(3 << 20) :]
         assert store.verify().ok
+
+
+@pytest.mark.parametrize("flags", [{"encrypt": 1}, {"encrypt": "no"}, {"create": 0}, {"read_only": None}])
+def test_a_flag_that_is_neither_true_nor_false_makes_no_store(tmp_path, flags):
+    with pytest.raises(InvalidInput):
+        llmspell.open(tmp_path / "s", **flags)
+    assert not (tmp_path / "s").exists()

@@ -1,7 +1,10 @@
 """What names a shredded session or its keys from outside: erased, or counted as kept. And what only its key opened."""
 
+import pytest
+
 import llmspell
 from llmspell import Schema, Scope
+from llmspell.errors import NotFound
 from llmspell.migration import Migration, Rename
 from tests.vault.test_shredded import opened
 
@@ -123,6 +126,9 @@ def test_a_fork_stays_readable_when_what_it_was_set_back_to_is_shredded(tmp_path
             one.checkpoint("again")
         found = store.verify()
         assert (found.findings, found.checked.get("unopened_values", 0)) == ([], 0)
+        with pytest.raises(NotFound) as error:
+            store.at(middle).state_of(Scope.session(fork.id)).get("sec")
+        assert error.value.code == "erased"
         again = store.sessions.shred(origin.id, detach=True)
         assert (again.fork_keys, again.payloads) == (0, 0)
 

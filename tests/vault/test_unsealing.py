@@ -1,5 +1,7 @@
 """What ``verify`` says of sealed values: opened for their place where the key is, counted where it is not."""
 
+import shutil
+
 import pytest
 
 import llmspell
@@ -103,3 +105,15 @@ def test_a_shredded_value_is_neither_opened_nor_missed(tmp_path):
         store.sessions.shred(store.sessions.list().items[0].id)
         report = store.verify()
         assert (report.ok, *counts(report)) == (True, 2, 0)
+
+
+def test_an_older_copy_says_that_the_key_of_what_it_cannot_open_was_shredded(tmp_path):
+    filled(tmp_path)
+    shutil.copytree(tmp_path / "s", tmp_path / "older")
+    with opened(tmp_path) as store:
+        store.sessions.shred(store.sessions.list().items[0].id)
+    with llmspell.open(tmp_path / "older") as store:
+        report = store.verify()
+        assert (report.ok, *counts(report)) == (True, 2, 1)
+        assert "shredded" in str(report.unopened_why)
+        assert report.to_dict()["unopened_why"] == report.unopened_why

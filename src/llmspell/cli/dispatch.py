@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
-from llmspell.cli import exits, streams
+from llmspell.cli import exits, printable, streams
 from llmspell.cli.flags import HELP, Flags, split, wants_json
 from llmspell.cli.invocation import Invocation, running
 from llmspell.cli.output import Output
@@ -53,7 +54,11 @@ def dispatch(words: Sequence[str]) -> int:
         flags, rest = split(words)
     except LlmspellError as exc:
         return exits.report(exc, json=wants_json(words), verbose=False)
-    return exits.guarded(lambda: _run(flags, rest), json=flags.json, verbose=flags.verbose)
+    shown, warnings.formatwarning = warnings.formatwarning, _as_line
+    try:
+        return exits.guarded(lambda: _run(flags, rest), json=flags.json, verbose=flags.verbose)
+    finally:
+        warnings.formatwarning = shown
 
 
 def program(*, colored: bool) -> App:
@@ -73,6 +78,11 @@ def program(*, colored: bool) -> App:
         module, _, attribute = place.partition(":")
         app.command(f"llmspell.cli.{module}:{attribute}", name=name, help=text)
     return app
+
+
+def _as_line(message: Warning | str, *_: object, **__: object) -> str:
+    """A warning for a person, who has no use for the line of our code that gave it."""
+    return f"llmspell: warning: {printable.line(str(message))}\n"
 
 
 def _run(flags: Flags, rest: list[str]) -> None:

@@ -64,8 +64,7 @@ def told_of(keys: int, forks: int) -> list[str]:
     """The warning about so many keys that so many forks inherit; nothing for none."""
     if not keys:
         return []
-    what = (
-        f"{keys:,} {'key' if keys == 1 else 'keys'} that {forks:,} {'fork inherits' if forks == 1 else 'forks inherit'}"
-    )
-    then = "stay as they are, whatever is bound: set them there, or copy the fork's state to a session of its own"
-    return [f"{what} {then}"]
+    of = "1 fork inherits" if forks == 1 else f"{forks:,} forks inherit"
+    what = f"1 key that {of} stays as it is" if keys == 1 else f"{keys:,} keys that {of} stay as they are"
+    then = "whatever is bound: set them there, or copy the fork's state to a session of its own"
+    return [f"{what}, {then}"]

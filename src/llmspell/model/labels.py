@@ -8,6 +8,7 @@ from typing import Any
 
 from llmspell.errors import InvalidInput, LimitExceeded
 from llmspell.model import limits
+from llmspell.model.scope import Scope
 from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 
@@ -27,6 +28,16 @@ def check_label(text: str, what: str, *, chars_max: int = limits.NAME_CHARS_MAX,
     if not text.isprintable() and any(unicodedata.category(char) == "Cc" for char in text):
         raise InvalidInput(f"{what} holds no control characters: {text[:80]!r}", code="invalid-name")
     return text
+
+
+def check_creator(text: str) -> str:
+    """Who made something: a name of any kind, or a principal, whose kind is written as ``acting_as`` has it."""
+    name = check_label(text, "created_by")
+    try:
+        meant = Scope.parse(name)
+    except InvalidInput:
+        return name  # Like "user:", it is nobody's scope.
+    return name if meant.kind in {"custom", "global"} else f"{meant.kind}{name[len(meant.kind) :]}"
 
 
 def check_text(text: str, what: str, *, chars_max: int = limits.DESCRIPTION_CHARS_MAX) -> str:

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from llmspell.errors import Corrupt, InvalidInput, WrongKey
 from llmspell.model.ids import secret_bytes
-from llmspell.security.export import PASSPHRASE_CHARS_MIN
+from llmspell.security.export import PASSPHRASE_CHARS_MIN, RULE, can_be_typed
 from llmspell.security.keys import KEY_BYTES, MasterKey
 from llmspell.security.xaes import NONCE_BYTES, Xaes
 from llmspell.sessions.ported import BundleKey
@@ -87,8 +87,8 @@ def check_bundle_key(key: object) -> None:
     if isinstance(key, MasterKey):
         return
     if type(key) is str:
-        if len(key) < PASSPHRASE_CHARS_MIN:
-            raise InvalidInput(f"a passphrase has at least {PASSPHRASE_CHARS_MIN} characters", code="weak-passphrase")
+        if len(key) < PASSPHRASE_CHARS_MIN or not can_be_typed(key):
+            raise InvalidInput(RULE, code="weak-passphrase")
     elif type(key) is not bytes or len(key) != KEY_BYTES:
         raise InvalidInput(
             f"a bundle is encrypted by a passphrase or {KEY_BYTES} bytes, not this {type(key).__name__}",
@@ -104,5 +104,5 @@ def _raw(key: Any, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     cost, blocks, lanes = _COSTS
-    text = unicodedata.normalize("NFC", key).encode("utf-8", "surrogatepass")
+    text = unicodedata.normalize("NFC", key).encode()
     return Scrypt(salt, KEY_BYTES, 1 << cost, blocks, lanes).derive(text)

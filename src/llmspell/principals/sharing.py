@@ -19,6 +19,7 @@ from llmspell.access.units import Gift, grant
 from llmspell.errors import InvalidInput, LimitExceeded
 from llmspell.events.event import Event
 from llmspell.events.patterns import check_event_type
+from llmspell.events.subscription import check_timeout
 from llmspell.model.ids import id_text
 from llmspell.model.limits import BATCH_KEYS_MAX
 from llmspell.model.scope import Scope
@@ -122,9 +123,10 @@ class AsyncPrincipalSharing:
         """Ask one principal and return the data of its answer. It sees an event of this type and answers it by
         ``respond``; an answer of anybody else is passed over.
 
-        Raises LimitExceeded (``no-answer``) when none came within ``timeout_s`` seconds.
+        Raises LimitExceeded (``no-answer``) when none came within ``timeout_s`` seconds, and InvalidInput
+        (``invalid-timeout``) for None: there is no waiting without a bound.
         """
-        asked = self.asking(type, to)
+        asked = self.asking(type, to, timeout_s)
         with asked.subscribe() as answers:
             await asked.publish(data)
             return asked.answer(await answers.receive(timeout_s=timeout_s), timeout_s)
@@ -144,9 +146,11 @@ class AsyncPrincipalSharing:
         answer = {"request": request, "data": data}
         return await self._events.publish(event.type + REPLY, answer, target=event.source)
 
-    def asking(self, type: str, to: str | Scope) -> Asking:
+    def asking(self, type: str, to: str | Scope, timeout_s: float) -> Asking:
         """A request that is to be made: what ``request`` of both faces is put together from."""
         check_event_type(type)
+        if check_timeout(timeout_s) is None:
+            raise InvalidInput("a request waits for a number of seconds, not for ever", code="invalid-timeout")
         number = id_text(self._parts.journal.ids.new())
         return Asking(self._events, self._parts, type, principal_of(to), number)
 

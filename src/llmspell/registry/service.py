@@ -138,15 +138,17 @@ class AsyncSchemas:
     async def bind(
         self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = ""
     ) -> Binding:
-        """Hold values of keys against a version of a schema (the latest by now, unless one is named): of the keys that
-        begin with ``prefix``, in one scope or in all. Returns what holds; the same again writes nothing.
+        """Hold values of keys against a version of a schema (the latest release by now, unless one is named; where
+        none is released, the latest): of the keys that begin with ``prefix``, in one scope or in all. Returns what
+        holds; the same again writes nothing.
 
         From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
         schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
-        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``.
+        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``. Raises
+        InvalidInput (``invalid-prefix``, also for one that no key begins with), NotFound (``schema-not-found``).
         """
-        schema = await self.get(name, version)
-        place, prefix = _place(scope), check_prefix(prefix)
+        schema = await (self.get(name, version) if version is not None else self._latest(name))
+        place, prefix = _place(scope), _beginning(prefix)
         wanted = SchemaBound(place, prefix, schema.name, str(schema.version))
 
         async def unit(writer: Writer) -> int:
@@ -188,6 +190,11 @@ class AsyncSchemas:
         return None if row is None else _binding(row)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _latest(self, name: str) -> Schema:
+        """The latest release; where there is none, the latest version."""
+        released = [one for one in (await self._catalog())[1].versions(name) if one.version.released]
+        return released[-1] if released else await self.get(name)
 
     async def _catalog(self) -> tuple[int, Catalog]:
         """All schemas, and the newest entry about them."""
@@ -261,6 +268,18 @@ def check_prefix(prefix: object) -> str:
         )
     if not is_normalized("NFC", prefix) or any("\ud800" <= char <= "\udfff" for char in prefix):
         raise InvalidInput(f"no key begins with {told(prefix)}: keys are in normal form C", code="invalid-prefix")
+    return prefix
+
+
+def _beginning(prefix: str) -> str:
+    """A prefix that some key begins with. Raises InvalidInput (``invalid-prefix``)."""
+    if check_prefix(prefix):
+        try:
+            check_key(prefix)
+        except InvalidInput as exc:
+            raise InvalidInput(
+                f"no key begins with {told(prefix)}: {exc.message}", code="invalid-prefix", rule=exc.details.get("rule")
+            ) from exc
     return prefix
 
 

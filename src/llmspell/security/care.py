@@ -89,7 +89,8 @@ class AsyncKeys:
         """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
 
         Without ``to`` a new key takes the place of the one in the key folder. With it, ``to`` is the file of the new
-        key, 32 bytes, hex or base64; from then on the store is opened with it. Killed at any point, the old key or the
+        key, 32 bytes, hex or base64; from then on the store is opened with it, and the one in the key folder, which
+        opens nothing any more, is destroyed. Killed at any point, the old key or the
         new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
         """
@@ -144,7 +145,10 @@ class AsyncKeys:
         if not isinstance(own, UserKey):
             raise InvalidInput(f"the key comes from {sealer.told}, not from the key folder", code="key-not-ours")
         if own.path.exists():
-            raise AlreadyExists(f"there is a key at {own.path} already", code="key-exists")
+            raise AlreadyExists(
+                f"there is a key at {own.path} already", code="key-exists",
+                hint="if it opens nothing any more, move it away first; to change a key that does, rotate it",
+            )  # fmt: skip
         self._demand_keyring()
         key = KeyFile(path)() if passphrase is None else import_key(_text(path), passphrase)
         if sealer.path.exists():

@@ -23,6 +23,7 @@ from llmspell.security.keys import KEY_BYTES, MasterKey
 from llmspell.security.sources import InsecureKey
 
 PASSPHRASE_CHARS_MIN = 8
+RULE = f"a passphrase has at least {PASSPHRASE_CHARS_MIN} characters, none of them a lone surrogate"
 PREFIX = "llmspell-key-1:"
 
 _COST_LOG2, _COST_LOG2_MAX = 17, 18
@@ -59,6 +60,11 @@ def import_key(text: str, passphrase: str) -> MasterKey:
         raise WrongKey("the passphrase does not open this key", code="wrong-passphrase") from None
 
 
+def can_be_typed(passphrase: str) -> bool:
+    """Whether it is without lone surrogates, which stand for bytes that were no text, differently at every door."""
+    return not any("\ud800" <= char <= "\udfff" for char in passphrase)
+
+
 def export_bare(key: MasterKey, form: Literal["hex", "base64"] = "hex") -> str:
     """The key as text that anybody can use who sees it, as files and variables take it. Warns (``InsecureKey``)."""
     if form not in {"hex", "base64"}:
@@ -78,13 +84,13 @@ class _Passphrase:
     def __init__(self, text: str) -> None:
         self._bytes = b""
         # It is refused when it is used, in a frame that does not know it.
-        if type(text) is str and len(text) >= PASSPHRASE_CHARS_MIN:
-            self._bytes = unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
+        if type(text) is str and len(text) >= PASSPHRASE_CHARS_MIN and can_be_typed(text):
+            self._bytes = unicodedata.normalize("NFC", text).encode()
 
     def cipher(self, salt: bytes, costs: bytes) -> Any:
         """AES-256-GCM under the key that the passphrase gives. Raises InvalidInput (``weak-passphrase``)."""
         if not self._bytes:
-            raise InvalidInput(f"a passphrase has at least {PASSPHRASE_CHARS_MIN} characters", code="weak-passphrase")
+            raise InvalidInput(RULE, code="weak-passphrase")
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 

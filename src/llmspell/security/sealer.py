@@ -75,7 +75,9 @@ class StoreSealer:
         keyring = self.keyring()
         if to is not None:
             keyring.rotate(KeyFile(to))
-            self.source = KeyFile(to)
+            before, self.source = self.source, KeyFile(to)
+            if isinstance(before, UserKey) and before.path.exists() and not before.path.samefile(to):
+                before.destroy()
         elif isinstance(self.source, UserKey):
             self.source.rotate(keyring)
         else:

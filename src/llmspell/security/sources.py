@@ -172,8 +172,9 @@ def source_of_environment() -> MasterSource | None:
         return KeyFile(at_home(os.environ[variables.KEY_FILE]))
     words = _words(os.environ[variables.KEY_COMMAND])
     if not words:
+        what = "no command" if words is not None else "a quote or a backslash that does not end"
         raise InvalidInput(
-            f"{variables.KEY_COMMAND} holds no command", code="invalid-key-command",
+            f"{variables.KEY_COMMAND} holds {what}", code="invalid-key-command",
             hint="the words of a program and its arguments, with quotes that end: pass show llmspell",
         )  # fmt: skip
     return KeyCommand(words)
@@ -222,13 +223,13 @@ def _parsed_text(content: bytes) -> MasterKey | None:
     return None
 
 
-def _words(command: str) -> list[str]:
-    """The words of a command; none when it has no end. It may hold a secret, which no traceback is to show."""
+def _words(command: str) -> list[str] | None:
+    """The words of a command; None when it has no end. It may hold a secret, which no traceback is to show."""
     try:
         return shlex.split(command)
     except ValueError:
         command = ""
-        return []
+        return None
 
 
 _IMPORT = "a key exported with a passphrase is imported first: llmspell key import"

@@ -125,6 +125,16 @@ class UserKey:
             fresh.is_in_place = True
         return fresh.key
 
+    def destroy(self) -> None:
+        """Overwrite the key and take it away, once a keyring is wrapped by one that is elsewhere: it opens nothing any
+        more, and would be in the way of a key that is imported. Raises StorageFailed, Busy.
+        """
+        with self._lock(), mapped(f"clear {self.path}"):
+            if self.path.exists():
+                overwrite(self.path)
+                self.path.unlink()
+                sync_folder(self.path.parent)
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from llmspell.errors import InvalidInput
 from llmspell.model.fields import Fields, fields_of
 from llmspell.model.ids import id_bytes
-from llmspell.model.labels import check_label, check_tags
+from llmspell.model.labels import check_creator, check_label, check_tags
 from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.page import check_limit
 from llmspell.model.session import check_status
@@ -70,7 +70,7 @@ def session_filter(
     return SessionFilter(
         status=_statuses(status),
         tags=tuple(check_tags(tags)),
-        created_by=None if created_by is None else check_label(created_by, "created_by"),
+        created_by=None if created_by is None else check_creator(created_by),
         parent=None if parent is None else id_bytes(parent, "parent"),
         name=None if name is None else check_label(name, "a session's name"),
         metadata=fields_of(metadata),

@@ -11,7 +11,7 @@ import msgspec
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.journal.reading import COLUMNS, EntryQuery, check_row, read_page
 from llmspell.model.entry import subject_digest
-from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.labels import check_creator, check_label, check_metadata, check_tags, check_text
 from llmspell.model.telling import told
 from llmspell.schema import queries
 from llmspell.sessions.config import check_config
@@ -39,7 +39,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "tags": check_tags,
     "metadata": check_metadata,
     "config": check_config,
-    "created_by": lambda value: check_label(value, "created_by"),
+    "created_by": check_creator,
     "state": lambda value: check_metadata(check_initial_state(value)),
 }
 

@@ -16,7 +16,7 @@ from llmspell.model import limits
 from llmspell.model.arguments import check_flags
 from llmspell.model.count import Count
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.labels import check_creator, check_label, check_metadata, check_tags, check_text
 from llmspell.model.page import Page, check_limit
 from llmspell.schema import queries
 from llmspell.sessions import units
@@ -100,7 +100,7 @@ class AsyncSessions:
             "metadata": check_metadata({} if metadata is None else metadata),
         }
         settings = check_config(config)
-        author = None if created_by is None else check_label(created_by, "created_by")
+        author = None if created_by is None else check_creator(created_by)
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
         values = check_initial_state({} if state is None else state)
         outer = self._acting.context()

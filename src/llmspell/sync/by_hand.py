@@ -104,9 +104,10 @@ class PrincipalSharingByHand:
         """Ask one principal and return the data of its answer. It sees an event of this type and answers it by
         ``respond``; an answer of anybody else is passed over.
 
-        Raises LimitExceeded (``no-answer``) when none came within ``timeout_s`` seconds.
+        Raises LimitExceeded (``no-answer``) when none came within ``timeout_s`` seconds, and InvalidInput
+        (``invalid-timeout``) for None: there is no waiting without a bound.
         """
-        asked = self._sharing.asking(type, to)
+        asked = self._sharing.asking(type, to, timeout_s)
         with asked.subscribe_blocking() as answers:
             drive(asked.publish(data))
             return asked.answer(answers.receive(timeout_s=timeout_s), timeout_s)

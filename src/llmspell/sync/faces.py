@@ -1530,7 +1530,8 @@ class Keys:
         """Change the master key: every data key is wrapped anew, nothing that is sealed is touched.
 
         Without ``to`` a new key takes the place of the one in the key folder. With it, ``to`` is the file of the new
-        key, 32 bytes, hex or base64; from then on the store is opened with it. Killed at any point, the old key or the
+        key, 32 bytes, hex or base64; from then on the store is opened with it, and the one in the key folder, which
+        opens nothing any more, is destroyed. Killed at any point, the old key or the
         new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
         """
@@ -2213,12 +2214,14 @@ class Schemas:
         self._inner.validator(name, function)
 
     def bind(self, name: str, version: str | None = None, *, scope: Scope | None = None, prefix: str = "") -> Binding:
-        """Hold values of keys against a version of a schema (the latest by now, unless one is named): of the keys that
-        begin with ``prefix``, in one scope or in all. Returns what holds; the same again writes nothing.
+        """Hold values of keys against a version of a schema (the latest release by now, unless one is named; where
+        none is released, the latest): of the keys that begin with ``prefix``, in one scope or in all. Returns what
+        holds; the same again writes nothing.
 
         From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
         schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
-        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``.
+        own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``. Raises
+        InvalidInput (``invalid-prefix``, also for one that no key begins with), NotFound (``schema-not-found``).
         """
         return drive(self._inner.bind(name, version, scope=scope, prefix=prefix))
 

@@ -10,6 +10,7 @@ from llmspell.adapters.sqlite.connection import Durability
 from llmspell.adapters.sqlite.store import is_new, open_store
 from llmspell.hooks.callers import BlockingCaller
 from llmspell.locate import locate
+from llmspell.model.arguments import check_flags
 from llmspell.model.clock import Clock, SystemClock
 from llmspell.model.ids import Ids, SystemIds
 from llmspell.offload import Inline
@@ -52,6 +53,7 @@ def open(
     (``foreign-store``, ``scratch-store``, ``not-encrypted`` …), NeedsMigration (``newer-format``), WrongKey, Busy,
     StorageFailed.
     """
+    check_flags(create=create, read_only=read_only, encrypt=encrypt)
     place, _ = locate(path)
     source = ids or SystemIds()
     vault = LazyVault(key)
