@@ -377,7 +377,8 @@ class AsyncSessions:
         (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
         and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
         case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
-        ``created_at``, with ``-`` newest first.
+        ``created_at``, with ``-`` newest first. ``updated_at`` orders by the journal: an imported session stands where
+        its import does, though its times, by which conditions go, may be older.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).

@@ -512,7 +512,8 @@ class Artifacts(ArtifactsByHand):
         description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
         whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
         alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
-        ``-created_at`` by default. All pages show what there was at the first one.
+        ``-created_at`` by default. Both times order by the journal: what was imported stands where its import does,
+        and its times, by which conditions go, may be older. All pages show what there was at the first one.
 
         Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-time``, ``invalid-order``,
         ``invalid-limit``, ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is
@@ -1454,7 +1455,8 @@ class Sessions:
         (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
         and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
         case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
-        ``created_at``, with ``-`` newest first.
+        ``created_at``, with ``-`` newest first. ``updated_at`` orders by the journal: an imported session stands where
+        its import does, though its times, by which conditions go, may be older.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
