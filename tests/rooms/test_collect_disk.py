@@ -203,3 +203,69 @@ def test_a_put_that_found_no_room_leaves_the_room_there_was(small):
         assert session.artifacts.delete("f", hard=True) == 1
         assert store.collect().contents == 1
         sound(store)
+
+
+def fill_up(place):
+    """Somebody else takes all that is left."""
+    with (place / "others").open("ab", buffering=0) as file:
+        for size in (1 << 16, 1 << 12):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                pass
+    assert shutil.disk_usage(place).free == 0
+
+
+@pytest.mark.parametrize("opened_again", [False, True])
+@pytest.mark.parametrize("size", [100_000, 900_000, 2 * MIB, 5 * MIB])
+def test_a_store_on_a_full_disk_makes_room_by_itself(small, size, opened_again):
+    store = llmspell.open(small / "store")
+    artifacts = store.sessions.create("s").artifacts
+    count = 0
+    while code_of(lambda count=count: artifacts.put(f"f{count}", noise(size, count))) is None:
+        count += 1
+    assert (small / "store" / "generation-000001" / "reserve").stat().st_size == MIB
+    if opened_again:
+        store.close()
+    fill_up(small)
+    if opened_again:
+        store = llmspell.open(small / "store")
+        artifacts = store.sessions.open("s").artifacts
+    with store:
+        gone = artifacts.delete_matching(name="f*[02468]", hard=True)
+        report = store.collect()
+        assert (report.contents, report.content_bytes + report.chunk_bytes) == (gone, gone * size)
+        assert report.freed_bytes > gone * size * 0.8
+        assert shutil.disk_usage(small).free > gone * size * 0.8 - MIB
+        assert artifacts.put("again", noise(size, 1)).version == 1
+        assert artifacts.get("f1").read() == noise(size, 1)
+        sound(store)
+        assert store.orphans().chunks == 0
+
+
+def test_room_is_set_aside_again_by_the_collect_that_made_it(small):
+    with llmspell.open(small / "store") as store:
+        artifacts = store.sessions.create("s").artifacts
+        while code_of(lambda: artifacts.put("f", noise(2 * MIB, len(artifacts.list(all_versions=True))))) is None:
+            pass
+        fill_up(small)
+        reserve = small / "store" / "generation-000001" / "reserve"
+        for version in (1, 2):
+            assert reserve.stat().st_size == MIB
+            assert artifacts.delete("f", version=version, hard=True) == 1
+            assert not reserve.exists()
+            assert store.collect().contents == 1
+            fill_up(small)
+        sound(store)
+
+
+def test_a_small_store_sets_nothing_aside(tmp_path):
+    with llmspell.open(tmp_path / "store", durability="none") as store:
+        artifacts = store.sessions.create("s").artifacts
+        artifacts.put("f", noise(MIB))
+        reserve = tmp_path / "store" / "generation-000001" / "reserve"
+        assert not reserve.exists()
+        for number in range(16):
+            artifacts.put("f", noise(MIB, number + 2))
+        assert reserve.stat().st_size == MIB

@@ -121,14 +121,20 @@ def collect(files: Files, content: ContentStore, *, dry_run: bool, progress: Pro
     check_flags(dry_run=dry_run)
     check_function(progress)
     with nullcontext(content.sweep) if dry_run else content.collecting() as sweep:
-        run = _Run(files, content, sweep, dry_run=dry_run, progress=progress)
-        run.all()
-        return run.report
+        report = CollectReport(dry_run)
+        try:
+            _Run(files, content, sweep, report, progress).all()
+        except StorageFailed as exc:
+            if exc.code != _FULL or not content.free_reserve():
+                raise
+            report.kept.clear()
+            _Run(files, content, sweep, report, progress).all()
+        return report
 
 
 def find_orphans(files: Files, content: ContentStore) -> Orphans:
     """What nothing refers to. Raises Corrupt."""
-    run = _Run(files, content, content.sweep, dry_run=True, progress=None)
+    run = _Run(files, content, content.sweep, CollectReport(dry_run=True), None)
     run.all()
     found = run.orphans
     found.chunks, found.chunk_bytes = run.report.chunks, run.report.chunk_bytes
@@ -141,14 +147,14 @@ class _Run:
     """One collect."""
 
     def __init__(
-        self, files: Files, content: ContentStore, sweep: Sweep, *, dry_run: bool, progress: Progress | None
+        self, files: Files, content: ContentStore, sweep: Sweep, report: CollectReport, progress: Progress | None
     ) -> None:
         self._files = files
         self._content = content
         self._sweep = sweep
-        self._dry_run = dry_run
+        self._dry_run = report.dry_run
         self._progress = progress
-        self.report = CollectReport(dry_run)
+        self.report = report
         self.orphans = Orphans()
         # Before the marking: what puts that ended by now have stored is named by contents that the marking sees.
         self.settled: Settled = sweep.settled()

@@ -5,6 +5,7 @@ leaves an entry which says that its content may go, and a collect takes it when 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts import units
@@ -13,6 +14,7 @@ from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.lookup import BRIEF, Lookup, check_no_version, described, missing
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
+from llmspell.errors import StorageFailed
 from llmspell.hooks.moment import run_point
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.ids import id_bytes
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
     from llmspell.model.context import Context
+    from llmspell.ports.content import ContentStore
 
 _SQL = queries("llmspell.artifacts")
 UNIT_VERSIONS = 500
@@ -32,11 +35,12 @@ UNIT_VERSIONS = 500
 class Deleting:
     """Deletes of one handle."""
 
-    def __init__(self, journal: Journal, hooks: Hooks, lookup: Lookup) -> None:
+    def __init__(self, journal: Journal, hooks: Hooks, lookup: Lookup, content: ContentStore) -> None:
         self._journal = journal
         self._hooks = hooks
         self._armed = hooks.armed
         self._lookup = lookup
+        self._content = content
 
     async def delete(self, context: Context, name_or_id: str, version: int | str | None, *, hard: bool) -> int:
         """One version, or every version of a name. With ``hard`` also those that are deleted already."""
@@ -89,11 +93,13 @@ class Deleting:
             part = infos[start : start + UNIT_VERSIONS]
             ids = [id_bytes(info.id) for info in part]
             needs = [(one, Level.ADMIN) for one in ids]
-            gone = await self._lookup.reach.write(
-                lambda writer, ids=ids: units.delete(writer, ids, hard=hard, of_many=of_many),  # type: ignore[misc]
-                needs,
-                context,
-            )
+            unit = partial(units.delete, artifacts=ids, hard=hard, of_many=of_many)
+            try:
+                gone = await self._lookup.reach.write(unit, needs, context)
+            except StorageFailed as exc:
+                if exc.code != "disk-full" or not self._content.free_reserve():
+                    raise
+                gone = await self._lookup.reach.write(unit, needs, context)
             count += len(gone)
             await self._run(context, "after", "delete", _those(part, gone))
             if progress is not None:

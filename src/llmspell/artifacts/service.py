@@ -73,7 +73,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         reach = Reach(journal, acting, note)
         self._lookup = Lookup(journal, acting, reach)
         self._putting = Putting(journal, hooks, content, offload, validators, reach)
-        self._deleting = Deleting(journal, hooks, self._lookup)
+        self._deleting = Deleting(journal, hooks, self._lookup, content)
 
     # -- writing -------------------------------------------------------------------------------------------------------
 

@@ -244,6 +244,12 @@ class ContentStore(Protocol):
         """
         ...
 
+    def free_reserve(self) -> bool:
+        """Give up room that was set aside for deleting on a full disk, to be called after ``disk-full``; False when
+        there is none. A collect that makes room sets some aside again.
+        """
+        ...
+
     def poison(self) -> None:
         """In a forked child: never touch the parent's files again. Later calls raise StorageFailed (``forked``)."""
         ...

@@ -383,6 +383,8 @@ class AsyncSessions:
         ``order_by`` is ``updated_at``, ``created_at`` or ``name`` (by code point), which have an index; ``ended_at`` or
         ``last_activity`` (the last entry written in the session), for which all that fit are sorted at each page, some
         2 µs each. With ``-`` the newest, or last, come first; what has no end comes before all that have one.
+        ``updated_at`` orders by the journal: an imported session stands where its import does, though its times, by
+        which conditions go, may be older.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).

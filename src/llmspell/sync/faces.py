@@ -512,7 +512,8 @@ class Artifacts(ArtifactsByHand):
         description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
         whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
         alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
-        ``-created_at`` by default. All pages show what there was at the first one.
+        ``-created_at`` by default. Both times order by the journal: what was imported stands where its import does,
+        and its times, by which conditions go, may be older. All pages show what there was at the first one.
 
         Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-time``, ``invalid-order``,
         ``invalid-limit``, ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is
@@ -1462,6 +1463,8 @@ class Sessions:
         ``order_by`` is ``updated_at``, ``created_at`` or ``name`` (by code point), which have an index; ``ended_at`` or
         ``last_activity`` (the last entry written in the session), for which all that fit are sorted at each page, some
         2 µs each. With ``-`` the newest, or last, come first; what has no end comes before all that have one.
+        ``updated_at`` orders by the journal: an imported session stands where its import does, though its times, by
+        which conditions go, may be older.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).

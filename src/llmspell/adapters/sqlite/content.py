@@ -219,6 +219,10 @@ class SqliteContent:
         """Make everything finished so far survive a power loss. Call it before the main file is checkpointed."""
         self._connections.checkpoint()
 
+    def free_reserve(self) -> bool:
+        """Give up the room that is set aside for deleting; whether there was any."""
+        return self._connections.reserve.give_up()
+
     def poison(self) -> None:
         """In a forked child: never touch the parent's files again. Happens by itself after ``os.fork``."""
         self._connections.poison()

@@ -21,6 +21,7 @@ from llmspell.adapters.sqlite.connection import MEMORY, Durability, Role, connec
 from llmspell.adapters.sqlite.errors import forbids_writing, map_error
 from llmspell.adapters.sqlite.inherited import keep_for_ever, poison_in_children
 from llmspell.adapters.sqlite.pins import Pins
+from llmspell.adapters.sqlite.reserve import RESERVE_FILE, Reserve
 from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.turnstile import FileTurn, ThreadTurn
 from llmspell.errors import Busy, Corrupt, LlmspellError, NeedsMigration, ReadOnly, StorageFailed
@@ -65,6 +66,7 @@ class ContentConnections:
         # Beside the content file, as its packs are.
         pins_path = None if path == MEMORY else Path(path).with_name(PINS_FILE)
         self.pins = Pins(pins_path, busy_s=busy_s, read_only=read_only)
+        self.reserve = Reserve(None if read_only or path == MEMORY else Path(path).with_name(RESERVE_FILE))
         self._read_only = read_only
         self._busy_s = busy_s
         self._lock = threading.RLock()
@@ -167,7 +169,11 @@ class ContentConnections:
                 try:
                     # A newer version may have migrated the file since it was opened here.
                     _check_format(self._path, connection.pragma("user_version"), self._format)
+                    before = connection.pragma("page_count")
                     yield connection
+                    pages = connection.pragma("page_count")
+                    if pages > before and not self.reserve.lets_grow(Path(self._path), pages * PAGE_BYTES):
+                        raise apsw.FullError("what it grows by has no room beside the WAL")
                     connection.execute("COMMIT")
                 except BaseException:
                     if connection.in_transaction:
@@ -175,6 +181,8 @@ class ContentConnections:
                             connection.execute("ROLLBACK")
                     raise
                 self._bound_wal()
+                if not self.reserve.settled:
+                    self.reserve.keep_for(connection)
             except apsw.Error as exc:
                 if isinstance(exc, apsw.FullError):
                     self._leave_room()
@@ -241,6 +249,9 @@ class ContentConnections:
                 self._run_checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_s=_READERS_WAIT_S)
         except apsw.Error as exc:
             raise self.note(map_error(exc, f"checkpoint {self._path}")) from exc
+        with self.reading("look at what is left") as connection:
+            if connection is not None:
+                self.reserve.keep_for(connection)
 
     @contextmanager
     def _turn_taken(self) -> Iterator[None]:
@@ -282,7 +293,7 @@ class ContentConnections:
         return self._checkpointer.after_commit(connection, name, pages * _PAGES_SCALE)
 
     def _bound_wal(self) -> None:
-        if self._wal_pages < _WAL_PAGES_MAX:
+        if self._wal_pages < _WAL_PAGES_MAX and not self.reserve.is_near():
             return
         self._wal_pages = 0
         # Busy: the background is at it. Full: what was committed stays in the WAL, which is as durable as it was.

@@ -21,6 +21,7 @@ from llmspell.ports.content import PackUse, Removed, Settled
 _COPY_BYTES = 4 << 20
 _VACUUM_PAGES = 256
 """Pages (4 MiB) that one step gives back: each may have to be moved, through the WAL."""
+_VACUUM_PAGES_MIN = 4
 _SHRINKS = 2
 """SQLite's number for files that give room back when they are told to."""
 _FULL = "disk-full"
@@ -140,28 +141,29 @@ class Sweep:
 
     def give_back(self) -> int:
         """Give free pages of the file back to the disk; gives the bytes. Stops where there is no room to move pages."""
-        freed = 0
+        freed, step = 0, _VACUUM_PAGES
         with suppress(Busy):
-            while True:
+            while step >= _VACUUM_PAGES_MIN:
                 try:
-                    pages, size = self._vacuum_step()
+                    pages, size = self._vacuum_step(step)
                 except StorageFailed as exc:
                     if exc.code != _FULL:
                         raise
-                    break
+                    step //= 4  # Fewer pages need less room to be moved.
+                    continue
                 freed += pages * size
-                if pages < _VACUUM_PAGES:
+                if pages < step:
                     break
         self._connections.shrink()
         return freed
 
-    def _vacuum_step(self) -> tuple[int, int]:
+    def _vacuum_step(self, pages_max: int = _VACUUM_PAGES) -> tuple[int, int]:
         with self._connections.reading("look for free pages") as connection:
             if connection is None or not connection.pragma("freelist_count"):
                 return 0, 0
         with self._connections.writing("give room back") as connection:
             before = connection.pragma("page_count")
-            list(connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})"))
+            list(connection.execute(f"PRAGMA incremental_vacuum({pages_max})"))
             return before - connection.pragma("page_count"), connection.pragma("page_size")
 
     def make_room(self) -> bool:

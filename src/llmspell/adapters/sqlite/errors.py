@@ -135,6 +135,8 @@ def _row_of(exc: apsw.Error, code: int) -> _Row:
     if isinstance(exc, apsw.IOError):
         if code in _SYNC_CODES:
             return _SYNC
+        if code == apsw.SQLITE_IOERR_SHMSIZE:  # There is no room for the few pages that index a WAL.
+            return _FULL
         return _DAMAGED if code in _DAMAGE_CODES else _IO
     for kind, row in _TABLE:
         if isinstance(exc, kind):
