@@ -24,13 +24,13 @@ import msgspec
 
 from llmspell import errors
 from llmspell.artifacts import blob
+from llmspell.entry_kinds import KINDS
 from llmspell.events import buffer, patterns
 from llmspell.hooks.limits import HookLimits
 from llmspell.hooks.points import markdown
 from llmspell.journal.kinds import Kind
 from llmspell.model import limits
 from llmspell.model.names import rows
-from llmspell.store import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

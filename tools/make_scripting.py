@@ -28,7 +28,7 @@ HEAD = """---@meta
 ---@field unregister fun(self: HookHandle): boolean
 
 ---@class SessionQueryBuilder
----@field with_status fun(self: SessionQueryBuilder, status: string): SessionQueryBuilder
+---@field with_status fun(self: SessionQueryBuilder, ...: string|string[]): SessionQueryBuilder
 ---@field with_tags fun(self: SessionQueryBuilder, ...: string|string[]): SessionQueryBuilder
 ---@field with_created_by fun(self: SessionQueryBuilder, name: string): SessionQueryBuilder
 ---@field with_parent fun(self: SessionQueryBuilder, id: string): SessionQueryBuilder
@@ -39,6 +39,8 @@ HEAD = """---@meta
 ---@field created_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
 ---@field updated_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
 ---@field updated_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field ended_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field ended_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
 ---@field order_by fun(self: SessionQueryBuilder, order: string): SessionQueryBuilder
 ---@field limit fun(self: SessionQueryBuilder, limit: integer): SessionQueryBuilder
 ---@field cursor fun(self: SessionQueryBuilder, cursor: string): SessionQueryBuilder

@@ -13,7 +13,7 @@ from llmspell.access.units import end_of_session
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
-from llmspell.journal.maintenance import Task, indexing
+from llmspell.journal.maintenance import Task, indexing, is_failure
 from llmspell.migration.halfway import demand_settled
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
@@ -24,6 +24,7 @@ from llmspell.sessions.cleaning import BackgroundCleaning
 from llmspell.sessions.index import indexing_sessions
 from llmspell.sessions.saving import AutoSaver
 from llmspell.sessions.steps import Neighbours
+from llmspell.sessions.timing import Timer
 from llmspell.sessions.units import scope_of
 from llmspell.state.guarded import Guarded
 from llmspell.state.kinds import StateSet
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from llmspell.sessions.session import AsyncSession
     from llmspell.state.service import AsyncState
     from llmspell.store import AsyncStore
+
+_AGAIN_NS = 60_000_000_000
 
 
 def neighbours_of(
@@ -70,12 +73,13 @@ def neighbours_of(
 
     removers = remove_state, remove_of_session, end_of_session
     rooms = _Rooms(store, state_of)
-    saver = AutoSaver(store.journal, files.engine, report_maintenance)
-    monotonic_ns = store.journal.clock.monotonic_ns
-    saver.also(CleaningInTime(cleaning, files.engine.read, files.engine.after_checkpoint, monotonic_ns))
+    engine, clock = files.engine, store.journal.clock
+    saver = AutoSaver(store.journal, engine, report_maintenance)
+    in_time = CleaningInTime(cleaning, engine.read, engine.after_checkpoint, clock.monotonic_ns, report_maintenance)
+    retention = Timer(clock, in_time, read_only=engine.read_only)
     porter = StorePorter(store.journal, files, offload, protection, removers)
     return Neighbours(
-        set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver,
+        set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver, retention,
         lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, demand_settled,
         compare_contents,
     )  # fmt: skip
@@ -99,19 +103,22 @@ def cleaning_of(store: AsyncStore) -> BackgroundCleaning:
 
 @dataclass(frozen=True, slots=True)
 class CleaningInTime:
-    """Retention as the thread of auto-save does it: with all other maintenance that is due. See ``AtItsTime``."""
+    """Retention as its timer does it: with all other maintenance that is due. See ``AtItsTime``."""
 
     cleaning: BackgroundCleaning
     read: Callable[[Callable[[Reading], int | None]], int | None]
     maintain: Callable[[], None]
     now_ns: Callable[[], int]
+    report: Callable[[str, BaseException], None]
 
     def due_ns(self) -> int | None:
-        """When sessions are looked at next. What cannot be read now is asked again in a minute."""
+        """When sessions are looked at next. What cannot be read now is reported and asked again in a minute."""
         try:
             return self.read(self.cleaning.due_ns)
-        except Exception:  # noqa: BLE001 - a damaged row, too
-            return self.now_ns() + 60_000_000_000
+        except Exception as exc:  # noqa: BLE001 - a damaged row, too: the store opens and is closed all the same
+            if is_failure(exc):
+                self.report("retention", exc)
+            return self.now_ns() + _AGAIN_NS
 
     def run(self) -> None:
         """Look at them."""

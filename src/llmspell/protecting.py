@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmspell.artifacts.captures.sealed import MIME as SEALED_MIME
+from llmspell.artifacts.captures.origin import has_sealed_here
 from llmspell.errors import NotFound
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.ports.database import Reading
     from llmspell.ports.sealing import StoreCipher
     from llmspell.security.redaction import Redactor
     from llmspell.security.sealer import KeySource
     from llmspell.security.vault import StoreVault
 
 
-_HAS_SEALED = (
-    "SELECT EXISTS (SELECT 1 FROM state WHERE class = 'sensitive' AND deleted = 0)"
-    f" OR EXISTS (SELECT 1 FROM artifact WHERE mime_type = '{SEALED_MIME}' AND until_seq IS NULL)"
-)
+_HAS_SEALED = "SELECT 1 FROM state WHERE class = 'sensitive' AND deleted = 0 LIMIT 1"
 
 
 class LazyVault:
@@ -96,6 +94,11 @@ class _LazySealer:
         if made is None and (key is not None or (files.path is not None and variables.given())):
             self.sealer(check=True, read=not is_read)
 
+    @property
+    def store_id(self) -> str:
+        """See ``Sealer``."""
+        return self._files.store_id
+
     def sealer(self, *, check: bool = False, read: bool = True) -> Any:
         """The sealer itself. ``check`` opens the keyring, if there is one; where there is none, a key is read, unless
         it was just now, and a variable not yet: its command may ask a person, for a store that has no use for it.
@@ -153,5 +156,9 @@ class _LazySealer:
             self._may_make = True
 
     def _is_needed(self) -> bool:
-        files = self._files
-        return files.cipher is not None or files.engine.read(lambda view: view.one(_HAS_SEALED)) == (1,)
+        """Whether anything here was sealed with it; a capture that another store sealed was not."""
+
+        def sealed(view: Reading) -> bool:
+            return view.one(_HAS_SEALED) is not None or has_sealed_here(view, self.store_id)
+
+        return self._files.cipher is not None or self._files.engine.read(sealed)

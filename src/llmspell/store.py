@@ -7,30 +7,25 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llmspell.access.ledger import Ledger
-from llmspell.access.projection import KINDS as ACCESS_KINDS
 from llmspell.access.service import AsyncAccess
 from llmspell.adapters.sqlite.scrub import rewrite
 from llmspell.adapters.sqlite.store import OpenStore
-from llmspell.agentstate.projection import KINDS as AGENT_KINDS
 from llmspell.agentstate.service import AsyncAgents
-from llmspell.artifacts.projection import KINDS as ARTIFACT_KINDS
 from llmspell.artifacts.service import AsyncArtifacts
+from llmspell.entry_kinds import KINDS
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.dispatcher import Dispatcher
-from llmspell.events.kinds import KINDS as EVENT_KINDS
 from llmspell.events.service import AsyncEvents
 from llmspell.events.source import JournalEvents
 from llmspell.hooks.registry import Hooks
 from llmspell.journal.acting import Acting
 from llmspell.journal.journal import Journal
-from llmspell.journal.kinds import OWN, STORE_CREATED, Kinds, StoreCreated
+from llmspell.journal.kinds import STORE_CREATED, StoreCreated
 from llmspell.journal.maintenance import Maintenance
-from llmspell.migration.projection import KINDS as MIGRATION_KINDS
 from llmspell.migration.service import AsyncMigrations
 from llmspell.model.clock import Clock
 from llmspell.model.context import ROOT, Correlation, current
@@ -43,22 +38,17 @@ from llmspell.neighbours import captures_of, cleaning_of, neighbours_of, tasks_o
 from llmspell.principals.handle import AsyncPrincipal
 from llmspell.principals.parts import Parts
 from llmspell.principals.sharing import AsyncSharing
-from llmspell.registry.projection import KINDS as SCHEMA_KINDS
 from llmspell.registry.service import AsyncSchemas
 from llmspell.report import report_callback, report_hook, report_maintenance
-from llmspell.runs.projection import KINDS as RUN_KINDS
 from llmspell.schema import FORMAT
 from llmspell.security.care import AsyncKeys
-from llmspell.sessions.projection import KINDS as SESSION_KINDS
 from llmspell.sessions.service import AsyncSessions
 from llmspell.sessions.session import AsyncSession, close_block
-from llmspell.shredding.projection import KINDS as SHREDDING_KINDS
 from llmspell.shredding.service import Shredder
 from llmspell.state.classes import Protection, StateClass, check_class
 from llmspell.state.defaults import ClassDefaults
 from llmspell.state.ephemeral import Ephemeral
 from llmspell.state.past import Comparison, Moment
-from llmspell.state.projection import KINDS as STATE_KINDS
 from llmspell.state.rows import read_changes_of
 from llmspell.state.service import AsyncState
 from llmspell.timeline import read_timeline
@@ -71,12 +61,6 @@ if TYPE_CHECKING:
     from llmspell.hooks.callers import Caller
     from llmspell.state.values import StateChange, StateDifference
     from llmspell.verify import Verification
-
-_ROOMS = (
-    STATE_KINDS, SESSION_KINDS, ARTIFACT_KINDS, EVENT_KINDS, RUN_KINDS, AGENT_KINDS, ACCESS_KINDS, SCHEMA_KINDS,
-    SHREDDING_KINDS, MIGRATION_KINDS,
-)  # fmt: skip
-KINDS = Kinds((*OWN, *chain.from_iterable(_ROOMS)))
 
 
 class AsyncStore:
@@ -129,7 +113,7 @@ class AsyncStore:
         """
         if self._files.outdated:
             await self._migrate()
-        self.sessions.neighbours.saver.begin()
+        self.sessions.neighbours.retention.begin()
         if self._files.engine.read_only or self._source.head():
             return
 
@@ -334,17 +318,19 @@ class AsyncStore:
         return await self._offload.run(collect_stats, self._files, self.journal, self._dispatcher, saves)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
-        """Finish what is under way and close the files. Idempotent."""
-        await self._offload.run(self.sessions.neighbours.saver.close)
-        self._dispatcher.close()
-        await self._ledger.flush()
-        await self._database.close()
-        self.hooks.close()
-        if self.path is not None and self._maintenance.due():
-            await self._offload.run(self._maintenance.finish)
-        await self._offload.close()
-        self.protection.close()
-        self._files.close()
+        """Finish what is under way and close the files, also when finishing fails. Idempotent."""
+        try:
+            await self._offload.run(self.sessions.neighbours.close)
+            self._dispatcher.close()
+            await self._ledger.flush()
+            await self._database.close()
+            self.hooks.close()
+            if self.path is not None and self._maintenance.due():
+                await self._offload.run(self._maintenance.finish)
+        finally:
+            await self._offload.close()
+            self.protection.close()
+            self._files.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,7 +2,9 @@
 
 import pytest
 
+import llmspell
 from llmspell.errors import InvalidInput
+from llmspell.model.clock import ManualClock
 from llmspell.model.scope import Scope
 from tests.access.conftest import A, B, denied, head
 
@@ -100,6 +102,25 @@ def test_rights_end_at_their_time_and_not_before(store, clock, a, b):
     assert len(store.access.grants()) == 0
 
 
+def test_rights_end_at_their_very_moment_in_the_scope_below_it_and_in_lists(tmp_path):
+    clock = ManualClock()  # It stands still, so that the moment can be hit.
+    with llmspell.open(tmp_path / "still", clock=clock) as store:
+        b, session = store.acting_as("agent:b"), store.sessions.create("s", created_by="user:u")
+        scopes = [A, Scope.step("w", "s"), Scope.session(session.id), Scope.session(store.sessions.create("t").id)]
+        for scope in (A, Scope.workflow("w"), Scope.user("u"), scopes[-1]):
+            store.access.grant("agent:b", scope, {"read", "write"}, expires_in_s=60, children=scope.kind != "session")
+        clock.advance(60 - 1e-9)
+        for scope in scopes:
+            b.state_of(scope).set("k", 1)
+            assert b.state_of(scope).get("k") == 1
+        assert len(store.access.grants().items) == 4
+        clock.advance(1e-9)
+        for scope in scopes:
+            denied(lambda scope=scope: b.state_of(scope).get("k"))
+            denied(lambda scope=scope: b.state_of(scope).set("k", 2))
+        assert store.access.grants().items == []
+
+
 def test_a_later_grant_replaces_an_earlier_one_right_by_right(store, clock, a, b):
     store.access.grant("agent:b", "agent:a", {"read", "write"})
     store.access.grant("agent:b", "agent:a", {"write"}, expires_in_s=5)
@@ -154,6 +175,12 @@ def test_one_call_cuts_a_principal_off_and_another_restores_it(store, a, b):
     assert b.state_of(A).get("k") == "of a"
 
 
+def test_a_refusal_of_whom_is_cut_off_says_what_it_wanted(store, b):
+    store.access.cut_off("agent:b")
+    wanted = denied(lambda: b.state_of(A).get("k"), "principal-cut-off")
+    assert str(wanted) == "agent:b is cut off and may do nothing, not even read agent:a"
+
+
 def test_a_cut_off_holds_in_what_a_boundary_opens(store, a, b):
     store.access.set_boundary("agent:a", "read-only")
     store.access.cut_off("agent:b")
@@ -170,6 +197,10 @@ def test_children_open_the_scopes_directly_below(store, b):
     denied(lambda: b.state_of(other).get("k"))
     store.access.grant("agent:b", "workflow:w", {"read"})
     denied(lambda: b.state_of(step).get("k"))
+    workflow = store.acting_as("workflow:w")
+    denied(lambda: workflow.state_of(step).get("k"))
+    store.access.grant("workflow:w", "workflow:w", {"read"}, children=True)
+    assert workflow.state_of(step).get("k") == 1, "below its own scope a principal needs a grant as well"
 
 
 def test_a_session_lies_below_the_user_who_created_it(store):
@@ -330,3 +361,14 @@ def test_a_creator_is_the_principal_that_the_same_text_acts_as(store, spelled):
 @pytest.mark.parametrize("name", ["alice", "Global", "USER:", "Mail: a@b", "custom:X", "A: step"])
 def test_a_creator_that_is_no_principal_keeps_its_spelling(store, name):
     assert store.sessions.create("one", created_by=name).info.created_by == name
+
+
+def test_the_audit_is_read_by_pages_newest_first(store):
+    for number in range(5):
+        store.access.grant(f"agent:{number}", "shared:x", {"read"})
+    page = store.access.audit(limit=2)
+    seen = [one.principal for one in page]
+    while page.next_cursor:
+        page = store.access.audit(limit=2, cursor=page.next_cursor)
+        seen += [one.principal for one in page]
+    assert seen == [f"agent:{number}" for number in (4, 3, 2, 1, 0)]

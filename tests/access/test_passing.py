@@ -32,6 +32,12 @@ def test_nobody_grants_what_it_does_not_hold(store, a, b):
     assert store.acting_as("agent:c").state_of(A).get("k") == "of a"
 
 
+def test_a_refusal_to_pass_on_is_in_the_audit(store, b):
+    denied(lambda: b.access.grant("agent:c", "agent:a", {"read"}), "grant-exceeds")
+    (record,) = store.access.audit(principal="agent:b").items
+    assert (record.action, record.scope, record.code) == ("denied", "agent:a", "grant-exceeds")
+
+
 def test_what_everybody_may_is_nobodys_to_give(store, a, b):
     store.access.set_boundary("agent:a", "read-only")
     denied(lambda: b.access.grant("agent:c", "agent:a", {"read"}), "grant-exceeds")
@@ -60,6 +66,16 @@ def test_nobody_opens_what_lies_below_without_holding_it(store, b):
     store.access.grant("agent:b", "workflow:w", {"read"})
     assert rights(store, "agent:c", "step:w:s") == set(), "it could not give this any more"
     assert rights(store, "agent:d", "workflow:w") == set()
+
+
+def test_what_is_held_of_one_user_is_passed_on_in_that_users_sessions_alone(store, b):
+    users = ("one", "two")
+    sessions = {user: store.sessions.create(user, created_by=f"user:{user}").id for user in users}
+    for user, other in (users, users[::-1]):
+        store.access.grant("agent:b", Scope.user(user), {"read"}, children=True)
+        denied(lambda other=other: b.access.grant("agent:c", Scope.session(sessions[other]), {"read"}), "grant-exceeds")
+        b.access.grant("agent:c", Scope.session(sessions[user]), {"read"})
+        assert store.access.revoke("agent:b", Scope.user(user)) == 2
 
 
 def test_in_its_own_scope_a_principal_grants_anything_but_only_there(store, a, b):

@@ -1,12 +1,14 @@
 """Differences of texts: whoever has the old one and the lines has the new one."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmspell.artifacts.diff import NO_NEWLINE, text_changes
+from llmspell.artifacts.diff import NO_NEWLINE, diff_contents, text_changes
+from llmspell.artifacts.info import ArtifactInfo
 
 # Everything that some program or other takes for the end of a line, and what the marks of a diff are made of.
 TEXTS = st.text(st.sampled_from("ab \n\n\n\r\x0b\x0c\x1c\x85\u2028-+@\\"), max_size=40)
@@ -65,3 +67,12 @@ def test_changes_far_apart_are_hunks_of_their_own_that_fit(lines, data):
 )
 def test_a_line_ends_with_a_newline_and_with_nothing_else(was, now, body):
     assert list(text_changes(was, now, "f v1", "f v2"))[3:] == body
+
+
+def test_json_that_is_too_deep_to_be_read_is_compared_as_text():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    info = ArtifactInfo("", "", "deep.json", 1, "data", "application/json", "", [], {}, [], 0, 0, "none", "", at, at)
+    deep = b"[" * 5000 + b"]" * 5000
+    found = diff_contents(info, info, deep, deep + b"\n")
+    assert found.kind == "text"
+    assert found.lines[-1] == "+" + deep.decode()

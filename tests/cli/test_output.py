@@ -191,6 +191,24 @@ def test_content_a_terminal_could_act_on_is_not_printed_on_one(ok, monkeypatch):
     assert invocation.out.stdout.buffer.getvalue() == "grün\r\n\tzwei\n".encode()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_what_python_cannot_encode_is_the_same_json_value(monkeypatch, encoding):
+    value = {"a": [1, {"b": [], "c": {}}, 'é\u2028\x7f"', None, True, -1.5e300], "": [[[]]]}
+
+    def shown():
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+        Output(json=True, stdout=stream).one(value, "")
+        return stream.buffer.getvalue().decode(encoding)
+
+    def too_deep(*_, **__):
+        raise RecursionError
+
+    plain = shown()
+    assert json.loads(plain) == value
+    monkeypatch.setattr(json, "dumps", too_deep)
+    assert shown() == plain
+
+
 def test_a_closed_pipe_ends_quietly(tmp_path):
     import subprocess
 

@@ -58,6 +58,7 @@ def test_list_filters_orders_and_pages(ok):
     assert names() == ["one", "three", "two"]
     assert names("--tag", "a", "--order-by", "created_at") == ["one", "three"]
     assert names("--order-by=-created_at") == ["three", "two", "one"]
+    assert names("--order-by", "name") == sorted(["one", "two", "three"])
     assert names("--status", "suspended") == ["one"]
     assert names("--name", "two") == ["two"]
     first = ok("session", "list", "--limit", "2", "--json").json

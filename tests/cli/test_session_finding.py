@@ -1,6 +1,10 @@
 """``llmspell session list``, ``count``, ``tree`` and ``history``."""
 
+import re
+
 import pytest
+
+import llmspell
 
 
 @pytest.fixture
@@ -17,7 +21,9 @@ def filled(ok):
     (("--meta", "user.id=7"), ["Top"]), (("--meta", "n=1"), ["Left"]), (("--meta", 'n="1"'), []),
     (("--text", "JUNE bees"), ["Top"]), (("--text", "right"), ["Right"]), (("--tag", "a", "--tag", "b"), ["Right"]),
     (("--created-by", "ada"), ["Left"]), (("--parent", "Top"), ["Left", "Right"]),
-    (("--status", "completed"), ["Right"]), (("--created-after", "1h"), ["Below", "Left", "Right", "Top"]),
+    (("--status", "completed"), ["Right"]), (("--status", "completed", "--status", "failed"), ["Right"]),
+    (("--ended-after", "1h"), ["Right"]), (("--ended-before", "2020-01-01T00:00:00Z"), []),
+    (("--created-after", "1h"), ["Below", "Left", "Right", "Top"]),
     (("--created-before", "1h"), []), (("--updated-after", "2020-01-01"), ["Below", "Left", "Right", "Top"]),
     (("--updated-before", "2020-01-01T00:00:00Z"), []), (("--tag", "a", "--status", "active"), ["Top"]),
 ])  # fmt: skip
@@ -45,6 +51,16 @@ def test_a_tree_is_drawn_for_people_and_nested_for_programs(filled):
     assert filled("session", "tree", "Below").out.startswith("Below")
     assert filled("session", "tree", "Below", "--up").out.splitlines() == drawn
     assert len(filled("session", "tree", "Top", "--limit", "2").out.splitlines()) == 4
+
+
+def test_a_chain_of_a_thousand_sessions_is_nested_like_any_other(ok, tmp_path):
+    with llmspell.open(tmp_path / ".llmspell") as store:
+        above = None
+        for number in range(1000):
+            above = store.sessions.create(f"n{number}", parent=above).id
+    out = ok("session", "tree", "n0", "--json").out
+    assert re.findall(r'"name": "n(\d+)"', out) == [str(number) for number in range(1000)]
+    assert out.endswith('"children": [], "cut": false}' + '], "cut": false}' * 999 + "\n")
 
 
 def test_a_tree_of_nobody_is_not_found(filled, cli):

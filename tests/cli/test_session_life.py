@@ -42,6 +42,19 @@ def test_cleanup_shows_asks_and_deletes(ok, cli):
     assert cli("session", "cleanup", "--max-age", "soon", "--yes").status == 2
 
 
+def test_cleanup_names_what_stays_because_it_needs_a_key_and_ends_with_findings(ok, cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
+    id_ = ok("session", "create", "one", "-q").out.strip()
+    ok("state", "set", "token", "hush", "--class", "sensitive", "--scope", f"session:{id_}")
+    ok("session", "complete", "one")
+    words = ["session", "cleanup", "--max-count", "0", "--archive-to", str(tmp_path / "old")]
+    assert "1 session not exported" in ok(*words, "--dry-run").out
+    ran = cli(*words, "--yes")
+    assert (ran.status, "1 session not exported" in ran.out) == (3, True)
+    monkeypatch.setenv("ARCHIVE", "a long passphrase")
+    ok(*words, "--yes", "--passphrase-from", "ARCHIVE")
+
+
 def test_save_all_and_templates(ok, cli):
     ok("session", "template", "research", '{"tags": ["r"], "state": {"n": 0}}')
     assert ok("session", "templates", "--json").json["items"] == [

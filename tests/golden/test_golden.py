@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from llmspell.artifacts.compression import Codec
+from llmspell.entry_kinds import KINDS
 from llmspell.errors import NeedsMigration
 from llmspell.model.clock import ManualClock
 from llmspell.model.ids import SystemIds
@@ -15,7 +16,6 @@ from llmspell.model.session import SessionStatus
 from llmspell.opening import open_async
 from llmspell.schema import FORMAT, later_tables
 from llmspell.state.classes import StateClass
-from llmspell.store import KINDS
 from llmspell.verify import PROJECTIONS
 from tests.golden.content import KEY
 from tests.golden.make import PACKED_BYTES_MAX, RELEASED

@@ -136,6 +136,6 @@ def test_the_printed_table_has_every_point_kind_and_alias():
 
 
 def test_every_kind_that_the_rooms_write_is_in_the_table():
-    from llmspell.store import KINDS
+    from llmspell.entry_kinds import KINDS
 
     assert {"state.set", "session.created", "artifact.stored"} <= set(KINDS.names()) <= names.KIND_NAMES

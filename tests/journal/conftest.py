@@ -4,11 +4,11 @@ import pytest
 
 from llmspell.adapters.sqlite.blocking import BlockingDatabase
 from llmspell.adapters.sqlite.store import open_store
+from llmspell.entry_kinds import KINDS
 from llmspell.journal.journal import Journal
 from llmspell.model.clock import ManualClock
 from llmspell.model.context import ROOT
 from llmspell.model.ids import SequentialIds
-from llmspell.store import KINDS
 from llmspell.sync.drive import drive
 
 

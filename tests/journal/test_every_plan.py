@@ -32,6 +32,7 @@ WHOLE = {
     ("llmspell.artifacts.finding", "index_counts"): "verify",
     ("llmspell.artifacts.finding", "words_after"): "verify, page by page",
     ("llmspell.migration", "count"): "the estimate of a plan over all scopes",
+    ("llmspell.artifacts.captures", "sealed"): "asked once, when a keyring that may be needed is not there",
     ("llmspell.migration", "sealed"): "whether the key opens what a plan over all scopes migrates",
     ("llmspell.sessions", "stray_terms"): "verify",
     ("llmspell.sessions", "stray_words"): "verify",

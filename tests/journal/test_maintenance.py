@@ -67,6 +67,17 @@ def test_what_ran_out_is_written_before_the_store_closes(tmp_path):
         assert store.verify().ok
 
 
+@pytest.mark.parametrize("passed_s, told", [(5, True), (5 - 1e-9, False)])
+def test_a_key_runs_out_at_its_very_moment_and_not_before(tmp_path, passed_s, told):
+    clock = ManualClock()
+    with llmspell.open(tmp_path / "s", clock=clock) as store:
+        store.state.set("short", 1, ttl_s=5)
+        clock.advance(passed_s)
+        assert (store.state.keys() == []) is told
+    with llmspell.open(tmp_path / "s", clock=clock) as store:
+        assert bool(store.timeline(kinds=["state.expired"]).items) is told
+
+
 def test_nothing_is_written_when_nothing_ran_out(tmp_path):
     clock = ManualClock()
     with llmspell.open(tmp_path / "s", clock=clock) as store:

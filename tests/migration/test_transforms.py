@@ -1,6 +1,7 @@
 """The transforms: each by example, and what holds for all of them."""
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from llmspell.errors import InvalidInput, NotFound
 from llmspell.migration.changing import Convert, Custom, Default, Remove
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Copy, Merge, Move, Rename, Split
+from llmspell.migration.transform import Transform
 from llmspell.migration.transforms import OPS, transform_of
 from llmspell.schemas.checking import identity
 from llmspell.schemas.risk import Risk
@@ -164,6 +166,23 @@ def test_a_transform_that_makes_no_sense_is_refused_when_it_is_made(make):
     with pytest.raises(InvalidInput) as caught:
         make()
     assert caught.value.code in {"invalid-path", "invalid-transform", "invalid-value"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mine(Transform):
+    op = "mine"
+
+
+@dataclass(frozen=True, slots=True)
+class Disguised(Remove):
+    """A kind of ours that does something else than what its name says."""
+
+
+@pytest.mark.parametrize("transform", [Transform(), Mine(), Disguised("a")])
+def test_a_transform_that_nobody_could_read_back_is_refused(transform):
+    with pytest.raises(InvalidInput) as caught:
+        Migration("x", "1.0.0", "2.0.0", [transform])
+    assert caught.value.code == "invalid-transform"
 
 
 def test_a_function_that_is_not_given_is_named():

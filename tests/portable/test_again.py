@@ -2,7 +2,8 @@
 
 import pytest
 
-from llmspell.errors import NotFound
+from llmspell import RetentionPolicy
+from llmspell.errors import AlreadyExists, NotFound
 
 
 @pytest.fixture
@@ -101,3 +102,49 @@ def test_what_rules_captured_is_counted_once(store, session, tmp_path, how):
     assert there.counts() == counts
     assert [there.offer("more", source="tool", name="t").captured for _ in range(2)] == [True, False]
     sound(store)
+
+
+@pytest.mark.parametrize("again", ["replaced", "deleted"])
+def test_versions_keep_their_numbers_when_one_before_them_was_deleted_for_good(store, tmp_path, again):
+    session = store.sessions.create("s")
+    for content in (b"one", b"two", b"three"):
+        session.artifacts.put("a", content)
+    session.artifacts.delete("a", version=1, hard=True)
+    session.artifacts.rename("a", "b")
+    session.artifacts.delete("b", version=2, hard=True)
+    for _ in range(3):
+        store.sessions.export(session.id, tmp_path / "again", overwrite=True)
+        if again == "deleted":
+            store.sessions.delete(session.id)
+        store.sessions.import_(tmp_path / "again", on_conflict="replace")
+        session = store.sessions.open(session.id)
+        assert [(one.name, one.version) for one in session.artifacts.list(all_versions=True)] == [("b", 3)]
+        assert session.artifacts.get("b", version=3).read() == b"three"
+    assert store.verify().ok
+
+
+def test_a_file_that_comes_while_a_session_is_exported_stays(store, session, tmp_path):
+    session.artifacts.put("a", b"x")
+    path = tmp_path / "bundle"
+
+    def come(what, done):
+        path.write_text("another's")
+
+    with pytest.raises(AlreadyExists) as error:
+        store.sessions.export(session.id, path, progress=come)
+    assert error.value.code == "file-exists"
+    assert path.read_text() == "another's"
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(AlreadyExists):
+        store.sessions.export(session.id, link)
+    store.sessions.export(session.id, tmp_path / "free")
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["bundle", "free"]
+
+
+def test_the_folder_of_archives_is_the_one_that_was_meant_when_the_policy_was_stored(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store.sessions.set_retention(RetentionPolicy(max_count=5, archive_to="old"))
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert store.sessions.retention().archive_to == str(tmp_path / "old")

@@ -140,6 +140,41 @@ def test_a_fork_whose_origin_was_deleted_or_shredded_is_exported_with_what_there
     assert other.verify().ok
 
 
+def test_what_a_fork_made_its_own_of_a_shredded_origin_comes_back_from_its_bundle(store, other, tmp_path):
+    origin = store.sessions.create("Origin", state={"k": 1})
+    for name in ("kept", "dropped", "labelled", "late"):
+        origin.artifacts.put(name, name.encode())
+    fork = store.sessions.fork(origin.id)
+    fork.artifacts.put("late", b"its own")
+    fork.artifacts.update("kept", tags=["mine"])
+    fork.artifacts.tag_version("kept", 1, "good")
+    fork.artifacts.tag_version("labelled", 1, "lost")
+    fork.artifacts.relate("kept", "depends_on", "labelled")
+    late = next(one for one in fork.artifacts.versions("late") if one.version == 1)
+    fork.artifacts.update(late.id, description="before its own")
+    fork.artifacts.delete("dropped")
+    fork.artifacts.undelete("dropped")
+    fork.state.delete("k")
+    origin.complete()
+    store.sessions.shred(origin.id, detach=True)
+    told = store.sessions.export(fork.id, tmp_path / "fork")
+    assert told.left_out["artifact.tagged"] == 1
+    other.sessions.import_(tmp_path / "fork")
+    there = other.sessions.open(fork.id)
+    assert _shown(there.artifacts) == _shown(fork.artifacts)
+    assert [(one.name, one.version, one.description) for one in there.artifacts.list(all_versions=True)] == [
+        ("kept", 1, ""), ("late", 1, "before its own"), ("late", 2, "")
+    ]  # fmt: skip
+    assert there.artifacts.labels("kept") == {"good": 1}
+    assert there.state.items() == []
+    assert other.verify().ok
+
+
+def _shown(artifacts):
+    found = artifacts.list(all_versions=True)
+    return [(one.id, one.name, one.version, one.tags, one.created_at, artifacts.get(one.id).read()) for one in found]
+
+
 def test_a_fork_that_a_cleanup_deletes_is_archived_whole_before(store, other, forked, face, tmp_path):
     fork, _, _ = forked
     fork.complete()

@@ -9,7 +9,7 @@ import zstandard
 from blake3 import blake3
 
 import llmspell
-from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, WrongKey
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput, WrongKey
 from llmspell.model.limits import VALUE_BYTES_MAX
 from llmspell.portable import frames
 from llmspell.portable.frames import CONTENT, END, ENTRIES, HEADER, PIECE, FrameReader, FrameWriter
@@ -33,6 +33,7 @@ def small(store, tmp_path):
     """A small bundle: every byte of it can be tried."""
     session = store.sessions.create("s", state={"k": "v"})
     session.artifacts.put("a.txt", b"abc")
+    session.artifacts.tag_version("a.txt", 1, "good")
     session.checkpoint("c")
     store.sessions.export(session.id, tmp_path / "small")
     return tmp_path / "small"
@@ -255,8 +256,11 @@ FORGERIES = {
     "a digest that is none": ("artifact.stored", {"digest": "zz"}),
     "another size": ("artifact.stored", {"size": 4}),
     "version 0": ("artifact.stored", {"version": 0}),
+    "a version that leaves no room for others": ("artifact.stored", {"version": (1 << 63) - 1}),
     "a version beyond all numbers": ("artifact.stored", {"version": 1 << 63}),
     "a MIME type that is none": ("artifact.stored", {"mime_type": "text"}),
+    "a label that is a range": ("artifact.tagged", {"label": "^1"}),
+    "a label that is a number": ("artifact.tagged", {"label": "7"}),
     "a hash that is none": ("session.checkpointed", {"state_hash": "x"}),
 }
 
@@ -284,6 +288,27 @@ def test_headers_that_no_journal_would_have_are_refused(other, small, field, val
         entries[-1][field] = value
 
     assert refused(other, edited(small, change_it)).code == "invalid-bundle"
+
+
+def test_a_session_above_itself_is_refused(other, small):
+    def change_it(entries):
+        entries[0]["payload"]["parent"] = entries[0]["payload"]["id"]
+
+    assert refused(other, edited(small, change_it)).code == "invalid-bundle"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_artifacts_derived_from_each_other_in_a_circle_are_refused(store, other, tmp_path, count):
+    session = store.sessions.create("s")
+    ids = [session.artifacts.put(f"a{n}", f"{n}").id for n in range(count)]
+    store.sessions.export(session.id, tmp_path / "sound")
+
+    def change_it(entries):
+        stored = [one["payload"] for one in entries if one["kind"] == "artifact.stored"]
+        for at, one in enumerate(stored):
+            one["derived_from"] = [ids[(at + 1) % count]]
+
+    assert refused(other, edited(tmp_path / "sound", change_it), Conflict).code == "relation-cycle"
 
 
 def test_histories_that_never_were_are_refused(other, small):

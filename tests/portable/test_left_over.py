@@ -1,9 +1,11 @@
 """What an import that is over leaves behind: nothing that the next collect does not take, and nobody who holds it."""
 
+import os
+
 import pytest
 
 from llmspell.artifacts.bundles import importing
-from llmspell.errors import AlreadyExists, LimitExceeded
+from llmspell.errors import AlreadyExists, LimitExceeded, NotFound
 from tests.portable.conftest import LARGE, filled
 
 
@@ -73,3 +75,15 @@ def test_small_content_comes_in_whole_however_much_of_it_there_is(face, other, a
     report = again.verify()
     again.close()
     assert report.ok, report.findings
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it takes a pipe with a name")
+@pytest.mark.parametrize("room", ["sessions", "artifacts"])
+def test_a_pipe_that_nobody_writes_to_is_no_bundle_and_holds_nobody(other, tmp_path, room):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    importing = other.sessions if room == "sessions" else other.sessions.create("s").artifacts
+    for path in (pipe, tmp_path, "/dev/null", tmp_path / "none", tmp_path / "none" / "below"):
+        with pytest.raises(NotFound) as refused:
+            importing.import_(path)
+        assert refused.value.code == "file-not-found"

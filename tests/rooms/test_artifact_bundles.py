@@ -1,16 +1,22 @@
 """Bundles: what was exported comes into another store whole and equal; what is not as it should be changes nothing."""
 
+import errno
 import io
 import json
+import os
 import random
 import stat
+import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 import llmspell
-from llmspell.errors import LlmspellError
+from llmspell.artifacts.bundles import exporting
+from llmspell.artifacts.bundles.importing import readable
+from llmspell.errors import LlmspellError, NotFound
 
 LARGE = random.Random(5).randbytes(300_000)
 
@@ -151,6 +157,33 @@ def test_names_that_are_there_follow_the_rule(store, session, tmp_path):
     assert store.verify().ok
 
 
+def test_a_name_that_is_free_is_neither_renamed_nor_skipped(store, session, tmp_path):
+    session.artifacts.put("a.md", "one")
+    session.artifacts.put("b.md", "two")
+    session.artifacts.export(tmp_path / "b.zip")
+    half = store.sessions.create("half")
+    half.artifacts.put("a.md", "there before")
+    report = half.artifacts.import_(tmp_path / "b.zip", on_conflict="skip")
+    assert ([info.name for info in report.artifacts], report.skipped) == (["b.md"], ["a.md"])
+    other = store.sessions.create("other")
+    other.artifacts.put("a.md", "there before")
+    report = other.artifacts.import_(tmp_path / "b.zip", on_conflict="rename")
+    assert ([info.name for info in report.artifacts], report.renamed) == (["a (2).md", "b.md"], {"a.md": "a (2).md"})
+    assert other.artifacts.get("a.md").text() == "there before"
+
+
+@pytest.mark.parametrize("failure, expected", [
+    (OSError(errno.EIO, "the disk broke"), "source-failed"), (OSError(errno.EINVAL, "too far back"), "invalid-bundle"),
+    (zipfile.BadZipFile("no archive"), "invalid-bundle"), (NotFound("gone", code="file-not-found"), "file-not-found"),
+])  # fmt: skip
+def test_a_disk_that_fails_is_told_from_a_bundle_that_is_damaged(failure, expected):
+    def read():
+        with readable():
+            raise failure
+
+    assert code(read) == expected
+
+
 def test_a_hook_before_a_put_refuses_a_bundle(session, other, tmp_path):
     fill(session)
     session.artifacts.export(tmp_path / "b.zip")
@@ -196,6 +229,25 @@ def test_a_file_that_is_there_is_replaced_only_when_that_is_asked(store, session
     assert code(lambda: session.artifacts.export(tmp_path / "c", format="tar")) == "invalid-format"
     assert code(lambda: session.artifacts.import_(tmp_path / "none")) == "file-not-found"
     assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["b.zip"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it takes a device that is always full")
+def test_an_export_to_a_full_disk_leaves_no_file(session, tmp_path, monkeypatch):
+    fill(session)
+    real = os.fdopen
+
+    def full(descriptor, mode):
+        os.close(descriptor)
+        return real(os.open("/dev/full", os.O_RDWR), mode)
+
+    def failing(file, manifest, lines):
+        file.write(b"".join(lines))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setitem(exporting.FORMATS, "zip", failing)
+    monkeypatch.setattr(os, "fdopen", full)
+    assert code(lambda: session.artifacts.export(tmp_path / "folder.zip")) == "cannot-write"
+    assert [one for one in tmp_path.iterdir() if one.name.endswith(".part")] == []
 
 
 def test_an_export_of_damaged_content_leaves_no_file(face, store, session, tmp_path):
@@ -362,7 +414,8 @@ LINES = {
     "another id": bad(id="x"), "an id in capitals": bad(id="01900000-0000-7000-8000-00000000000A"),
     "a source that is no id": bad(derived_from=["x"]), "a negative size": bad(size=-1),
     "another digest": bad(digest="zz"), "an unknown field": bad(evil=1), "a label latest": bad(labels=["latest"]),
-    "a label that is a number": bad(labels=["7"]), "a label twice": bad(labels=["v1", "v1"]),
+    "a label that is a number": bad(labels=["7"]), "a label that is a range": bad(labels=["^1"]),
+     "a label twice": bad(labels=["v1", "v1"]),
     "an unknown relation": lambda lines: bad(relations=[["likes", lines[1]["id"]]])(lines),
     "a relation to itself": lambda lines: bad(relations=[["depends_on", lines[0]["id"]]])(lines),
     "a relation outside": bad(relations=[["depends_on", "01900000-0000-7000-8000-000000000000"]]),
@@ -435,6 +488,61 @@ def test_a_directory_that_claims_to_be_huge_is_not_read(source, victim, tmp_path
 )
 def test_what_is_no_bundle_at_all_is_refused(victim, junk):
     victim.refuses(junk)
+
+
+def spread(whole, at, gap):
+    """The archive with ``gap`` at ``at``, and every offset in it as true as before."""
+    out = bytearray(whole[:at] + gap + whole[at:])
+    end = out.rindex(b"PK\x05\x06")
+    place = out.index(b"PK\x01\x02")
+    while (place := out.find(b"PK\x01\x02", place)) >= 0:
+        (offset,) = struct.unpack_from("<I", out, place + 42)
+        struct.pack_into("<I", out, place + 42, offset + (len(gap) if offset >= at else 0))
+        place += 4
+    struct.pack_into("<I", out, end + 16, struct.unpack_from("<I", out, end + 16)[0] + len(gap))
+    return bytes(out)
+
+
+@pytest.mark.parametrize("junk", [b"#!/bin/sh\n", b"\0", b"PK\x03\x04" + bytes(26)])
+def test_an_archive_with_anything_before_or_between_its_files_is_refused(source, victim, tmp_path, junk):
+    whole = tiny(source, tmp_path)
+    assert spread(whole, 0, b"") == whole
+    victim.refuses(junk + whole)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        places = [info.header_offset for info in archive.infolist()] + [archive.start_dir]
+    for place in places:
+        other = spread(whole, place, junk)
+        with zipfile.ZipFile(io.BytesIO(other)) as archive:
+            assert archive.testzip() is None, "another reader takes it"
+        victim.refuses(other)
+
+
+def test_an_archive_that_another_program_wrote_is_taken(source, victim, tmp_path):
+    """One that could not go back to say how long its entries are says so behind them."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise io.UnsupportedOperation
+
+        def tell(self):
+            raise io.UnsupportedOperation
+
+    pipe = Pipe()
+    with zipfile.ZipFile(io.BytesIO(tiny(source, tmp_path))) as old, zipfile.ZipFile(pipe, "w") as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info), zipfile.ZIP_DEFLATED)
+    victim.path.write_bytes(pipe.getvalue())
+    assert len(victim.session.artifacts.import_(victim.path).artifacts) == 2
+
+
+def test_a_comment_in_an_archive_is_refused(source, victim, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(tiny(source, tmp_path))) as archive:
+        entries = [(info, archive.read(info)) for info in archive.infolist()]
+    entries[1][0].comment = b"read me"
+    victim.refuses(packed(entries))
 
 
 JSON_DAMAGE = {

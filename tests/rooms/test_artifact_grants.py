@@ -2,7 +2,9 @@
 
 import pytest
 
+import llmspell
 from llmspell.errors import AccessDenied, LlmspellError
+from llmspell.model.clock import ManualClock
 
 
 def code(call):
@@ -77,6 +79,72 @@ def test_a_name_means_every_version_and_an_id_one(owner, guest, info):
     assert owner.artifacts.revoke("plan.md", guest.id) == 1
     assert code(lambda: guest.artifacts.get(third.id)) == "artifact-denied"
     assert guest.artifacts.get(info.id).text() == "secret plan", "the grant of the version stands"
+
+
+def test_a_grant_of_one_name_opens_no_other_and_its_end_ends_no_other(store, owner, guest, info):
+    third = store.sessions.create("third")
+    notes = owner.artifacts.put("notes.md", "secret notes")
+    same = third.artifacts.put("plan.md", "another's plan")
+    owner.artifacts.grant("plan.md", guest.id)
+    assert guest.artifacts.get(info.id).text() == "secret plan"
+    for closed in (notes, same):
+        assert code(lambda closed=closed: guest.artifacts.get(closed.id)) == "artifact-denied"
+    assert code(lambda: third.artifacts.get(info.id)) == "artifact-denied"
+    owner.artifacts.grant("notes.md", guest.id)
+    owner.artifacts.grant("plan.md", third.id)
+    third.artifacts.grant("plan.md", guest.id)
+    assert owner.artifacts.revoke("plan.md", guest.id) == 1
+    assert code(lambda: guest.artifacts.get(info.id)) == "artifact-denied"
+    assert guest.artifacts.get(notes.id).text() == "secret notes"
+    assert guest.artifacts.get(same.id).text() == "another's plan"
+    assert third.artifacts.get(info.id).text() == "secret plan"
+
+
+def test_the_owner_of_the_store_takes_back_a_grant_in_one_session_alone(store, owner, guest, info):
+    same = store.sessions.create("third").artifacts.put("plan.md", "another's plan")
+    for one in (info, same):
+        store.artifacts.grant(one.id, guest.id)
+    assert store.artifacts.revoke(info.id, guest.id) == 1
+    assert code(lambda: guest.artifacts.get(info.id)) == "artifact-denied"
+    assert guest.artifacts.get(same.id).text() == "another's plan"
+
+
+def test_a_session_takes_back_what_it_granted_and_not_what_another_did(store, owner, guest, info):
+    third = store.sessions.create("third")
+    owner.artifacts.grant(info.id, guest.id, "admin")
+    owner.artifacts.grant(info.id, third.id, "write")
+    guest.artifacts.grant(info.id, third.id, "read")
+    assert guest.artifacts.revoke(info.id, third.id) == 1
+    assert third.artifacts.update(info.id, tags=["still"]).tags == ["still"]
+
+
+def test_a_grant_ends_at_its_very_moment_for_reads_writes_and_lists(tmp_path):
+    clock = ManualClock()  # It stands still, so that the moment can be hit.
+    with llmspell.open(tmp_path / "still", clock=clock) as store:
+        owner, guest = store.sessions.create("owner"), store.sessions.create("guest")
+        info = owner.artifacts.put("plan.md", "secret plan")
+        owner.artifacts.grant(info.id, guest.id, "write", expires_in_s=60)
+        clock.advance(60 - 1e-9)
+        assert guest.artifacts.update(info.id, description="in time").description == "in time"
+        assert len(owner.artifacts.grants(info.id)) == len(guest.artifacts.granted().items) == 1
+        clock.advance(1e-9)
+        assert code(lambda: guest.artifacts.get(info.id)) == "artifact-denied"
+        assert code(lambda: guest.artifacts.update(info.id, description="late")) == "artifact-denied"
+        assert (owner.artifacts.grants(info.id), guest.artifacts.granted().items) == ([], [])
+
+
+def test_what_was_granted_is_listed_by_pages_each_grant_once(store, owner, guest):
+    third = store.sessions.create("third")
+    for session in (owner, third):
+        for name in ("a", "b", "c"):
+            session.artifacts.put(name, name)
+            session.artifacts.grant(name, guest.id)
+    page = guest.artifacts.granted(limit=2)
+    seen = [(one.session, one.name) for one in page]
+    while page.next_cursor:
+        page = guest.artifacts.granted(limit=2, cursor=page.next_cursor)
+        seen += [(one.session, one.name) for one in page]
+    assert seen == sorted((session.id, name) for session in (owner, third) for name in ("a", "b", "c"))
 
 
 def test_grants_and_their_ends_survive_reopening(face, store, owner, guest, info, clock):
@@ -176,9 +244,10 @@ def test_the_audit_tells_grants_uses_and_refusals_newest_first(store, owner, gue
     assert [one.action for one in records] == ["revoked", "used", "granted", "denied"]
     assert {one.grantee for one in records} == {guest.id}
     assert records.items[-1].code == "artifact-denied"
-    first = store.artifacts.audit(info.id, limit=3)
-    rest = store.artifacts.audit(info.id, limit=3, cursor=first.next_cursor)
-    assert [one.action for one in (*first, *rest)] == ["revoked", "used", "granted", "denied"]
+    for limit in (2, 3):
+        first = store.artifacts.audit(info.id, limit=limit)
+        rest = store.artifacts.audit(info.id, limit=limit, cursor=first.next_cursor)
+        assert [one.action for one in (*first, *rest)] == ["revoked", "used", "granted", "denied"]
     assert [one.action for one in owner.artifacts.audit("plan.md")] == [one.action for one in records]
 
 

@@ -490,3 +490,47 @@ def test_the_step_of_the_index_can_be_repeated_and_cut_anywhere(face, store, ses
         assert store.verify().ok
     rows = list(sql(face, store)("SELECT * FROM artifact_found ORDER BY number"))
     assert len(rows) == 30
+
+
+@pytest.mark.parametrize("others", [300, 1])
+def test_names_that_are_more_alike_in_other_sessions_hide_none(face, store, session, others):
+    session.artifacts.put("report-final.md", "mine", tags=["m"])
+    other = store.sessions.create("other")
+    other.artifacts.put_many([{"name": "reprot-final.md", "data": str(n), "tags": ["o"]} for n in range(others)])
+    for _ in range(2):
+        assert names(session.artifacts.query(fuzzy="reprot-final.md")) == ["report-final.md"]
+        assert names(store.artifacts.query(fuzzy="reprot-final.md", tags=["m"])) == ["report-final.md"]
+        assert names(store.artifacts.query(fuzzy="reprot-final.md", max_size=4, tags=["m"])) == ["report-final.md"]
+        assert session.artifacts.count(fuzzy="reprot-final.md").number == 1
+        assert store.artifacts.count(fuzzy="reprot-final.md").number == min(others + 1, 250)
+        assert len(store.artifacts.query(fuzzy="reprot-final.md", limit=1000).items) == min(others + 1, 250)
+        index(face, store)
+
+
+def test_pages_of_names_alike_stay_while_others_come(face, store, session):
+    session.artifacts.put_many([{"name": f"report-{n}.md", "data": "x"} for n in range(250)])
+    index(face, store)
+    whole = [info.id for info in store.artifacts.query(fuzzy="report.md", order_by="name", limit=1000)]
+    page = store.artifacts.query(fuzzy="report.md", order_by="name", limit=100)
+    session.artifacts.put_many([{"name": "report.md", "data": str(n)} for n in range(250)])
+    index(face, store)
+    rest = store.artifacts.query(fuzzy="report.md", order_by="name", limit=1000, cursor=page.next_cursor)
+    assert [info.id for info in (*page, *rest)] == whole
+
+
+@pytest.mark.parametrize("how", ["imported", "adopted"])
+def test_what_is_older_than_its_entry_is_found_by_when_it_was_created(face, store, session, tmp_path, how):
+    old = session.artifacts.put("old.md", "x", tags=["t"])
+    face.clock.advance(10)
+    before = store.sessions.create("later").info.created_at
+    face.clock.advance(10)
+    if how == "imported":
+        store.sessions.export(session.id, tmp_path / "s.bundle")
+        store.sessions.import_(tmp_path / "s.bundle", on_conflict="rename")
+    else:
+        store.sessions.fork(session.id).artifacts.update("old.md", tags=["t", "u"])
+    for _ in range(2):
+        for more in ({}, {"tags": ["t"]}, {"order_by": "size"}, {"order_by": "name"}):
+            found = store.artifacts.query(created_before=before, **more)
+            assert [info.created_at for info in found] == [old.created_at] * 2
+        index(face, store)

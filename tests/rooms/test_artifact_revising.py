@@ -37,6 +37,23 @@ def test_the_history_tells_every_step_with_old_and_new_values(face, store, sessi
     assert code(lambda: store.artifacts.history("01900000-0000-7000-8000-000000000000")) == "artifact-not-found"
 
 
+def test_an_update_without_a_change_writes_nothing(store, session):
+    fields = {"description": "d", "tags": ["t"], "metadata": {"n": 1}, "mime_type": "text/plain"}
+    info = session.artifacts.put("a.txt", "x", **fields)
+    told_of = []
+    store.hooks.register("after_artifact_update", lambda context: told_of.append(1))
+    fork = store.sessions.fork(session)
+    seq = store.stats()["last_seq"]
+    for artifacts in (session.artifacts, fork.artifacts):
+        assert artifacts.update("a.txt", **fields).id == info.id
+    assert (store.stats()["last_seq"], told_of) == (seq, [])
+    assert session.artifacts.update("a.txt", **fields | {"metadata": {"n": True}}).metadata == {"n": True}
+    assert (store.stats()["last_seq"], told_of) == (seq + 1, [1])
+    assert [step.operation for step in session.artifacts.history("a.txt")] == ["stored", "updated"]
+    session.artifacts.delete("a.txt")
+    assert code(lambda: session.artifacts.update(info.id, **fields)) == "artifact-not-found"
+
+
 def test_a_name_changes_for_every_version_with_its_labels_and_is_not_used_again(face, store, session):
     session.artifacts.put("a", "1")
     session.artifacts.put("a", "2")

@@ -9,7 +9,7 @@ import pytest
 from blake3 import blake3
 
 import llmspell
-from llmspell.errors import Conflict, Corrupt, LlmspellError, NotFound, StorageFailed
+from llmspell.errors import Conflict, Corrupt, LlmspellError, NotFound
 from llmspell.model import limits
 from tests.rooms.conftest import sql
 
@@ -310,7 +310,9 @@ def test_labels_name_versions_move_and_go_with_them(face, store, session):
     assert code(lambda: artifacts.get("f.txt", version="v1")) == "artifact-not-found"
 
 
-@pytest.mark.parametrize("label", ["latest", "1", "007", "", "a\nb", 5, "x" * 256])
+@pytest.mark.parametrize(
+    "label", ["latest", "1", "007", "", "a\nb", 5, "x" * 256, "^1", "1.x", ">=1 <2", "*", "~v1.2", " ", " v1", "=1,<2"]
+)
 def test_a_label_that_already_means_a_version_is_refused(session, label):
     session.artifacts.put("f.txt", "text")
     assert code(lambda: session.artifacts.tag_version("f.txt", 1, label)) in {"invalid-label", "invalid-name"}
@@ -526,13 +528,18 @@ def test_a_row_of_an_artifact_that_was_changed_is_found_by_verify(face, store, s
     assert any(finding.where == "artifact" for finding in store.verify().findings)
 
 
-def test_a_file_that_cannot_be_read_to_its_end_is_a_named_error(session):
+def test_a_file_that_cannot_be_read_to_its_end_is_a_named_error(session, tmp_path):
     class Failing(io.RawIOBase):
         def read(self, size=-1):
             raise OSError(5, "Input/output error")
 
-    with pytest.raises((OSError, StorageFailed)):
-        session.artifacts.put("f.bin", Failing())
+    closed, unreadable = io.BytesIO(b"x"), (tmp_path / "written").open("wb")
+    closed.close()
+    with unreadable:
+        for source in (Failing(), closed, unreadable):
+            assert code(lambda source=source: session.artifacts.put("f.bin", source)) == "source-failed"
+            (item,) = session.artifacts.put_many([{"name": "f.bin", "data": source}])
+            assert item.error.code == "source-failed"
     assert session.artifacts.list().items == []
 
 

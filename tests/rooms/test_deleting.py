@@ -58,6 +58,18 @@ def test_a_deleted_name_comes_back_whole_with_its_labels_and_numbers(face, store
         sound(opened)
 
 
+def test_labels_go_with_the_version_of_their_own_session_alone(store, session):
+    other = store.sessions.create("other")
+    for one in (session, other):
+        one.artifacts.put("f", "one")
+        one.artifacts.put("g", "one")
+        one.artifacts.tag_version("f", 1, "good")
+        one.artifacts.tag_version("g", 1, "good")
+    session.artifacts.delete("f")
+    assert (session.artifacts.labels("f"), session.artifacts.labels("g")) == ({}, {"good": 1})
+    assert (other.artifacts.labels("f"), other.artifacts.labels("g")) == ({"good": 1}, {"good": 1})
+
+
 def test_a_label_that_means_another_version_by_now_stays_there(session):
     session.artifacts.put("f", "one")
     session.artifacts.put("f", "two")
@@ -66,6 +78,28 @@ def test_a_label_that_means_another_version_by_now_stays_there(session):
     session.artifacts.tag_version("f", 2, "good")
     session.artifacts.undelete("f", version=1)
     assert session.artifacts.labels("f") == {"good": 2}
+
+
+def test_a_label_that_is_free_again_comes_back_with_the_version_it_was_taken_from(session):
+    session.artifacts.put("f", "one")
+    session.artifacts.put("f", "two")
+    session.artifacts.tag_version("f", 1, "good")
+    session.artifacts.delete("f", version=1)
+    session.artifacts.tag_version("f", 2, "good")
+    session.artifacts.delete("f", version=2)
+    session.artifacts.undelete("f", version=1)
+    assert session.artifacts.labels("f") == {"good": 1}
+
+
+def test_a_label_that_had_moved_on_before_does_not_come_back(session):
+    session.artifacts.put("f", "one")
+    session.artifacts.put("f", "two")
+    session.artifacts.tag_version("f", 1, "good")
+    session.artifacts.tag_version("f", 2, "good")
+    session.artifacts.delete("f", version=1)
+    session.artifacts.delete("f", version=2)
+    session.artifacts.undelete("f", version=1)
+    assert session.artifacts.labels("f") == {}
 
 
 def test_only_what_is_deleted_comes_back(store, session):

@@ -50,7 +50,7 @@ def test_sentences_build_the_same_question(face, store, found):
         .limit(5)
     )  # fmt: skip
     assert query.filters == {
-        "status": "active", "tags": ["a"], "metadata": {"n": 1, "on": True}, "created_by": "user:x",
+        "status": ["active"], "tags": ["a"], "metadata": {"n": 1, "on": True}, "created_by": "user:x",
         "created_after": "2000-01-01", "updated_before": "2999-01-01",
     }  # fmt: skip
     with llmspell.open(":memory:") as other:

@@ -477,7 +477,7 @@ def test_lists_are_ordered_as_asked(store):
 
 
 BAD_LISTS = [
-    {"status": "asleep"}, {"order_by": "name"}, {"order_by": "--created_at"}, {"order_by": 5}, {"limit": 0},
+    {"status": "asleep"}, {"order_by": "size"}, {"order_by": "--created_at"}, {"order_by": 5}, {"limit": 0},
     {"limit": 10_001}, {"limit": 1.5}, {"limit": True}, {"parent": "x"}, {"tags": "x"}, {"created_by": 5},
     {"created_by": {}}, {"name": 5}, {"cursor": "garbage"}, {"cursor": ""}, {"cursor": 5}, {"cursor": "\ud800"},
 ]  # fmt: skip

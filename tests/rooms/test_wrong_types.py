@@ -24,7 +24,7 @@ WRONG = {
     "timeline-since-int": (lambda store: store.timeline(since=10**5000), "invalid-time"),
     "keys-prefix-surrogate": (lambda store: store.state.keys(prefix="a\udfff"), "invalid-prefix"),
     "state-of-text": (lambda store: store.state_of("agent:a"), "invalid-scope"),
-    "sessions-status-list": (lambda store: store.sessions.list(status=["active"]), "invalid-status"),
+    "sessions-status-list": (lambda store: store.sessions.list(status=["active", 7]), "invalid-status"),
     "restore-surrogate": (lambda store: store.sessions.create("s").restore("\ud800"), "invalid-text"),
     "publish-many-int": (lambda store: store.events.publish_many(5), "invalid-event"),
     "publish-many-texts": (lambda store: store.events.publish_many(["a.b"]), "invalid-event"),

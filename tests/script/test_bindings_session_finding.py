@@ -39,6 +39,23 @@ def test_a_query_is_built_in_both_styles():
     """) == [["top"], ["a"], ["b"], ["top"], ["a"]]  # fmt: skip
 
 
+def test_several_statuses_ends_and_every_order_are_asked_for():
+    assert value(WORLD + """
+    Session.complete(a)
+    Session.suspend(b)
+    local function listed(options)
+      local all = array{}
+      for _, info in ipairs(Session.list(options)) do all[#all + 1] = info.name end
+      return all
+    end
+    return {names(Session.list{status = {'completed', 'suspended'}}), Session.count{status = {'active'}}.number,
+      names(Session.query_builder():with_status('completed', 'failed'):withStatus{'suspended'}:execute()),
+      names(Session.query_builder():ended_after('2000-01-01'):endedBefore('2999-01-01'):execute()),
+      listed{order_by = '-name', parent = top}, listed{order_by = '-ended_at', limit = 1},
+      listed{sort_by = '-last_activity', parent = top, limit = 1}}
+    """) == [["a", "b"], 3, ["a", "b"], ["a"], ["b", "a"], ["a"], ["b"]]  # fmt: skip
+
+
 def test_a_session_is_built():
     assert value("""
     local parent = Session.builder():name('p'):build()

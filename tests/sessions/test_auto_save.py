@@ -103,6 +103,8 @@ def test_failures_back_off_pause_are_counted_and_told(face, store, clock):
     session = store.sessions.create("s", config=SessionConfig(auto_save_interval_s=1))
     auto = saver(face, store)
     auto._files = failing = Failing(auto._files)
+    reported = []
+    auto._report = lambda what, error: reported.append((what, error.code))
     auto._thread = object()  # The background is this test: nothing else ticks.
     session.state.set("a", 1)
     try:
@@ -125,6 +127,7 @@ def test_failures_back_off_pause_are_counted_and_told(face, store, clock):
         assert (found["failed"], found["paused"], found["last_error"]) == (FAILURES_MAX, 1, "the disk is full")
         told = list(store.timeline(kinds=["session.auto_save_failed"]))
         assert [(entry.data["failures"], entry.data["retry_s"]) for entry in told] == [(1, 1.0), (5, PAUSE_S)]
+        assert reported == [("auto-save", "disk-full")] * 2, "the first failure and each pause, not every try"
         failing.broken = False
         clock.advance(2)
         auto.tick()

@@ -13,6 +13,15 @@ def told(found):
     )
 
 
+def test_a_session_and_itself_have_all_of_it_in_common(face, store):
+    origin, last = filled(store)
+    store.sessions.create("other")
+    for one in face.both(store):
+        found = one.sessions.compare(origin, origin)
+        assert found.identical
+        assert (found.ancestor.session, found.ancestor.seq) == (origin.id, last)
+
+
 def test_a_fork_and_its_origin_differ_in_what_either_did_since(face, store):
     origin, last = filled(store)
     fork = store.sessions.fork(origin.id)

@@ -67,16 +67,17 @@ def test_a_tree_that_is_cut_says_where(family):
 def test_a_deep_chain_is_a_tree_like_any_other(store):
     above = store.sessions.create("top").id
     first = above
-    for n in range(400):
+    for n in range(1100):
         above = store.sessions.create(f"n{n}", parent=above).id
-    tree = store.sessions.tree(first)
-    assert len(tree) == 401
-    assert len(tree.picture().splitlines()) == 401
-    assert len(store.sessions.parents(above)) == 400
+    tree = store.sessions.tree(first, limit=2000)
+    assert len(tree) == 1101
+    assert len(tree.picture().splitlines()) == 1101
+    parents = store.sessions.parents(above)
+    assert (len(parents), parents[-1].id) == (1100, first), "to the top, however far it is"
     depth, shown = 0, tree.to_dict()
     while shown["children"]:
         depth, shown = depth + 1, shown["children"][0]
-    assert depth == 400
+    assert depth == 1100
 
 
 def test_a_picture_shows_no_control_characters(store):

@@ -251,6 +251,25 @@ def test_a_circle_through_what_a_fork_inherits_and_changed_is_refused(store, tmp
     assert [one.name for one in there.artifacts.ancestors("made there")] == ["raw"]
 
 
+def test_a_label_that_moves_is_in_a_fork_of_each_moment_what_it_was_then(store):
+    origin = store.sessions.create("origin")
+    artifacts, moments = origin.artifacts, []
+    for version in (1, 2, 3):
+        artifacts.put("f", f"number {version}")
+    for step, labels in (
+        (lambda: artifacts.tag_version("f", 1, "good"), {"good": 1}),
+        (lambda: artifacts.tag_version("f", 2, "good"), {"good": 2}),
+        (lambda: artifacts.delete("f", version=2), {}),
+        (lambda: artifacts.undelete("f", version=2), {"good": 2}),
+        (lambda: artifacts.delete("f", version=2), {}),
+        (lambda: artifacts.tag_version("f", 3, "good"), {"good": 3}),
+    ):
+        step()
+        moments.append((store.stats()["last_seq"], labels))
+    for moment, labels in moments:
+        assert store.sessions.fork(origin.id, at=moment).artifacts.labels("f") == labels
+
+
 def test_labels_of_a_forks_own_come_back_with_the_inherited_version_they_mean(store, origin):
     origin.artifacts.tag_version("r.md", 2, "theirs")
     fork = store.sessions.fork(origin.id)

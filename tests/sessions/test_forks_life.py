@@ -65,6 +65,18 @@ def test_a_deleted_fork_inherits_nothing_any_more(store):
     assert store.verify().ok
 
 
+def test_between_two_lives_a_fork_inherits_nothing_whatever_ended_the_second_one(store, tmp_path):
+    origin, _ = filled(store)
+    fork = store.sessions.fork(origin.id)
+    scope = Scope.session(fork.id)
+    store.sessions.export(fork.id, tmp_path / "bundle")
+    store.sessions.delete(fork.id)
+    between = store.stats()["last_seq"]
+    assert store.sessions.import_(tmp_path / "bundle").id == fork.id
+    store.sessions.delete(fork.id)
+    assert store.at(between).state_of(scope).items() == []
+
+
 def test_what_a_fork_shows_is_not_deleted_for_good_and_not_collected(face, store):
     origin, _ = filled(store)
     fork = store.sessions.fork(origin.id)
@@ -91,6 +103,44 @@ def test_what_a_fork_shows_is_not_deleted_for_good_and_not_collected(face, store
     assert origin.artifacts.delete("other", version=1, hard=True) == 1
     store = face.reopen()
     assert store.verify().ok
+
+
+def needed_by(artifacts, name, version=1):
+    """The forks for which a version is not deleted for good."""
+    with pytest.raises(Conflict) as error:
+        artifacts.delete(name, version=version, hard=True)
+    assert error.value.code == "artifact-needed"
+    return error.value.details["sessions"]
+
+
+def test_what_a_fork_shows_is_needed_whatever_it_did_to_other_names_and_versions(store):
+    origin = store.sessions.create("origin")
+    for name in ("f", "f", "f", "dropped"):
+        origin.artifacts.put(name, b"content")
+    fork = store.sessions.fork(origin.id)
+    fork.artifacts.put("own", b"own")
+    assert needed_by(origin.artifacts, "f") == [fork.id]
+    fork.artifacts.delete("dropped")
+    assert needed_by(origin.artifacts, "f") == [fork.id]
+    fork.artifacts.update("f", version=2, tags=["own"])
+    assert needed_by(origin.artifacts, "f") == [fork.id]
+    fork.artifacts.delete("f", version=3)
+    assert needed_by(origin.artifacts, "f") == [fork.id]
+
+
+@pytest.mark.parametrize("change", [
+    lambda artifacts: artifacts.update("f", tags=["own"]), lambda artifacts: artifacts.delete("f"),
+])  # fmt: skip
+def test_what_a_fork_between_changed_is_needed_by_those_that_left_before(store, change):
+    origin = store.sessions.create("origin")
+    origin.artifacts.put("f", b"content")
+    between = store.sessions.fork(origin.id)
+    before = store.sessions.fork(between.id)
+    change(between.artifacts)
+    store.sessions.fork(between.id, name="after")
+    assert needed_by(origin.artifacts, "f") == [before.id]
+    store.sessions.delete(before.id)
+    assert origin.artifacts.delete("f", hard=True) == 1
 
 
 def test_what_was_deleted_in_a_fork_comes_back_there_with_what_it_was(store):

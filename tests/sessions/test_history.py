@@ -29,6 +29,22 @@ def test_every_change_of_a_field_is_told_newest_first_also_after_opening_again(f
         assert history[-1].to_dict()["time"] == history[-1].time.isoformat()
 
 
+def test_an_update_without_a_change_writes_nothing(store):
+    session = store.sessions.create("s", tags=["a"], metadata={"n": 1})
+    told_of = []
+    store.hooks.register("after_session_update", lambda context: told_of.append(context.data["info"]["metadata"]))
+    before, seq = session.info, store.stats()["last_seq"]
+    assert session.update(name="s", tags=["a"], metadata={"n": 1}, description="") == before
+    assert store.stats()["last_seq"] == seq
+    for number, value in enumerate((1.0, True), 1):  # Equal in Python, and other values.
+        assert session.update(metadata={"n": value}).metadata == {"n": value}
+        assert store.stats()["last_seq"] == seq + number
+    assert [type(one["n"]) for one in told_of] == [float, bool]
+    store.sessions.delete(session.id)
+    with pytest.raises(llmspell.NotFound):
+        session.update(name="s")
+
+
 def test_a_history_comes_in_pages_that_do_not_part_an_entry(store):
     session = store.sessions.create("s0")
     for n in range(1, 4):

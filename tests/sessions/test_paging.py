@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import llmspell
 from llmspell.model.clock import ManualClock
+from llmspell.model.page import read_cursor, write_cursor
 from llmspell.sessions.listing import Place, explain
 from llmspell.sessions.query import session_filter
 from tests.sessions.conftest import read, take_in
@@ -26,12 +27,14 @@ STEP = st.one_of(
     st.tuples(st.just("update"), st.integers(0, 9), FIELDS),
     st.tuples(st.just("complete"), st.integers(0, 9)),
     st.tuples(st.just("save"), st.integers(0, 9)),
+    st.tuples(st.just("set"), st.integers(0, 9)),
     st.tuples(st.just("delete"), st.integers(0, 9)),
     st.tuples(st.just("index"), st.integers(1, 5)),
     st.tuples(st.just("wait"), st.integers(1, 3)),
 )
 CONDITIONS = st.fixed_dictionaries({}, optional={
-    "status": st.sampled_from(["active", "completed"]), "tags": st.lists(st.sampled_from(TAGS), max_size=2),
+    "status": st.sampled_from(["active", "completed", ["completed", "active"], ["suspended", "completed"]]),
+    "tags": st.lists(st.sampled_from(TAGS), max_size=2),
     "created_by": st.sampled_from(["ann", "bob"]), "name": st.sampled_from(NAMES), "parent": st.just("first"),
     "metadata": st.sampled_from([
         {"n": 1}, {"n": 2}, {"n": True}, {"u.id": "x"}, {"u.id": ["x", "y"]}, {"u": {"id": "x"}},
@@ -39,8 +42,10 @@ CONDITIONS = st.fixed_dictionaries({}, optional={
     "text": st.sampled_from(["fox", "FOX red", "cafe", "東京", "京東", "bee", "x", "nothing"]),
     "created_after": st.integers(0, 8), "created_before": st.integers(0, 8),
     "updated_after": st.integers(0, 8), "updated_before": st.integers(0, 8),
+    "ended_after": st.integers(0, 8), "ended_before": st.integers(0, 8),
 })  # fmt: skip
-ORDERS = ["updated_at", "-updated_at", "created_at", "-created_at"]
+INDEXED = ["updated_at", "-updated_at", "created_at", "-created_at", "name", "-name"]
+ORDERS = [*INDEXED, "ended_at", "-ended_at", "last_activity", "-last_activity"]
 
 
 class World:
@@ -73,6 +78,8 @@ class World:
             self.store.sessions.delete(session)
         elif verb == "update":
             handle.update(**fields)
+        elif verb == "set":
+            handle.state.set("k", 1)
         elif verb == "save" or handle.info.status == "active":
             getattr(handle, verb)()
 
@@ -83,7 +90,7 @@ class World:
         given = dict(conditions)
         if "parent" in given:
             given["parent"] = self.made[0] if self.made else "0" * 32
-        for name in given.keys() & {"created_after", "created_before", "updated_after", "updated_before"}:
+        for name in [name for name in given if name.endswith(("_after", "_before"))]:
             given[name] = self.time(given[name])
         return given
 
@@ -121,7 +128,7 @@ def same(one, other):
 
 
 TESTS = {
-    "status": lambda info, wanted: info.status == wanted,
+    "status": lambda info, wanted: info.status in ([wanted] if isinstance(wanted, str) else wanted),
     "tags": lambda info, wanted: set(wanted) <= set(info.tags),
     "created_by": lambda info, wanted: info.created_by == wanted,
     "name": lambda info, wanted: info.name == wanted,
@@ -134,17 +141,26 @@ TESTS = {
     "created_before": lambda info, wanted: info.created_at <= wanted,
     "updated_after": lambda info, wanted: info.updated_at >= wanted,
     "updated_before": lambda info, wanted: info.updated_at <= wanted,
+    "ended_after": lambda info, wanted: info.ended_at is not None and info.ended_at >= wanted,
+    "ended_before": lambda info, wanted: info.ended_at is not None and info.ended_at <= wanted,
 }
 
 
-def expected(everything, given, order):
+def expected(everything, given, order, active):
+    """``active``: the seq of what was written last in each session."""
     found = [info for info in everything if all(TESTS[name](info, wanted) for name, wanted in given.items())]
     if order.endswith("created_at"):
         found.sort(key=lambda info: info.created_at)  # Sessions of one moment stay in the order of their last change.
+    elif order.endswith("name"):
+        found.sort(key=lambda info: (info.name, info.id))
+    elif order.endswith("ended_at"):
+        found.sort(key=lambda info: (info.ended_at is not None, info.ended_at or 0, info.id))
+    elif order.endswith("last_activity"):
+        found.sort(key=lambda info: active[info.id])
     return found[::-1] if order.startswith("-") else found
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     before=st.lists(STEP, max_size=14),
     between=st.lists(STEP, max_size=8),
@@ -161,7 +177,8 @@ def test_pages_give_each_session_that_fitted_at_the_first_page_once_whatever_hap
             world.do(step)
         everything = world.store.sessions.list(order_by="updated_at", limit=1000).items
         given = world.asked(conditions)
-        wanted = [info.id for info in expected(everything, given, order)]
+        active = {entry.session: entry.seq for entry in world.store.timeline(limit=1000) if entry.session}
+        wanted = [info.id for info in expected(everything, given, order, active)]
         assert world.store.sessions.count(**given).number == len(wanted)
         assert world.store.sessions.count(**given, exact=True).number == len(wanted)
         waiting = list(between)
@@ -203,13 +220,15 @@ def test_a_cursor_of_another_query_is_refused(store):
 
 def _plans(store, place, **given):
     return {
-        order: read(store, lambda view, o=order: explain(view, session_filter(**given), o, place)) for order in ORDERS
+        order: read(store, lambda view, o=order: explain(view, session_filter(**given), o, place(o)))
+        for order in INDEXED
     }
 
 
 SHAPES = [
     {}, {"status": "active"}, {"tags": ["a", "b"]}, {"created_by": "ann"}, {"name": "n"}, {"parent": "0" * 32},
-    {"metadata": {"a": 1}}, {"text": "word"}, {"text": "word", "status": "active", "metadata": {"a": 1}},
+    {"metadata": {"a": 1}}, {"status": ["active", "completed"]}, {"ended_after": "2020-01-01"},
+    {"text": "word"}, {"text": "word", "status": "active", "metadata": {"a": 1}},
     {"created_after": "2020-01-01"}, {"created_before": "2030-01-01", "status": "active"},
     {"updated_after": "2020-01-01", "updated_before": "2030-01-01", "tags": ["a"]},
 ]  # fmt: skip
@@ -220,13 +239,14 @@ def test_no_query_scans_sessions_or_sorts_what_it_walks():
     for n in range(10):
         store.sessions.create(f"s{n}", tags=["a"])
     take_in(store)
-    for place in (Place(), Place(5, (4, 4))):
+    edges = {"updated_at": (4,), "created_at": (4, 4), "name": ("s4", bytes(16))}
+    for place in (lambda _: Place(), lambda order: Place(5, edges[order.removeprefix("-")])):
         for asked in SHAPES:
             for order, steps in _plans(store, place, **asked).items():
                 for step in steps:
                     assert "AUTOMATIC" not in step, (asked, order, step)
                     # FTS5 is always said to be scanned, and so is an index that is walked in its order.
-                    walked = "VIRTUAL TABLE INDEX" in step or "SCAN c USING COVERING INDEX session_created" in step
+                    walked = re.search("VIRTUAL|COVERING INDEX session_created|s USING INDEX session_name", step)
                     assert "SCAN" not in step or walked, (asked, order, step)
                 led = [step for step in steps if "B-TREE" in step and not step.startswith("changed")]
                 if order.endswith("updated_at"):
@@ -248,3 +268,37 @@ def test_many_sessions_are_walked_in_the_order_asked_for(monkeypatch):
         rest = store.sessions.list(**asked, order_by="-created_at", limit=50, cursor=page.next_cursor)
         assert [info.id for info in (*page, *rest)] == made[::-1]
     store.close()
+
+
+def test_many_sessions_are_walked_by_name_and_those_of_one_name_by_their_last_change(monkeypatch):
+    monkeypatch.setattr("llmspell.sessions.plan.SORTED_ROWS_MAX", 5)
+    monkeypatch.setattr("llmspell.sessions.plan.RARE_ROWS", 5)
+    store = llmspell.open(":memory:")
+    made = [store.sessions.create(f"s{n % 3}", tags=["a"], description="word") for n in range(21)]
+    for session in made[::2]:
+        session.complete()
+    changed = [*made[1::2], *made[::2]]
+    wanted = [session.id for session in sorted(changed, key=lambda one: one.info.name)]
+    take_in(store)
+    for asked in ({"tags": ["a"]}, {"text": "word"}, {}, {"status": ["active", "completed"]}):
+        steps = read(store, lambda view, g=asked: explain(view, session_filter(**g), "name", Place()))
+        assert any("session_name" in step for step in steps), steps
+        assert not [step for step in steps if "B-TREE" in step and not step.startswith("tail")]
+        page = store.sessions.list(**asked, order_by="name", limit=8)
+        store.sessions.open(wanted[-1]).update(name="a")  # It was the last when the first page was read.
+        rest = store.sessions.list(**asked, order_by="name", limit=50, cursor=page.next_cursor)
+        assert [info.id for info in (*page, *rest)] == wanted
+        store.sessions.open(wanted[-1]).update(name="s2")
+    store.close()
+
+
+@pytest.mark.parametrize("order", ["name", "-ended_at", "last_activity", "created_at", "-updated_at"])
+def test_a_cursor_that_somebody_changed_is_refused(store, order):
+    for n in range(3):
+        store.sessions.create(f"s{n}")
+    cursor = store.sessions.list(order_by=order, limit=1).next_cursor
+    parts = read_cursor(cursor, "sessions", 6)
+    for changed in ([*parts[:4], [], parts[5]], [*parts[:4], parts[4], {}], [*parts[:4], -1, parts[5]]):
+        with pytest.raises(llmspell.InvalidInput) as refused:
+            store.sessions.list(order_by=order, limit=1, cursor=write_cursor(*changed))
+        assert refused.value.code == "invalid-cursor"

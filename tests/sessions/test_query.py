@@ -33,6 +33,8 @@ def filled(request, face, store, clock):
 
 
 CASES = [
+    ({"status": ["completed", "failed"]}, [1]), ({"status": ["active", "completed"], "tags": ["nlp"]}, [0, 1]),
+    ({"status": ("suspended",)}, []), ({"status": ["active", "completed"], "text": "job", "name": "Job 1"}, [1]),
     ({"status": "completed"}, [1]), ({"status": "active", "tags": ["nlp"]}, [0]), ({"tags": ["nlp"]}, [0, 1]),
     ({"tags": ["nlp", "field"]}, [0]), ({"created_by": "bob"}, [1]), ({"created_by": "nobody"}, []),
     ({"name": "Job 3"}, [3]), ({"name": "Job"}, []),
@@ -73,6 +75,24 @@ def test_each_condition_finds_what_has_it_in_both_forms(filled, face, given, fou
     assert str(store.sessions.count(**given)) == str(len(wanted))
 
 
+@pytest.mark.parametrize("order, wanted", [
+    ("name", [0, 1, 2, 3, None]), ("-name", [None, 3, 2, 1, 0]), ("last_activity", [None, 1, 2, 3, 0]),
+    ("-last_activity", [0, 3, 2, 1, None]), ("ended_at", [None, 0, 2, 3, 1]), ("-ended_at", [1, 3, 2, 0, None]),
+])  # fmt: skip
+def test_each_order_gives_its_order_page_by_page_also_of_what_is_equal(filled, clock, order, wanted):
+    store, root, ids, _ = filled
+    clock.advance(1)
+    for one in (ids[1], ids[2], ids[3], ids[0]):
+        store.sessions.open(one).state.set("k", 1)
+    pages, cursor = [], None
+    while not pages or cursor:
+        page = store.sessions.list(order_by=order, limit=2, cursor=cursor)
+        store.sessions.open(root).state.set("meanwhile", len(pages))
+        pages.append([info.id for info in page])
+        cursor = page.next_cursor
+    assert [one for page in pages for one in page] == [root if n is None else ids[n] for n in wanted]
+
+
 def test_times_bound_what_is_found_and_are_included_themselves(filled):
     store, root, ids, times = filled
 
@@ -94,6 +114,10 @@ def test_times_bound_what_is_found_and_are_included_themselves(filled):
     assert ids[1] not in found(SessionQuery().created_before(info.created_at - tick))
     assert ids[1] not in found(SessionQuery().updated_after(info.updated_at + tick))
     assert ids[1] not in found(SessionQuery().updated_before(info.updated_at - tick))
+    ended = store.sessions.get(ids[1]).ended_at
+    for query in (SessionQuery().ended_after(ended), SessionQuery().ended_before(ended)):
+        assert found(query) == {ids[1]}
+    assert found(SessionQuery().ended_after(ended + tick)) == found(SessionQuery().ended_before(ended - tick)) == set()
     ever = SessionQuery().created_after("0001-01-01T00:00:00Z").created_before("9999-12-31T00:00:00Z")
     assert found(ever) == {root, *ids}
 
@@ -102,7 +126,8 @@ def test_a_query_is_a_value_that_its_methods_leave_alone():
     first = SessionQuery().with_tags("a").with_metadata("x", 1)
     second = first.with_tags(["b", "c"]).with_metadata("y", 2).limit(3).with_status("active")
     assert first.filters == {"tags": ["a"], "metadata": {"x": 1}}
-    assert second.filters == {"tags": ["a", "b", "c"], "metadata": {"x": 1, "y": 2}, "status": "active"}
+    assert second.filters == {"tags": ["a", "b", "c"], "metadata": {"x": 1, "y": 2}, "status": ["active"]}
+    assert second.with_status("failed").filters["status"] == ["active", "failed"]
     assert (first.size, second.size) == (50, 3)
     assert first == SessionQuery().with_tag("a").with_metadata("x", 1)
 
@@ -153,12 +178,13 @@ def test_words_longer_than_any_are_told_apart_by_their_beginning(store):
 
 
 @pytest.mark.parametrize("given,code", [
-    ({"status": "asleep"}, "invalid-status"), ({"tags": "nlp"}, "invalid-tags"),
+    ({"status": "asleep"}, "invalid-status"), ({"status": ["active", "asleep"]}, "invalid-status"),
+    ({"status": 5}, "invalid-status"), ({"ended_after": 5}, "invalid-time"), ({"tags": "nlp"}, "invalid-tags"),
     ({"metadata": [1]}, "invalid-metadata"),
     ({"metadata": {"x": {1, 2}}}, "invalid-value"), ({"metadata": {str(n): n for n in range(40)}}, "invalid-metadata"),
     ({"parent": "x"}, "invalid-id"), ({"created_after": "yesterday"}, "invalid-time"),
     ({"updated_before": 5}, "invalid-time"),
-    ({"order_by": "name"}, "invalid-order"), ({"limit": 0}, "invalid-limit"), ({"cursor": "x"}, "invalid-cursor"),
+    ({"order_by": "size"}, "invalid-order"), ({"limit": 0}, "invalid-limit"), ({"cursor": "x"}, "invalid-cursor"),
 ])  # fmt: skip
 def test_a_condition_that_is_none_is_refused_by_its_code(store, given, code):
     with pytest.raises(LlmspellError) as refused:
@@ -206,3 +232,19 @@ def test_large_metadata_is_searched_like_any_other(face, store):
         assert [info.id for info in found] == [ids[0], small]
         found = store.sessions.list(metadata={"user": "u-1"}, order_by="created_at")
         assert [info.id for info in found] == [ids[1], small]
+
+
+def test_a_session_of_a_bundle_is_found_by_when_it_was_changed_where_it_was(face, store, clock, tmp_path):
+    session = store.sessions.create("old", tags=["t"])
+    clock.advance(10)
+    middle = store.sessions.create("later").info.updated_at
+    clock.advance(10)
+    store.sessions.export(session.id, tmp_path / "s.bundle")
+    store.sessions.delete(session.id)
+    store.sessions.import_(tmp_path / "s.bundle")
+    for _ in range(2):
+        for more in ({}, {"tags": ["t"]}, {"order_by": "created_at"}):
+            expected = ["old"] if more.get("tags") else ["later", "old"]
+            assert sorted(one.name for one in store.sessions.list(updated_before=middle, **more)) == expected
+            assert [one.name for one in store.sessions.list(updated_after=middle, **more)] == expected[:-1]
+        take_in_through(face, store)

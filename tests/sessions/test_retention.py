@@ -119,6 +119,21 @@ def test_archived_before_deletion_and_back_again(store, clock, tmp_path):
     assert store.sessions.open(session.id).state.get("k") == "s"
 
 
+def test_archives_are_kept_outside_of_the_stores_folder(face, store, clock, tmp_path, monkeypatch):
+    ended(store, "s")
+    clock.advance(DAY)
+    monkeypatch.chdir(face.folder)
+    (tmp_path / "link").symlink_to(face.folder)
+    for folder in (face.folder, face.folder / "archive", "archive", tmp_path / "link" / "deep"):
+        policy = RetentionPolicy(max_age_s=1, archive_to=folder)
+        for call in (store.sessions.set_retention, store.sessions.cleanup):
+            with pytest.raises(InvalidInput) as refused:
+                call(policy)
+            assert refused.value.code == "path-in-store"
+    assert store.sessions.retention() is None
+    assert names(store) == ["s"]
+
+
 def test_what_cannot_be_archived_is_not_deleted(store, clock, tmp_path):
     session = ended(store, "s")
     clock.advance(DAY)

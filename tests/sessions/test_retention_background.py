@@ -1,10 +1,13 @@
 """Retention in the background of an open store: by time, once in its time, with all that a cleanup does."""
 
+import logging
+import threading
+
 import pytest
 
 import llmspell
 from llmspell import RetentionPolicy, SessionConfig, SessionRetention
-from llmspell.errors import NotFound
+from llmspell.errors import Busy, NotFound, StorageFailed
 from llmspell.journal.maintenance import STEPS_MAX
 from llmspell.model.clock import ManualClock
 
@@ -79,7 +82,7 @@ def test_a_session_that_says_its_own_age_goes_in_time_without_a_policy(real, mon
 
 def test_a_store_without_anything_to_let_go_has_no_thread(face, store):
     ended(store, "s", config=SessionConfig(retention=SessionRetention(keep=True)))
-    assert face.core(store).sessions.neighbours.saver._thread is None
+    assert face.core(store).sessions.neighbours.retention._thread is None
 
 
 @pytest.mark.parametrize("idle", [False, True])
@@ -163,7 +166,8 @@ def begun(tmp_path):
     """A store whose background has let go some of its sessions and is to go on, what makes it go on, and its clock."""
     clock = ManualClock()
     store = llmspell.open(tmp_path / "begun", clock=clock, durability="process")
-    store._store.sessions.neighbours.saver._other = None  # Its thread would go on by itself, now or a moment later.
+    store._store.sessions.neighbours.retention.close()  # Its thread would go on by itself, now or a moment later,
+    store._store._files.engine.after_checkpoint = lambda: None  # and so would that of checkpoints.
     for number in range(STEPS_MAX + 6):
         ended(store, f"s{number}")
     store.sessions.set_retention(ALL, every_s=3600)
@@ -213,3 +217,105 @@ def test_a_damaged_row_ends_neither_the_background_nor_closing(begun):
     go_on()
     assert len(ids(store)) == 1
     assert store.state.get("nothing") is None
+
+
+def test_a_policy_that_cannot_be_read_is_reported_and_the_store_opens_saves_and_is_closed(face, store, clock, caplog):
+    store.sessions.set_retention(ALL, every_s=3600)
+    seq = store.timeline(kinds=["session.retention_set"]).items[0].seq
+    face.core(store)._files.engine.writer.execute("UPDATE entry SET payload = '{bad' WHERE seq = ?", (seq,))
+    with caplog.at_level(logging.WARNING, logger="llmspell"):
+        face.core(store).sessions.neighbours.retention.begin()
+    assert "maintenance: retention failed" in caplog.text
+    again = face.reopen()
+    session = again.sessions.create("s", config=SessionConfig(auto_save_interval_s=1))
+    session.state.set("k", 1)
+    clock.advance(2)
+    face.core(again).sessions.neighbours.saver.tick()
+    assert again.stats()["auto_save"]["saved"] == 1
+
+
+def test_what_auto_saves_wait_for_is_no_cleanup_that_archives(real, tmp_path):
+    store = real()
+    porter = store._store.sessions.neighbours.porter
+    archive, begun, free = porter.archive, threading.Event(), threading.Event()
+
+    def slow(*args):
+        begun.set()
+        assert free.wait(WAIT_S)
+        return archive(*args)
+
+    porter.archive = slow
+    ended(store, "s")
+    working = store.sessions.create("working", config=SessionConfig(auto_save_changes=1))
+    try:
+        store.sessions.set_retention(RetentionPolicy(max_count=0, archive_to=tmp_path / "archive"), every_s=1)
+        assert begun.wait(WAIT_S)
+        with store.events.subscribe("session.saved") as told:
+            working.state.set("k", 1)
+            assert told.receive(timeout_s=WAIT_S).type == "session.saved"
+    finally:
+        free.set()
+
+
+class Refusing:
+    """The files of a store whose next commits fail, as often as told, after the unit was done."""
+
+    read_only = False
+
+    def __init__(self, store, error, times):
+        self._engine, self._error, self._times = store._store._files.engine, error, times
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def commit(self, units, *, wait_s=None):
+        (unit,) = units
+        if not self._times:
+            return self._engine.commit(units, wait_s=wait_s)
+        self._times -= 1
+
+        async def failing(tx):
+            await unit(tx)
+            raise self._error
+
+        return self._engine.commit((failing,), wait_s=wait_s)
+
+
+def refuse(store, error, times=1):
+    store._store._maintenance._files = Refusing(store, error, times)
+
+
+FULL = StorageFailed("the disk is full", code="disk-full")
+
+
+def test_what_could_not_be_committed_is_not_told_as_done(begun):
+    store, go_on, _ = begun
+    refuse(store, FULL)
+    go_on()
+    go_on()
+    assert len(ids(store)) == 1
+    (said,) = cleaned(store)
+    assert (said.data["deleted"], said.data["failed"], said.data["codes"]) == (STEPS_MAX + 5, 1, {"disk-full": 1})
+
+
+def test_a_session_whose_turn_did_not_come_goes_in_the_next_step(begun):
+    store, go_on, _ = begun
+    refuse(store, Busy("somebody writes"))
+    go_on()
+    assert len(ids(store)) == 6
+    go_on()
+    assert ids(store) == set()
+    (said,) = cleaned(store)
+    assert (said.data["deleted"], said.data["changed"], said.data["failed"]) == (STEPS_MAX + 6, 0, 0)
+
+
+@pytest.mark.parametrize("error", [FULL, Busy("somebody writes")])
+def test_what_was_done_is_told_later_when_it_could_not_be_told(begun, error):
+    store, go_on, clock = begun
+    store.sessions.set_retention(RetentionPolicy(max_count=1000), every_s=3600)  # The rest stays: this is the end.
+    refuse(store, error)
+    go_on()
+    assert cleaned(store) == []
+    clock.advance(3601)
+    go_on()
+    assert [entry.data["deleted"] for entry in cleaned(store)] == [STEPS_MAX]

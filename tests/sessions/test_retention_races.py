@@ -112,6 +112,47 @@ def test_a_session_with_sealed_values_is_not_deleted_for_an_archive_without_a_ke
     assert store.sessions.open(session.id).state.get("token") == "hush"
 
 
+def test_a_dry_run_foresees_what_only_a_key_could_archive(store, clock, tmp_path):
+    session, plain = sealed(store), ended(store, "plain")
+    clock.advance(DAY)
+    policy = RetentionPolicy(max_age_s=1, archive_to=tmp_path / "archive")
+    plan = store.sessions.cleanup(policy, dry_run=True)
+    assert (plan.failed, plan.codes) == ([session.id], {session.id: "archive-needs-key"})
+    assert [one["id"] for one in plan.deleted] == [plain.id]
+    assert not (tmp_path / "archive").exists()
+    for other, options in ((policy, {"archive_key": PASSPHRASE}), (RetentionPolicy(max_age_s=1), {})):
+        plan = store.sessions.cleanup(other, dry_run=True, **options)
+        assert (len(plan.deleted), plan.failed) == (2, [])
+
+
+def test_a_dry_run_foresees_what_is_too_damaged_to_be_archived(face, store, clock, tmp_path):
+    session = ended(store, "s")
+    (entry,) = store.timeline(session=session.id, kinds=["state.set"])
+    face.core(store)._files.engine.writer.execute("UPDATE entry SET payload = '{bad' WHERE seq = ?", (entry.seq,))
+    clock.advance(DAY)
+    policy = RetentionPolicy(max_age_s=1, archive_to=tmp_path / "archive")
+    plan, done = (store.sessions.cleanup(policy, dry_run=dry_run) for dry_run in (True, False))
+    assert plan.failed == done.failed == [session.id]
+    assert plan.codes == done.codes
+
+
+@pytest.mark.parametrize("where", ["last", "outside", "overwritten"])
+def test_a_session_that_needs_a_key_is_refused_before_a_file_is_begun(store, clock, tmp_path, where, monkeypatch):
+    monkeypatch.setattr("llmspell.portable.exporting._replacing", lambda *_: pytest.fail("a file is begun in vain"))
+    session = store.sessions.create("s")
+    if where == "outside":
+        store.state_of(llmspell.Scope.session(session.id)).set("token", "hush", state_class="sensitive")
+    else:
+        session.state.set_many({f"k{number}": number for number in range(600)})
+        session.state.set("token", "hush", state_class="sensitive")
+    if where == "overwritten":
+        session.state.delete("token")
+    session.complete()
+    clock.advance(DAY)
+    report = store.sessions.cleanup(RetentionPolicy(max_age_s=1, archive_to=tmp_path / "archive"))
+    assert report.codes == {session.id: "archive-needs-key"}
+
+
 def test_an_archive_with_a_key_holds_what_is_sealed(store, clock, tmp_path):
     session = sealed(store)
     clock.advance(DAY)
@@ -205,6 +246,26 @@ def test_sessions_that_are_kept_for_ever_count_towards_nothing(store, clock):
     report = store.sessions.cleanup(RetentionPolicy(max_count=1))
     assert [one["id"] for one in report.deleted] == [plain.id]
     assert newer.id in ids(store)
+
+
+async def _nothing(core, id_):
+    handle = await core.sessions.open(id_)
+    await handle.update(description="changed")
+
+
+@pytest.mark.parametrize("late", [put_late, set_late, set_from_outside, _nothing])
+@pytest.mark.parametrize("bounds", [{"max_count": 1}, {"max_bytes": 15}])
+def test_what_stays_of_so_many_are_those_in_which_something_was_done_last(face, store, clock, late, bounds):
+    first, second = (store.sessions.create(name) for name in ("first", "second"))
+    for session in (first, second):
+        session.artifacts.put("a", b"ten bytes.")
+        session.suspend()
+        clock.advance(1)
+    getattr(face, "settle", drive)(late(face.core(store), first.id))
+    policy = RetentionPolicy(statuses=["suspended"], **bounds)
+    report = store.sessions.cleanup(policy)
+    assert [one["id"] for one in report.deleted] == [second.id]
+    assert ids(store) == {first.id}
 
 
 def test_a_session_that_another_cleanup_let_go_first_changed_and_did_not_fail(tmp_path):

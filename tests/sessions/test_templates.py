@@ -3,7 +3,7 @@
 import pytest
 
 from llmspell import SessionConfig, SessionLimits
-from llmspell.errors import InvalidInput, NotFound
+from llmspell.errors import InvalidInput, LimitExceeded, NotFound
 
 
 def test_a_session_begins_with_its_templates_fields_and_what_is_given_wins(face, store):
@@ -34,6 +34,10 @@ def test_templates_are_listed_changed_and_taken_away(store):
     assert store.sessions.templates() == {"a": {"tags": ["a"]}, "b": {"description": "new"}}
     store.sessions.set_template("a", None)
     assert list(store.sessions.templates()) == ["b"]
+    for name in ("a", "never"):
+        with pytest.raises(NotFound) as refused:
+            store.sessions.set_template(name, None)
+        assert refused.value.code == "template-not-found"
     with pytest.raises(NotFound) as error:
         store.sessions.create("s", template="a")
     assert error.value.code == "template-not-found"
@@ -45,6 +49,38 @@ def test_templates_that_are_none_are_refused(store, fields):
     with pytest.raises(InvalidInput):
         store.sessions.set_template("t", fields)
     assert store.sessions.templates() == {}
+
+
+@pytest.mark.parametrize(
+    "state", [{"__x": 1}, {"a/../b": 1}, {1: 2}, {"a": {1}}, {"\u00e9": 1, "e\u0301": 2}, {"": 0}, [1]]
+)
+def test_a_template_takes_the_state_that_create_takes(store, state):
+    codes = []
+    for call in (
+        lambda: store.sessions.create("s", state=state),
+        lambda: store.sessions.set_template("t", {"state": state}),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            call()
+        codes.append(refused.value.code)
+    assert codes[0] == codes[1]
+    assert store.sessions.templates() == {}
+
+
+def test_a_session_begins_with_as_many_keys_as_are_set_at_once(store):
+    most = {f"k{number}": 0 for number in range(10_000)}
+    for call in (
+        lambda: store.sessions.create("s", state={**most, "more": 0}),
+        lambda: store.sessions.set_template("t", {"state": {**most, "more": 0}}),
+    ):
+        with pytest.raises(LimitExceeded) as refused:
+            call()
+        assert refused.value.code == "too-many-keys"
+    assert store.sessions.list().items == []
+    store.sessions.set_template("t", {"state": most})
+    with pytest.raises(LimitExceeded):
+        store.sessions.create("s", template="t", state={"more": 0})
+    assert store.sessions.create("s", template="t").state.get("k9999") == 0
 
 
 def test_settings_and_metadata_of_a_template_are_merged_at_every_depth(store):

@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 
 import llmspell
-from llmspell.errors import AlreadyExists, InvalidInput, NotFound, WrongKey
+from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed, WrongKey
 from llmspell.security.keyring import Keyring
 from llmspell.security.user_key import UserKey
 
@@ -50,6 +50,27 @@ def test_an_exported_key_opens_the_store_and_is_never_written_over_a_file(filled
     with pytest.raises(NotFound):
         reads(filled)
     assert reads(filled, key=filled / "kept") == ("x", "y")
+
+
+def test_an_export_that_cannot_be_written_says_so(filled):
+    with opened(filled) as store, pytest.raises(StorageFailed) as error:
+        store.keys.export(filled / "no such folder" / "kept")
+    assert error.value.code == "cannot-write-key"
+
+
+def test_a_key_that_is_given_is_tried_before_there_is_anything_to_open_with_it(tmp_path):
+    with opened(tmp_path) as store:
+        store.state.set("k", 1)
+    with pytest.raises(NotFound):
+        opened(tmp_path, key=tmp_path / "no such key")
+
+
+def test_the_folder_of_keys_is_made_with_all_above_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "not" / "yet" / "there"))
+    with opened(tmp_path, key=b"k" * 32) as store:
+        store.state.set("p", "x", state_class="sensitive")
+    with opened(tmp_path, key=b"k" * 32) as store:
+        assert store.state.get("p") == "x"
 
 
 def test_a_key_goes_elsewhere_and_comes_back_by_its_passphrase(filled, keys):

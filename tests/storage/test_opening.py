@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import apsw
 import pytest
@@ -345,3 +346,17 @@ def test_an_emptied_database_of_ours_is_damage_and_not_somebody_elses(made):
             llmspell.open(made, **options)
         assert (refused.value.code, refused.value.exit_status) == ("store-damaged", 16)
     assert main_of(made).read_bytes() == b"", "it is left as it was"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed in /proc")
+def test_no_file_stays_open_when_what_closing_finishes_fails(tmp_path, monkeypatch):
+    store = llmspell.open(tmp_path / "s")
+    store.state.set("a", 1)
+
+    async def fail():
+        raise StorageFailed("no room")
+
+    monkeypatch.setattr(store._store._ledger, "flush", fail)
+    with pytest.raises(StorageFailed, match="no room"):
+        store.close()
+    assert [one for one in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(one)] == []

@@ -63,7 +63,7 @@ async def held_by(writer: Writer, principal: str, scope_name: str, above: str | 
     """What a principal was granted in a scope and in the one above it; expired grants too."""
     rows = await writer.all(_OPEN_OF, (principal, scope_name))
     if above is not None:
-        rows += [row for row in await writer.all(_OPEN_OF, (principal, above)) if row[5]]
+        rows += await writer.all(_OPEN_OF, (principal, above))
     return [Held(*row) for row in rows]
 
 

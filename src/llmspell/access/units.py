@@ -79,11 +79,10 @@ async def _missing(writer: Writer, by: Scope, gift: Gift) -> int:
     """The rights of a gift that its grantor does not hold, or not for so long."""
     above = await above_of(writer, gift.scope.name)
     held = await held_by(writer, by.name, gift.scope.name, above)
-    lasting = [one for one in held if one.until > writer.origin.clock]
     missing = 0
     for bit in bits_of(gift.mask):
         wanted = Held(gift.principal.name, gift.scope.name, bit, by.name, 0, int(gift.children), gift.expires_at)
-        if not any(one.supports(wanted, above) for one in lasting):
+        if not any(one.supports(wanted, above) for one in held):
             missing |= bit
     return missing
 

@@ -64,8 +64,8 @@ def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) 
             changes = list(json_changes(decode_value(was), decode_value(now)))
             if changes:
                 return ArtifactDiff("json", old, new, [], changes, prefix, suffix, fields)
-        except ValueError:
-            pass  # Not JSON after all: it is compared as text below, like values that are only written otherwise.
+        except (ValueError, RecursionError):
+            pass  # No JSON that can be read: it is compared as text below, like values that are only written otherwise.
     if max(len(was), len(now)) <= _TEXT_BYTES_MAX:
         try:
             names = f"{old.name} v{old.version}", f"{new.name} v{new.version}"

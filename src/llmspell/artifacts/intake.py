@@ -125,7 +125,10 @@ def pieces(source: Any) -> Iterator[bytes]:
         except OSError as exc:
             raise StorageFailed(f"cannot read {source}: {exc}", code="source-failed") from exc
     elif hasattr(source, "read"):
-        yield from iter(lambda: source.read(FEED_BYTES), b"")
+        try:
+            yield from iter(lambda: source.read(FEED_BYTES), b"")
+        except (OSError, ValueError) as exc:  # A closed file says so by a ValueError.
+            raise StorageFailed(f"the file cannot be read: {exc}", code="source-failed") from exc
     elif isinstance(source, Iterable) and not isinstance(source, dict):
         yield from source
     else:

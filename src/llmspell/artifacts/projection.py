@@ -24,7 +24,7 @@ from llmspell.artifacts.relations.projection import KINDS as RELATIONS
 from llmspell.artifacts.relations.projection import apply_derived
 from llmspell.journal.kinds import Applied, Kind
 from llmspell.model.ids import id_bytes
-from llmspell.ports.database import Transaction
+from llmspell.ports.database import Row, Transaction
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts")
@@ -69,12 +69,18 @@ async def apply_updated(tx: Transaction, entry: Applied) -> None:
     row = await tx.one(_SQL["open_row"], (id_,))
     if row is None:
         return
-    columns: dict[str, Any] = {
-        name: _text(value) if name in ("tags", "metadata") else value for name, value in update.changed.items()
-    }
-    values = dict(zip(_COLUMNS, row, strict=True)) | columns | {"updated_at": entry.at}
+    values = dict(zip(_COLUMNS, row, strict=True)) | _columns_of(update.changed) | {"updated_at": entry.at}
     await tx.run(_CLOSE, (entry.seq, id_))
     await tx.run(_INSERT, (id_, entry.seq, *(values[name] for name in _COLUMNS)))
+
+
+def _columns_of(changed: dict[str, Any]) -> dict[str, Any]:
+    return {name: _text(value) if name in ("tags", "metadata") else value for name, value in changed.items()}
+
+
+def has_all(row: Row, changed: dict[str, Any]) -> bool:
+    """Whether an open row, from its session on, has these values of descriptive fields already."""
+    return _columns_of(changed).items() <= dict(zip(_COLUMNS, row, strict=False)).items()
 
 
 async def apply_deleted(tx: Transaction, entry: Applied) -> None:

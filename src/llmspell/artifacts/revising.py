@@ -63,7 +63,7 @@ class Revising:
 
     async def get(self, name_or_id: str, *, version: int | str | None = None) -> AsyncContent:
         """See ``AsyncArtifacts.get``."""
-        raise NotImplementedError
+        raise NotImplementedError  # Never reached: the class that this is a part of has its own. Types need it here.
 
     async def rename(self, name: str, to: str) -> int:
         """Give every version of a name in the session another name; returns how many. Labels and grants go with it.

@@ -33,11 +33,11 @@ from llmspell.artifacts.relations.face import Relating
 from llmspell.artifacts.revising import Revising
 from llmspell.artifacts.rules import check_fields, check_type
 from llmspell.artifacts.selection import Selection
+from llmspell.artifacts.version_names import check_version_label
 from llmspell.errors import Corrupt, InvalidInput, LlmspellError
 from llmspell.hooks.moment import run_point
 from llmspell.model.arguments import check_flags, check_function, check_many
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.labels import check_label
 from llmspell.model.page import Page, check_limit, cursor_seq, cursor_text, read_cursor, write_cursor
 from llmspell.schema import queries
 
@@ -127,7 +127,9 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         self, name_or_id: str, *, version: int | str | None = None, description: str | None = None,
         tags: Iterable[str] | None = None, metadata: Mapping[str, Any] | None = None, mime_type: str | None = None,
     ) -> ArtifactInfo:  # fmt: skip
-        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones.
+        When it has all of them already nothing is written.
+        """
         given: dict[str, Any] = {
             "description": description, "tags": tags, "metadata": metadata, "mime_type": mime_type,
         }  # fmt: skip
@@ -143,9 +145,10 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
                 changed |= check_fields({field: outcome.data[field] for field in outcome.changed})
         artifact = id_bytes(info.id)
         needs = ((artifact, Level.WRITE),)
-        await self._lookup.reach.write(lambda writer: units.update(writer, artifact, changed), needs, context)
+        written = await self._lookup.reach.write(lambda writer: units.update(writer, artifact, changed), needs, context)
         info = await self._lookup.by_id(artifact)
-        await self._after(context, "update", info)
+        if written:
+            await self._after(context, "update", info)
         return info
 
     async def delete(self, name_or_id: str, *, version: int | str | None = None, hard: bool = False) -> int:
@@ -233,12 +236,10 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         return await self._journal.database.read(lambda view: read_quota(view, session))
 
     async def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
-        """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
-        label = check_label(label, "a label")
-        if label == "latest" or label.isdigit():
-            raise InvalidInput(
-                f"{label!r} already means a version: a label is neither a number nor 'latest'", code="invalid-label"
-            )
+        """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another. Raises
+        InvalidInput (``invalid-label`` for a number, ``latest``, or a range like ``^1``), NotFound.
+        """
+        label = check_version_label(label)
         info = await self.info(name, version=version)
         artifact = id_bytes(info.id)
         await self._journal.write(lambda writer: units.tag(writer, artifact, label), context=self._acting.context())

@@ -34,7 +34,7 @@ from llmspell.artifacts.kinds import (
     ArtifactUndeleted,
     ArtifactUpdated,
 )
-from llmspell.artifacts.projection import DELETED, ERASED, RENAMED, STORED, TAGGED, UNDELETED, UPDATED
+from llmspell.artifacts.projection import DELETED, ERASED, RENAMED, STORED, TAGGED, UNDELETED, UPDATED, has_all
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import AlreadyExists, Conflict, LlmspellError, NotFound
 from llmspell.journal.journal import Writer
@@ -91,14 +91,20 @@ async def store(
     return stored, writer.at, form[0], form[1]
 
 
-async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> None:
-    """New values of descriptive fields of one version; of one that a fork inherited, for the fork alone."""
+async def update(writer: Writer, artifact: bytes, changed: dict[str, Any]) -> bool:
+    """New values of descriptive fields of one version; of one that a fork inherited, for the fork alone. False, and
+    nothing is written, when it has all of them.
+    """
     artifact, row = await demand_standing(writer, artifact)
+    there = row[1:] if row else await writer.one(_SQL["open_row"], (artifact,))
+    if there is not None and has_all(there, changed):
+        return False
     if row:
         artifact = await adopt(writer, row)
     session, name, _ = await _require(writer, artifact)
     payload = ArtifactUpdated(id_text(artifact), changed)
     await writer.append(UPDATED, payload, await writer.scope(f"session:{id_text(session)}"), f"artifact/{name}")
+    return True
 
 
 async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from llmspell.errors import InvalidInput
+from llmspell.model.labels import check_label
 from llmspell.schemas.version import Version
 
 _LABEL = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?((?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)")
@@ -20,6 +21,24 @@ _PART = re.compile(
 _APART = re.compile(r"(?<=[^\s,^~<>=])[\s,]+")
 _RANGE = re.compile(r"[\^~<>=*,]|\.x\b")
 Numbers = tuple[int, int, int]
+
+
+def check_version_label(label: str) -> str:
+    """A label in NFC. Raises InvalidInput (``invalid-name``, ``invalid-label`` for what means a version in another way:
+    a number, ``latest``, a range; and for one with space around it).
+    """
+    label = check_label(label, "a label")
+    if label == "latest" or label.isdigit():
+        raise InvalidInput(
+            f"{label!r} already means a version: a label is neither a number nor 'latest'", code="invalid-label"
+        )
+    if label != label.strip():
+        raise InvalidInput(f"a label has no space around it: {label[:80]!r}", code="invalid-label")
+    if is_range(label) and all(_PART.fullmatch(part) for part in _APART.split(label)):
+        raise InvalidInput(
+            f"{label[:80]!r} asks for one of several versions, so it cannot be the label of one", code="invalid-label"
+        )
+    return label
 
 
 def is_range(version: str) -> bool:

@@ -7,7 +7,6 @@ no command has to think of it.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -139,7 +138,7 @@ class Output:
     def _encoded(self, value: Mapping[str, Any]) -> str:
         encoding = (getattr(self.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
         # Escaped where some programs end a line (U+2028) and where a terminal would act on it: the same JSON value.
-        return printable.json_text(value) if encoding == "utf8" else json.dumps(value)
+        return printable.json_text(value, ascii=encoding != "utf8")
 
     def _table(self, rows: list[list[str]], columns: Sequence[Column]) -> None:
         if self.colored:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 from llmspell.model.clock import to_datetime
@@ -35,9 +36,14 @@ def is_safe(text: str) -> bool:
     return block(text) == text
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
-    """A JSON value in characters that a terminal only prints; still the same JSON value."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+def json_text(value: Any, *, indent: int | None = None, ascii: bool = False) -> str:
+    """A JSON value in characters that a terminal only prints; still the same JSON value. One that is deeper than
+    Python's own encoder goes is written all the same, without the indent.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=ascii, indent=indent)
+    except RecursionError:
+        text = "".join(_deep(value, json.JSONEncoder(ensure_ascii=ascii)))
     return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
@@ -84,6 +90,35 @@ def count(number: int, noun: str) -> str:
         noun if number == 1 else noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     )
     return f"{number:,} {plural}"
+
+
+class _Mark(str):
+    """What stands between values."""
+
+    __slots__ = ()
+
+
+def _deep(value: Any, encoder: json.JSONEncoder) -> Iterator[str]:
+    """The pieces of a JSON value, made without recursion: a chain of sessions is as deep as it is long."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _Mark):
+            yield item
+        elif isinstance(item, dict):
+            inside = [(f"{encoder.encode(name)}: ", inner) for name, inner in item.items()]
+            waiting.extend(reversed(_marked("{", inside, "}")))
+        elif isinstance(item, list | tuple):
+            waiting.extend(reversed(_marked("[", [("", inner) for inner in item], "]")))
+        else:
+            yield encoder.encode(item)
+
+
+def _marked(first: str, inside: list[tuple[str, Any]], last: str) -> list[Any]:
+    found: list[Any] = [_Mark(first)]
+    for number, (before, inner) in enumerate(inside):
+        found += [_Mark(f"{', ' if number else ''}{before}"), inner]
+    return [*found, _Mark(last)]
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -26,7 +26,10 @@ class Conditions:
     """What sessions are asked for; all that is given holds together."""
 
     tags: Annotated[list[str] | None, Parameter(name="--tag", help="A tag; may be given several times.")] = None
-    status: Annotated[str | None, Parameter(help="active, suspended, completed, failed or archived.")] = None
+    status: Annotated[
+        list[str] | None,
+        Parameter(help="active, suspended, completed, failed or archived; may be given several times."),
+    ] = None
     created_by: Annotated[str | None, Parameter(help="Only what this one created.")] = None
     parent: Annotated[str | None, Parameter(help="Only what was opened under this session, by name or id.")] = None
     name: Annotated[str | None, Parameter(help="Only of exactly this name.")] = None
@@ -36,6 +39,8 @@ class Conditions:
     created_before: given.When = None
     updated_after: given.When = None
     updated_before: given.When = None
+    ended_after: given.When = None
+    ended_before: given.When = None
 
     def of(self, store: Store) -> dict[str, Any]:
         """The arguments of ``store.sessions.list`` and ``count``."""
@@ -48,13 +53,18 @@ class Conditions:
             "created_before": given.time(self.created_before, clock),
             "updated_after": given.time(self.updated_after, clock),
             "updated_before": given.time(self.updated_before, clock),
+            "ended_after": given.time(self.ended_after, clock), "ended_before": given.time(self.ended_before, clock),
         }  # fmt: skip
 
 
 def list_(
     *, conditions: Conditions | None = None,
     order_by: Annotated[
-        str, Parameter(help="updated_at or created_at; with - newest first.", allow_leading_hyphen=True)
+        str,
+        Parameter(
+            help="updated_at, created_at, ended_at, last_activity or name; with - newest first.",
+            allow_leading_hyphen=True,
+        ),
     ] = "-updated_at",
     limit: Annotated[int, Parameter(help="Sessions of one page.")] = 50,
     cursor: Annotated[str | None, Parameter(help="Go on after the page that gave this.")] = None,
@@ -98,7 +108,8 @@ def tree(
         top = session_id(store, session)
         above = store.sessions.parents(top) if up else ()
         found = store.sessions.tree(above[-1].id if above else top, depth=depth, limit=limit)
-    running.get().out.one(found.to_dict(), found.picture())
+    out = running.get().out
+    out.one(found.to_dict(), "" if out.json else found.picture())
 
 
 def history(

@@ -10,11 +10,12 @@ from cyclopts import Parameter
 
 from llmspell.cli import given, printable
 from llmspell.cli.asking import confirmed
+from llmspell.cli.exits import FINDINGS, Finished
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import session_id
-from llmspell.errors import InvalidInput, NotFound
-from llmspell.sessions.retention import ENDED, RetentionPolicy
+from llmspell.errors import InvalidInput
+from llmspell.sessions.retention import ENDED, CleanupReport, RetentionPolicy
 
 Rule = Literal["fail", "skip", "rename", "replace"]
 PassphraseFrom = Annotated[
@@ -93,20 +94,16 @@ def cleanup(
         policy = None if all(bound is None for bound in bounds) else _policy(*bounds)
         plan = store.sessions.cleanup(policy, archive_key=key, dry_run=True)
         told = f"{printable.count(len(plan.deleted), 'session')} ({printable.size(plan.artifact_bytes)} of artifacts)"
+        told += _left(plan)
         if not run.out.json and plan.deleted:
             run.out.items(plan.deleted, (*_COLUMNS, Column("why", lambda item: item["why"])), next_cursor=None,
                           nothing="")  # fmt: skip
         if not confirmed(run.out, plan.to_dict(), told, yes=yes or not (plan.deleted or plan.orphans), dry_run=dry_run):
             return
         done = store.sessions.cleanup(policy, archive_key=key)
-    left = "".join(
-        f"; {printable.count(len(ids), 'session')} {what}"
-        for ids, what in ((done.vetoed, "kept by a hook"), (done.changed, "changed"), (done.failed, "not exported"))
-        if ids
-    )
-    if "archive-needs-key" in done.codes.values():
-        left += "; sealed values are archived with --passphrase-from only"
-    run.out.done(done.to_dict(), f"deleted {printable.count(len(done.deleted), 'session')}{left}")
+    run.out.done(done.to_dict(), f"deleted {printable.count(len(done.deleted), 'session')}{_left(done)}")
+    if done.failed:
+        raise Finished(FINDINGS)
 
 
 def retention(
@@ -161,8 +158,6 @@ def template(
     if not delete and wanted is None:
         raise InvalidInput("a template's fields are a JSON object; --delete takes it away", code="invalid-template")
     with running.get().changing(create=not delete) as store:
-        if delete and name not in store.sessions.templates():
-            raise NotFound(f"there is no template {name!r}", code="template-not-found")
         store.sessions.set_template(name, wanted)
     running.get().out.done({"name": name, "fields": wanted}, f"{'took away' if delete else 'registered'} {name}")
 
@@ -191,6 +186,15 @@ def _policy(
         max_age_s=None if max_age is None else _seconds(max_age), max_count=max_count, max_bytes=max_bytes,
         statuses=tuple(statuses or ENDED), archive_to=None if archive_to is None else str(archive_to.absolute()),
     )  # fmt: skip
+
+
+def _left(report: CleanupReport) -> str:
+    """What stays, and why, to be put behind what goes."""
+    kinds = (report.vetoed, "kept by a hook"), (report.changed, "changed"), (report.failed, "not exported")
+    left = "".join(f"; {printable.count(len(ids), 'session')} {what}" for ids, what in kinds if ids)
+    if "archive-needs-key" in report.codes.values():
+        left += "; sealed values are archived with --passphrase-from only"
+    return left
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,6 @@
 """Maintenance: bounded steps of work that no caller waits for, between the commits of others.
 
-It runs in the thread that checkpoints, after a checkpoint, in that of auto-save when retention's time has come, and
+It runs in the thread that checkpoints, after a checkpoint, in a thread of its own when retention's time has come, and
 when a store is closed; never on an event loop. Each step is an ordinary unit under the writers' turn, so that a writer
 waits for one step at most, and each task looks first whether there is anything to do. What fails is reported and tried
 again next time; a turn that others hold, or a store that is being closed, is no failure.
@@ -51,16 +51,22 @@ class Files(Protocol):
         ...
 
 
+def _unheard(_: Result) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One kind of maintenance. ``due`` says cheaply whether there is work; ``unit`` makes the next step, which gives
-    how much it did: less than ``full`` means that nothing is left.
+    how much it did: less than ``full`` means that nothing is left. ``ended`` is told what became of each step, once it
+    is committed or has failed: inside of a unit nobody knows that yet.
     """
 
     name: str
     due: Callable[[Reading], bool]
     unit: Callable[[], Unit[int]]
     full: int
+    ended: Callable[[Result], None] = _unheard
 
 
 class Maintenance:
@@ -114,6 +120,7 @@ class Maintenance:
                 self._tell(task, exc)
                 return
             result = self._files.commit((unit,), wait_s=WAIT_S)[0]
+            task.ended(result)
             if result.error is not None:
                 self._tell(task, result.error)
                 return
@@ -121,9 +128,14 @@ class Maintenance:
                 return
 
     def _tell(self, task: Task, error: BaseException) -> None:
-        ended = isinstance(error, LlmspellError) and error.code in _NO_FAILURE
-        if not ended and not isinstance(error, Busy):
+        if is_failure(error):
             self._report(task.name, error)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether somebody is to be told: not of a turn that others hold, nor of a handle that takes nothing any more."""
+    ended = isinstance(error, LlmspellError) and error.code in _NO_FAILURE
+    return not ended and not isinstance(error, Busy)
 
 
 def indexing(tail_entries_max: int = terms.TAIL_ENTRIES_MAX) -> Task:

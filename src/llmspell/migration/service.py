@@ -276,7 +276,7 @@ class AsyncMigrations(OnRead):
             try:
                 found = await self._journal.database.read(lambda view: load_run(view, what))
             except InvalidInput:
-                pass
+                pass  # It only looks like the id of a run: a schema may be named so.
             else:
                 plan = found.plan
                 rolled = found.status == "rolled_back"

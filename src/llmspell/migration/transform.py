@@ -47,7 +47,7 @@ class Transform:
 
     def change(self, box: Box, _functions: Functions, /) -> None:
         """The same on a value of the caller's own, in a box (see ``paths``)."""
-        raise NotImplementedError
+        raise NotImplementedError  # Never reached: only the kinds in ``OPS`` are taken, and each has its own.
 
     def to_dict(self) -> dict[str, Any]:
         """The transform as JSON: ``op`` and every argument that is not as by default."""

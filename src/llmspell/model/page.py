@@ -77,17 +77,6 @@ def check_mark(order: Any, order_by: str, mark: Any, wanted: Any) -> None:
         raise InvalidInput("this cursor belongs to a list with other conditions", code="invalid-cursor")
 
 
-def cursor_id(value: Any) -> bytes:
-    """The bytes of an id of a cursor. Raises InvalidInput (``invalid-cursor``) when it is none."""
-    try:
-        raw = bytes.fromhex(value)
-    except (ValueError, TypeError):
-        raise _not_ours() from None
-    if len(raw) != 16:
-        raise _not_ours()
-    return raw
-
-
 def cursor_text(value: Any) -> str:
     """A text of a cursor. Raises InvalidInput (``invalid-cursor``) when it is none."""
     if type(value) is not str:

@@ -161,7 +161,7 @@ OPERATIONS = (
     Operation(
         "Artifact", ("unseal",), ((Param("artifact", REFERENCE, "id, name in the current session, or a table {id}"),),),
         "its content", "The content of an artifact that was sealed when it was captured.", _unseal,
-        errors=("artifact-not-found", "not-sealed", "key-shredded"), lua_returns="string",
+        errors=("artifact-not-found", "not-sealed", "key-shredded", "sealed-elsewhere"), lua_returns="string",
         shorten=lambda _: None, restore=_unseal_again,
     ),
 )  # fmt: skip

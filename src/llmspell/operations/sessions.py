@@ -166,7 +166,8 @@ _CREATE = options(
     Param("template", NAME, "a registered template that it begins with", optional=True),
 )
 CONDITIONS = (
-    Param("status", NAME, "active, suspended, completed, failed or archived", optional=True),
+    Param("status", TEXT_OR_TEXTS, "active, suspended, completed, failed or archived; or one of several",
+          optional=True),
     Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),
     Param("created_by", NAME, "made by", optional=True),
     Param("parent", NAME, "id of the session above", optional=True, aliases=("parent_session_id",)),
@@ -174,11 +175,19 @@ CONDITIONS = (
     Param("metadata", TABLE, "path = value, names of the path joined by dots", optional=True,
           aliases=("custom_metadata",)),
     WORDS, *CREATED, *UPDATED,
+    Param("ended_after", NAME, "RFC 3339 time, inclusive", optional=True),
+    Param("ended_before", NAME, "RFC 3339 time, inclusive", optional=True),
 )  # fmt: skip
 """What sessions are asked for, by every function that finds some."""
 _FILTER = options(
     *CONDITIONS,
-    Param("order_by", NAME, "updated_at or created_at, with - newest first", optional=True, aliases=("sort_by",)),
+    Param(
+        "order_by",
+        NAME,
+        "updated_at, created_at, ended_at, last_activity or name; with - newest first",
+        optional=True,
+        aliases=("sort_by",),
+    ),
     Param("limit", INT, "at most so many; 50 by default", optional=True),
     *PAGING,
 )

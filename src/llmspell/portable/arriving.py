@@ -38,6 +38,7 @@ from llmspell.model.entry import IMPORTED
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.session import check_step
 from llmspell.portable.frames import refuse
+from llmspell.portable.numbers import is_taken, number_here
 from llmspell.portable.payloads import CARRIED
 from llmspell.portable.records import Carried, Header
 from llmspell.runs.items import Item, UnitDone
@@ -55,10 +56,9 @@ from llmspell.sessions.units import state_hash
 from llmspell.state.kinds import StateDefaultSet, StateDeleted, StateExpired, StateSet
 
 _STATE_ROW = "SELECT version, seq, deleted FROM state WHERE scope = ? AND key = ?"
-_LAST_VERSION = "SELECT max(version) FROM artifact WHERE session = ? AND name = ?"
-_NUMBER = "SELECT 1 FROM artifact WHERE session = ? AND name = ? AND version = ? AND id <> ? LIMIT 1"
 _OPEN_VERSION = "SELECT version FROM artifact WHERE id = ? AND until_seq IS NULL"
 _RELATIONS = "SELECT DISTINCT kind, target FROM artifact_relation WHERE source = ? AND until_seq IS NULL"
+_TARGET = "SELECT 1 FROM artifact_relation WHERE target = ? AND kind = 'derived_from' AND until_seq IS NULL LIMIT 1"
 _ERASED = "SELECT 1 FROM artifact_erased WHERE artifact = ?"
 _OF_OTHER = "SELECT 1 FROM artifact WHERE id = ? AND session <> ? LIMIT 1"
 _RUN = "SELECT 1 FROM run WHERE id = ?"
@@ -210,16 +210,16 @@ class Arrival:
             self._ids[payload.id] = id_text(self._writer.draw_id())
         id_ = self._ids.setdefault(payload.id, payload.id)
         if await self._is_there(payload.id):
-            raise AlreadyExists(
-                f"there is an artifact {id_} already", code="artifact-exists",
-                hint="import the session under new ids: on_conflict='rename'",
-            )  # fmt: skip
+            raise _taken(f"there is an artifact {id_} already")
         version = await self._version_here(payload, id_)
         self._digests[payload.id] = payload.digest, payload.size
         metered = await is_metered(self._writer)
         if metered:
             await demand_room(self._writer, self._session, (payload.size,))
         sources = [self._ids.get(one, one) for one in payload.derived_from]
+        if id_ in sources or await self._writer.one(_TARGET, (id_bytes(id_),)) is not None:
+            for one in sources:
+                await demand_no_cycle(self._writer, id_bytes(id_), Related.DERIVED_FROM, id_bytes(one))
         changed = {"id": id_, "session": self._id, "version": version, "derived_from": sources, "metered": metered}
         payload = msgspec.structs.replace(payload, **changed)
         return payload, self._scope_name, f"artifact/{payload.name}"
@@ -233,14 +233,10 @@ class Arrival:
     async def _version_here(self, payload: ArtifactStored, id_: str) -> int:
         """Its number, unless another artifact was given that before: numbers are not given again."""
         versions = self._versions.setdefault(payload.name, {})
-        if payload.version <= max(versions, default=0):
-            refuse(f"version {payload.version} of artifact {payload.name!r} is out of order")
-        here = payload.version
-        row = await self._writer.one(_NUMBER, (self._session, payload.name, here, id_bytes(id_)))
-        if row is not None or here <= max(versions.values(), default=0):
-            last = await self._writer.one(_LAST_VERSION, (self._session, payload.name))
-            here = ((last and last[0]) or 0) + 1
-        versions[payload.version] = here
+        if payload.version in versions:
+            refuse(f"version {payload.version} of artifact {payload.name!r} is stored twice")
+        place = self._session, payload.name, payload.version, id_bytes(id_), payload.digest
+        versions[payload.version] = here = await number_here(self._writer, *place, versions)
         return here
 
     def _known_version(self, name: str, version: int) -> int:
@@ -306,18 +302,16 @@ class Arrival:
     async def _renamed(self, payload: ArtifactRenamed) -> tuple[Any, str, str]:
         """Another name for what is there under one; those that are deleted keep the old name, as they do everywhere."""
         named = [id_ for id_, name in self._names.items() if name == payload.name]
-        there = [id_ for id_ in named if await self._is_there(id_)]
+        there = [one for one in named if await self._is_there(one)]
         if not there or payload.to in self._versions:
             refuse(f"entry {self._now_taking.seq} gives a name that is taken, or to what is not there")
         moved = set()
-        for raw in [id_bytes(self._ids[id_]) for id_ in there]:
+        for one in there:
+            raw, digest = id_bytes(self._ids[one]), self._digests[one][0]
             (number,) = await self._writer.one(_OPEN_VERSION, (raw,)) or (0,)
             moved.add(number)
-            if await self._writer.one(_NUMBER, (self._session, payload.to, number, raw)) is not None:
-                raise AlreadyExists(
-                    f"another artifact {payload.to!r} had version {number} here", code="artifact-exists",
-                    hint="import the session under new ids: on_conflict='rename'",
-                )  # fmt: skip
+            if await is_taken(self._writer, self._session, payload.to, number, raw, digest):
+                raise _taken(f"another artifact {payload.to!r} had version {number} here")
         self._names |= dict.fromkeys(there, payload.to)
         # The others keep the old name, and their numbers are free under the new one.
         self._versions[payload.to] = {old: new for old, new in self._versions[payload.name].items() if new in moved}
@@ -385,6 +379,10 @@ class Arrival:
             return raw
         seqs = [self._here[seq] for seq in item.seqs if seq in self._here]
         return msgspec.Raw(_encode(msgspec.structs.replace(item, seqs=seqs)))
+
+
+def _taken(why: str) -> AlreadyExists:
+    return AlreadyExists(why, code="artifact-exists", hint="import the session under new ids: on_conflict='rename'")
 
 
 _PLACES: dict[type[Any], str] = {

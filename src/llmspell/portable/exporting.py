@@ -54,23 +54,18 @@ def export_session(
     store: Origins, session: bytes, path: Path, now: int, key: BundleKey | None, *, secrets: bool, overwrite: bool,
     progress: PortProgress | None, whole: bool = False,
 ) -> Exported:  # fmt: skip
-    """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries. ``whole``: no
-    file at all when something sealed would be replaced in it. Raises InvalidInput (``archive-needs-key``).
+    """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries. ``whole``: not
+    begun at all when something sealed would be replaced. Raises InvalidInput (``archive-needs-key``).
     """
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise AlreadyExists(
-            f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
-        )
-    seal = None if key is None else new_seal(key)
+    if path.is_dir() or ((path.exists() or path.is_symlink()) and not overwrite):
+        raise _there(path)
     bundle = _Bundle(store, session, secrets, progress or tell_nobody)
-    with _replacing(path) as (file, finish):
+    if whole:
+        bundle.demand_whole()
+    seal = None if key is None else new_seal(key)
+    with _replacing(path, overwrite=overwrite) as (file, finish):
         frames = FrameWriter(file, seal)
         digest = bundle.write(frames, now)
-        if whole and bundle.redacted:
-            raise InvalidInput(
-                f"session {id_text(session)} has {bundle.redacted} sealed values: they go into encrypted bundles only",
-                code="archive-needs-key", hint="cleanup(archive_key=…)",
-            )  # fmt: skip
         finish()
     return Exported(
         id_text(session), str(path), frames.bytes_written, bundle.entries, bundle.contents, bundle.seq, digest,
@@ -78,27 +73,42 @@ def export_session(
     )  # fmt: skip
 
 
+def demand_plain(store: Origins, session: bytes) -> None:
+    """See that a session can be exported whole without a key. Raises InvalidInput (``archive-needs-key``), NotFound,
+    Corrupt. Reads its values and the records of its runs, up to the first that is sealed, and no content.
+    """
+    _Bundle(store, session, secrets=False, progress=tell_nobody).demand_whole()
+
+
 class _Bundle:
-    """One bundle on its way out."""
+    """One bundle on its way out: a session as it is when this is made."""
 
     def __init__(self, store: Origins, session: bytes, secrets: bool, progress: PortProgress) -> None:
         self._store = store
         self._session = session
         self._secrets = secrets
         self._progress = progress
-        self.entries = self.contents = self.redacted = self.seq = 0
+        self.entries = self.contents = self.redacted = 0
         self.left_out: dict[str, int] = {}
+        self._name, self.seq, self._past, self._forked = store.read(self._now)
+
+    def demand_whole(self) -> None:
+        """Raises InvalidInput (``archive-needs-key``) when something sealed would be replaced."""
+        if not self._secrets and self._leaving().seals():
+            raise InvalidInput(
+                f"session {id_text(self._session)} has sealed values: they go into encrypted bundles only",
+                code="archive-needs-key", hint="cleanup(archive_key=…)",
+            )  # fmt: skip
 
     def write(self, frames: FrameWriter, now: int) -> str:
         """All frames; gives the checksum."""
-        store, session = self._store, self._session
-        name, self.seq, past, forked = store.read(self._now)
+        store = self._store
         sensitive: Literal["carried", "redacted"] = "carried" if self._secrets else "redacted"
-        lineage = [(id_text(one), bound) for one, bound in past]
-        header = Header(id_text(session), name, store.store_id, store.timeline, self.seq, now, sensitive, lineage)
+        lineage = [(id_text(one), bound) for one, bound in self._past]
+        id_ = id_text(self._session)
+        header = Header(id_, self._name, store.store_id, store.timeline, self.seq, now, sensitive, lineage)
         frames.write(HEADER, encode(header))
-        about = store.read, store.kinds, session, self.seq, store.opened if self._secrets else None
-        leaving: Leaving | Flattened = Flattened(*about, past, forked) if forked else Leaving(*about)
+        leaving = self._leaving()
         for content, pieces in self._contents(leaving.spans):
             frames.write(CONTENT, encode(content))
             for piece in pieces:
@@ -112,6 +122,11 @@ class _Bundle:
             self._progress("entries", self.entries)
         self.left_out = dict(sorted(leaving.left_out.items()))
         return frames.end(encode(End(self.contents, self.entries, self.left_out)))
+
+    def _leaving(self) -> Leaving | Flattened:
+        store = self._store
+        about = store.read, store.kinds, self._session, self.seq, store.opened if self._secrets else None
+        return Flattened(*about, self._past, self._forked) if self._forked else Leaving(*about)
 
     def _now(self, view: Any) -> tuple[str, int, Past, int]:
         row = view.one(_SESSION, (self._session,))
@@ -177,8 +192,9 @@ def _pages(entries: Iterator[Carried]) -> Iterator[list[Carried]]:
 class _replacing:  # noqa: N801 - it is used as the block that it is
     """A file beside ``path``, for its owner only, that gets the name when ``finish`` is called and the block ends."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
+        self._overwrite = overwrite
         self._finished = False
 
     def __enter__(self) -> tuple[IO[bytes], Callable[[], None]]:
@@ -203,8 +219,14 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
                     self._file.flush()
                     os.fsync(self._file.fileno())
             if self._finished:
-                Path(self._name).replace(self._path)
+                if not self._overwrite:
+                    _give_name(Path(self._name), self._path)
+                else:
+                    Path(self._name).replace(self._path)
                 sync_folder(self._path.parent)
+        except AlreadyExists:
+            self._finished = False
+            raise
         except OSError as error:
             self._finished = False
             raise _cannot(self._path, error) from error
@@ -213,6 +235,26 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
                 Path(self._name).unlink(missing_ok=True)
         if isinstance(exc, OSError):
             raise _cannot(self._path, exc) from exc
+
+
+def _give_name(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless another has it by now."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _there(path) from None
+    except OSError:  # No links on this disk: what is left is to look, and then to rename.
+        if path.exists():
+            raise _there(path) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def _there(path: Path) -> AlreadyExists:
+    return AlreadyExists(
+        f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
+    )
 
 
 def _cannot(path: Path, exc: OSError) -> StorageFailed:

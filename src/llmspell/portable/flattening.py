@@ -17,6 +17,7 @@ import msgspec
 
 from llmspell.artifacts.captures.kinds import ArtifactCaptured, CaptureRulesSet, CaptureSkipped
 from llmspell.artifacts.kinds import (
+    ArtifactAdopted,
     ArtifactDeleted,
     ArtifactErased,
     ArtifactQuotaSet,
@@ -26,12 +27,14 @@ from llmspell.artifacts.kinds import (
     ArtifactUndeleted,
     ArtifactUpdated,
 )
+from llmspell.artifacts.projection import STORED
 from llmspell.artifacts.relations.kinds import ArtifactRelated
 from llmspell.errors import Corrupt
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model.entry import Entry
 from llmspell.model.ids import id_text
 from llmspell.portable.leaving import Leaving, Read
+from llmspell.portable.payloads import CARRIED
 from llmspell.portable.records import Carried
 from llmspell.ports.database import Reading, Row
 from llmspell.runs.kinds import RunFailed, RunFinished, RunRecorded, RunResumed, RunStarted
@@ -55,10 +58,10 @@ _LEVELS = "SELECT ancestor, bound, since_seq FROM fork_level WHERE session = ? A
 _ADOPTIONS = (
     f"SELECT {COLUMNS} FROM entry WHERE session = ? AND +kind = 'artifact.adopted' AND seq BETWEEN ? AND ? ORDER BY seq"
 )
-_STAY = (
+_STAY = frozenset(name for name, kind in CARRIED.items() if kind.payload in {
     SessionUpdated, SessionMoved, SessionSaved, SessionRestored, ArtifactQuotaSet, CaptureRulesSet, ArtifactCaptured,
     CaptureSkipped, RunStarted, RunResumed, RunRecorded, RunFinished, RunFailed,
-)  # fmt: skip
+})  # fmt: skip
 """What an ancestor's entry says about itself only."""
 _ERASED = (
     "SELECT e.artifact, e.seq, a.name, max(a.since_seq) FROM artifact a JOIN artifact_erased e ON e.artifact = a.id"
@@ -87,6 +90,7 @@ class Flattened:
         self._read = read
         self._kinds = kinds
         self._forked = forked
+        self._standing = _Standing() if len(read(lambda view: view.all(_LEVELS, (session,)))) > len(past) else None
         self._parts = [_Level(read, kinds, one, last, opened) for one, last in ((session, seq), *past)]
         self.spans = [span for part in self._parts for span in part.spans]
         """What counts: sessions, the nearest first, each with its first and its last entry."""
@@ -105,15 +109,26 @@ class Flattened:
         """Sealed values, and sealed items of runs, that were replaced."""
         return sum(part.redacted for part in self._parts)
 
+    def seals(self) -> bool:
+        """Whether anything would be redacted."""
+        self._placed()
+        return any(part.seals() for part in self._parts)
+
     def entries(self) -> Iterator[Carried]:
         """Oldest first, each hash checked."""
-        fork = self.spans[0][0]
-        created, first, adopted, labels = self._read(self._look)
+        created, first, adopted = self._placed()
         yield msgspec.structs.replace(created, seq=min(first, created.seq))
-        for place, part in enumerate(self._parts):
-            part.place(fork, adopted, labels[place], inherited=place > 0)
         own = chain.from_iterable(part.entries() for part in reversed(self._parts))
         yield from heapq.merge(own, self._erased(adopted), key=_seq)
+
+    def _placed(self) -> tuple[Carried, int, dict[str, str]]:
+        """Tell the levels what is known of the whole: the entry that creates the session elsewhere, the first seq, and
+        what is adopted.
+        """
+        created, first, adopted, labels = self._read(self._look)
+        for place, part in enumerate(self._parts):
+            part.place(self.spans[0][0], adopted, labels[place], self._standing, inherited=place > 0)
+        return created, first, adopted
 
     def _erased(self, adopted: dict[str, str]) -> Iterator[Carried]:
         """What was deleted for good where it belongs since the fork's past left there. The fork does not show it: it
@@ -177,29 +192,96 @@ def _seq(carried: Carried) -> int:
     return carried.seq
 
 
+class _Standing:
+    """The versions and keys that a bundle has so far, where a session that the fork goes back to was shredded: what
+    entries say about those of that one is about nothing, unless the fork had made a version its own.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, tuple[str, int]] = {}
+        self._versions: set[tuple[str, int]] = set()
+        self._keys: set[str] = set()
+
+    def __contains__(self, artifact: str) -> bool:
+        return artifact in self._ids
+
+    def admits(self, payload: Any) -> bool:
+        """Whether it is about what is there, if it is about a version or a key; it is noted then."""
+        if isinstance(payload, ArtifactStored):
+            self._ids[payload.id] = payload.name, payload.version
+            self._versions.add((payload.name, payload.version))
+        elif isinstance(payload, ArtifactRenamed):
+            moved = {id_: (payload.to, number) for id_, (name, number) in self._ids.items() if name == payload.name}
+            self._ids |= moved
+            self._versions.update(moved.values())
+            return bool(moved)
+        elif isinstance(payload, ArtifactTagged):
+            return (payload.name, payload.version) in self._versions
+        elif isinstance(payload, ArtifactRelated):
+            return payload.artifact in self._ids
+        elif isinstance(payload, ArtifactUpdated | ArtifactDeleted | ArtifactUndeleted | ArtifactErased):
+            return payload.id in self._ids
+        elif isinstance(payload, StateSet):
+            self._keys.add(payload.key)
+        elif isinstance(payload, StateDeleted | StateExpired):
+            there = payload.key in self._keys
+            self._keys.discard(payload.key)
+            return there
+        return True
+
+
 class _Level(Leaving):
     """The entries of one of the sessions, as the fork's."""
 
-    def place(self, fork: bytes, adopted: dict[str, str], taken: frozenset[str], *, inherited: bool) -> None:
+    def place(
+        self, fork: bytes, adopted: dict[str, str], taken: frozenset[str], standing: _Standing | None, *,
+        inherited: bool,
+    ) -> None:  # fmt: skip
         """Whose entries they become, and what is known of the whole."""
+        self._standing = standing
         self._fork = id_text(fork)
         self._adopted = adopted
         self._taken = taken
         self._inherited = inherited
 
     def _carried(self, entry: Entry) -> Carried | None:
-        if entry.kind in {"session.forked", "artifact.adopted"} or (self._inherited and entry.kind == CREATED.name):
-            return None  # The first is told as the creation, the second only gives a version another id.
+        if entry.kind == "artifact.adopted":
+            return self._adoption(entry)
+        if entry.kind == "session.forked" or (self._inherited and entry.kind == CREATED.name):
+            return None  # It is told as the creation.
+        if self._inherited and entry.kind in _STAY:
+            self._leave(entry)
+            return None
         carried = super()._carried(entry)
         if carried is None:
             return None
         payload = self._kinds.decode(carried.kind, bytes(carried.payload))
-        if self._inherited and (
-            isinstance(payload, _STAY) or (isinstance(payload, SessionCheckpointed) and payload.label in self._taken)
-        ):
+        if self._inherited and isinstance(payload, SessionCheckpointed) and payload.label in self._taken:
             self._leave(entry)
             return None
-        return msgspec.structs.replace(carried, payload=msgspec.Raw(_encode(self._placed(payload))))
+        placed = self._placed(payload)
+        if self._standing is not None and not self._standing.admits(placed):
+            self._leave(entry)
+            return None
+        return msgspec.structs.replace(carried, payload=msgspec.Raw(_encode(placed)))
+
+    def _adoption(self, entry: Entry) -> Carried | None:
+        """It only gives a version another id, unless the one that it was made of is gone for good: then it is all there
+        is of the version, which is told as stored.
+        """
+        one: ArtifactAdopted | None = None if entry.payload is None else self._kinds.decode(entry.kind, entry.payload)
+        if self._standing is None or one is None or self._id_of(one.id) in self._standing:
+            return None
+        sources = [self._id_of(source) for source in one.derived_from]
+        stored = ArtifactStored(
+            self._id_of(one.id), self._fork, one.name, one.version, one.type, one.mime_type, one.description, one.tags,
+            one.metadata, sources, one.size, one.digest,
+        )  # fmt: skip
+        self._standing.admits(stored)
+        return Carried(
+            entry.seq, id_text(entry.id), one.created_at, STORED.name, STORED.version, id_text(entry.correlation),
+            0, entry.actor, msgspec.Raw(_encode(stored)), entry.session == self._session,
+        )  # fmt: skip
 
     def _placed(self, payload: Any) -> Any:
         """The same as the fork's own."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 from blake3 import blake3
@@ -21,7 +20,7 @@ from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content import ContentWriter
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.units import collected
-from llmspell.errors import Conflict, InvalidInput, LlmspellError, NotFound, StorageFailed
+from llmspell.errors import Conflict, LlmspellError
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes
 from llmspell.portable.arriving import Arrival, Target
@@ -64,18 +63,6 @@ class Looked:
         for writer in self.writers:
             writer.release()
         self.writers.clear()
-
-
-def opened_file(path: Path) -> IO[bytes]:
-    """The file of a bundle. Raises NotFound (``file-not-found``), StorageFailed (``source-failed``)."""
-    try:
-        return path.open("rb")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
-        raise NotFound(f"cannot read {str(path)!r}: {exc.strerror}", code="file-not-found") from exc
-    except OSError as exc:
-        raise StorageFailed(f"cannot read {str(path)!r}: {exc.strerror}", code="source-failed") from exc
-    except ValueError as exc:
-        raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path") from exc
 
 
 class Bundle:

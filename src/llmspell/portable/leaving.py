@@ -29,11 +29,11 @@ _FIRST = (
     "SELECT seq FROM entry WHERE subject = ? AND seq <= ? AND kind IN ('session.created', 'session.forked')"
     " ORDER BY seq DESC LIMIT 1"
 )
-_SIZES = (
-    "SELECT seq, octet_length(payload) FROM entry WHERE session = ? AND seq > ? AND seq <= ?"
-    f" ORDER BY seq LIMIT {_PAGE_ENTRIES}"
-)
-_PAGE = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND seq > ? AND seq <= ? ORDER BY seq"
+_SIZES = "SELECT seq, octet_length(payload) FROM entry WHERE session = ? AND seq > ? AND seq <= ?"
+_PAGE = f"SELECT {COLUMNS} FROM entry WHERE session = ? AND seq > ? AND seq <= ?"
+_ORDERED = " ORDER BY seq"
+_SEALABLE = " AND +kind IN ('run.recorded', 'run.finished', 'run.failed', 'state.set')"
+"""Entries that may hold what is sealed."""
 _ONE = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
 _OUTSIDE = (
     "SELECT seq FROM entry WHERE subject = ? AND seq BETWEEN ? AND ? AND (session IS NULL OR session <> ?)"
@@ -75,13 +75,17 @@ class Leaving:
         """The session, with its first and its last entry."""
         return [(self._session, self.first, self._last)]
 
-    def entries(self) -> Iterator[Carried]:
+    def entries(self, only: str = "") -> Iterator[Carried]:
         """Oldest first, each hash checked. No read transaction is held between two of them."""
-        inside = self._inside(self.first - 1)
+        inside = self._inside(self.first - 1, only)
         for entry in heapq.merge(inside, self._at(self._outside), key=lambda entry: entry.seq):
             carried = self._carried(entry)
             if carried is not None:
                 yield carried
+
+    def seals(self) -> bool:
+        """Whether anything would be redacted. Reads entries that may be, until the first that is."""
+        return any(self.redacted for _ in self.entries(_SEALABLE))
 
     def _look(self, view: Reading) -> tuple[int, list[int]]:
         """The seq that the session begins with, and those of its entries that were written outside of it."""
@@ -100,24 +104,26 @@ class Leaving:
             found.update(seq for (seq,) in view.all(_OUTSIDE, args))
         return first, sorted(found)
 
-    def _inside(self, after: int) -> Iterator[Entry]:
+    def _inside(self, after: int, only: str) -> Iterator[Entry]:
         while True:
-            page, last = self._read(partial(self._page, after))
+            page, last = self._read(partial(self._page, after, only))
             if last is None:
                 return
             yield from page
             after = last
 
-    def _page(self, after: int, view: Reading) -> tuple[list[Entry], int | None]:
+    def _page(self, after: int, only: str, view: Reading) -> tuple[list[Entry], int | None]:
         taken, end = 0, None
-        for seq, stored in view.all(_SIZES, (self._session, after, self._last)):
+        sizes = f"{_SIZES}{only}{_ORDERED} LIMIT {_PAGE_ENTRIES}"
+        for seq, stored in view.all(sizes, (self._session, after, self._last)):
             taken += stored or 0
             if end is not None and taken > _PAGE_BYTES:
                 break
             end = seq
         if end is None:
             return [], None
-        return [check_row(row) for row in view.all(_PAGE, (self._session, after, end))], end
+        rows = view.all(f"{_PAGE}{only}{_ORDERED}", (self._session, after, end))
+        return [check_row(row) for row in rows], end
 
     def _at(self, seqs: list[int]) -> Iterator[Entry]:
         for seq in seqs:

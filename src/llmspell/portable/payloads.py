@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from llmspell.artifacts.bundles.layout import NUMBER_MAX
 from llmspell.artifacts.captures.kinds import ArtifactCaptured, CaptureRulesSet, CaptureSkipped
 from llmspell.artifacts.captures.rule import SOURCES, CaptureRule
 from llmspell.artifacts.kinds import (
@@ -33,6 +34,7 @@ from llmspell.artifacts.rules import (
     check_type,
     check_version_number,
 )
+from llmspell.artifacts.version_names import check_version_label
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.events.kinds import KINDS as EVENT_KINDS
 from llmspell.events.kinds import EventPublished
@@ -140,6 +142,7 @@ def _check_created(payload: SessionCreated, header: Header) -> None:
         check_label(payload.created_by, "created_by")
     if payload.parent is not None:
         _id(payload.parent)
+        _require(payload.parent != header.session, "it is above itself")
     _id(payload.correlation)
 
 
@@ -180,7 +183,7 @@ def _check_stored(payload: ArtifactStored, header: Header) -> None:
     _mine(payload.session, header)
     _id(payload.id)
     _require(check_artifact_name(payload.name) == payload.name, "its name is in no normal form")
-    check_version_number(payload.version)
+    _require(check_version_number(payload.version) <= NUMBER_MAX, "its version leaves no room for others")
     check_type(payload.type)
     check_mime(payload.mime_type)
     check_text(payload.description, "a description")
@@ -205,8 +208,7 @@ def _check_version(
     check_artifact_name(payload.name)
     check_version_number(payload.version)
     if isinstance(payload, ArtifactTagged):
-        check_label(payload.label, "a label")
-        _require(payload.label != "latest" and not payload.label.isdigit(), "its label means a version already")
+        _require(check_version_label(payload.label) == payload.label, "its label is in no normal form")
 
 
 def _check_renamed(payload: ArtifactRenamed, header: Header) -> None:

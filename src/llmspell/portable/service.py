@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llmspell.artifacts.bundles.importing import opened_file
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
@@ -17,13 +18,12 @@ from llmspell.model.context import Context
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.values import Held
 from llmspell.portable.arriving import Target
-from llmspell.portable.exporting import Origins, export_session
+from llmspell.portable.exporting import Origins, demand_plain, export_session
 from llmspell.portable.importing import (
     Bundle,
     Looked,
     append_all,
     look_through,
-    opened_file,
     take_contents,
 )
 from llmspell.portable.sealed import check_bundle_key
@@ -68,7 +68,7 @@ class StorePorter:
         """See ``AsyncSessions.export``."""
         check_flags(secrets=secrets, overwrite=overwrite)
         check_function(progress)
-        target = self._checked_path(path)
+        target = self.check_path(path)
         if key is not None:
             check_bundle_key(key)
         elif secrets:
@@ -92,9 +92,23 @@ class StorePorter:
         """See ``Porter``."""
         now = self._journal.clock.now_ns()
         return export_session(
-            self._origins(), session, self._checked_path(path), now, key, secrets=key is not None, overwrite=True,
+            self._origins(), session, self.check_path(path), now, key, secrets=key is not None, overwrite=True,
             progress=None, whole=True,
         )  # fmt: skip
+
+    def demand_plain(self, session: bytes) -> None:
+        """See ``Porter``."""
+        demand_plain(self._origins(), session)
+
+    def check_path(self, path: Any) -> Path:
+        """See ``Porter``."""
+        found = check_path(path)
+        folder = self._files.path
+        if folder is not None and found.resolve().is_relative_to(folder.resolve()):
+            raise InvalidInput(
+                f"{str(path)!r} is in the store's own folder", code="path-in-store", hint="choose a path elsewhere"
+            )
+        return found
 
     def check_key(self, key: Any) -> None:
         """See ``Porter``."""
@@ -118,7 +132,7 @@ class StorePorter:
             check_bundle_key(key)
         tell = progress or tell_nobody
         run = self._offload.run
-        with opened_file(self._checked_path(path)) as file:
+        with opened_file(self.check_path(path)) as file:
             bundle = Bundle(file, key)
             looked = await run(look_through, bundle, tell)
             header = looked.header
@@ -153,15 +167,6 @@ class StorePorter:
             files.engine.read, files.content, self._journal.kinds, files.store_id, files.timeline,
             self._protection.shown,
         )  # fmt: skip
-
-    def _checked_path(self, path: Any) -> Path:
-        found = check_path(path)
-        folder = self._files.path
-        if folder is not None and found.resolve().is_relative_to(folder.resolve()):
-            raise InvalidInput(
-                f"{str(path)!r} is in the store's own folder", code="path-in-store", hint="choose a path elsewhere"
-            )
-        return found
 
     def _target(self, looked: Looked, on_conflict: OnConflict) -> Target | None:
         """What the session becomes here; None when it is skipped. Raises AlreadyExists, Conflict."""

@@ -8,7 +8,7 @@
 ---@field unregister fun(self: HookHandle): boolean
 
 ---@class SessionQueryBuilder
----@field with_status fun(self: SessionQueryBuilder, status: string): SessionQueryBuilder
+---@field with_status fun(self: SessionQueryBuilder, ...: string|string[]): SessionQueryBuilder
 ---@field with_tags fun(self: SessionQueryBuilder, ...: string|string[]): SessionQueryBuilder
 ---@field with_created_by fun(self: SessionQueryBuilder, name: string): SessionQueryBuilder
 ---@field with_parent fun(self: SessionQueryBuilder, id: string): SessionQueryBuilder
@@ -19,6 +19,8 @@
 ---@field created_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
 ---@field updated_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
 ---@field updated_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field ended_after fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
+---@field ended_before fun(self: SessionQueryBuilder, time: string): SessionQueryBuilder
 ---@field order_by fun(self: SessionQueryBuilder, order: string): SessionQueryBuilder
 ---@field limit fun(self: SessionQueryBuilder, limit: integer): SessionQueryBuilder
 ---@field cursor fun(self: SessionQueryBuilder, cursor: string): SessionQueryBuilder
@@ -274,7 +276,7 @@ function Session.get(session) end
 Session.info = Session.get
 
 ---Sessions, the last changed first.
----@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions, all together
+---@param options? { status?: string|string[], tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, ended_after?: string, ended_before?: string, order_by?: string, limit?: integer, cursor?: string, paged?: boolean } conditions, all together
 ---@return table[] # a list of tables as `get` gives
 function Session.list(options) end
 Session.query = Session.list
@@ -382,7 +384,7 @@ Session.get_timeline = Session.timeline
 Session.getTimeline = Session.timeline
 
 ---How many sessions fit; above 1,000 the count stops, and `text` says `1000+`.
----@param options? { status?: string, tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, exact?: boolean } conditions as of `list`
+---@param options? { status?: string|string[], tags?: string|string[], created_by?: string, parent?: string, name?: string, metadata?: table, text?: string, created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, ended_after?: string, ended_before?: string, exact?: boolean } conditions as of `list`
 ---@return table # a table {number, exact, text}
 function Session.count(options) end
 

@@ -264,5 +264,5 @@ def _check_names(names: Iterable[str]) -> None:
             if type(name) is str and name and name.encode():
                 continue
         except UnicodeEncodeError:
-            pass
+            pass  # Half of a pair: no name either.
         raise InvalidInput(f"a data key has a scope's name, not {name!r}", code="invalid-name")

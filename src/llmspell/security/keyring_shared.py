@@ -170,11 +170,8 @@ class SharedRing:
         """The ring of a header. If the master key was rotated since we asked for it, its source is asked again."""
         known = self._known
         if known is not None:
-            try:
+            with suppress(WrongKey):
                 return Ring.parse(header, known, self._store_id)
-            except WrongKey:
-                if isinstance(self._master, MasterKey):
-                    raise
             self._known = None
         if isinstance(self._master, Choice):
             return self._chosen(header, self._master)

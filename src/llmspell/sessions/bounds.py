@@ -16,7 +16,7 @@ from llmspell.sessions.config import SessionConfig, SessionLimits
 if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
     from llmspell.sessions.info import SessionInfo
-    from llmspell.sessions.saving import AutoSaver
+    from llmspell.sessions.steps import Neighbours
 
 T = TypeVar("T")
 _KINDS = "SELECT DISTINCT kind FROM entry WHERE seq BETWEEN ? AND ?"
@@ -87,14 +87,14 @@ class Bounds:
         )  # fmt: skip
 
 
-def bounds_of(info: SessionInfo, session: bytes, saver: AutoSaver) -> Bounds | None:
+def bounds_of(info: SessionInfo, session: bytes, near: Neighbours) -> Bounds | None:
     """The bounds of a session, None for one without limits that is not saved by itself."""
     config = info.config
     if not config.keys() & {"limits", "auto_save_interval_s", "auto_save_changes", "retention"}:
         return None
     settings = SessionConfig.of(config)
     if settings.retention.max_age_s is not None:
-        saver.begin()
+        near.retention.begin()
     limits = None if settings.limits == SessionLimits() else settings.limits
-    note = saver.watch(session, id_bytes(info.correlation_id), settings)
+    note = near.saver.watch(session, id_bytes(info.correlation_id), settings)
     return None if limits is None and note is None else Bounds(session, limits, info.created_ns, note)

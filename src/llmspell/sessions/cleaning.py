@@ -13,11 +13,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.errors import InvalidInput, LlmspellError, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
-from llmspell.journal.maintenance import Task
+from llmspell.journal.maintenance import Task, is_failure
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
@@ -38,10 +38,12 @@ from llmspell.sessions.retention import (
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
+    from llmspell.journal.maintenance import Result
     from llmspell.ports.database import Reading
     from llmspell.sessions.ported import BundleKey, Porter, PortProgress
     from llmspell.sessions.steps import Neighbours, Steps
 
+T = TypeVar("T")
 _OPEN = "SELECT status FROM session WHERE id = ? AND until_seq IS NULL"
 _SQL = queries("llmspell.sessions")
 _RUN = "retention-run"
@@ -49,6 +51,8 @@ _RUN = "retention-run"
 entry of having done nothing, and still is not due again when the store is opened anew.
 """
 _FOLDER_SUFFIX = ".llmspell-session"
+_STAYED, _WENT = 1, 2
+"""What a step of the background came to; either is more than nothing."""
 
 
 class Cleaning:
@@ -58,6 +62,12 @@ class Cleaning:
         self._journal = journal
         self._steps = steps
         self._near = neighbours
+
+    def check(self, policy: RetentionPolicy) -> None:
+        """Raises InvalidInput (``invalid-policy``, ``path-in-store`` for a folder of archives in the store's own)."""
+        check_policy(policy)
+        if policy.archive_to is not None:
+            self._near.porter.check_path(policy.archive_to)
 
     async def cleanup(
         self,
@@ -69,7 +79,7 @@ class Cleaning:
         progress: PortProgress | None,
     ) -> CleanupReport:
         """See ``AsyncSessions.cleanup``."""
-        check_policy(policy)
+        self.check(policy)
         check_flags(dry_run=dry_run)
         check_function(progress)
         porter = self._near.porter
@@ -83,7 +93,7 @@ class Cleaning:
         report = CleanupReport(dry_run, looked_at=looked_at, orphans=len(left))
         for done, one in enumerate(due, 1):
             if dry_run:
-                _count(report, one)
+                await self._foresee(one, policy, archive_key, report)
             else:
                 await self._let_go(one, policy, archive_key, context, report)
             if progress is not None:
@@ -94,6 +104,12 @@ class Cleaning:
             lambda writer: finish(writer, policy, report, left, self._near.removers), context=context
         )
         return report
+
+    async def _foresee(self, one: Due, policy: RetentionPolicy, key: BundleKey | None, report: CleanupReport) -> None:
+        porter, id_ = self._near.porter, one.info.id
+        without_key = policy.archive_to is not None and key is None
+        if not without_key or await porter.off(plain, porter, id_, report):
+            _count(report, one)
 
     async def _let_go(
         self, one: Due, policy: RetentionPolicy, key: BundleKey | None, context: Context, report: CleanupReport
@@ -134,11 +150,12 @@ class BackgroundCleaning:
         self._asked_ns: int | None = None
         self._due: list[Due] | None = None
         self._report = CleanupReport(dry_run=False)
+        self._settle: Callable[[Result], None] = _unheard
         self._policy = RetentionPolicy()
 
     def task(self) -> Task:
         """The task. Each of its steps lets one session go; the last one says what was done."""
-        return Task("retention", self._is_due, self._unit, 1)
+        return Task("retention", self._is_due, self._unit, 1, self._ended)
 
     def due_ns(self, view: Reading) -> int | None:
         """When it is to be done without other occasion, by the monotonic clock; None while there is nothing to go by.
@@ -174,7 +191,7 @@ class BackgroundCleaning:
 
     def _unit(self) -> Any:
         with self._lock:
-            near = self._neighbours()
+            near, self._settle = self._neighbours(), _unheard
             policy = None if self._may_refuse() else near.porter.read(policy_now)
             if self._due is not None and policy != self._policy:
                 self._due = []  # The rest is not to go, or not by this; what went is told.
@@ -189,7 +206,6 @@ class BackgroundCleaning:
     def _begin(self, near: Neighbours, policy: RetentionPolicy) -> None:
         now = self._journal.clock.now_ns()
         self._policy = policy
-        self._report = CleanupReport(dry_run=False)
         self._begun_ns = self._journal.clock.monotonic_ns()
         self._due, self._report.looked_at = due_sessions(near.porter.read, policy, now)
 
@@ -199,18 +215,25 @@ class BackgroundCleaning:
         if policy.archive_to is not None:
             archive = archived(near.porter, policy, info.id, None, report)
             if archive is None or near.porter.read(policy_now) != policy:
-                return self._journal.unit_of(_one, context=MAINTENANCE)
+                return self._journal.unit_of(_stayed, context=MAINTENANCE)
 
         async def unit(writer: Writer) -> int:
-            went = await let_go(writer, one, policy, archive, near.removers)
-            settle(report, one, archive, went=went)
-            return 1
+            return _WENT if await let_go(writer, one, policy, archive, near.removers) else _STAYED
 
+        def settled(result: Result) -> None:
+            if result.error is None:
+                settle(report, one, archive, went=result.value == _WENT)
+            elif is_failure(result.error):
+                report.fail(info.id, result.error)
+            else:  # Nothing was tried: it is the next one again.
+                self._due = [*(self._due or ()), one]
+
+        self._settle = settled
         context = enter(MAINTENANCE, InSession(session, id_bytes(info.correlation_id), 0))
         return self._journal.unit_of(unit, context=context)
 
     def _end(self, near: Neighbours) -> Any:
-        policy, report, self._due = self._policy, self._report, None
+        policy, report = self._policy, self._report
         left = near.porter.read(orphans) if policy.orphans else []
         report.orphans = len(left)
 
@@ -219,7 +242,18 @@ class BackgroundCleaning:
             await writer.run(_SQL["set_indexed"], (_RUN, self._journal.clock.now_ns()))
             return 0
 
+        def settled(result: Result) -> None:
+            if result.error is None:
+                self._report = CleanupReport(dry_run=False)
+            if result.error is None or is_failure(result.error):
+                self._due = None  # What could not be told is told with the next run.
+
+        self._settle = settled
         return self._journal.unit_of(unit, context=MAINTENANCE)
+
+    def _ended(self, result: Result) -> None:
+        with self._lock:
+            self._settle(result)
 
 
 # -- units -------------------------------------------------------------------------------------------------------------
@@ -270,8 +304,12 @@ async def _nothing(_: Writer) -> int:
     return 0
 
 
-async def _one(_: Writer) -> int:
-    return 1
+async def _stayed(_: Writer) -> int:
+    return _STAYED
+
+
+def _unheard(_: Result) -> None:
+    pass
 
 
 def settle(report: CleanupReport, one: Due, archive: Path | None, *, went: bool) -> None:
@@ -298,17 +336,35 @@ def archived(
     porter: Porter, policy: RetentionPolicy, id_: str, key: BundleKey | None, report: CleanupReport
 ) -> Path | None:
     """The file that a session was exported to, in this thread; None, and noted, when it could not be."""
-    try:
+
+    def archive() -> Path:
         path = archive_path(policy, id_)
         porter.archive(id_bytes(id_), path, key)
+        return path
+
+    return _done(archive, id_, report)
+
+
+def plain(porter: Porter, id_: str, report: CleanupReport) -> bool:
+    """Whether a session can be archived without a key, as far as is known before it is done; noted when not."""
+
+    def look() -> bool:
+        porter.demand_plain(id_bytes(id_))
+        return True
+
+    return _done(look, id_, report) is not None
+
+
+def _done(work: Callable[[], T], id_: str, report: CleanupReport) -> T | None:
+    """Do something with a session; None, and noted, when it could not be done."""
+    try:
+        return work()
     except LlmspellError as exc:
         if exc.code == "session-not-found":  # Another cleanup was first.
             report.changed.append(id_)
         else:
-            report.failed.append(id_)
-            report.codes[id_] = exc.code
+            report.fail(id_, exc)
         return None
-    return path
 
 
 def archive_path(policy: RetentionPolicy, id_: str) -> Path:

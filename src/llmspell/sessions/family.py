@@ -11,11 +11,11 @@ from llmspell.model.ids import id_bytes
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.sessions.info import SessionInfo
-from llmspell.sessions.listing import Order, Place, find, infos
+from llmspell.sessions.listing import Place, find, infos
+from llmspell.sessions.order import Order
 from llmspell.sessions.query import SessionFilter
 
 _OPEN = f"{queries('llmspell.sessions')['info']} WHERE s.id = ? AND s.until_seq IS NULL"
-PARENTS_MAX = 1000
 _OLDEST_FIRST = Order("created_at", falling=False)
 _PICTURED_CHARS_MAX = 60
 
@@ -60,11 +60,13 @@ class SessionTree:
 
 
 def parents_of(view: Reading, session: bytes) -> list[SessionInfo]:
-    """The session above this one, the one above that, and so on, as far as they are still there."""
+    """The session above this one, the one above that, and so on, as far as they are still there: one read of a
+    row for each.
+    """
     found: list[SessionInfo] = []
     seen = {session}
     row = view.one(_OPEN, (session,))
-    while row is not None and row[9] is not None and row[9] not in seen and len(found) < PARENTS_MAX:
+    while row is not None and row[9] is not None and row[9] not in seen:
         seen.add(row[9])
         row = view.one(_OPEN, (row[9],))
         if row is not None:

@@ -13,7 +13,8 @@ from llmspell.model.page import Page, check_limit
 from llmspell.model.telling import told
 from llmspell.sessions.family import SessionTree, parents_of, tree_of
 from llmspell.sessions.info import SessionInfo
-from llmspell.sessions.listing import Order, Place, find, infos, list_page
+from llmspell.sessions.listing import Place, find, infos, list_page
+from llmspell.sessions.order import Order
 from llmspell.sessions.query import SessionFilter
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Finding:
             number += len(rows)
             if len(rows) < most:
                 return Count(number, exact=True)
-            place = Place(as_of, (rows[-1][0], rows[-1][1]))
+            place = Place(as_of, _BY_UPDATE.key(rows[-1]))
 
     async def children(self, session: bytes) -> list[SessionInfo]:
         """Those directly below, the oldest first."""
@@ -67,7 +68,7 @@ class Finding:
             found += page
             if len(rows) < most:
                 return found
-            place = Place(as_of, (rows[-1][0], rows[-1][1]))
+            place = Place(as_of, _BY_CREATION.key(rows[-1]))
 
     async def parents(self, session: bytes) -> list[SessionInfo]:
         """Those above, the nearest first."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _SQL = queries("llmspell.sessions")
 _LAST = "SELECT max(seq) FROM entry"
+_LAST_OF = "SELECT max(seq) FROM entry WHERE session = ?"
 _CHECKPOINT = "checkpoint:"
 _SUFFIX = " (fork)"
 MomentOf = Callable[["Reading", Any, int], int]
@@ -111,7 +112,7 @@ class Forking:
         inside = enter(outer, InSession(key, correlation, outer.cause), anew=True)
         seq, at_ns, entries = await self._journal.write(lambda writer: self._unit(writer, session, new), context=inside)
         info = SessionInfo(first_row(key, correlation, new, at_ns, entries, (nearest, bound)))
-        bounds = bounds_of(info, key, self._near.saver)
+        bounds = bounds_of(info, key, self._near)
         handle = AsyncSession(self._steps, self._near.rooms, info, InSession(key, correlation, seq, bounds))
         if "after_session_fork" in self._hooks.armed:
             await self._steps.point(handle.context(), "after_session_fork", "fork", info)
@@ -122,14 +123,12 @@ class Forking:
         infos = await self._steps.info(a), await self._steps.info(b)
         now = self._journal.clock.now_ns()
 
-        def query(view: Reading) -> tuple[Compared, Page]:
+        def query(view: Reading) -> tuple[CommonAncestor | None, Page]:
             one, other = (driven(levels_in(Asking(view), key)) for key in (a, b))
             compared = Compared(one, other, now)
-            return compared, self._near.compare(view, compared, limit, cursor)
+            return _ancestor(view, compared), self._near.compare(view, compared, limit, cursor)
 
-        compared, (state, artifacts, following) = await self._journal.database.read(query)
-        common = common_ancestor(compared.a, compared.b)
-        ancestor = None if common is None else CommonAncestor(id_text(common[0]), common[1])
+        ancestor, (state, artifacts, following) = await self._journal.database.read(query)
         return SessionComparison(infos[0].id, infos[1].id, ancestor, differing(*infos), state, artifacts, following)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -208,6 +207,16 @@ async def levels_in(asks: Asks, session: bytes) -> tuple[Level, ...]:
     if scope is None:
         raise units.missing(session)
     return scope.lineage or (Level(session, scope.id, scope.salt, ALWAYS),)
+
+
+def _ancestor(view: Reading, compared: Compared) -> CommonAncestor | None:
+    found = common_ancestor(compared.a, compared.b)
+    if found is None:
+        return None
+    session, seq = found
+    if seq == ALWAYS:  # The two are one session: all of it is common.
+        seq = (view.one(_LAST_OF, (session,)) or (0,))[0]
+    return CommonAncestor(id_text(session), seq)
 
 
 def named(session: object) -> str:

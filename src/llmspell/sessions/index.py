@@ -20,7 +20,7 @@ from llmspell.sessions.terms import terms_of
 WATERMARK = "sessions"
 STEP_ROWS = 128
 STEP_CHANGED = 32
-"""New and changed sessions that one step takes in, so that a writer never waits long for it. A new one costs 20 µs, a
+"""New and changed sessions that one step takes in, so that a writer never waits long for it. A new one costs 10 µs, a
 changed one among 100,000 up to half a millisecond: its terms lie apart.
 """
 STEP_CHARS = 1 << 18

@@ -24,6 +24,8 @@ _COUNT_COLUMN = (
     "SELECT count(*) FROM (SELECT 1 FROM session INDEXED BY session_{column}"
     " WHERE {column} = ? AND until_seq IS NULL LIMIT ?)"
 )
+_WALKED = {"updated_at": "session_since", "created_at": "session_created", "name": "session_name"}
+"""The orders in which open sessions can be walked, and by what. For any other all that fit are sorted."""
 _COUNT_HITS = "SELECT count(*) FROM (SELECT 1 FROM session_text WHERE session_text MATCH ? LIMIT ?)"
 _HAS_TERM = " AND EXISTS (SELECT 1 FROM session_term x WHERE x.term = ? AND x.since_seq = {seq})"
 _ROW_OF = "CROSS JOIN session s ON s.id = c.id AND s.since_seq = c.since_seq"
@@ -48,18 +50,25 @@ class Conditions:
             found.append(creator_term(wanted.created_by))
         return found
 
-    def columns(self) -> list[tuple[str, Any]]:
-        """Those that are columns with an index."""
+    def columns(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Those that are columns with an index, each with the values of which a session has one."""
         wanted = self.wanted
-        given = (("status", wanted.status), ("parent", wanted.parent), ("name", wanted.name))
-        return [(column, value) for column, value in given if value is not None]
+        given = (("status", wanted.status), ("parent", _given(wanted.parent)), ("name", _given(wanted.name)))
+        return [(column, values) for column, values in given if values]
 
     def plainly(self) -> tuple[str, list[Any]]:
         """Conditions on the columns of a row ``s``. The plus keeps the planner on the index that leads."""
-        given = self.columns()
-        if self.wanted.created_by is not None:
-            given.append(("created_by", self.wanted.created_by))
-        return "".join(f" AND +s.{column} = ?" for column, _ in given), [value for _, value in given]
+        where, args = "", []
+        for column, values in (*self.columns(), ("created_by", _given(self.wanted.created_by))):
+            if values:
+                where += f" AND +s.{column} IN ({', '.join('?' * len(values))})"
+                args += values
+        for column, bounds in (("updated_at", self.wanted.updated), ("ended_at", self.wanted.ended)):
+            for bound, than in zip(bounds, (">=", "<="), strict=True):
+                if bound is not None:
+                    where += f" AND +s.{column} {than} ?"
+                    args.append(bound)
+        return where, args
 
     def created_within(self, row: str = "c") -> tuple[str, list[Any]]:
         """The bounds of the time of creation, which an index of ``c`` knows."""
@@ -72,6 +81,10 @@ class Conditions:
             where += f" AND {row}.created_at <= ?"
             args.append(last)
         return where, args
+
+
+def _given(value: Any) -> tuple[Any, ...]:
+    return () if value is None else (value,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,40 +107,42 @@ def sources(view: Reading, asked: Conditions, by: str, indexed: int, *, changed:
 
 def _open(view: Reading, asked: Conditions, by: str, indexed: int) -> list[Source]:
     """Those of sessions as they are now."""
-    wanted = asked.wanted
-    bound = SORTED_ROWS_MAX + 1
+    wanted, many = asked.wanted, SORTED_ROWS_MAX + 1
     columns = sorted(
-        ((_count(view, _COUNT_COLUMN.format(column=column), value), column) for column, value in asked.columns()),
+        (sum(_count(view, _COUNT_COLUMN.format(column=column), value) for value in values), column)
+        for column, values in asked.columns()
     )
     of_metadata = [metadata_term(path, value) for path, value in wanted.metadata]
     terms = sorted((_count(view, _COUNT, term), term) for term in (*asked.terms(), *of_metadata))
-    few = min(columns[0][0] if columns else bound, terms[0][0] if terms else bound)
+    few = min([many, *(count for count, _ in (*columns[:1], *terms[:1]))])
     ordered = [term for _, term in terms]
     if wanted.text is not None and few > RARE_ROWS and _words_may_lead(view, wanted, by):
         found = _by_words(asked, ordered, indexed)
-    elif few == bound and (by == "created_at" or not (columns or terms)):
+    elif few == many and by in _WALKED and (by != "updated_at" or not (columns or terms)):
         if not terms:
-            return [_walk(asked, by, asked.low, asked.high, "all")]
-        found = _walk(asked, by, asked.low, min(asked.high, indexed), "all", ordered)
+            return [_walk(asked, _WALKED[by], asked.low, asked.high, "all")]
+        found = _walk(asked, _WALKED[by], asked.low, min(asked.high, indexed), "all", ordered)
     elif columns and (not terms or columns[0][0] < terms[0][0]):
-        return [_by_column(asked, columns[0][1])]
-    else:
+        return _by_column(asked, columns[0][1])
+    elif terms:
         found = _by_term(asked, ordered, indexed)
+    else:
+        return [_walk(asked, "session_since", asked.low, asked.high, "all")]
     # Sessions with large metadata are looked at one by one if metadata is asked for.
     large = [_by_term(asked, [LARGE, *asked.terms()], indexed)] if wanted.metadata else []
-    return [_walk(asked, by, max(asked.low, indexed), asked.high, "tail"), found, *large]
+    return [_walk(asked, "session_since", max(asked.low, indexed), asked.high, "tail"), found, *large]
 
 
-def _walk(asked: Conditions, by: str, low: int, high: int, name: str, terms: Sequence[int] = ()) -> Source:
-    """Open sessions that last changed within some seqs, in the order asked for."""
+def _walk(asked: Conditions, index: str, low: int, high: int, name: str, terms: Sequence[int] = ()) -> Source:
+    """Open sessions that last changed within some seqs, in the order of an index."""
     plainly, args = asked.plainly()
-    created, bounds = asked.created_within()
-    index = "session_created" if by == "created_at" and name == "all" else "session_since"
+    row = "s" if index == "session_name" else "c"  # It knows no times: nothing is gained by asking it before the row.
+    created, bounds = asked.created_within(row)
     return Source(
-        name, f"FROM session c INDEXED BY {index} {_ROW_OF}",
-        f"c.until_seq IS NULL AND c.since_seq > ? AND c.since_seq <= ?{created}"
-        + _HAS_TERM.format(seq="c.since_seq") * len(terms) + plainly,
-        (low, high, *bounds, *terms, *args),
+        name, f"FROM session {row} INDEXED BY {index} {_ROW_OF if row == 'c' else ''}",
+        f"{row}.until_seq IS NULL AND {row}.since_seq > ? AND {row}.since_seq <= ?{created}"
+        + _HAS_TERM.format(seq=f"{row}.since_seq") * len(terms) + plainly,
+        (low, high, *bounds, *terms, *args), f"{row}.since_seq", f"{row}.created_at",
     )  # fmt: skip
 
 
@@ -142,19 +157,22 @@ def _closed(asked: Conditions) -> Source:
     )  # fmt: skip
 
 
-def _by_column(asked: Conditions, column: str) -> Source:
-    """Open sessions with a value in a column that has an index."""
+def _by_column(asked: Conditions, column: str) -> list[Source]:
+    """Open sessions by a column that has an index, a stream for each value of which they may have one."""
     plainly, args = asked.plainly()
     created, bounds = asked.created_within("s")
-    return Source(
-        column, f"FROM session s INDEXED BY session_{column}",
-        f"s.{column} = ? AND s.until_seq IS NULL AND s.since_seq > ? AND s.since_seq <= ?{created}{plainly}",
-        (dict(asked.columns())[column], asked.low, asked.high, *bounds, *args), "s.since_seq", "s.created_at",
-    )  # fmt: skip
+    return [
+        Source(
+            column, f"FROM session s INDEXED BY session_{column}",
+            f"s.{column} = ? AND s.until_seq IS NULL AND s.since_seq > ? AND s.since_seq <= ?{created}{plainly}",
+            (value, asked.low, asked.high, *bounds, *args), "s.since_seq", "s.created_at",
+        )
+        for value in dict(asked.columns())[column]
+    ]  # fmt: skip
 
 
 def _words_may_lead(view: Reading, wanted: SessionFilter, by: str) -> bool:
-    if by == "updated_at":
+    if by == "updated_at" or by not in _WALKED:
         return True
     expression = wanted.text.expression() if wanted.text is not None else ""
     return _count(view, _COUNT_HITS, expression) <= SORTED_ROWS_MAX

@@ -79,6 +79,16 @@ class Porter(Protocol):
         """
         ...
 
+    def demand_plain(self, session: bytes) -> None:
+        """See that ``archive`` could do without a key, in this thread; costs reading what may be sealed. Raises as it
+        does.
+        """
+        ...
+
+    def check_path(self, path: Any) -> Any:
+        """A path outside of the store's folder. Raises InvalidInput (``invalid-path``, ``path-in-store``)."""
+        ...
+
     def check_key(self, key: Any) -> None:
         """Raises InvalidInput (``weak-passphrase``, ``invalid-key``) for what is no key of a bundle."""
         ...

@@ -42,6 +42,11 @@ def text(value: Any) -> str:
     return _json(value).decode()
 
 
+def columns_of(changed: dict[str, Any]) -> dict[str, Any]:
+    """Descriptive fields as columns hold them."""
+    return {name: text(value) if name in ("tags", "metadata") else value for name, value in changed.items()}
+
+
 async def apply_created(tx: Transaction, entry: Applied) -> None:
     """The session's first row."""
     new: SessionCreated = entry.payload
@@ -67,8 +72,7 @@ async def apply_forked(tx: Transaction, entry: Applied) -> None:
 async def apply_updated(tx: Transaction, entry: Applied) -> None:
     """New values of descriptive fields."""
     update: SessionUpdated = entry.payload
-    columns = {name: text(value) if name in ("tags", "metadata") else value for name, value in update.changed.items()}
-    await _reopen(tx, entry, id_bytes(update.id), columns)
+    await _reopen(tx, entry, id_bytes(update.id), columns_of(update.changed))
 
 
 async def apply_moved(tx: Transaction, entry: Applied) -> None:

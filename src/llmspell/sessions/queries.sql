@@ -130,6 +130,12 @@ WHERE NOT EXISTS (SELECT 1 FROM session INDEXED BY session_since WHERE until_seq
   AND rowid NOT IN (SELECT since_seq FROM session INDEXED BY session_closed WHERE until_seq > ?)
 LIMIT ?
 
+-- name: any_imported
+-- Whether any session came in a bundle.
+SELECT EXISTS (SELECT 1 FROM term WHERE term = 'k:session.imported')
+  OR EXISTS (SELECT 1 FROM entry WHERE seq > coalesce((SELECT seq FROM watermark WHERE name = 'terms'), 0)
+    AND +kind = 'session.imported')
+
 -- name: merge_words
 INSERT INTO session_text (session_text) VALUES ('optimize')
 

@@ -23,9 +23,11 @@ Moment = datetime | str
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Conditions that hold together; None and empty mean any. Times are nanoseconds, first and last inclusive."""
+    """Conditions that hold together; None and empty mean any. ``status`` are several, of which a session has one. Times
+    are nanoseconds, first and last inclusive.
+    """
 
-    status: str | None = None
+    status: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     created_by: str | None = None
     parent: bytes | None = None
@@ -34,6 +36,7 @@ class SessionFilter:
     text: TextQuery | None = None
     created: tuple[int | None, int | None] = (None, None)
     updated: tuple[int | None, int | None] = (None, None)
+    ended: tuple[int | None, int | None] = (None, None)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> SessionFilter:
@@ -49,7 +52,7 @@ class SessionFilter:
 
 def session_filter(
     *,
-    status: str | None = None,
+    status: str | Iterable[str] | None = None,
     tags: Iterable[str] = (),
     created_by: str | None = None,
     parent: str | None = None,
@@ -60,10 +63,12 @@ def session_filter(
     created_before: Moment | None = None,
     updated_after: Moment | None = None,
     updated_before: Moment | None = None,
+    ended_after: Moment | None = None,
+    ended_before: Moment | None = None,
 ) -> SessionFilter:
     """The conditions, checked. Raises InvalidInput by what is wrong with one."""
     return SessionFilter(
-        status=None if status is None else check_status(status),
+        status=_statuses(status),
         tags=tuple(check_tags(tags)),
         created_by=None if created_by is None else check_creator(created_by),
         parent=None if parent is None else id_bytes(parent, "parent"),
@@ -72,7 +77,19 @@ def session_filter(
         text=None if text is None else TextQuery.parse(text),
         created=(first_ns(created_after), last_ns(created_before)),
         updated=(first_ns(updated_after), last_ns(updated_before)),
+        ended=(first_ns(ended_after), last_ns(ended_before)),
     )
+
+
+def _statuses(given: object) -> tuple[str, ...]:
+    """Statuses, each once and in one order, so that the same question has the same cursor."""
+    if given is None:
+        return ()
+    return tuple(sorted({check_status(one) for one in _each(given)}))
+
+
+def _each(given: object) -> Iterable[Any]:
+    return given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
 
 
 _CONDITIONS = frozenset(inspect.signature(session_filter).parameters)
@@ -91,9 +108,10 @@ class SessionQuery:
     order: str = "-updated_at"
     size: int = 50
 
-    def with_status(self, status: str) -> SessionQuery:
-        """Of this status."""
-        return self._with(status=status)
+    def with_status(self, *statuses: str | Iterable[str]) -> SessionQuery:
+        """Of one of these statuses, or of those named before; also of a list."""
+        named = [one for given in statuses for one in _each(given)]
+        return self._with(status=[*self.filters.get("status", ()), *named])
 
     def with_name(self, name: str) -> SessionQuery:
         """Of exactly this name."""
@@ -139,8 +157,16 @@ class SessionQuery:
         """Changed last at this time or earlier."""
         return self._with(updated_before=moment)
 
+    def ended_after(self, moment: Moment) -> SessionQuery:
+        """Completed or failed at this time or later."""
+        return self._with(ended_after=moment)
+
+    def ended_before(self, moment: Moment) -> SessionQuery:
+        """Completed or failed at this time or earlier."""
+        return self._with(ended_before=moment)
+
     def order_by(self, order_by: str) -> SessionQuery:
-        """``updated_at`` or ``created_at``, with ``-`` newest first."""
+        """``updated_at``, ``created_at``, ``ended_at``, ``last_activity`` or ``name``; with ``-`` the last first."""
         return replace(self, order=order_by)
 
     def limit(self, limit: int) -> SessionQuery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,15 +15,16 @@ from llmspell.model.labels import check_creator, check_label, check_metadata, ch
 from llmspell.model.telling import told
 from llmspell.schema import queries
 from llmspell.sessions.config import check_config
+from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import RetentionSet, TemplateSet
 from llmspell.sessions.projection import OWN_RETENTION, RETENTION_SET, TEMPLATE_SET
-from llmspell.sessions.retention import RetentionPolicy, check_policy, policy_of
+from llmspell.sessions.retention import RetentionPolicy, policy_of
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
     from llmspell.model.context import Context
     from llmspell.model.entry import Entry
-    from llmspell.ports.database import Reading
+    from llmspell.ports.database import Reading, Row
 
 _SQL = queries("llmspell.sessions")
 _NEWEST = f"SELECT {COLUMNS} FROM entry WHERE subject = ? ORDER BY seq DESC LIMIT 1"
@@ -38,7 +40,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "metadata": check_metadata,
     "config": check_config,
     "created_by": check_creator,
-    "state": check_metadata,
+    "state": lambda value: check_metadata(check_initial_state(value)),
 }
 
 
@@ -46,8 +48,7 @@ def newest(view: Reading, subject: str, kind: type[Any]) -> Any:
     """The payload of the newest entry about a subject of the global scope; None when there is none."""
     salt = view.one(_SALT)
     row = None if salt is None else view.one(_NEWEST, (subject_digest(salt[0], subject),))
-    payload = None if row is None else check_row(row).payload
-    return None if payload is None else msgspec.json.decode(payload, type=kind)
+    return _payload(row, kind)
 
 
 def retention_of(view: Reading) -> RetentionSet | None:
@@ -112,21 +113,23 @@ class Registered:
         self._journal = journal
 
     async def set_template(self, context: Context, name: str, fields: dict[str, Any] | None) -> None:
-        """Register a template, or take it away."""
+        """Register a template, or take it away. Raises NotFound (``template-not-found``)."""
         payload = TemplateSet(check_label(name, "a template's name"), fields)
 
         async def unit(writer: Writer) -> None:
-            await writer.append(TEMPLATE_SET, payload, await writer.scope("global"), f"session-template/{payload.name}")
+            subject = f"session-template/{payload.name}"
+            if payload.fields is None:
+                scope = await writer.existing_scope("global")
+                row = scope and await writer.one(_NEWEST, (subject_digest(scope[1], subject),))
+                _fields_of(payload.name, _payload(row, TemplateSet))
+            await writer.append(TEMPLATE_SET, payload, await writer.scope("global"), subject)
 
         await self._journal.write(unit, context=context)
 
     async def template(self, name: str) -> dict[str, Any]:
         """A template's fields. Raises NotFound (``template-not-found``)."""
         subject = "session-template/" + check_label(name, "a template's name")
-        found = await self._journal.database.read(lambda view: newest(view, subject, TemplateSet))
-        if found is None or found.fields is None:
-            raise NotFound(f"there is no template {name!r}", code="template-not-found")
-        return found.fields  # type: ignore[no-any-return]
+        return _fields_of(name, await self._journal.database.read(lambda view: newest(view, subject, TemplateSet)))
 
     async def templates(self) -> dict[str, dict[str, Any]]:
         """All templates by name, sorted. Reads every entry about one."""
@@ -146,20 +149,37 @@ class Registered:
             after = page[-1].seq
 
     async def set_retention(self, context: Context, policy: RetentionPolicy | None, every_s: float) -> None:
-        """Store the policy, or that there is none any more."""
-        if policy is not None:
-            check_policy(policy)
+        """Store a policy that was checked, or that there is none any more."""
         if type(every_s) not in {int, float} or not EVERY_S_MIN <= every_s <= EVERY_S_MAX:
             raise InvalidInput(
                 f"every_s is {EVERY_S_MIN:.0f} to {EVERY_S_MAX:,.0f} seconds, not {told(every_s)}",
                 code="invalid-policy",
             )
-        payload = RetentionSet(None if policy is None else policy.to_dict(), every_s)
+        payload = RetentionSet(None if policy is None else _stored(policy), every_s)
 
         async def unit(writer: Writer) -> None:
             await writer.append(RETENTION_SET, payload, await writer.scope("global"), _RETENTION)
 
         await self._journal.write(unit, context=context)
+
+
+def _payload(row: Row | None, kind: type[Any]) -> Any:
+    payload = None if row is None else check_row(row).payload
+    return None if payload is None else msgspec.json.decode(payload, type=kind)
+
+
+def _fields_of(name: str, found: TemplateSet | None) -> dict[str, Any]:
+    if found is None or found.fields is None:
+        raise NotFound(f"there is no template {name!r}", code="template-not-found")
+    return found.fields
+
+
+def _stored(policy: RetentionPolicy) -> dict[str, Any]:
+    """A policy as it is stored. Its folder is an absolute one: whoever applies it may work in another."""
+    found = policy.to_dict()
+    if found["archive_to"] is not None:
+        found["archive_to"] = str(Path(found["archive_to"]).absolute())
+    return found
 
 
 def _page_of(query: EntryQuery) -> Callable[[Reading], list[Entry]]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.journal.asking import Asking, driven
 from llmspell.model.arguments import check_flags, check_path, is_async
 from llmspell.model.ids import id_bytes
@@ -23,10 +23,10 @@ from llmspell.sessions.last_done import last_done, last_inside
 Why = Literal["age", "count", "size", "rule", "own-age"]
 _INFO = queries("llmspell.sessions")["info"]
 _PAGE_ROWS = 500
-_PAGE = (
-    f"{_INFO} WHERE s.until_seq IS NULL AND (s.updated_at, s.id) < (?, ?)"
-    f" ORDER BY s.updated_at DESC, s.id DESC LIMIT {_PAGE_ROWS}"
-)
+_AT_ONCE = 20
+"""Sessions whose last activity one read asks for: so that it is short, however much they have."""
+_ENDED = f"SELECT id, status, updated_at FROM session WHERE until_seq IS NULL AND id > ? ORDER BY id LIMIT {_PAGE_ROWS}"
+_OPEN_INFO = f"{_INFO} WHERE s.id = ? AND s.until_seq IS NULL"
 _ORPHANS = (
     "SELECT unhex(replace(substr(c.name, 9), '-', '')) AS id FROM scope c WHERE c.name GLOB 'session:*'"
     " AND EXISTS (SELECT 1 FROM state t WHERE t.scope = c.id AND t.deleted = 0)"
@@ -39,19 +39,19 @@ _ORPHANS = (
 )
 Read = Callable[[Callable[[Reading], Any]], Any]
 """Runs a query over one consistent state."""
+_Activity = tuple[int, int, bytes]
 ENDED = ("completed", "failed", "archived")
-_LAST = ((1 << 63) - 1, b"\xff" * 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
     """Which sessions go. A session goes when any bound lets it go; ages are in seconds since anything was done in it.
 
-    ``max_age_s``; ``max_count``: the newest so many stay; ``max_bytes``: the newest stay whose artifacts together have
-    so many bytes; ``rule``: a function of the ``SessionInfo`` that says True or False, no async one. ``statuses`` are
-    those looked at: by default completed, failed and archived, also suspended when named; never active ones.
-    ``archive_to``: a folder into which each is exported before it is deleted. ``orphans``: remove what was written to
-    sessions after their deletion.
+    ``max_age_s``; ``max_count``: so many stay, those in which something was done last; ``max_bytes``: those in which
+    something was done last stay as far as their artifacts together have so many bytes; ``rule``: a function of the
+    ``SessionInfo`` that says True or False, no async one. ``statuses`` are those looked at: by default completed,
+    failed and archived, also suspended when named; never active ones. ``archive_to``: a folder into which each is
+    exported before it is deleted. ``orphans``: remove what was written to sessions after their deletion.
 
     A session's own retention comes first: what it says to keep stays and counts towards nothing. Raises InvalidInput
     (``invalid-policy``).
@@ -128,9 +128,10 @@ class CleanupReport:
     """What a cleanup did, or with ``dry_run`` would do.
 
     ``deleted`` (each with its ``why``) and, where they were exported before, ``archived`` paths; ``vetoed`` by a hook;
-    ``changed`` while it went on, and so left; ``failed`` to be exported, and so left, with the error's code of each in
-    ``codes``. ``looked_at`` counts sessions of the policy's statuses, ``orphans`` deleted ones that something was left
-    of. ``artifact_bytes`` are those of the deleted; ``collect`` gives them back.
+    ``changed`` while it went on, and so left; ``failed`` to be exported, or in the background to be deleted, and so
+    left, with the error's code of each in ``codes``. ``looked_at`` counts sessions of the policy's statuses,
+    ``orphans`` deleted ones that something was left of. ``artifact_bytes`` are those of the deleted; ``collect`` gives
+    them back.
     """
 
     dry_run: bool
@@ -143,6 +144,11 @@ class CleanupReport:
     codes: dict[str, str] = field(default_factory=dict)
     orphans: int = 0
     artifact_bytes: int = 0
+
+    def fail(self, id_: str, error: BaseException) -> None:
+        """Note that a session stays because of an error."""
+        self.failed.append(id_)
+        self.codes[id_] = error.code if isinstance(error, LlmspellError) else "failed"
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
@@ -173,12 +179,16 @@ def policy_of(stored: dict[str, Any], every_s: float) -> RetentionPolicy:
 
 
 def due_sessions(read: Read, policy: RetentionPolicy, now: int) -> tuple[list[Due], int]:
-    """The sessions that a policy lets go, newest first, and how many it looked at. A scan of all sessions, a page at a
-    time.
+    """The sessions that a policy lets go, those last in which nothing was done for the longest time, and how many it
+    looked at. A scan of all sessions, a page at a time; where they are counted, also a look-up for each key, artifact,
+    checkpoint and run of each, some 20 µs.
     """
     judge, found, looked_at = _Judge(read, policy, now), [], 0
     seq = read(_newest_seq)  # Before anything is judged: what comes after it was not considered.
-    for info, done_ns in _ended(read, frozenset(str(status) for status in policy.statuses)):
+    counted = policy.max_count is not None or policy.max_bytes is not None
+    statuses = frozenset(str(status) for status in policy.statuses)
+    active = sorted(_activity(read, statuses, exact=counted), reverse=True)
+    for info, done_ns in _infos(read, active, statuses):
         looked_at += 1
         why = judge.why(info, done_ns)
         if why is not None:
@@ -192,7 +202,7 @@ def orphans(view: Reading) -> list[bytes]:
 
 
 class _Judge:
-    """Goes through sessions, the newest first, and counts those that stay."""
+    """Goes through sessions, those in which something was done last first, and counts those that stay."""
 
     def __init__(self, read: Read, policy: RetentionPolicy, now: int) -> None:
         self._read = read
@@ -223,7 +233,7 @@ class _Judge:
     def _older(self, info: SessionInfo, done_ns: int, age_s: float) -> bool:
         if self._now - done_ns <= age_s * 1e9:
             return False
-        _, at = self._read(lambda view: driven(last_done(Asking(view), id_bytes(info.id))))  # It costs more.
+        _, at = self._read(partial(_last_done, id_bytes(info.id)))  # It costs more.
         return bool(self._now - at > age_s * 1e9)
 
 
@@ -235,23 +245,46 @@ def _said(answer: object) -> bool:
     return answer
 
 
-def _ended(read: Read, statuses: frozenset[str]) -> Iterator[tuple[SessionInfo, int]]:
-    """The sessions of some statuses, those that changed last first, each with when something was last done in it."""
-    edge: tuple[int, bytes] = _LAST
-    while rows := read(partial(_page_after, edge, statuses)):
-        for row, done_ns in rows:
-            edge = row[12], row[0]
-            if done_ns is not None:
+def _activity(read: Read, statuses: frozenset[str], *, exact: bool) -> Iterator[_Activity]:
+    """When something was last done in each session of some statuses: its seq, its time, the session. What was written
+    from outside of a session counts only when it is to be ``exact``.
+    """
+    after = b""
+    while rows := read(partial(_all, _ENDED, (after,))):
+        after = rows[-1][0]
+        asked = [(session, updated_at) for session, status, updated_at in rows if status in statuses]
+        for start in range(0, len(asked), _AT_ONCE):
+            yield from read(partial(_last_of, asked[start : start + _AT_ONCE], exact))
+
+
+def _last_of(asked: list[tuple[bytes, int]], exact: bool, view: Reading) -> list[_Activity]:
+    look, found = last_done if exact else last_inside, []
+    for session, updated_at in asked:
+        seq, at = driven(look(Asking(view), session))
+        found.append((seq, max(at, updated_at), session))
+    return found
+
+
+def _infos(read: Read, active: list[_Activity], statuses: frozenset[str]) -> Iterator[tuple[SessionInfo, int]]:
+    """The sessions as they are by now, in the order given, each with when something was last done in it."""
+    for start in range(0, len(active), _PAGE_ROWS):
+        part = active[start : start + _PAGE_ROWS]
+        rows = read(partial(_rows, [session for _, _, session in part]))
+        for row, (_, done_ns, _) in zip(rows, part, strict=True):
+            if row is not None and row[3] in statuses:
                 yield SessionInfo(row), done_ns
 
 
-def _page_after(edge: tuple[int, bytes], statuses: frozenset[str], view: Reading) -> list[tuple[Row, int | None]]:
-    """Rows, each with when something was last done in it; None for those of other statuses."""
-    asks = Asking(view)
-    return [
-        (row, max(row[12], driven(last_inside(asks, row[0]))[1]) if row[3] in statuses else None)
-        for row in view.all(_PAGE, edge)
-    ]
+def _rows(sessions: list[bytes], view: Reading) -> list[Row | None]:
+    return [view.one(_OPEN_INFO, (session,)) for session in sessions]
+
+
+def _last_done(session: bytes, view: Reading) -> tuple[int, int]:
+    return driven(last_done(Asking(view), session))
+
+
+def _all(sql: str, args: tuple[object, ...], view: Reading) -> list[Row]:
+    return view.all(sql, args)
 
 
 def _newest_seq(view: Reading) -> int:

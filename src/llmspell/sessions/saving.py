@@ -3,8 +3,7 @@
 Nobody waits for it: a thread of its own commits the saves, on both faces. A save that fails is tried again later each
 time (1 s, 2 s, 4 s … up to 5 minutes), and after five in a row that session is left alone for a minute; the first
 failure and that pause are entries of their own, and ``stats`` counts all. Hooks of saving are not asked, since that
-thread cannot; ``session.saved`` is there for whoever listens. The same thread does something else at its own time, if
-it is asked to: what a store's retention lets go.
+thread cannot; ``session.saved`` is there for whoever listens.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell.errors import LlmspellError, NotFound
@@ -73,18 +71,6 @@ class _Watched:
         return None if due is None else max(due, self.not_before_ns)
 
 
-class AtItsTime(Protocol):
-    """Something else that the thread does."""
-
-    def due_ns(self) -> int | None:
-        """When next, by the monotonic clock; None while never."""
-        ...
-
-    def run(self) -> None:
-        """Do it."""
-        ...
-
-
 class AutoSaver:
     """The auto-saves of one open store. Thread-safe; ``tick`` is what its thread does when a time has come."""
 
@@ -97,8 +83,6 @@ class AutoSaver:
         self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._other: AtItsTime | None = None
-        self._other_at: float | None = None  # In real seconds, as the thread waits.
         self._counts = {"saved": 0, "failed": 0, "paused": 0}
         self._last_error: str | None = None
 
@@ -124,19 +108,6 @@ class AutoSaver:
             watched = self._watched.setdefault(watched.session, watched)
             watched.changes += count
             self._start()
-
-    def also(self, other: AtItsTime) -> None:
-        """What else is to be done from ``begin`` on."""
-        self._other = other
-
-    def begin(self) -> None:
-        """Something else may be to do, or at another time than was known. Starts the thread when it is needed."""
-        if self._other is None or self._files.read_only:
-            return
-        self._look(self._other, 0.0)
-        with self._wake:
-            if not self._closed and (self._other_at is not None or self._thread is not None):
-                self._start()
 
     def tick(self, *, ending: bool = False) -> None:
         """Save what is due now; ``ending``: all that changed. Never raises for what the store or the disk does."""
@@ -175,36 +146,15 @@ class AutoSaver:
 
     def _run(self) -> None:
         while True:
-            self._do_other()
             with self._wake:
                 if self._closed:
                     return
                 now = self._journal.clock.monotonic_ns()
                 left = [(at - now) / _S for one in self._watched.values() if (at := one.due_ns()) is not None]
-                other_s = self._other_in_s()
                 if not left or min(left) > 0:
-                    left += [] if other_s is None else [other_s]
-                    if not left or min(left) > 0:
-                        self._wake.wait(min(left, default=None))
+                    self._wake.wait(min(left, default=None))
                     continue
             self.tick()
-
-    def _do_other(self) -> None:
-        """Do it when its time has come, and look when the next one is: not at once, also when it could not be done."""
-        with self._wake:
-            left_s = self._other_in_s()
-        if self._other is None or left_s is None or left_s > 0:
-            return
-        self._other.run()
-        self._look(self._other, 1.0)
-
-    def _look(self, other: AtItsTime, least_s: float) -> None:
-        due_ns, now = other.due_ns(), self._journal.clock.monotonic_ns()
-        with self._wake:
-            self._other_at = None if due_ns is None else monotonic() + max((due_ns - now) / _S, least_s)
-
-    def _other_in_s(self) -> float | None:
-        return None if self._other_at is None else self._other_at - monotonic()
 
     def _save(self, one: _Watched, now: int) -> None:
         with self._wake:

@@ -10,16 +10,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from llmspell.errors import InvalidInput, NotFound
+from llmspell.errors import NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model import limits
 from llmspell.model.arguments import check_flags
 from llmspell.model.count import Count
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.keys import check_key
 from llmspell.model.labels import check_creator, check_label, check_metadata, check_tags, check_text
 from llmspell.model.page import Page, check_limit
-from llmspell.model.values import encode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
 from llmspell.sessions.batches import Batches
@@ -30,6 +28,7 @@ from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
 from llmspell.sessions.forking import Forking, HasId, named
 from llmspell.sessions.info import SessionInfo, first_row
+from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
@@ -83,11 +82,11 @@ class AsyncSessions:
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
+        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
         ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
-        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
         """
         if template is not None:
             return await self._from_template(
@@ -103,7 +102,7 @@ class AsyncSessions:
         settings = check_config(config)
         author = None if created_by is None else check_creator(created_by)
         above = None if parent is None else id_text(id_bytes(parent, "parent"))
-        values = _initial({} if state is None else state)
+        values = check_initial_state({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
@@ -122,7 +121,7 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours.saver))
+        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours))
         handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._created(handle, told)
         return handle
@@ -132,7 +131,7 @@ class AsyncSessions:
         session = await self._steps.resolve(session_id)
         info = await self._steps.info(session)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
-        bounds = bounds_of(info, session, self.neighbours.saver)
+        bounds = bounds_of(info, session, self.neighbours)
         place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
         handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
         await self._steps.point(handle.context(), "before_session_open", "open", info)
@@ -293,8 +292,8 @@ class AsyncSessions:
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
-        ``dry_run`` only looks. Hooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
+        (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
         found = policy if policy is not None else await self._journal.database.read(policy_now)
         if found is None:
@@ -306,10 +305,13 @@ class AsyncSessions:
     async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
-        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
+        ``path-in-store``).
         """
+        if policy is not None:
+            self._cleaning.check(policy)
         await self._registered.set_retention(self._acting.context(), policy, every_s)
-        self.neighbours.saver.begin()
+        self.neighbours.retention.begin()
 
     async def retention(self) -> RetentionPolicy | None:
         """The stored policy; its ``every_s`` says how often it is applied."""
@@ -317,8 +319,9 @@ class AsyncSessions:
         return None if found is None or found.policy is None else policy_of(found.policy, found.every_s)
 
     async def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
-        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
-        InvalidInput (``invalid-template``).
+        """Register a template: fields that ``create(template=name)`` begins with, each held to the rules of
+        ``create``. None takes it away. Raises InvalidInput (``invalid-template`` and those of the fields),
+        LimitExceeded, NotFound (``template-not-found``: there is none to take away).
         """
         checked = None if fields is None else check_template(fields)
         await self._registered.set_template(self._acting.context(), name, checked)
@@ -328,8 +331,8 @@ class AsyncSessions:
         return await self._registered.templates()
 
     async def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
-        """Save every active session in one transaction, durable on disk: all of them, or none. Hooks of saving are
-        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """Save every active session in one transaction, durable on disk: all of them, or none. The hooks of saving
+        are asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
         """
         return await self._batches.save_all_active(self._acting.context(), progress)
 
@@ -353,7 +356,7 @@ class AsyncSessions:
     async def list(
         self,
         *,
-        status: str | None = None,
+        status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
         parent: str | None = None,
@@ -364,17 +367,22 @@ class AsyncSessions:
         created_before: datetime | str | None = None,
         updated_after: datetime | str | None = None,
         updated_before: datetime | str | None = None,
+        ended_after: datetime | str | None = None,
+        ended_before: datetime | str | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
-        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
-        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
-        ``created_at``, with ``-`` newest first.
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
+        ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
+        ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.
+
+        ``order_by`` is ``updated_at``, ``created_at`` or ``name`` (by code point), which have an index; ``ended_at`` or
+        ``last_activity`` (the last entry written in the session), for which all that fit are sorted at each page, some
+        2 µs each. With ``-`` the newest, or last, come first; what has no end comes before all that have one.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
@@ -383,16 +391,6 @@ class AsyncSessions:
             "status": status, "tags": tags, "created_by": created_by, "parent": parent, "name": name,
             "metadata": metadata, "text": text, "created_after": created_after, "created_before": created_before,
             "updated_after": updated_after, "updated_before": updated_before,
+            "ended_after": ended_after, "ended_before": ended_before,
         }  # fmt: skip
         return await self._finding.page(given, order_by, limit, cursor)
-
-
-def _initial(state: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(state, Mapping):
-        raise InvalidInput(f"state is a dict, not {type(state).__name__}", code="invalid-state")
-    values = {check_key(key): value for key, value in state.items()}
-    if len(values) != len(state):
-        raise InvalidInput("two of the keys are spellings of one key", code="duplicate-key")
-    for value in values.values():
-        encode_value(value)  # Before anything is asked of hooks.
-    return values

@@ -167,7 +167,9 @@ class AsyncSession:
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> SessionInfo:
-        """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
+        """Give descriptive fields new values; those not given stay. The old ones are in the journal. When it has all of
+        them already nothing is written. Raises InvalidInput (``nothing-to-do`` without any field), NotFound, Vetoed.
+        """
         given = {"name": name, "description": description, "tags": tags, "metadata": metadata}
         self.info = await self._steps.update(
             self, {field: value for field, value in given.items() if value is not None}

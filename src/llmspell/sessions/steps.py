@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.saving import AutoSaver
     from llmspell.sessions.session import AsyncSession, SessionRooms
     from llmspell.sessions.shredded import Shredded
+    from llmspell.sessions.timing import Timer
 
 _SQL = queries("llmspell.sessions")
 _STEPS = {
@@ -72,6 +73,7 @@ class Neighbours:
         shredder: Shredder,
         porter: Porter,
         saver: AutoSaver,
+        retention: Timer,
         moment: MomentOf,
         inherit_bindings: InheritBindings,
         demand_settled: DemandSettled,
@@ -85,10 +87,16 @@ class Neighbours:
         self.shredder = shredder
         self.porter = porter
         self.saver = saver
+        self.retention = retention
         self.moment = moment
         self.inherit_bindings = inherit_bindings
         self.demand_settled = demand_settled
         self.compare = compare
+
+    def close(self) -> None:
+        """Save what changed, and end the threads of the background. Idempotent."""
+        self.retention.close()
+        self.saver.close()
 
 
 class Steps:
@@ -121,14 +129,16 @@ class Steps:
         return info
 
     async def update(self, handle: AsyncSession, changed: dict[str, Any]) -> SessionInfo:
-        """New values of descriptive fields."""
+        """New values of descriptive fields; where nothing changes nothing happened, and no hook is told so."""
         if not changed:
             raise InvalidInput("nothing to update: give name, description, tags or metadata", code="nothing-to-do")
         checked = check_fields(changed)
         context = handle.context()
         fields = await self.before(context, "update", handle.key, checked, {})
-        await self._journal.write(lambda writer: units.update(writer, handle.key, fields), context=context)
+        seq = await self._journal.write(lambda writer: units.update(writer, handle.key, fields), context=context)
         info = await self.info(handle.key)
+        if seq is None:
+            return info
         await self.point(context, "after_session_update", "update", info)
         return info
 

@@ -26,7 +26,7 @@ from llmspell.sessions.kinds import (
     SessionSaved,
     SessionUpdated,
 )
-from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED
+from llmspell.sessions.projection import CHECKPOINTED, CREATED, DELETED, MOVED, RESTORED, SAVED, UPDATED, columns_of
 
 _SQL = queries("llmspell.sessions")
 SetState = Callable[[Writer, str, str, Held], Awaitable[Any]]
@@ -69,9 +69,12 @@ def missing(session: bytes, what: str = "session") -> NotFound:
     )
 
 
-async def update(writer: Writer, session: bytes, changed: dict[str, Any]) -> int:
-    """New values of descriptive fields."""
-    await require(writer, session)
+async def update(writer: Writer, session: bytes, changed: dict[str, Any]) -> int | None:
+    """New values of descriptive fields. None, and nothing is written, when it has all of them."""
+    row = await require(writer, session)
+    there = {"name": row[0], "description": row[1], "tags": row[4], "metadata": row[5]}
+    if columns_of(changed).items() <= there.items():
+        return None
     payload = SessionUpdated(id_text(session), changed)
     return await writer.append(UPDATED, payload, await writer.scope(scope_of(session)), "session")
 

@@ -73,6 +73,11 @@ class Redactor(Protocol):
 class Sealer(Protocol):
     """Seals values for their place, by keys that are not in the store."""
 
+    @property
+    def store_id(self) -> str:
+        """The store that they are sealed for."""
+        ...
+
     def prepare(self, scope: str) -> None:
         """Make the key of a scope if there is none yet; may wait for a disk and for other processes."""
         ...

@@ -818,7 +818,9 @@ class Artifacts(ArtifactsByHand):
         metadata: Mapping[str, Any] | None = None,
         mime_type: str | None = None,
     ) -> ArtifactInfo:
-        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones."""
+        """Give descriptive fields of one version (the latest by default) new values; ``history`` has the old ones.
+        When it has all of them already nothing is written.
+        """
         return drive(
             self._inner.update(
                 name_or_id, version=version, description=description, tags=tags, metadata=metadata, mime_type=mime_type
@@ -917,7 +919,9 @@ class Artifacts(ArtifactsByHand):
         return drive(self._inner.quota())
 
     def tag_version(self, name: str, version: int, label: str) -> ArtifactInfo:
-        """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another."""
+        """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another. Raises
+        InvalidInput (``invalid-label`` for a number, ``latest``, or a range like ``^1``), NotFound.
+        """
         return drive(self._inner.tag_version(name, version, label))
 
     def restore_version(self, name: str, version: int | str) -> ArtifactInfo:
@@ -1047,7 +1051,9 @@ class Captures:
         """The content of an artifact that was captured with ``privacy="seal"``, whole in memory; in a fork also where
         it was captured before the fork left.
 
-        Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
+        A seal is for one session of one store. Content that came here with an imported session opens when that was
+        exported from this store and has its own id again. Raises NotFound (``key-shredded``, ``keyring-missing``, and
+        ``sealed-elsewhere``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
         """
         return drive(self._inner.unseal(name_or_id, version=version))
 
@@ -1189,7 +1195,9 @@ class Session(SessionByHand):
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> SessionInfo:
-        """Give descriptive fields new values; those not given stay. The old ones are in the journal."""
+        """Give descriptive fields new values; those not given stay. The old ones are in the journal. When it has all of
+        them already nothing is written. Raises InvalidInput (``nothing-to-do`` without any field), NotFound, Vetoed.
+        """
         return drive(self._inner.update(name=name, description=description, tags=tags, metadata=metadata))
 
     def history(self, *, limit: int = 100, before: int | None = None) -> list[SessionChange]:
@@ -1236,11 +1244,11 @@ class Sessions:
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of
-        them and of the caller's own; ``state`` is set in the session's scope in the same transaction;
+        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
+        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
         ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each
-        key. Raises InvalidInput, NotFound (the parent, the template), Vetoed.
+        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
         """
         return Session(
             drive(
@@ -1384,15 +1392,16 @@ class Sessions:
         its own, after it was exported if the policy says so; its ``session.deleted`` says why, ``session.cleaned`` what
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
-        ``dry_run`` only looks. StoreHooks of deleting are asked for each. Raises NotFound (``no-policy``), InvalidInput
-        (``invalid-policy``, ``weak-passphrase``, ``invalid-key``).
+        ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
+        (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
         return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
     def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
-        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``).
+        registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
+        ``path-in-store``).
         """
         drive(self._inner.set_retention(policy, every_s=every_s))
 
@@ -1401,8 +1410,9 @@ class Sessions:
         return drive(self._inner.retention())
 
     def set_template(self, name: str, fields: Mapping[str, Any] | None) -> None:
-        """Register a template: fields that ``create(template=name)`` begins with. None takes it away. Raises
-        InvalidInput (``invalid-template``).
+        """Register a template: fields that ``create(template=name)`` begins with, each held to the rules of
+        ``create``. None takes it away. Raises InvalidInput (``invalid-template`` and those of the fields),
+        LimitExceeded, NotFound (``template-not-found``: there is none to take away).
         """
         drive(self._inner.set_template(name, fields))
 
@@ -1411,8 +1421,8 @@ class Sessions:
         return drive(self._inner.templates())
 
     def save_all_active(self, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
-        """Save every active session in one transaction, durable on disk: all of them, or none. StoreHooks of saving are
-        asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
+        """Save every active session in one transaction, durable on disk: all of them, or none. The hooks of saving
+        are asked for each before; one that refuses stops all. Gives them as they are then. Raises Vetoed.
         """
         return drive(self._inner.save_all_active(progress=progress))
 
@@ -1425,7 +1435,7 @@ class Sessions:
     def list(
         self,
         *,
-        status: str | None = None,
+        status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
         parent: str | None = None,
@@ -1436,17 +1446,22 @@ class Sessions:
         created_before: datetime | str | None = None,
         updated_after: datetime | str | None = None,
         updated_before: datetime | str | None = None,
+        ended_after: datetime | str | None = None,
+        ended_before: datetime | str | None = None,
         order_by: str = "-updated_at",
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``tags``: has each of them. ``name``: exactly. ``metadata``: has each value at its path, names joined by dots
-        (``{"user.id": 7}``); a list has its items' values, too. ``text`` are words of name, description, tags
-        and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their
-        case and accents. Times are datetimes or RFC 3339 text, inclusive. ``order_by`` is ``updated_at`` or
-        ``created_at``, with ``-`` newest first.
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
+        ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
+        ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.
+
+        ``order_by`` is ``updated_at``, ``created_at`` or ``name`` (by code point), which have an index; ``ended_at`` or
+        ``last_activity`` (the last entry written in the session), for which all that fit are sorted at each page, some
+        2 µs each. With ``-`` the newest, or last, come first; what has no end comes before all that have one.
 
         A cursor goes on where its page ended, among the sessions as they were when the first page was read: nothing is
         missed or repeated while they change. Raises InvalidInput (``invalid-text-query``, ``invalid-cursor`` …).
@@ -1464,6 +1479,8 @@ class Sessions:
                 created_before=created_before,
                 updated_after=updated_after,
                 updated_before=updated_before,
+                ended_after=ended_after,
+                ended_before=ended_before,
                 order_by=order_by,
                 limit=limit,
                 cursor=cursor,
@@ -2488,7 +2505,7 @@ class Store(StoreByHand):
         return drive(self._inner.stats())
 
     def close(self) -> None:
-        """Finish what is under way and close the files. Idempotent."""
+        """Finish what is under way and close the files, also when finishing fails. Idempotent."""
         drive(self._inner.close())
 
     def changes_of(self, artifact_id: str, *, limit: int = 100, before: int | None = None) -> list[StateChange]:

@@ -208,7 +208,7 @@ class FileTurn:
                 return True
             _unlock(asking)  # Closing alone would not do, were the descriptor inherited in this moment.
         except OSError:
-            pass
+            pass  # A hint as well: not to know costs fairness, and the turn itself says what is wrong.
         finally:
             os.close(asking)
         return False

@@ -31,6 +31,10 @@ _MANIFEST_BYTES_MAX = 64 << 10
 _LINE_BYTES_MAX = 4 << 20
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _END_BYTES, _LOCATOR_BYTES, _END_64_BYTES = 22, 20, 56
+_HEADER_BYTES = 30
+_NOTHING = frozenset({0})
+_DESCRIPTOR_BYTES = frozenset({12, 16, 20, 24})
+"""What is behind an entry whose sizes were not known when it began."""
 _LARGE_BYTES = 1 << 31
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Files have no time: equal artifacts make equal archives."""
@@ -75,9 +79,10 @@ class ArchiveReader:
     """A bundle in an open ZIP file. ``manifest`` and ``artifacts`` are checked; contents come by ``contents``."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        size = _check_directory(file)
+        size, directory = _check_directory(file)
         self._archive = zipfile.ZipFile(file)
         self._entries = _check_entries(self._archive.infolist())
+        _check_places(file, self._archive.infolist(), directory)
         for name in (MANIFEST, FIELDS):
             if name not in self._entries:
                 damaged(f"it has no {name}")
@@ -136,6 +141,8 @@ def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
             damaged(f"it holds {name[:100]!r}, which is no part of a bundle")
         if name in found:
             damaged(f"it holds {name!r} twice")
+        if info.comment:
+            damaged(f"{name!r} in it has a comment")
         if sort not in {0, stat.S_IFREG}:
             damaged(f"{name!r} in it is no plain file")
         if info.flag_bits & 0x1 or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -147,15 +154,36 @@ def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
 _HEX = frozenset("0123456789abcdef")
 
 
-def _check_directory(file: IO[bytes]) -> int:
-    """The archive's size, once its end is as we write it and the directory that this names is small enough to hold."""
+def _check_places(file: IO[bytes], infos: list[zipfile.ZipInfo], directory: int) -> None:
+    """Entries lie one after the other from the file's first byte to its directory: nothing is before or between them
+    that this reader skips and another might not.
+    """
+    places: list[tuple[int, zipfile.ZipInfo | None]] = [(info.header_offset, info) for info in infos]
+    places.sort(key=lambda one: one[0])
+    end, behind = 0, _NOTHING
+    for place, info in [*places, (directory, None)]:
+        if place - end not in behind:
+            damaged("something lies before its files, or between them")
+        if info is not None:
+            header = _at(file, place, _HEADER_BYTES)
+            if len(header) < _HEADER_BYTES:
+                damaged("it ends too early")
+            end = place + _HEADER_BYTES + sum(struct.unpack_from("<HH", header, 26)) + info.compress_size
+            behind = _DESCRIPTOR_BYTES if info.flag_bits & 0x8 else _NOTHING
+
+
+def _check_directory(file: IO[bytes]) -> tuple[int, int]:
+    """The archive's size and where its directory begins, once its end is as we write it, right behind the directory,
+    and the directory is small enough to hold.
+    """
     size = file.seek(0, 2)
     if size < _END_BYTES:
         damaged("it ends too early")
     end = _at(file, size - _END_BYTES, _END_BYTES)
     if not end.startswith(_END) or end[-2:] != b"\0\0":
         damaged("it is no ZIP archive, or was cut off")
-    directories = [struct.unpack_from("<I", end, 12)[0]]
+    place = size - _END_BYTES
+    length, start = struct.unpack_from("<II", end, 12)
     if size >= _END_BYTES + _LOCATOR_BYTES:
         locator = _at(file, size - _END_BYTES - _LOCATOR_BYTES, _LOCATOR_BYTES)
         if locator.startswith(_LOCATOR_64):
@@ -164,10 +192,12 @@ def _check_directory(file: IO[bytes]) -> int:
             record = _at(file, place, _END_64_BYTES) if place >= 0 else b""
             if not record.startswith(_END_64) or struct.unpack_from("<Q", locator, 8)[0] != place:
                 damaged("its end is not where it says")
-            directories = [struct.unpack_from("<Q", record, 40)[0]]
-    if max(directories) > limits.BUNDLE_DIRECTORY_BYTES_MAX:
+            length, start = struct.unpack_from("<QQ", record, 40)
+    if length > limits.BUNDLE_DIRECTORY_BYTES_MAX:
         damaged("its directory is too large")
-    return size
+    if start + length != place:
+        damaged("something lies before it, or its directory is not where it says")
+    return size, start
 
 
 def _at(file: IO[bytes], place: int, length: int) -> bytes:

@@ -126,7 +126,8 @@ class BundleFile:
             try:
                 self._writer = FORMATS[format](self._file, manifest, lines)
             except BaseException:
-                self._file.close()
+                with suppress(OSError):  # What is still to be written fits no better now, and the file must go.
+                    self._file.close()
                 self._temporary.unlink(missing_ok=True)
                 raise
 

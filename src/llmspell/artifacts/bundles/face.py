@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,7 @@ class Bundling:
     _putting: Putting
     _content: ContentStore
     _offload: Offload
+    _wanted: Callable[[Conditions], Awaitable[Wanted]]  # That of ``Querying``.
 
     async def export(
         self,
@@ -157,10 +158,6 @@ class Bundling:
             for info in arrived.infos:
                 await run_point(self._hooks, context, "after_artifact_put", "artifact", "put", described(info))
         return ImportReport(arrived.infos, arrived.skipped, arrived.renamed, arrived.replaced, size)
-
-    async def _wanted(self, conditions: Conditions) -> Wanted:
-        """See ``Querying``."""
-        raise NotImplementedError
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

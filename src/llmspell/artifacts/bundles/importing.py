@@ -7,6 +7,8 @@ A kill before that unit leaves nothing but content that nobody refers to. What i
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -79,7 +81,7 @@ class OpenBundle:
         self._files = ExitStack()
         self._writers: list[ContentWriter] = []
         try:
-            file = self._files.enter_context(_opened(path))
+            file = self._files.enter_context(opened_file(path))
             with readable():
                 first = file.read(1)
                 file.seek(0)
@@ -187,10 +189,21 @@ def _each(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _opened(path: Path) -> IO[bytes]:
+def opened_file(path: Path) -> IO[bytes]:
+    """A bundle's file, open. What is no plain file is never waited for: a pipe nobody writes to would hold the caller.
+    Raises NotFound (``file-not-found``), StorageFailed (``source-failed``).
+    """
     try:
-        if "\0" not in str(path) and path.is_file():
-            return path.open("rb")
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+        raise NotFound(f"there is no file {str(path)!r}: {exc.strerror}", code="file-not-found") from exc
     except OSError as exc:
         raise StorageFailed(f"cannot read {str(path)!r}: {exc.strerror}", code="source-failed") from exc
-    raise NotFound(f"there is no file {str(path)!r}", code="file-not-found")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise NotFound(f"{str(path)!r} is no plain file", code="file-not-found")
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

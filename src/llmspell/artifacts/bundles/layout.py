@@ -17,10 +17,11 @@ from blake3 import blake3
 
 from llmspell.artifacts.relations.kinds import Related
 from llmspell.artifacts.rules import check_artifact_name, check_mime, check_sources, check_type, check_version_number
+from llmspell.artifacts.version_names import check_version_label
 from llmspell.errors import InvalidInput, LimitExceeded, LlmspellError
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
+from llmspell.model.labels import check_metadata, check_tags, check_text
 
 FORMAT = "llmspell-artifacts"
 VERSION = 1
@@ -121,7 +122,7 @@ def _of_other_version(encoded: bytes) -> Manifest | None:
         if known["format"] == FORMAT and type(version) is int and version != VERSION:
             return Manifest(FORMAT, version, "", "", 0, 0, 0, "")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, IndexError):
-        pass
+        pass  # No manifest of any version: the caller refuses it, and says what was wrong with it as one of this.
     return None
 
 
@@ -192,9 +193,7 @@ def _checked(line: bytes) -> Bundled:
         check_metadata(one.metadata)
         one.derived_from = list(dict.fromkeys(check_sources(one.derived_from)))
         for label in one.labels:
-            _same(check_label(label, "a label"), label)
-            if label == "latest" or label.isdigit():
-                damaged(f"{label!r} is no label")
+            _same(check_version_label(label), label)
     except LlmspellError as exc:
         return damaged(f"{one.name[:80]!r}: {exc.message}")  # type: ignore[no-any-return]
     if not _DIGEST(one.digest) or not 0 <= one.size <= SIZE_MAX:

@@ -32,3 +32,15 @@ SELECT 1 FROM entry WHERE seq = ?
 
 -- name: correlation
 SELECT name FROM correlation WHERE id = ?
+
+-- name: first_of
+-- The entry that an artifact came with.
+SELECT a.session, a.since_seq, e.actor FROM artifact a JOIN entry e ON e.seq = a.since_seq
+WHERE a.id = ? ORDER BY a.since_seq LIMIT 1
+
+-- name: import
+-- The import that brought what a session had after an entry.
+SELECT * FROM entry WHERE session = ? AND seq < ? AND +kind = 'session.imported' ORDER BY seq DESC LIMIT 1
+
+-- name: sealed
+SELECT id FROM artifact WHERE mime_type = ? AND until_seq IS NULL

@@ -24,11 +24,12 @@ from llmspell.artifacts.captures.offer import (
     check_offer,
     is_sampled,
 )
+from llmspell.artifacts.captures.origin import is_from_elsewhere
 from llmspell.artifacts.captures.rule import TYPES, CaptureRule
 from llmspell.artifacts.captures.ruling import Ruling
 from llmspell.artifacts.captures.screen import Screen, Unfit
 from llmspell.artifacts.captures.sealed import MIME, Seal, by_any, opened
-from llmspell.errors import InvalidInput, LimitExceeded, NotFound, Vetoed
+from llmspell.errors import InvalidInput, LimitExceeded, LlmspellError, NotFound, Vetoed
 from llmspell.hooks.moment import run_point
 from llmspell.model.arguments import check_flags
 from llmspell.model.context import Correlation
@@ -148,7 +149,9 @@ class AsyncCaptures(Ruling):
         """The content of an artifact that was captured with ``privacy="seal"``, whole in memory; in a fork also where
         it was captured before the fork left.
 
-        Raises NotFound (also ``key-shredded``, ``keyring-missing``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
+        A seal is for one session of one store. Content that came here with an imported session opens when that was
+        exported from this store and has its own id again. Raises NotFound (``key-shredded``, ``keyring-missing``, and
+        ``sealed-elsewhere``), WrongKey, Corrupt, InvalidInput (``not-sealed``).
         """
         content = await self._artifacts.get(name_or_id, version=version)
         info = content.info
@@ -160,7 +163,21 @@ class AsyncCaptures(Ruling):
         places = (session,) if levels is None else tuple(level.session for level in levels)
         unseal = by_any([partial(self._guard.sealer.unseal, f"session:{id_text(place)}") for place in places])
         data = await content.read()
-        return await self._offload.run(opened, data, unseal)
+        try:
+            return await self._offload.run(opened, data, unseal)
+        except LlmspellError as exc:
+            await self._demand_from_here(info, exc)
+            raise
+
+    async def _demand_from_here(self, info: ArtifactInfo, exc: LlmspellError) -> None:
+        """Say of what could not be opened that it was sealed in another place, if it was."""
+        key, store_id = id_bytes(info.id), self._guard.sealer.store_id
+        if await self._journal.database.read(lambda view: is_from_elsewhere(view, key, store_id)):
+            raise NotFound(
+                f"artifact {info.name!r} v{info.version} was sealed in another store or session, which alone opens it",
+                code="sealed-elsewhere",
+                hint="import the session into the store it was exported from, under its own id",
+            ) from exc
 
     async def counts(self) -> list[CaptureCount]:
         """What each rule did in this session, the session's own first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llmspell.artifacts.finding.terms import folded_name
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
@@ -43,8 +45,10 @@ def gram_query(text: str) -> str | None:
     return " AND ".join(map(_quoted, grams)) or None
 
 
-def numbers_alike(view: Reading, fuzzy: str) -> list[int]:
-    """Numbers of the artifacts in the index whose names are most alike, at most ``ALIKE_MAX``."""
+def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, most: int) -> list[int]:
+    """Numbers of the artifacts in the index, of those stored up to a seq that have all these terms, whose names are
+    most alike; at most ``most``.
+    """
     grams = grams_of(fuzzy)
     rare: set[int] = set()
     common: list[int] = []
@@ -57,7 +61,8 @@ def numbers_alike(view: Reading, fuzzy: str) -> list[int]:
     candidates = rare if len(rare) >= ALIKE_MAX else rare | set(common)
     for piece in _pieces(fuzzy):
         candidates.update(row[0] for row in view.all(_SQL["grams_matching"], (piece, CANDIDATES_MAX)))
-    names = view.all(_SQL["names_of"], (packed_numbers(sorted(candidates)),))
+    packed = packed_numbers(sorted(number for number in candidates if number <= seq))
+    names = view.all(_SQL["names_of"] + _SQL["with_term"] * len(terms), (packed, *terms))
     known: dict[str, float] = {}
     judged = []
     for number, folded in names:
@@ -66,7 +71,7 @@ def numbers_alike(view: Reading, fuzzy: str) -> list[int]:
         if known[folded] >= ALIKE_MIN:
             judged.append((known[folded], number))
     judged.sort(reverse=True)
-    return [number for _, number in judged[:ALIKE_MAX]]
+    return [number for _, number in judged[:most]]
 
 
 def _pieces(fuzzy: str) -> list[str]:

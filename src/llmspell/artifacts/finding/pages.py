@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from llmspell.artifacts.finding.alike import ALIKE_MIN, alike, grams_of
+from llmspell.artifacts.finding.alike import ALIKE_MAX, ALIKE_MIN, alike, grams_of
 from llmspell.artifacts.finding.index import watermark_of
 from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, keys_of, order_of, source_of
 from llmspell.artifacts.finding.wanted import Wanted
@@ -80,10 +80,12 @@ def find_page(
 def count_found(view: Reading, wanted: Wanted, *, exact: bool) -> Count:
     """How many there are; beyond a thousand only if that is asked."""
     finding = _finding(view, wanted, None, None)
+    if wanted.fuzzy is not None:
+        return Count(sum(1 for _ in _rows(view, finding, 0)), exact=True)
     most = None if exact else limits.COUNT_MAX + 1
     number = 0
     for branch in _branches(view, finding):
-        if branch.unread or wanted.fuzzy is not None:
+        if branch.unread:
             number += sum(1 for _ in islice(_judged(view, finding, branch, None), most))
         else:
             limit = "" if most is None else f" LIMIT {most}"
@@ -132,7 +134,7 @@ def _branches(view: Reading, finding: Finding) -> list[Branch]:
         return [Branch(f"{_SQL['of_fork']} WHERE 1{wanted.sql}", wanted.args_at(seq), rows, wanted.is_read)]
     watermark = watermark_of(view)
     order = ORDERS[finding.name if finding.name != LIKENESS else "created_at"]
-    source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at")
+    source = source_of(view, wanted, finding.name if finding.name != LIKENESS else "created_at", seq)
     keys = keys_of(order, source)
     found = [
         Branch(
@@ -171,8 +173,10 @@ def _rows(view: Reading, finding: Finding, limit: int) -> Iterator[Row]:
     """Rows in order, beyond the edge."""
     parts = [_judged(view, finding, branch, limit) for branch in _branches(view, finding)]
     if finding.wanted.fuzzy is not None:
-        every = [row for part in parts for row in part if _is_beyond(finding, row)]
-        return iter(sorted(every, key=partial(_key, finding), reverse=finding.falling))
+        likest = finding._replace(name=LIKENESS)
+        every = sorted((row for part in parts for row in part), key=partial(_key, likest), reverse=True)[:ALIKE_MAX]
+        beyond = [row for row in every if _is_beyond(finding, row)]
+        return iter(sorted(beyond, key=partial(_key, finding), reverse=finding.falling))
     return heapq.merge(*parts, key=partial(_key, finding), reverse=finding.falling)
 
 
@@ -218,7 +222,7 @@ def _select(finding: Finding, branch: Branch, limit: int | None) -> str:
 
 def _key(finding: Finding, row: Row) -> tuple[Any, ...]:
     if finding.name == LIKENESS:
-        return round(alike(grams_of(finding.wanted.fuzzy or ""), row[2]) * 1_000_000), row[_WIDTH]
+        return round(alike(grams_of(finding.wanted.fuzzy or ""), row[2]) * 1_000_000), row[-1]
     return tuple(row[_WIDTH:])
 
 

@@ -137,7 +137,17 @@ SELECT rowid FROM artifact_grams WHERE artifact_grams MATCH ? ORDER BY rowid DES
 
 -- name: names_of
 -- Folded names, from where FTS5 keeps them: it takes three times as long to hand them out.
-SELECT c.id, c.c0 FROM json_each(?) j CROSS JOIN artifact_grams_content c ON c.id = j.value
+SELECT c.id, c.c0 FROM json_each(?) j CROSS JOIN artifact_grams_content c ON c.id = j.value WHERE true
+
+-- name: with_term
+ AND EXISTS (SELECT 1 FROM artifact_term x WHERE x.term = ? AND x.number = c.id)
+
+-- name: any_from_before
+-- Whether any artifact is older than its first entry.
+SELECT EXISTS (SELECT 1 FROM term WHERE term = 'k:session.imported')
+  OR EXISTS (SELECT 1 FROM term WHERE term = 'k:artifact.adopted')
+  OR EXISTS (SELECT 1 FROM entry WHERE seq > coalesce((SELECT seq FROM watermark WHERE name = 'terms'), 0)
+    AND +kind IN ('session.imported', 'artifact.adopted'))
 
 -- name: check_page
 SELECT a.id FROM (SELECT DISTINCT id FROM artifact WHERE id > ? ORDER BY id LIMIT ?) a

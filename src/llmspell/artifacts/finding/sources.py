@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from llmspell.artifacts.finding.alike import gram_query, numbers_alike, packed_numbers
+from llmspell.artifacts.finding.alike import ALIKE_MAX, CANDIDATES_MAX, gram_query, numbers_alike, packed_numbers
 from llmspell.artifacts.finding.wanted import Wanted, runs_of
 from llmspell.errors import InvalidInput
 from llmspell.journal.reading import seq_at
@@ -75,22 +75,25 @@ def keys_of(order: Order, source: Source) -> tuple[str, ...]:
     return tuple(own.get(one, one) for one in order.indexed)
 
 
-def source_of(view: Reading, wanted: Wanted, order: str) -> Source:
-    """The best beginning for a query in an order. Of what it leads to, only what has the terms of all fields is read:
-    the rest of a query is SQL.
+def source_of(view: Reading, wanted: Wanted, order: str, seq: int) -> Source:
+    """The best beginning for a query in an order, as of a seq. Of what it leads to, only what has the terms of all
+    fields is read: the rest of a query is SQL.
     """
-    source = _leading(view, wanted, order)
+    source = _leading(view, wanted, order, seq)
     where = source.where + _HAS_TERM * len(wanted.field_terms)
     return source._replace(where=where, args=(*source.args, *wanted.field_terms))
 
 
-def _leading(view: Reading, wanted: Wanted, order: str) -> Source:
-    if wanted.fuzzy is not None:
-        numbers = packed_numbers(numbers_alike(view, wanted.fuzzy))
-        return Source(_SQL["from_numbers"], "", (numbers,), "f.number", wanted.is_read)
+def _leading(view: Reading, wanted: Wanted, order: str, seq: int) -> Source:
     low, high = _created(view, wanted)
     unread = wanted.is_read
     fewest, lead = _fewest(view, wanted)
+    if wanted.fuzzy is not None:
+        if lead is not None and fewest <= FEW:  # Each of them is judged: others that are more alike hide none.
+            return _bounded(lead.tables, lead.number, lead.where, lead.args, low, high)._replace(unread=unread)
+        most = CANDIDATES_MAX if wanted.sql or unread else ALIKE_MAX  # What does not fit makes room for others.
+        numbers = packed_numbers(numbers_alike(view, wanted.fuzzy, wanted.terms, seq, most))
+        return Source(_SQL["from_numbers"], "", (numbers,), "f.number", unread)
     if wanted.text is not None and fewest > FEW_TO_READ:
         match = wanted.text.expression()
         if order == "created_at" or _count(view, _SQL["count_words"], match) <= FEW:
@@ -163,9 +166,13 @@ def _bounded(tables: str, number: str, where: str, args: tuple[Any, ...], low: i
 
 
 def _created(view: Reading, wanted: Wanted) -> tuple[int, int | None]:
-    """Bounds of seqs for bounds of the time of creation, which is that of the entry."""
+    """Bounds of seqs for bounds of the time of creation. That is the time of the entry, or earlier: what came in a
+    bundle, and what a fork made its own, keeps the time it had. So where there is such, there is no upper bound.
+    """
     low = 0 if wanted.after is None else seq_at(view, wanted.after - 1)
-    return low, None if wanted.before is None else seq_at(view, wanted.before)
+    if wanted.before is None or view.one(_SQL["any_from_before"]) == (1,):
+        return low, None
+    return low, seq_at(view, wanted.before)
 
 
 def _count(view: Reading, sql: str, what: int | str | bytes) -> int:

@@ -49,9 +49,10 @@ local function builder(title, fields, ends)
 end
 
 local asked = {
-  status = {'status'}, tags = {'tags', 'list'}, created_by = {'created_by'}, parent = {'parent'}, name = {'name'},
+  status = {'status', 'list'}, tags = {'tags', 'list'}, created_by = {'created_by'}, parent = {'parent'}, name = {'name'},
   metadata = {'metadata', 'pair'}, text = {'text'}, created_after = {'created_after'},
   created_before = {'created_before'}, updated_after = {'updated_after'}, updated_before = {'updated_before'},
+  ended_after = {'ended_after'}, ended_before = {'ended_before'},
 }
 local query_fields = {order_by = {'order_by'}, limit = {'limit'}, cursor = {'cursor'}, paged = {'paged'}}
 for name, field in pairs(asked) do query_fields[name], query_fields['with_' .. name] = field, field end
