@@ -58,7 +58,7 @@ class Conditions:
 
     def plainly(self) -> tuple[str, list[Any]]:
         """Conditions on the columns of a row ``s``. The plus keeps the planner on the index that leads."""
-        where, args = "", []
+        where, args = "", list[Any]()
         for column, values in (*self.columns(), ("created_by", _given(self.wanted.created_by))):
             if values:
                 where += f" AND +s.{column} IN ({', '.join('?' * len(values))})"
