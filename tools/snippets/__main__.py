@@ -30,7 +30,7 @@ def environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "COLUMNS": "100",
         "NO_COLOR": "1",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),  # this tree, whatever is installed
         "PYTHONIOENCODING": "utf-8",
         # A warning in something we tell people to type is a defect. In children of a snippet too.
         "PYTHONWARNINGS": "error",
