@@ -18,6 +18,7 @@ MODULES = (
     "care",
     "migrations",
     "guarded",
+    "sealed",
     "captures",
     "recovery",
     "hooks",
