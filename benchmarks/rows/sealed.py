@@ -1,4 +1,4 @@
-"""What secrets cost: a store that is encrypted whole, rotating and shredding, looking through texts; and migrations one by
+"""What secrets cost: a store that is encrypted whole, rotating, shredding, looking through texts; and migrations one by
 one and backwards.
 """
 
