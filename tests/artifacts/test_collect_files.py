@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmspell.artifacts.collect import DAMAGED, IN_PACKS, IN_PROGRESS, NO_ROOM, _Run
+from llmspell.artifacts.collect import DAMAGED, IN_PACKS, IN_PROGRESS, NO_ROOM, CollectReport, _Run
 from llmspell.errors import Corrupt, StorageFailed
 from llmspell.ports.content import PackUse, Settled
 
@@ -37,7 +37,7 @@ class Sweep:
 
 
 def swept(sweep):
-    run = _Run(None, None, sweep, dry_run=False, progress=None)
+    run = _Run(None, None, sweep, CollectReport(dry_run=False), None)
     run._sweep_files()
     return run.report
 

@@ -18,7 +18,7 @@ FEW = 1000
 FEW_TO_READ = 200
 """So many texts are sooner read than looked up."""
 _SIZE_MAX = (1 << 63) - 1
-_HAS_TERM = " AND EXISTS (SELECT 1 FROM artifact_term x WHERE x.term = ? AND x.number = f.number)"
+_HAS_TERM = " AND EXISTS (SELECT 1 FROM artifact_term x WHERE x.term = ? AND x.number = {number})"
 
 
 class Order(NamedTuple):
@@ -76,12 +76,13 @@ def keys_of(order: Order, source: Source) -> tuple[str, ...]:
 
 
 def source_of(view: Reading, wanted: Wanted, order: str, seq: int) -> Source:
-    """The best beginning for a query in an order, as of a seq. Of what it leads to, only what has the terms of all
-    fields is read: the rest of a query is SQL.
+    """The best beginning for a query in an order, as of a seq. Of what it leads to, only what has all terms is read:
+    the rest of a query is SQL.
     """
     source = _leading(view, wanted, order, seq)
-    where = source.where + _HAS_TERM * len(wanted.field_terms)
-    return source._replace(where=where, args=(*source.args, *wanted.field_terms))
+    others = [one for one in dict.fromkeys((*wanted.terms, *wanted.field_terms)) if one not in source.args]
+    has_term = _HAS_TERM.format(number=source.number.removeprefix("+"))
+    return source._replace(where=source.where + has_term * len(others), args=(*source.args, *others))
 
 
 def _leading(view: Reading, wanted: Wanted, order: str, seq: int) -> Source:
