@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.migration.applying import failed
@@ -19,6 +19,7 @@ from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value
+from llmspell.schema import queries
 from llmspell.state.rows import check_after
 
 if TYPE_CHECKING:
@@ -31,8 +32,18 @@ if TYPE_CHECKING:
     from llmspell.ports.database import Reading
     from llmspell.state.service import AsyncState
 
+_BINDING = queries("llmspell.registry")["open_one"]
 ATTEMPTS_MAX = 100
 """Times that something is read again because somebody keeps writing it."""
+
+
+class Bound(NamedTuple):
+    """That a target is bound to the new version: by the entry ``binding``; what was written after the entry ``since``
+    was held against it.
+    """
+
+    binding: int
+    since: int
 
 
 class AsyncLazyState:
@@ -40,22 +51,22 @@ class AsyncLazyState:
 
     def __init__(
         self, looking: Looking, points: LazyPoints, state: AsyncState, values: StateValues, preparation: Preparation,
-        since: int | None, write: bool,
+        bound: Bound | None, write: bool,
     ) -> None:  # fmt: skip
-        """``since``: the entry from which on keys were held against the new version; None when they are not bound."""
         self._looking = looking
         self._points = points
         self._state = state
         self._values = values
         self._preparation = preparation
-        self._since = since
+        self._bound = bound
         self._write = write
         self.scope = state.scope
 
     async def get(self, key: str, default: Any = None) -> Any:
         """The value of ``key`` in the new form, or ``default``; one that a hook does not let be written is given all
         the same. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by key and path,
-        Conflict (``migration-running``) while a migration of these values is open.
+        Conflict (``migration-running`` while a migration of these values is open; ``plan-outdated`` when they were
+        bound otherwise since, as by a rollback: make the handle anew).
         """
         key = self._checked(key)
         for _ in range(ATTEMPTS_MAX):
@@ -115,17 +126,33 @@ class AsyncLazyState:
         return key
 
     async def _held(self, key: str) -> tuple[bytes | None, Held | None]:
-        return await self._looking.look(lambda view: self._find(view, key))
+        def query(view: Reading) -> Held | None:
+            self._demand_bound(view)
+            return self._find(view, key)
+
+        return await self._looking.look(query)
+
+    def _demand_bound(self, view: Reading) -> None:
+        """What was written since the making was held against the new version only as long as that is bound."""
+        plan = self._preparation.plan
+        if self._bound is None:
+            return
+        row = view.one(_BINDING, (plan.target.scope or "", plan.target.prefix))
+        if row is None or row[2] != self._bound.binding:
+            raise Conflict(
+                f"{plan.target} were bound otherwise since this handle for {plan.name} {plan.to_version} was made",
+                code="plan-outdated", hint="plan again and make the handle anew",
+            )  # fmt: skip
 
     def _find(self, view: Reading, key: str) -> Held | None:
         return self._values.of_key(view, self.scope.name, key)
 
     def _made(self, held: Held) -> tuple[Any, Any]:
         """What is to be written (None: nothing), and the value in the new form. Raises InvalidInput."""
-        if self._since is not None and held.seq > self._since:
+        if self._bound is not None and held.seq > self._bound.since:
             return None, held.value  # It was held against the new version when it was written.
         preparation = self._preparation
-        found = preparation.late(held) if self._since is None else preparation.one(held, 0)
+        found = preparation.late(held) if self._bound is None else preparation.one(held, 0)
         if isinstance(found, Problem):
             raise failed([found])
         return (None, decode_value(held.raw)) if found is None else found

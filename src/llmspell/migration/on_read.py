@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.given import one_scope
-from llmspell.migration.lazily import AsyncLazyState
+from llmspell.migration.lazily import AsyncLazyState, Bound
 from llmspell.migration.lazy_agents import AsyncLazyAgents
 from llmspell.migration.looking import Looking
 from llmspell.migration.plan import Plan
@@ -97,8 +97,8 @@ class OnRead:
         values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
         preparation = self._prepared(plan, values, functions, validators)
         looking, points = await self._handles(plan, write)
-        since = await points.making(partial(self._rebound, plan))
-        return AsyncLazyState(looking, points, self._state_of(place), values, preparation, since, write)
+        bound = await points.making(partial(self._rebound, plan))
+        return AsyncLazyState(looking, points, self._state_of(place), values, preparation, bound, write)
 
     async def lazily_agents(
         self, plan: Plan, *, functions: Functions | None = None, validators: Validators | None = None,
@@ -140,18 +140,19 @@ class OnRead:
         known = {**self._steering.validators, **options.validators}
         return Preparation(plan, values, options.functions, known, "strict")
 
-    async def _rebound(self, plan: Plan) -> int | None:
-        """Since which entry the target is bound to the new version; None when it is not bound."""
+    async def _rebound(self, plan: Plan) -> Bound | None:
+        """Since when the target is bound to the new version; None when it is not bound."""
         target = plan.target
         for one in await self._schemas.bindings():
             if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
                 continue
             if one.version == plan.to_version:
-                return await self._journal.database.read(partial(load_migrated_since, one.since_seq))
+                since = await self._journal.database.read(partial(load_migrated_since, one.since_seq))
+                return Bound(one.since_seq, since)
             if one.version == plan.from_version:
                 scope = None if target.scope is None else Scope.from_name(target.scope)
                 bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
-                return bound.since_seq
+                return Bound(bound.since_seq, bound.since_seq)
         return None
 
 

@@ -2117,7 +2117,8 @@ class LazyState:
     def get(self, key: str, default: Any = None) -> Any:
         """The value of ``key`` in the new form, or ``default``; one that a hook does not let be written is given all
         the same. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by key and path,
-        Conflict (``migration-running``) while a migration of these values is open.
+        Conflict (``migration-running`` while a migration of these values is open; ``plan-outdated`` when they were
+        bound otherwise since, as by a rollback: make the handle anew).
         """
         return drive(self._inner.get(key, default))
 
