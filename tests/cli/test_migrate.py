@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import llmspell
 from tests.migration.people import TO_2, V1, V2
 
 
@@ -63,6 +64,23 @@ def test_a_failed_one_can_be_kept_and_resumed(ok, cli):
     ok("state", "set", "user:1", '{"name": "n1", "age": "1"}')
     assert ok("migrate", "resume", run["id"], "--json").json["changed"] == 3
     assert cli("migrate", "resume", run["id"]).status == 14
+
+
+@pytest.mark.usefixtures("users")
+def test_a_rollback_that_was_interrupted_is_shown_with_how_it_goes_on(ok, cli, tmp_path):
+    run = ok("migrate", "apply", "user", "2.0.0", "--json").json["id"]
+
+    def stop(*_):
+        raise RuntimeError
+
+    with llmspell.open(tmp_path / ".llmspell", durability="process") as store, pytest.raises(RuntimeError):
+        store.migrations.rollback(run, batch=1, progress=stop)
+    assert "rolling back, interrupted: `llmspell migrate rollback` goes on" in ok("migrate", "status").out
+    refused = cli("migrate", "apply", "user", "2.0.0", "--json")
+    assert (refused.status, refused.error["code"]) == (14, "migration-running")
+    assert cli("migrate", "resume", run, "--json").error["code"] == "migration-running"
+    assert ok("migrate", "rollback", run, "--yes", "--json").json["restored"] == 3
+    assert ok("migrate", "apply", "user", "2.0.0", "--json").json["changed"] == 3
 
 
 def test_what_is_wrong_has_its_status(ok, cli, tmp_path):

@@ -117,6 +117,29 @@ def test_what_was_migrated_at_once_is_not_migrated_again_when_it_is_read(numbers
     assert lazy.items() == [("n:1", 10), ("n:2", 20), ("n:3", 3)]
 
 
+def test_a_handle_from_before_a_rollback_gives_no_old_values_as_new_ones(numbers):
+    plan = numbers.migrations.plan("n", "2.0.0")
+    run = numbers.migrations.apply(plan, functions=FUNCTIONS)
+
+    def handle():
+        return numbers.migrations.lazily(plan, scope=GLOBAL, functions=FUNCTIONS)
+
+    lazy = handle()
+    assert lazy.items() == [("n:1", 10), ("n:2", 20)]
+    numbers.migrations.rollback(run.id)
+    seq = numbers.stats()["last_seq"]
+    for call in (lambda: lazy.get("n:1"), lazy.items, lambda: lazy.update("n:1", lambda value: value + 1)):
+        with pytest.raises(Conflict) as caught:
+            call()
+        assert caught.value.code == "plan-outdated"
+    assert (values(numbers), numbers.stats()["last_seq"]) == ([1, 2], seq)
+    again = handle()
+    assert [again.get("n:1"), lazy.keys()] == [10, ["n:1", "n:2"]]
+    with pytest.raises(Conflict):
+        lazy.get("n:2")
+    assert again.items() == [("n:1", 10), ("n:2", 20)]
+
+
 def test_keys_that_are_bound_to_another_schema_take_no_part(numbers):
     numbers.schemas.register(Schema("other", "1.0.0", value="any"))
     own = numbers.state_of(Scope.agent("a"))

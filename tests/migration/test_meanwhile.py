@@ -142,7 +142,7 @@ WORKER = """
         if sys.argv[3] == "apply":
             store.migrations.apply(plan, batch=4, progress=progress)
         else:
-            store.migrations.rollback(sys.argv[3], batch=4)
+            store.migrations.rollback(sys.argv[3], batch=4, progress=progress)
         print(statements)
 """
 
@@ -191,6 +191,10 @@ def test_a_killed_migration_goes_on_and_comes_to_what_an_uninterrupted_one_does(
         assert dict(store.state.items()) == BEFORE
 
 
+BEGINNING = 2
+"""Statements of the unit that begins a rollback."""
+
+
 @pytest.mark.parametrize("kill_at", [1, 3, 6, 11, 12, 17, 25, 26])
 def test_a_killed_rollback_goes_on_when_it_is_called_again(seed, kill_at):
     with llmspell.open(seed, durability="process") as store:
@@ -200,10 +204,41 @@ def test_a_killed_rollback_goes_on_when_it_is_called_again(seed, kill_at):
         assert child.returncode == -signal.SIGKILL
     with llmspell.open(seed, durability="process") as store:
         assert store.verify().ok
+        run = store.migrations.status()
+        begun = run.status == "rolling_back"
+        assert (begun, run.open, run.alive) == (kill_at > BEGINNING, begun, False)
+        if begun:
+            current = store.migrations.plan("user", "2.0.0", from_version="2.0.0", prefix="user:", catalog=CATALOG)
+            for plan in (planned(store), current, planned(store, "3.0.0")):
+                with pytest.raises(Conflict) as caught:
+                    store.migrations.apply(plan)
+                assert (caught.value.code, caught.value.details["id"]) == ("migration-running", report.id)
         back = store.migrations.rollback(report.id)
         assert (back.restored, back.left) == (12, 0)
         assert dict(store.state.items()) == BEFORE
         assert store.verify().ok
+
+
+def test_a_rollback_that_lives_is_seen_and_not_met_by_another_process(seed):
+    with llmspell.open(seed, durability="process") as store:
+        report = store.migrations.apply(planned(store))
+    with work(seed, 0, report.id) as child, llmspell.open(seed, durability="process") as store:
+        assert child.stdout.readline() == "under way\n"
+        run = store.migrations.status()
+        assert (run.id, run.status, run.open, run.alive) == (report.id, "rolling_back", True, True)
+        for call in (
+            lambda: store.migrations.apply(planned(store, "3.0.0", from_version="2.0.0")),
+            lambda: store.migrations.apply(planned(store, from_version="2.0.0")),
+            lambda: store.migrations.lazily(planned(store)),
+            lambda: store.migrations.rollback(report.id, dry_run=True),
+        ):
+            with pytest.raises(Conflict, match="is open") as caught:
+                call()
+            assert caught.value.hint.startswith("wait until it has ended")
+        child.communicate("\n")
+        assert child.returncode == 0
+        assert not store.migrations.status().open
+        assert dict(store.state.items()) == BEFORE
 
 
 def test_a_second_process_is_refused_and_a_dead_ones_run_is_open_to_be_taken_up(seed):

@@ -109,7 +109,10 @@ def status(id: str | None = None, /) -> None:
     told = found.to_dict()
     state = found.status.replace("_", " ")
     if found.open and not found.alive and found.status != "failed":
-        state += ", interrupted: `llmspell migrate resume` or `rollback`"
+        ways = "`llmspell migrate rollback` goes on" if found.status == "rolling_back" else (
+            "`llmspell migrate resume` or `rollback`"
+        )  # fmt: skip
+        state += f", interrupted: {ways}"
     out.fields(told, [
         ("migration", f"{found.name} {found.from_version} to {found.to_version}"), ("status", state),
         ("id", found.id), ("values", str(found.target)), ("looked at", f"{found.seen:,} of {found.total:,}"),

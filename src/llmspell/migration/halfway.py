@@ -34,7 +34,8 @@ def demand_settled(view: Reading, scope: str, seq: int) -> None:
     if last is None or last[0] in _ENDED or not _concerns(view, id_, scope):
         return
     ended = view.one(_SQL["end_after"], (subject, seq))
-    after = "resume it or roll it back first" if ended is None else f"at entry {ended[0]}, after it, or later"
+    first = "call rollback again first, it goes on" if ".rollback_" in last[0] else "resume it or roll it back first"
+    after = first if ended is None else f"at entry {ended[0]}, after it, or later"
     raise Conflict(
         f"at entry {seq} the migration {id_} had changed some values of {scope} and not yet others",
         code="migration-running", hint=f"fork at entry {before}, before it; or {after}", id=id_, before=before,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.migration.applying import failed
@@ -19,55 +19,69 @@ from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value
+from llmspell.schema import queries
 from llmspell.state.rows import check_after
 
 if TYPE_CHECKING:
-    from llmspell.journal.acting import Acting
-    from llmspell.journal.journal import Journal, Writer
+    from llmspell.journal.journal import Writer
     from llmspell.migration.held import Held
+    from llmspell.migration.looking import Looking
+    from llmspell.migration.points import LazyPoints
     from llmspell.migration.preparing import Preparation
     from llmspell.migration.state_values import StateValues
     from llmspell.ports.database import Reading
     from llmspell.state.service import AsyncState
 
+_BINDING = queries("llmspell.registry")["open_one"]
 ATTEMPTS_MAX = 100
 """Times that something is read again because somebody keeps writing it."""
+
+
+class Bound(NamedTuple):
+    """That a target is bound to the new version: by the entry ``binding``; what was written after the entry ``since``
+    was held against it.
+    """
+
+    binding: int
+    since: int
 
 
 class AsyncLazyState:
     """The values of a plan's target in one scope, in the new form. Get it from ``store.migrations.lazily(plan)``."""
 
     def __init__(
-        self, journal: Journal, acting: Acting, state: AsyncState, values: StateValues, preparation: Preparation,
-        since: int | None, write: bool,
+        self, looking: Looking, points: LazyPoints, state: AsyncState, values: StateValues, preparation: Preparation,
+        bound: Bound | None, write: bool,
     ) -> None:  # fmt: skip
-        """``since``: the entry from which on keys were held against the new version; None when they are not bound."""
-        self._journal = journal
-        self._acting = acting
+        self._looking = looking
+        self._points = points
         self._state = state
         self._values = values
         self._preparation = preparation
-        self._since = since
+        self._bound = bound
         self._write = write
         self.scope = state.scope
 
     async def get(self, key: str, default: Any = None) -> Any:
-        """The value of ``key`` in the new form, or ``default``. Raises InvalidInput (``migration-failed``) for one that
-        the plan cannot bring there, by key and path.
+        """The value of ``key`` in the new form, or ``default``; one that a hook does not let be written is given all
+        the same. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by key and path,
+        Conflict (``migration-running`` while a migration of these values is open; ``plan-outdated`` when they were
+        bound otherwise since, as by a rollback: make the handle anew).
         """
         key = self._checked(key)
         for _ in range(ATTEMPTS_MAX):
-            held = await self._held(key)
+            opened, held = await self._held(key)
             if held is None:
                 return default
-            done, value = await self._renewed(held)
+            done, value = await self._renewed(opened, held)
             if done:
                 return value
         raise moving(key)
 
     async def exists(self, key: str) -> bool:
         """Whether ``key`` has a value now."""
-        return await self._held(self._checked(key)) is not None
+        key = self._checked(key)
+        return await self._looking.read(lambda view: self._find(view, key)) is not None
 
     async def keys(self, *, after: str = "", limit: int = 1000) -> list[str]:
         """Keys of the target that have a value, in code point order; the next page is ``after`` the last one."""
@@ -82,17 +96,21 @@ class AsyncLazyState:
 
     async def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
         """Read in the new form, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns
-        the new value.
+        the new value. Raises Vetoed when a hook does not let a migrated value be written, and what ``get`` does.
         """
         key = self._checked(key)
         for _ in range(ATTEMPTS_MAX):
-            held = await self._held(key)
-            value = deepcopy(default) if held is None else self._made(held)[1]
+            _, held = await self._held(key)
+            stored, value = (None, deepcopy(default)) if held is None else self._made(held)
+            if stored is not None:
+                await self._points.ask(self.scope.name, key)
             value = fn(value)
             try:
                 await self._state.set(key, value, if_version=0 if held is None else held.version)
             except Conflict:
                 continue
+            if stored is not None:
+                await self._points.tell(self.scope.name, key)
             return value
         raise moving(key)
 
@@ -107,26 +125,42 @@ class AsyncLazyState:
             )  # fmt: skip
         return key
 
-    async def _held(self, key: str) -> Held | None:
+    async def _held(self, key: str) -> tuple[bytes | None, Held | None]:
         def query(view: Reading) -> Held | None:
-            return self._values.of_key(view, self.scope.name, key)
+            self._demand_bound(view)
+            return self._find(view, key)
 
-        return await self._journal.database.read(query)
+        return await self._looking.look(query)
+
+    def _demand_bound(self, view: Reading) -> None:
+        """What was written since the making was held against the new version only as long as that is bound."""
+        plan = self._preparation.plan
+        if self._bound is None:
+            return
+        row = view.one(_BINDING, (plan.target.scope or "", plan.target.prefix))
+        if row is None or row[2] != self._bound.binding:
+            raise Conflict(
+                f"{plan.target} were bound otherwise since this handle for {plan.name} {plan.to_version} was made",
+                code="plan-outdated", hint="plan again and make the handle anew",
+            )  # fmt: skip
+
+    def _find(self, view: Reading, key: str) -> Held | None:
+        return self._values.of_key(view, self.scope.name, key)
 
     def _made(self, held: Held) -> tuple[Any, Any]:
         """What is to be written (None: nothing), and the value in the new form. Raises InvalidInput."""
-        if self._since is not None and held.seq > self._since:
+        if self._bound is not None and held.seq > self._bound.since:
             return None, held.value  # It was held against the new version when it was written.
         preparation = self._preparation
-        found = preparation.late(held) if self._since is None else preparation.one(held, 0)
+        found = preparation.late(held) if self._bound is None else preparation.one(held, 0)
         if isinstance(found, Problem):
             raise failed([found])
         return (None, decode_value(held.raw)) if found is None else found
 
-    async def _renewed(self, held: Held) -> tuple[bool, Any]:
+    async def _renewed(self, opened: bytes | None, held: Held) -> tuple[bool, Any]:
         """The value in the new form, written back; False when somebody else was quicker."""
         stored, made = self._made(held)
-        if stored is None or not self._write:
+        if stored is None or not self._write or not await self._points.allowed(held.scope, held.key):
             return True, made
 
         async def unit(writer: Writer) -> bool:
@@ -135,7 +169,10 @@ class AsyncLazyState:
             await self._values.write(writer, held, stored)
             return True
 
-        return await self._journal.write(unit, context=self._acting.context()), made
+        written = await self._looking.write(opened, unit)
+        if written:
+            await self._points.tell(held.scope, held.key)
+        return written, made
 
 
 def moving(key: str) -> Conflict:

@@ -26,22 +26,27 @@ from llmspell.state.rows import check_after
 if TYPE_CHECKING:
     from llmspell.agentstate.service import AsyncAgents
     from llmspell.agentstate.values import AgentState
-    from llmspell.journal.acting import Acting
-    from llmspell.journal.journal import Journal, Writer
+    from llmspell.journal.journal import Writer
     from llmspell.migration.agent_values import AgentValues, Fields
+    from llmspell.migration.looking import Looking
+    from llmspell.migration.points import LazyPoints
     from llmspell.migration.preparing import Preparation
     from llmspell.ports.database import Reading
+
+
+class _Unasked(Exception):
+    """A record turned out to be of the old version, and hooks were not asked yet."""
 
 
 class AsyncLazyAgents:
     """The records that a plan is about, in the new form. Get it from ``store.migrations.lazily_agents(plan)``."""
 
     def __init__(
-        self, journal: Journal, acting: Acting, agents: AsyncAgents, values: AgentValues, preparation: Preparation,
+        self, looking: Looking, points: LazyPoints, agents: AsyncAgents, values: AgentValues, preparation: Preparation,
         write: bool,
     ) -> None:  # fmt: skip
-        self._journal = journal
-        self._acting = acting
+        self._looking = looking
+        self._points = points
         self._agents = agents
         self._values = values
         self._preparation = preparation
@@ -51,20 +56,24 @@ class AsyncLazyAgents:
         """An agent's record in the new form with its whole conversation, None when it has none.
 
         One of the old version is written back, one ``agent.saved`` entry; hooks of saving are not asked, as in no
-        migration. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by agent and
-        path, Conflict (``plan-outdated``) for one of another version than the plan's two.
+        migration, and those of ``before_migration_batch`` are: without their leave it is given and not written. Raises
+        InvalidInput (``migration-failed``) for one that the plan cannot bring there, by agent and path, Conflict
+        (``plan-outdated`` for one of another version than the plan's two; ``migration-running`` while a migration of
+        these records is open).
         """
         agent_id, written = self._checked(agent_id), False
         for _ in range(ATTEMPTS_MAX):
-            state, held = await self._journal.database.read(lambda view: self._look(view, agent_id))
+            opened, (state, held) = await self._looking.look(lambda view: self._look(view, agent_id))
             if state is None or held is None:
                 return None
             if written and state.schema_version != self._preparation.plan.from_version:
                 return state
             fields = self._fields(held)
-            if fields is None or not self._write:
+            if fields is None or not self._write or not await self._points.allowed(held.scope, agent_id):
                 return _renewed(state, fields)
-            written = await self._journal.write(self._unit(held, fields), context=self._acting.context())
+            written = await self._looking.write(opened, self._unit(held, fields))
+            if written:
+                await self._points.tell(held.scope, agent_id)
         raise moving(agent_id)
 
     async def ids(self, *, after: str = "", limit: int = 1000) -> list[str]:
@@ -72,18 +81,35 @@ class AsyncLazyAgents:
         last one.
         """
         after, limit = check_after(after), check_limit(limit)
-        return await self._journal.database.read(lambda view: self._values.ids(view, after, limit))
+        return await self._looking.read(lambda view: self._values.ids(view, after, limit))
 
     async def update(self, agent_id: str, fn: Callable[[AgentState], AgentState | None]) -> AgentState:
         """Load a record in the new form, change it by ``fn`` and save both at once, again whenever somebody else wrote
-        in between; as ``store.agents.update``. Raises NotFound too.
+        in between; as ``store.agents.update``. Raises Vetoed when a hook does not let a migrated record be written,
+        NotFound, and what ``load`` does.
         """
         check_function(fn, "fn", optional=False)
+        agent_id, asked, migrated = self._checked(agent_id), False, False
+        place = scope_name(agent_id)
 
         def changed(state: AgentState) -> AgentState | None:
-            return fn(_renewed(state, self._fields(_held(state))))
+            nonlocal migrated
+            fields = self._fields(_held(state))
+            migrated = fields is not None
+            if migrated and not asked:
+                raise _Unasked
+            return fn(_renewed(state, fields))
 
-        return await self._agents.update(self._checked(agent_id), changed)
+        await self._looking.look(lambda _view: None)
+        try:
+            saved = await self._agents.update(agent_id, changed)
+        except _Unasked:
+            await self._points.ask(place, agent_id)
+            asked = True
+            saved = await self._agents.update(agent_id, changed)
+        if migrated:
+            await self._points.tell(place, agent_id)
+        return saved
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.migration.agent_values import AgentValues
 from llmspell.migration.given import one_scope
-from llmspell.migration.lazily import AsyncLazyState
+from llmspell.migration.lazily import AsyncLazyState, Bound
 from llmspell.migration.lazy_agents import AsyncLazyAgents
+from llmspell.migration.looking import Looking
 from llmspell.migration.plan import Plan
+from llmspell.migration.points import LazyPoints
 from llmspell.migration.preparing import Preparation
 from llmspell.migration.runs import load_migrated_since
 from llmspell.migration.state_values import StateValues
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from llmspell.agentstate.encoded import Scan
     from llmspell.agentstate.service import AsyncAgents
+    from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
     from llmspell.migration.held import Values
@@ -58,6 +61,7 @@ class OnRead:
     """The part of ``AsyncMigrations`` about values that are migrated when they are read."""
 
     _journal: Journal
+    _hooks: Hooks
     _acting: Acting
     _protection: Protection
     _scan: Scan | None
@@ -76,8 +80,13 @@ class OnRead:
 
         Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
         one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
-        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest.
+
+        Hooks of ``before_migration_apply`` are asked now, before anything is bound, and those of
+        ``before_migration_batch`` for each value that is to be written; their ``operation`` is ``lazy``. A value that
+        they do not let be written is given in the new form and stays as it is. Raises InvalidInput (``invalid-plan``,
+        ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``), Conflict (``migration-running``: a
+        migration of these values is open, by which some are changed and others not), Vetoed.
         """
         _check(plan, "state", "lazily_agents")
         check_flags(write=write)
@@ -87,8 +96,9 @@ class OnRead:
         await self._demand_whole(place.name)
         values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)
         preparation = self._prepared(plan, values, functions, validators)
-        since = await self._rebound(plan)
-        return AsyncLazyState(self._journal, self._acting, self._state_of(place), values, preparation, since, write)
+        looking, points = await self._handles(plan, write)
+        bound = await points.making(partial(self._rebound, plan))
+        return AsyncLazyState(looking, points, self._state_of(place), values, preparation, bound, write)
 
     async def lazily_agents(
         self, plan: Plan, *, functions: Functions | None = None, validators: Validators | None = None,
@@ -97,14 +107,17 @@ class OnRead:
         """The same for a plan of agents: records in the new form, each migrated when it is loaded here, and written
         back unless ``write`` is False. ``store.agents`` shows what is stored.
 
-        Each change is an ordinary ``agent.saved``; loading all ``ids`` brings the rest. Raises InvalidInput
-        (``invalid-plan``), NotFound (``unknown-function``, ``unknown-validator``).
+        Each change is an ordinary ``agent.saved``; loading all ``ids`` brings the rest. Hooks are asked as there.
+        Raises InvalidInput (``invalid-plan``), NotFound (``unknown-function``, ``unknown-validator``), Conflict
+        (``migration-running``), Vetoed.
         """
         _check(plan, "agents", "lazily")
         check_flags(write=write)
         values = AgentValues(plan.target, self._scan)
         preparation = self._prepared(plan, values, functions, validators)
-        return AsyncLazyAgents(self._journal, self._acting, self._agents, values, preparation, write)
+        looking, points = await self._handles(plan, write)
+        await points.making(_nothing)
+        return AsyncLazyAgents(looking, points, self._agents, values, preparation, write)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -114,6 +127,12 @@ class OnRead:
             hint = "copy its state to a session of its own: state.copy_to(Scope.session(id))"
             raise Conflict(f"{scope} is a fork: what it inherits is its origin's", code="session-is-fork", hint=hint)
 
+    async def _handles(self, plan: Plan, write: bool) -> tuple[Looking, LazyPoints]:
+        """What a handle looks and writes by. Raises Conflict (``migration-running``)."""
+        await self._steering.demand_settled(plan.target)
+        looking = Looking(self._journal, self._acting, self._steering, plan.target)
+        return looking, LazyPoints(self._hooks, self._acting, plan, write=write)
+
     def _prepared(
         self, plan: Plan, values: Values, functions: Functions | None, validators: Validators | None
     ) -> Preparation:
@@ -121,19 +140,24 @@ class OnRead:
         known = {**self._steering.validators, **options.validators}
         return Preparation(plan, values, options.functions, known, "strict")
 
-    async def _rebound(self, plan: Plan) -> int | None:
-        """Since which entry the target is bound to the new version; None when it is not bound."""
+    async def _rebound(self, plan: Plan) -> Bound | None:
+        """Since when the target is bound to the new version; None when it is not bound."""
         target = plan.target
         for one in await self._schemas.bindings():
             if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
                 continue
             if one.version == plan.to_version:
-                return await self._journal.database.read(partial(load_migrated_since, one.since_seq))
+                since = await self._journal.database.read(partial(load_migrated_since, one.since_seq))
+                return Bound(one.since_seq, since)
             if one.version == plan.from_version:
                 scope = None if target.scope is None else Scope.from_name(target.scope)
                 bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
-                return bound.since_seq
+                return Bound(bound.since_seq, bound.since_seq)
         return None
+
+
+async def _nothing() -> None:
+    """Records say themselves which version they are of: nothing is bound for a handle."""
 
 
 def _check(plan: object, kind: str, other: str) -> None:

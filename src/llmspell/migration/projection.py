@@ -67,7 +67,7 @@ async def apply_failed(tx: Transaction, entry: Applied) -> None:
 
 
 async def apply_rollback_started(tx: Transaction, entry: Applied) -> None:
-    """It is being taken back."""
+    """It is being taken back, and open until it is."""
     one: MigrationRollbackStarted = entry.payload
     await tx.run(_SQL["roll_back"], (one.attempt, entry.seq, entry.at, id_bytes(one.id)))
 

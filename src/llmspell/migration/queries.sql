@@ -1,4 +1,5 @@
--- What migrations ask. A run of a plan is its id; it is open until it is completed or rolled back.
+-- What migrations ask. A run of a plan is its id; it is open until it is completed or rolled back, and
+-- open again while it is being taken back.
 
 -- name: register
 INSERT INTO migration (name, from_version, to_version, hash, seq) VALUES (?, ?, ?, ?, ?)
@@ -30,7 +31,8 @@ UPDATE migration_run SET status = 'completed', seen = ?, changed = ?, skipped = 
 UPDATE migration_run SET status = 'failed', reason = ?, updated_at = ? WHERE id = ?
 
 -- name: roll_back
-UPDATE migration_run SET status = 'rolling_back', attempt = ?, rollback_seq = ?, updated_at = ? WHERE id = ?
+-- A completed run is open again from here on.
+UPDATE migration_run SET status = 'rolling_back', attempt = ?, rollback_seq = ?, updated_at = ?, ended_at = NULL WHERE id = ?
 
 -- name: back_again
 UPDATE migration_run SET attempt = ?, updated_at = ? WHERE id = ?
@@ -44,7 +46,7 @@ SELECT id, name, from_version, to_version, status, attempt, started_seq, restore
 FROM migration_run WHERE id = ?
 
 -- name: open
-SELECT id FROM migration_run WHERE ended_at IS NULL ORDER BY id LIMIT 1
+SELECT id, status FROM migration_run WHERE ended_at IS NULL ORDER BY id LIMIT 1
 
 -- name: last_begun
 -- The run that was begun, or begun to be taken back, last before an entry.

@@ -10,8 +10,8 @@ from llmspell.errors import Corrupt
 from llmspell.journal.reading import entry_at
 from llmspell.migration.kinds import MigrationRegistered, MigrationStarted
 from llmspell.migration.migration import Migration
-from llmspell.migration.plan import Plan
-from llmspell.migration.units import not_found
+from llmspell.migration.plan import Plan, Target
+from llmspell.migration.units import BACK, not_found
 from llmspell.migration.values import MigrationRun
 from llmspell.model.clock import to_datetime
 from llmspell.model.ids import id_bytes, id_text
@@ -44,6 +44,11 @@ class Begun:
         return str(self.row[4])
 
     @property
+    def back(self) -> bool:
+        """Whether it is being taken back."""
+        return self.status == BACK
+
+    @property
     def attempt(self) -> int:
         """The newest one."""
         return int(self.row[5])
@@ -74,9 +79,23 @@ def load_run(view: Reading, migration: str) -> Begun:
 
 
 def load_open(view: Reading) -> Begun | None:
-    """The run that is neither completed nor rolled back; there is one at most."""
+    """The run that is neither completed nor rolled back, or is being taken back; there is one at most."""
     row = view.one(_SQL["open"])
     return None if row is None else load_run(view, id_text(row[0]))
+
+
+def load_concerning(view: Reading, target: Target) -> Begun | None:
+    """The open run, if a value can be among its own and those of a target: some of these are changed and others are
+    not, and nothing says which.
+    """
+    found = load_open(view)
+    return found if found is not None and found.plan.target.meets(target) else None
+
+
+def told_open(found: Begun) -> str:
+    """A plan's warning of it."""
+    how = "is being taken back" if found.back else "is open"
+    return f"the migration {found.id} of these values {how}: some are changed and others not, until it has ended"
 
 
 def load_runs(view: Reading, limit: int, before: int | None = None) -> list[Begun]:

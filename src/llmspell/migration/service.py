@@ -22,7 +22,7 @@ from llmspell.migration.kinds import MigrationRegistered
 from llmspell.migration.migration import Migration
 from llmspell.migration.on_read import OnRead
 from llmspell.migration.plan import Known, Plan, Target, find_path, with_warnings
-from llmspell.migration.runs import load_open, load_registered, load_run, load_runs
+from llmspell.migration.runs import load_concerning, load_open, load_registered, load_run, load_runs, told_open
 from llmspell.migration.state_values import StateValues
 from llmspell.migration.steering import Options, Steering
 from llmspell.migration.transform import Functions
@@ -68,6 +68,7 @@ class AsyncMigrations(OnRead):
         self._state_of = state_of
         self._agents = agents
         self._journal = journal
+        self._hooks = hooks
         self._acting = acting
         self._protection = protection
         self._scan = scan
@@ -132,8 +133,9 @@ class AsyncMigrations(OnRead):
         values = self._values(target)
         count, size = await self._journal.database.read(values.count)
         keys, forks = await self._inherited(target)
+        opened = await self._journal.database.read(lambda view: load_concerning(view, target))
         made = Plan(schema_name, begin, end, target, path, count, size, keys, known=known)
-        return with_warnings(made, told_of(keys, forks))
+        return with_warnings(made, [*told_of(keys, forks), *(() if opened is None else (told_open(opened),))])
 
     # -- applying ------------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,8 @@ class AsyncMigrations(OnRead):
         options = Options(
             batch, progress, timeout_s, validation, rollback_on_failure, functions or {}, validators or {}
         )
+        if not plan.steps or dry_run:
+            await self._steering.demand_settled(plan.target, but=plan.hash)
         if not plan.steps:
             return MigrationReport("already_current", plan.name, plan.from_version, plan.to_version)
         if dry_run:
@@ -190,8 +194,8 @@ class AsyncMigrations(OnRead):
     ) -> MigrationReport:
         """Go on with a migration that was interrupted or has failed, from the last batch that is committed.
 
-        Raises NotFound (``migration-not-found``), Conflict (``migration-running``, ``migration-not-open``), and what
-        ``apply`` does.
+        Raises NotFound (``migration-not-found``), Conflict (``migration-running``: also one that is being taken back,
+        ``migration-not-open``), and what ``apply`` does.
         """
         options = Options(batch, progress, timeout_s, None, rollback_on_failure, functions or {}, validators or {})
         return await self._steering.resume(id, options)
@@ -210,7 +214,8 @@ class AsyncMigrations(OnRead):
 
         Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
         Conflict (``migration-running``, ``migration-not-open``: it was rolled back already, ``migration-built-on``:
-        take the one that went on from it back first).
+        take the one that went on from it back first), Vetoed by a hook of ``before_migration_apply``, whose
+        ``operation`` is ``rollback``. A failure is taken back without asking any.
         """
         check_flags(dry_run=dry_run)
         options = Options(batch, progress)
@@ -311,8 +316,8 @@ class AsyncMigrations(OnRead):
             if target.kind == "state" and (one.name, one.scope, one.prefix) == (name, target.scope, target.prefix):
                 bound = one.version
         for run in await self.list():
-            if run.name == name and run.target == target and run.status in {"completed", "rolled_back"}:
-                ran = run.to_version if run.status == "completed" else run.from_version
+            if run.name == name and run.target == target and run.status not in {"running", "failed"}:
+                ran = run.from_version if run.status == "rolled_back" else run.to_version
                 break
         return Known(bound, ran)
 

@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llmspell.errors import Busy, Conflict, InvalidInput, LlmspellError, ReadOnly, StorageFailed
-from llmspell.hooks.moment import run_point
+from llmspell.errors import Busy, InvalidInput, LlmspellError, ReadOnly, StorageFailed
 from llmspell.lease import Lease
 from llmspell.migration import units
 from llmspell.migration.applying import Application, Counts, MigrationProgress, Pace, Tools
@@ -22,8 +21,9 @@ from llmspell.migration.kinds import (
     MigrationStarted,
 )
 from llmspell.migration.plan import Known, Plan, Target
+from llmspell.migration.points import plan_data, rollback_data, run_apply
 from llmspell.migration.preparing import Preparation, check_functions, check_validation
-from llmspell.migration.runs import Begun, load_built_on, load_open, load_run
+from llmspell.migration.runs import Begun, load_built_on, load_concerning, load_open, load_run
 from llmspell.migration.taking_back import Rollback
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import MigrationReport
@@ -103,8 +103,8 @@ class Steering:
         with self._alone(await self._open()):
             found = await self._open()
             if found is not None:
-                if found.started.plan_hash != plan.hash or found.status == "rolling_back":
-                    raise units.running(found.id, alive=False)
+                if found.started.plan_hash != plan.hash or found.back:
+                    raise units.running(found.id, alive=False, back=found.back)
                 return await self._go_on(found, options)
             return await self._begin(plan, options)
 
@@ -118,23 +118,30 @@ class Steering:
         """See ``AsyncMigrations.rollback``."""
         with self._alone(await self._open()):
             found = await self._journal.database.read(lambda view: load_run(view, migration))
-            await self._demand_last(found)
-            return await self._back(found, options, self._context(found))
+            await self._demand_back(found)
+            context = self._context(found)
+            await run_apply(self._hooks, context, "before", rollback_data(found, automatic=False))
+            return await self._back(found, options, context)
 
     async def rehearse_rollback(self, migration: str, options: Options) -> MigrationReport:
         """What ``rollback`` would come to now; refused where that would be."""
-        opened = await self._open()
         found = await self._journal.database.read(lambda view: load_run(view, migration))
-        if opened is not None and (opened.id != found.id or self.alive()):
-            raise units.running(opened.id, alive=self.alive())
-        if found.status == "rolled_back":
-            raise units.not_open(found.id, found.status)
-        await self._demand_last(found)
+        await self._demand_back(found)
+        if found.status != "completed" and self.alive():
+            raise units.running(found.id, alive=True)
         tools, row = self.tools(options), found.row
         values = self._values(found.plan.target)
         rollback = Rollback(tools, values, Pace(options.batch), (found.id, found.attempt), row[14])
-        await rollback.rehearse(found.seq, row[8] if found.status == "rolling_back" else 0)
+        await rollback.rehearse(found.seq, row[8] if found.back else 0)
         return _taken_back("dry_run", found, rollback, tools.seconds)
+
+    async def demand_settled(self, target: Target, *, but: str | None = None) -> None:
+        """Refuse whoever needs values of one version where an open run has changed some and not yet others. ``but``:
+        the hash of the plan that is its own, and goes on with it. Raises Conflict (``migration-running``).
+        """
+        found = await self._journal.database.read(lambda view: load_concerning(view, target))
+        if found is not None and (found.back or found.started.plan_hash != but):
+            raise units.running(found.id, alive=self.alive(), back=found.back)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -145,8 +152,7 @@ class Steering:
         preparation = Preparation(plan, values, options.functions, self._known(options), validation)
         await self._journal.database.read(values.try_key)
         context = replace(self._acting.context(), step=None)
-        data = self._data(plan)
-        await run_point(self._hooks, context, "before_migration_apply", "migration", "apply", data)
+        await run_apply(self._hooks, context, "before", plan_data(plan, "apply"))
         count = (await self._journal.database.read(values.count))[0]
         id_ = self._journal.ids.new()
         started = MigrationStarted(
@@ -163,12 +169,10 @@ class Steering:
         )  # fmt: skip
 
     async def _go_on(self, found: Begun, options: Options) -> MigrationReport:
+        if found.back:
+            raise units.running(found.id, alive=False, back=True)
         if found.status not in {"running", "failed"}:
-            raise Conflict(
-                f"the migration {found.id} is {found.status.replace('_', ' ')}",
-                code="migration-not-open",
-                hint="call rollback again, it goes on" if found.status == "rolling_back" else None,
-            )
+            raise units.not_open(found.id, found.status)
         plan, row = found.plan, found.row
         validation = found.started.validation
         values = self._values(plan.target)
@@ -204,13 +208,8 @@ class Steering:
             seen=counts.seen, changed=counts.changed, skipped=counts.skipped, seconds=tools.seconds,
             problems=tuple(application.problems), warnings=plan.warnings,
         )  # fmt: skip
-        data = self._data(plan) | {
-            "id": migration,
-            "status": "completed",
-            "seen": counts.seen,
-            "changed": counts.changed,
-        }
-        await run_point(self._hooks, tools.context, "after_migration_apply", "migration", "apply", data)
+        more = {"id": migration, "status": "completed", "seen": counts.seen, "changed": counts.changed}
+        await run_apply(self._hooks, tools.context, "after", plan_data(plan, "apply") | more)
         return report
 
     async def _failed(self, migration: str, attempt: int, tools: Tools, exc: Exception, options: Options) -> None:
@@ -226,17 +225,19 @@ class Steering:
         status = "failed"
         if options.rollback_on_failure:
             found = await tools.read(lambda view: load_run(view, migration))
-            report = await self._back(found, Options(options.batch), tools.context)
+            report = await self._back(found, Options(options.batch), tools.context, automatic=True)
             status = report.status
             if isinstance(exc, LlmspellError) and report.left:
                 exc.details["left_alone"] = [list(one) for one in report.left_alone]
         if isinstance(exc, LlmspellError):
             exc.details |= {"migration": migration, "status": status}
 
-    async def _back(self, found: Begun, options: Options, context: Context) -> MigrationReport:
+    async def _back(
+        self, found: Begun, options: Options, context: Context, *, automatic: bool = False
+    ) -> MigrationReport:
         """Take a run back; also one whose rollback was interrupted."""
         attempt = found.attempt + 1
-        if found.status == "rolling_back":
+        if found.back:
             again = MigrationRollbackResumed(found.id, attempt)
             seq = found.row[8]
             await self._journal.write(lambda writer: units.go_on_back(writer, again), context=context)
@@ -249,10 +250,19 @@ class Steering:
         await rollback.back(found.seq, seq)
         last = MigrationRolledBack(found.id, attempt, rollback.restored, rollback.left, rollback.names)
         await tools.write(lambda writer: units.finish_rollback(writer, last, found.plan))
+        more = {"status": "rolled_back", "restored": rollback.restored, "left": rollback.left}
+        await run_apply(self._hooks, tools.context, "after", rollback_data(found, automatic=automatic) | more)
         return _taken_back("rolled_back", found, rollback, tools.seconds)
 
-    async def _demand_last(self, found: Begun) -> None:
-        """Refuse to take back what another one went on from."""
+    async def _demand_back(self, found: Begun) -> None:
+        """Refuse to take back what is back already, what another one went on from, and anything beside one that is
+        open.
+        """
+        opened = await self._open()
+        if opened is not None and opened.id != found.id:
+            raise units.running(opened.id, alive=False, back=opened.back)
+        if found.status == "rolled_back":
+            raise units.not_open(found.id, found.status)
         later = await self._journal.database.read(lambda view: load_built_on(view, found))
         if later is not None and found.status == "completed":
             raise units.built_on(found.id, later.id)
@@ -275,12 +285,6 @@ class Steering:
 
     def _correlation(self, plan: Plan, id_: bytes, above: Correlation | None) -> Correlation:
         return Correlation(id_, f"migration {plan.name} {plan.from_version} to {plan.to_version}"[:255], above)
-
-    def _data(self, plan: Plan) -> dict[str, Any]:
-        return {
-            "name": plan.name, "from_version": plan.from_version, "to_version": plan.to_version,
-            "target": plan.target.to_dict(), "operation": "apply", "risk": plan.risk.label, "count": plan.count,
-        }  # fmt: skip
 
     def _known(self, options: Options) -> Validators:
         return {**self.validators, **options.validators}

@@ -45,6 +45,7 @@ _SQL = queries("llmspell.migration")
 _BINDING = queries("llmspell.registry")["open_one"]
 _NEWER = "SELECT count(*) FROM entry WHERE seq > ? AND kind = ? AND cause <> ?"
 Clock = Callable[[], int]
+BACK = "rolling_back"
 
 
 async def register(writer: Writer, one: MigrationRegistered, replace: bool) -> bool:
@@ -66,7 +67,7 @@ async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
     """Begin; gives the seq of the entry and the one before. Raises Conflict (``migration-running``)."""
     row = await writer.one(_SQL["open"])
     if row is not None:
-        raise running(id_text(row[0]), alive=False)
+        raise running(id_text(row[0]), alive=False, back=row[1] == BACK)
     await _confirm(writer)
     one.restore_seq = writer.head_seq
     return await _append(writer, STARTED, one), one.restore_seq
@@ -125,7 +126,7 @@ async def start_rollback(writer: Writer, one: MigrationRollbackStarted) -> int:
     row = await _demand(writer, one.id, one.attempt - 1, ("running", "failed", "completed"))
     opened = await writer.one(_SQL["open"])
     if opened is not None and opened[0] != row[0]:
-        raise running(id_text(opened[0]), alive=False)
+        raise running(id_text(opened[0]), alive=False, back=opened[1] == BACK)
     return await _append(writer, ROLLBACK_STARTED, one)
 
 
@@ -153,13 +154,20 @@ async def finish_rollback(writer: Writer, one: MigrationRolledBack, plan: Plan) 
     return await _append(writer, ROLLED_BACK, one)
 
 
-def running(migration: str, *, alive: bool) -> Conflict:
-    """The error for whoever comes second."""
-    hint = (
-        "wait until it has ended; `status` says how far it is"
-        if alive
-        else "it was interrupted or failed: resume it or roll it back first"
-    )
+async def still_open(writer: Writer, opened: bytes | None) -> bool:
+    """Whether the run that is open is the one that was when somebody looked; None is none."""
+    row = await writer.one(_SQL["open"])
+    return (None if row is None else row[0]) == opened
+
+
+def running(migration: str, *, alive: bool, back: bool = False) -> Conflict:
+    """The error for whoever comes second. ``back``: it is being taken back."""
+    if alive:
+        hint = "wait until it has ended; `status` says how far it is"
+    elif back:
+        hint = "taking it back was interrupted: call rollback again, it goes on"
+    else:
+        hint = "it was interrupted or failed: resume it or roll it back first"
     return Conflict(f"the migration {migration} is open", code="migration-running", hint=hint, id=migration)
 
 

@@ -37,7 +37,8 @@ class MigrationRun:
 
     ``status``: ``running``, ``rolling_back``, ``failed`` (open: resume it or roll it back), ``completed`` or
     ``rolled_back``. ``seen`` of ``total`` values were looked at, ``changed`` of them written. ``alive`` is whether
-    somebody is at it now: a run that is open and not alive was interrupted. Times are aware UTC.
+    somebody is at it now: a run that is open and not alive was interrupted; one that is ``rolling_back`` then goes on
+    when ``rollback`` is called again. Times are aware UTC.
     """
 
     id: str
@@ -63,7 +64,9 @@ class MigrationRun:
 
     @property
     def open(self) -> bool:
-        """Whether it is neither completed nor rolled back."""
+        """Whether it is neither completed nor rolled back: nothing else can begin. One that was completed is open again
+        while it is being taken back.
+        """
         return self.ended_at is None
 
     def to_dict(self) -> dict[str, Any]:

@@ -113,11 +113,11 @@ POINTS: tuple[Point, ...] = (
     *_pair(
         "migration",
         "apply",
-        "change stored values to another schema version",
+        "change stored values to another schema version, at once or as they are read, or take that back",
         ("before_migration", "before_state_migrate", "BeforeStateMigrate"),
         ("after_migration", "after_state_migrate", "AfterStateMigrate", "StateMigration"),
     ),
-    *_pair("migration", "batch", "migrate one batch of values"),
+    *_pair("migration", "batch", "migrate one batch of values, or one that is read"),
     *_pair("schema", "register", "register a version of a schema"),
     Point("system_startup", "the store was opened"),
     Point("system_shutdown", "the store is being closed"),

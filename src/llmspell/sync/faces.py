@@ -1562,8 +1562,13 @@ class Migrations:
 
         Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
         one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest. Raises InvalidInput
-        (``invalid-plan``, ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``).
+        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest.
+
+        StoreHooks of ``before_migration_apply`` are asked now, before anything is bound, and those of
+        ``before_migration_batch`` for each value that is to be written; their ``operation`` is ``lazy``. A value that
+        they do not let be written is given in the new form and stays as it is. Raises InvalidInput (``invalid-plan``,
+        ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``), Conflict (``migration-running``: a
+        migration of these values is open, by which some are changed and others not), Vetoed.
         """
         return LazyState(
             drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
@@ -1580,8 +1585,9 @@ class Migrations:
         """The same for a plan of agents: records in the new form, each migrated when it is loaded here, and written
         back unless ``write`` is False. ``store.agents`` shows what is stored.
 
-        Each change is an ordinary ``agent.saved``; loading all ``ids`` brings the rest. Raises InvalidInput
-        (``invalid-plan``), NotFound (``unknown-function``, ``unknown-validator``).
+        Each change is an ordinary ``agent.saved``; loading all ``ids`` brings the rest. StoreHooks are asked as there.
+        Raises InvalidInput (``invalid-plan``), NotFound (``unknown-function``, ``unknown-validator``), Conflict
+        (``migration-running``), Vetoed.
         """
         return LazyAgents(
             drive(self._inner.lazily_agents(plan, functions=functions, validators=validators, write=write))
@@ -1686,8 +1692,8 @@ class Migrations:
     ) -> MigrationReport:
         """Go on with a migration that was interrupted or has failed, from the last batch that is committed.
 
-        Raises NotFound (``migration-not-found``), Conflict (``migration-running``, ``migration-not-open``), and what
-        ``apply`` does.
+        Raises NotFound (``migration-not-found``), Conflict (``migration-running``: also one that is being taken back,
+        ``migration-not-open``), and what ``apply`` does.
         """
         return drive(
             self._inner.resume(
@@ -1710,7 +1716,8 @@ class Migrations:
 
         Writes ordinary entries, and can itself be gone on with after a kill by calling it again. Raises NotFound,
         Conflict (``migration-running``, ``migration-not-open``: it was rolled back already, ``migration-built-on``:
-        take the one that went on from it back first).
+        take the one that went on from it back first), Vetoed by a hook of ``before_migration_apply``, whose
+        ``operation`` is ``rollback``. A failure is taken back without asking any.
         """
         return drive(self._inner.rollback(id, dry_run=dry_run, batch=batch, progress=progress))
 
@@ -2108,8 +2115,10 @@ class LazyState:
         return self._inner.scope
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of ``key`` in the new form, or ``default``. Raises InvalidInput (``migration-failed``) for one that
-        the plan cannot bring there, by key and path.
+        """The value of ``key`` in the new form, or ``default``; one that a hook does not let be written is given all
+        the same. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by key and path,
+        Conflict (``migration-running`` while a migration of these values is open; ``plan-outdated`` when they were
+        bound otherwise since, as by a rollback: make the handle anew).
         """
         return drive(self._inner.get(key, default))
 
@@ -2127,7 +2136,7 @@ class LazyState:
 
     def update(self, key: str, fn: Callable[[Any], Any], *, default: Any = None) -> Any:
         """Read in the new form, change by ``fn`` and write back, again whenever somebody else wrote in between. Returns
-        the new value.
+        the new value. Raises Vetoed when a hook does not let a migrated value be written, and what ``get`` does.
         """
         return drive(self._inner.update(key, fn, default=default))
 
@@ -2142,8 +2151,10 @@ class LazyAgents:
         """An agent's record in the new form with its whole conversation, None when it has none.
 
         One of the old version is written back, one ``agent.saved`` entry; hooks of saving are not asked, as in no
-        migration. Raises InvalidInput (``migration-failed``) for one that the plan cannot bring there, by agent and
-        path, Conflict (``plan-outdated``) for one of another version than the plan's two.
+        migration, and those of ``before_migration_batch`` are: without their leave it is given and not written. Raises
+        InvalidInput (``migration-failed``) for one that the plan cannot bring there, by agent and path, Conflict
+        (``plan-outdated`` for one of another version than the plan's two; ``migration-running`` while a migration of
+        these records is open).
         """
         return drive(self._inner.load(agent_id))
 
@@ -2155,7 +2166,8 @@ class LazyAgents:
 
     def update(self, agent_id: str, fn: Callable[[AgentState], AgentState | None]) -> AgentState:
         """Load a record in the new form, change it by ``fn`` and save both at once, again whenever somebody else wrote
-        in between; as ``store.agents.update``. Raises NotFound too.
+        in between; as ``store.agents.update``. Raises Vetoed when a hook does not let a migrated record be written,
+        NotFound, and what ``load`` does.
         """
         return drive(self._inner.update(agent_id, fn))
 
