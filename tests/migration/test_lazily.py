@@ -128,6 +128,16 @@ def test_what_somebody_else_writes_meanwhile_is_read_again(users):
     assert lazy.get("user:0001") == new(8)
 
 
+@pytest.mark.parametrize("scope", [GLOBAL, "global"])
+def test_a_plan_of_every_scope_is_read_in_one_that_is_named_as_plans_name_it(users, scope):
+    users.migrations.register(TO_2)
+    plan = users.migrations.plan("user", "2.0.0", from_version="1.0.0", prefix="user:", catalog=CATALOG)
+    assert users.migrations.lazily(plan, scope=scope).get("user:0001")["full_name"] == new(1)["full_name"]
+    with pytest.raises(InvalidInput) as refused:
+        users.migrations.lazily(plan)
+    assert refused.value.code == "invalid-scope"
+
+
 def test_what_makes_no_sense_is_refused(users):
     plan = planned(users)
     lazy = users.migrations.lazily(plan)

@@ -24,7 +24,9 @@ def target_of(scope: Scope | str | None, prefix: str, agents: bool) -> Target:
 
 
 def one_scope(scope: object) -> Scope | None:
-    """The scope, if it is one."""
+    """The scope, also as people write it; None if it is none. Raises InvalidInput (``invalid-scope``)."""
+    if isinstance(scope, str):
+        return Scope.parse(scope)
     return scope if isinstance(scope, Scope) else None
 
 

@@ -71,7 +71,7 @@ class OnRead:
     _state_of: Callable[[Scope], AsyncState]
 
     async def lazily(
-        self, plan: Plan, *, scope: Scope | None = None, functions: Functions | None = None,
+        self, plan: Plan, *, scope: Scope | str | None = None, functions: Functions | None = None,
         validators: Validators | None = None, write: bool = True,
     ) -> AsyncLazyState:  # fmt: skip
         """The values of a plan's target in the new form, each migrated when it is read here, and written back unless
@@ -91,7 +91,7 @@ class OnRead:
         _check(plan, "state", "lazily_agents")
         check_flags(write=write)
         place = one_scope(scope) if plan.target.scope is None else Scope.from_name(plan.target.scope)
-        if place is None or scope not in (None, place):
+        if place is None or (scope is not None and one_scope(scope) != place):
             raise InvalidInput(f"the plan is about {plan.target}: name one scope of it", code="invalid-scope")
         await self._demand_whole(place.name)
         values = StateValues(plan.target, self._protection, self._journal.clock.now_ns)

@@ -1551,7 +1551,7 @@ class Migrations:
         self,
         plan: Plan,
         *,
-        scope: Scope | None = None,
+        scope: Scope | str | None = None,
         functions: Functions | None = None,
         validators: Validators | None = None,
         write: bool = True,
