@@ -15,7 +15,7 @@ _WORDY = re.compile(r"[A-Za-z]{1,40}(?:[_.-][A-Za-z]{1,40}){0,8}").fullmatch
 _HOLLOW = re.compile(
     r"(?i)(?:x{3,}|\*{3,}|\.{3,}|null|none|nil|true|false|undefined|redacted|change(?:me|it|this)|example|placeholder"
     r"|your[_-].{0,80}|your(?:password|secret|token|(?:api)?key)(?:here)?|(?:env|file|fd):.{0,120}|u?(?:int|float)\d{1,3}array"
-    r"|required|optional|string|hidden|masked|secret|pass|password|token|<.{0,80}|\$\w{0,80}|\$[{(].{0,80}|%.{0,80}"
+    r"|required|optional|string|hidden|masked|secret|password|token|<.{0,80}|\$\w{0,80}|\$[{(].{0,80}|%.{0,80}"
     r"|\{.{0,80}|\[.{0,80}|@.{0,80})"
 ).fullmatch  # fmt: skip
 _CODE = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]").match

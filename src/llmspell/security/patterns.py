@@ -160,7 +160,7 @@ BEHIND_NAMES: tuple[Rule, ...] = (
           r"|(?:(?:access|auth|bearer|api|refresh|session|id|bot)-)?token)[ \t]{1,4}"
           r"[\"']?(?P<s>(?![-(])[^\s\"'`,;&<>|]{6,200})", "--", fits=lambda value: chosen(value) or worded(value.rstrip(".:"))),
     _free("password-argument", r"\bcurl\b[^\r\n|;]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[ =]?\s{0,2}[\"']?[^\s:\"'$<>]{1,80}:"
-          r"(?P<s>[^\s\"']{3,200})", "curl", fits=lambda value: not hollow(value)),
+          r"(?P<s>[^\s\"']{3,200})", "curl", fits=lambda value: value != "pass" and not hollow(value)),
     _free("password-element", r"<[\w:.-]{0,40}?" + _NAME + _HIDDEN + r")(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{6,200})</",
           "</", fits=lambda value: chosen(value) or literal(value)),
     _free("password-element", r"<[\w:.-]{0,40}?" + _NAME + r"api[_-]?key|token)(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{8,400})</",
