@@ -19,9 +19,11 @@ import uuid
 from base64 import b64encode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from benchmarks import chosen_secrets
 from llmspell.security.redaction import Redactor
 
 RECALL_MIN, PRECISION_MIN = 0.97, 0.95
@@ -132,11 +134,13 @@ KINDS: dict[str, Make] = {
     "password in text": lambda rng: f"{rng.choice(['password', 'PASSWORD', 'db_password', 'passwd'])}{rng.choice(['=', ': '])}{_password(rng)}",
     "named token": lambda rng: f"{rng.choice(['api_key', 'API_KEY', 'client_secret', 'access_token'])}{rng.choice(['=', ': '])}"
     + drawn("", ALNUM, 32)(rng),
+    **chosen_secrets.KINDS,
 }  # fmt: skip
 FIELDS: dict[str, tuple[tuple[str, ...], Make]] = {
     "password field": (("password", "dbPassword", "user_passwd", "passphrase"), _password),
     "key field": (("api_key", "apiKey", "x-api-key", "secret_key", "privateKey"), drawn("", ALNUM, 32)),
     "token field": (("access_token", "authToken", "refresh_token"), drawn("", URLSAFE, 43, "9")),
+    **chosen_secrets.FIELDS,
 }
 SENTENCES = ("use {} for the staging host", "{}", "the call failed with {} in the header, see the log", "key is {}.", "curl -H '{}'",
              "# old: {} # new: later", "({})", "value,{},7", "\n{}\n")  # fmt: skip
@@ -199,7 +203,7 @@ def positives(rng: random.Random, each: int) -> Iterator[tuple[str, str, str, An
             yield kind, form, secret, FORMS[form](secret, rng)
         for kind, (names, make) in FIELDS.items():
             secret = make(rng)
-            value: Any = {rng.choice(names): secret, "user": "ada"}
+            value: Any = {(name := rng.choice(names)): [secret] if name.endswith("s") else secret, "user": "ada"}
             yield kind, "plain", secret, value if number % 2 else {"text": json.dumps(value)}
 
 
@@ -267,14 +271,18 @@ def decoys(rng: random.Random, count: int) -> Iterator[tuple[str, Any]]:
         "arn": lambda: f"arn:aws:iam::{rng.randrange(10**11, 10**12)}:role/service-{rng.randrange(99)}",
         "class names": lambda: "".join(rng.choice(["Token", "Secret", "Factory", "Manager", "Password"]) for _ in range(6)),
         "path": lambda: "/srv/" + "/".join("".join(rng.choices(string.ascii_lowercase + DIGITS, k=8)) for _ in range(5)),
+        **{kind: partial(rng.choice, texts) for kind, texts in chosen_secrets.DECOYS.items()},
         "fingerprint": lambda: "SHA256:" + b64encode(rng.randbytes(32)).decode().rstrip("="),
     }  # fmt: skip
     for number in range(count):
         kind = list(makers)[number % len(makers)]
-        yield kind, {"value": makers[kind]()}
+        value = makers[kind]()
+        yield kind, value if isinstance(value, dict) else {"value": value}
 
 
-CORES = re.compile(r"AccountKey=([^;]+);|://\w+:([^@]+)@|(?:password|PASSWORD|passwd)(?:=|: )(.+)$")
+CORES = re.compile(
+    r"AccountKey=([^;]+);|://\w+:([^@]+)@|(?:password|PASSWORD|passwd)(?:=|: )(.+)$|^\{\"\w+\": \"([^\"]+)\"\}$|>([^<>]+)</\w+>$"
+)
 """Where the secret itself stands in texts that hold more than it."""
 
 

@@ -39,6 +39,7 @@ _PLACES = {
     "Field": "llmspell.schemas.field",
     "View": "llmspell.sync.faces",
     "AsyncView": "llmspell.views",
+    "Written": "llmspell.state.classes",
     "StateEntry": "llmspell.state.values",
     "StateChange": "llmspell.state.values",
     "StateDifference": "llmspell.state.values",
@@ -168,6 +169,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
+    from llmspell.state.classes import Written as Written
     from llmspell.state.values import StateChange as StateChange
     from llmspell.state.values import StateDifference as StateDifference
     from llmspell.state.values import StateEntry as StateEntry

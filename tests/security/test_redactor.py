@@ -56,6 +56,8 @@ WHOLE = {
     "groq-key": ("gsk_" + word(48), "gsk_" + word(47)),
     "xai-key": ("xai-" + word(60), "xai-" + word(59)),
     "perplexity-key": ("pplx-" + word(40), "pplx-" + word(39)),
+    "nvidia-key": ("nvapi-" + word(60), "nvapi-" + word(59)),
+    "fireworks-key": ("fw_" + word(20), "fw_" + word(19)),
     "replicate-token": ("r8_" + word(37), "r8_" + word(36)),
     "langsmith-key": (f"lsv2_pt_{hexes(32)}_{hexes(10)}", f"lsv2_pt_{hexes(32)}_{hexes(9)}"),
     "tavily-key": ("tvly-dev-" + word(28), "tvly-dev-" + word(27)),
@@ -97,6 +99,8 @@ PARTS = {
     "password": ("the password={} and", "hunter2!", "required"),
     "aws-secret-key": ("aws (secret) {} end", word(40), word(39)),
     "named-secret": ("api_key = {} end", word(24), "read_from_the_file"),
+    "password-argument": ("mytool --db-password {} -v", "hunter2x", "PASSWORD"),
+    "password-element": ("<c><dbPassword a='1'>{}</dbPassword></c>", "swordfish", "required"),
 }  # fmt: skip
 """By kind: a text around, the secret that is replaced in it, and what is none in the same place."""
 
@@ -327,6 +331,7 @@ HOSTILE = {
     "base64 twice": b64encode(b64encode(b"hello world of bees")).decode() + " ", "URLs": "a%20bcdefgh%41 ",
     "base64 that is text wherever it begins": "V", "base64 of short texts": b64encode(b"aaaaaaaa\0").decode(),
     "base64 of text wherever it begins, of escapes": "VVVVVVVVVVVVVVVV%56",
+    "wrapped base64": b64encode(b"hello bees " * 5).decode()[:72] + "\n",
     "all at once": "%5cu0025" + b64encode(b"%41\\u0041 hello bees").decode() + "\\n ",
 }  # fmt: skip
 

@@ -213,6 +213,22 @@ def test_an_external_value_is_kept_without_its_secrets_and_the_answer_says_what_
     assert token.encode() not in kept
 
 
+@pytest.mark.parametrize("options", [{}, {"secrets": "warn"}])
+@pytest.mark.parametrize("hooked", [False, True])
+def test_an_external_value_in_which_nothing_was_found_says_so_too(options, hooked):
+    with llmspell.open(":memory:", **options) as store:
+        if hooked:
+            store.hooks.register("before_state_set", lambda moment: None)
+        versions = [
+            store.state.set("x", "bees", state_class="external"),
+            store.state.set("x", "more bees"),  # A key keeps its class.
+            *store.state.set_many({"x": "bees", "y": {"password": CANARY}}, state_class="external").values(),
+        ]
+        found = [len(one.redactions) for one in versions if isinstance(one, llmspell.Written)]
+        assert (versions, found) == ([1, 2, 3, 1], [0, 0, 0, 1])
+        assert type(store.state.set("z", "bees")) is int
+
+
 def test_external_values_have_narrower_limits():
     with llmspell.open(":memory:") as store:
         with pytest.raises(LimitExceeded) as refused:

@@ -1,5 +1,6 @@
 """The care of keys: made, shown, exported and rotated; a rotation that is killed leaves a store that opens."""
 
+import os
 from threading import Thread
 
 import pytest
@@ -38,6 +39,29 @@ def test_status_tells_what_there_is_and_no_secret(tmp_path, keys):
         assert store.keys.status().keys == 1
     secret = next(keys.glob("*.key")).read_text().strip()
     assert secret not in str(made.to_dict())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes of files there")
+@pytest.mark.filterwarnings("ignore::llmspell.security.sources.InsecureKey")
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("suffix", ["key", "keyring"])
+def test_status_says_when_others_may_read_the_key_or_the_keyring(filled, keys, suffix, named):
+    next(keys.glob(f"*.{suffix}")).chmod(0o644)
+    with opened(filled, **({"key": next(keys.glob("*.key"))} if named else {})) as store:
+        assert not store.keys.status().private
+        next(keys.glob(f"*.{suffix}")).chmod(0o600)
+        assert store.keys.status().private
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes of files there")
+@pytest.mark.filterwarnings("ignore::llmspell.security.sources.InsecureKey")
+def test_status_says_when_others_may_read_a_key_that_no_keyring_is_there_for_yet(tmp_path):
+    (tmp_path / "own").write_text("5a" * 32)
+    (tmp_path / "own").chmod(0o640)
+    with opened(tmp_path, key=tmp_path / "own") as store:
+        assert (store.keys.status().keyring, store.keys.status().private) == (None, False)
+    with opened(tmp_path, key=b"5" * 32) as store:
+        assert store.keys.status().private, "a key that is in no file has none to be read"
 
 
 def test_an_exported_key_opens_the_store_and_is_never_written_over_a_file(filled, keys):

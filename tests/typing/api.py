@@ -34,6 +34,7 @@ from llmspell import (
     Store,
     ToolUsage,
     Verification,
+    Written,
 )
 
 
@@ -48,7 +49,7 @@ def opening(folder: Path) -> None:
 
 
 def state(store: Store) -> None:
-    assert_type(store.state.set("topic", {"a": [1, None]}, if_version=1, ttl_s=0.5), int)
+    assert_type(store.state.set("topic", {"a": [1, None]}, if_version=1, ttl_s=0.5), int | Written)
     assert_type(store.state.get("topic", default=None), Any)
     assert_type(store.state.entry("topic"), StateEntry | None)
     assert_type(store.state.delete("topic"), bool)
@@ -143,7 +144,7 @@ def errors(store: Store) -> None:
 async def asynchronous() -> None:
     async with await llmspell.open_async("agents") as store:
         assert_type(store, AsyncStore)
-        assert_type(await store.state.set("topic", "bees"), int)
+        assert_type(await store.state.set("topic", "bees"), int | Written)
         async with store.session("Research") as session:
             assert_type(session, AsyncSession)
             assert_type(await session.artifacts.put("report.md", b"# Bees"), ArtifactInfo)

@@ -27,7 +27,8 @@ class KeyStatus:
     """What is known of a store's keys; no secret among it. ``keyring`` is None before the first sensitive write.
 
     ``source`` says where the master key comes from, ``keys`` counts the scopes that have a data key, ``erased`` those
-    whose key was destroyed, ``private`` is whether only the owner may read the files.
+    whose key was destroyed, ``private`` is whether only the owner may read the files: the keyring, and that of the
+    master key where it is in one.
     """
 
     source: str
@@ -100,11 +101,12 @@ class AsyncKeys:
 
     def _status(self) -> KeyStatus:
         sealer = self._sealer()
-        source = sealer.told
+        source, private = sealer.told, sealer.private
         if not sealer.path.exists():
-            return KeyStatus(source, None, None)
+            return KeyStatus(source, None, None, private=private)
         found = sealer.keyring().status()
-        return KeyStatus(source, found.master_id.hex(), str(found.path), found.keys, found.erased, found.private)
+        private = private and found.private
+        return KeyStatus(source, found.master_id.hex(), str(found.path), found.keys, found.erased, private)
 
     def _create(self) -> KeyStatus:
         sealer = self._sealer()

@@ -9,8 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
+
+from llmspell.security.judging import (
+    bare,
+    chosen,
+    hollow,
+    literal,
+    mixed,
+    random_looking,
+    worded,
+    worded_amid,
+    worded_long,
+)
 
 _LEFT = r"(?<![A-Za-z0-9_])"
 _RIGHT = r"(?![A-Za-z0-9])"
@@ -47,37 +58,6 @@ _ISSUED = re.compile(
     r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11})"
 ).fullmatch
-_WORDY = re.compile(r"[A-Za-z]{1,40}(?:[_.-][A-Za-z]{1,40}){0,8}").fullmatch
-_HOLLOW = re.compile(
-    r"(?i)(?:x{3,}|\*{3,}|\.{3,}|null|none|nil|true|false|undefined|redacted|changeme|example|placeholder|your[_-].{0,80}"
-    r"|required|optional|string|hidden|masked|secret|password|token|<.{0,80}|\$\w{0,80}|\$[{(].{0,80}|%.{0,80}|\{.{0,80}|\[.{0,80}|@.{0,80})"
-).fullmatch
-_CODE = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]").match
-
-
-def chosen(value: str) -> bool:
-    """Whether text behind ``password=`` is a password rather than a word, a place to put one, or program code."""
-    if len(value) < 6 or _HOLLOW(value) or _CODE(value):
-        return False
-    return not _WORDY(value) or (
-        len(value) >= 10 and value.lower() != value and value.upper() != value and mixed(value)
-    )
-
-
-def random_looking(value: str) -> bool:
-    """Whether text behind ``token=`` was drawn rather than written: long, with digits among letters."""
-    if len(value) < 12 or _HOLLOW(value) or _CODE(value):
-        return False
-    drawn = mixed(value) or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
-    return drawn and len(set(value)) >= 7
-
-
-def mixed(value: str) -> bool:
-    """Capitals inside of words, as drawn text has them and camel case hardly does."""
-    changes = sum(a.islower() != b.islower() and a.isalnum() and b.isalnum() for a, b in pairwise(value))
-    return changes > len(value) // 5
-
-
 _NAME = "(?i:"
 _SIGN = r")[\"'\\]{0,4}\s{0,4}(?:=>|:=|=|:|is\b:?)\s{0,4}[\"'\\]{0,4}"
 _UNTIL = r"[^\s\"'\\,;&<>|)}\]]"
@@ -104,6 +84,8 @@ SHAPES: tuple[Rule, ...] = (
     _shape("groq-key", r"gsk_[A-Za-z0-9]{48,56}", "gsk_"),
     _shape("xai-key", r"xai-[A-Za-z0-9]{60,90}", "xai-"),
     _shape("perplexity-key", r"pplx-[A-Za-z0-9]{40,60}", "pplx-"),
+    _shape("nvidia-key", r"nvapi-[\w-]{60,80}", "nvapi-"),
+    _shape("fireworks-key", r"fw_[A-Za-z0-9]{20,32}", "fw_", fits=random_looking),
     _shape("replicate-token", r"r8_[A-Za-z0-9]{37,40}", "r8_"),
     _shape("langsmith-key", r"lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}", "lsv2_"),
     _shape("tavily-key", r"tvly-(?:dev-|prod-)?[A-Za-z0-9]{28,40}", "tvly-"),
@@ -134,7 +116,7 @@ SHAPES: tuple[Rule, ...] = (
     _free("private-key", r"-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,6000}(?:-(?!----)[^-]{0,6000}){0,6}"
           r"(?:-----END (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?", "PRIVATE KEY"),
     _free("connection-string", r"(?i:[a-z][a-z0-9+.-]{1,30})://[^\s:/@\"'<>]{0,100}:(?P<s>[^\s/@\"'<>]{1,200})@[\w.\[-]",
-          "://", fits=lambda value: not _HOLLOW(value)),
+          "://", fits=lambda value: not hollow(value)),
     _free("bearer-token", r"(?i:bearer)\s{1,4}(?P<s>[A-Za-z0-9._~+/-]{16,2000}={0,2})", "earer ", "EARER ",
           fits=random_looking),
     _free("basic-auth", r"(?i:basic)\s{1,4}(?P<s>[A-Za-z0-9+/]{12,600}={0,2})(?![A-Za-z0-9])", "asic ", "ASIC ",
@@ -144,14 +126,44 @@ SHAPES: tuple[Rule, ...] = (
 )  # fmt: skip
 """By what stands in the value itself."""
 
+_CHOSEN = r"password|passwd|passphrase|pwd|passwort"
+_HIDDEN = rf"(?:{_CHOSEN}|secret)"
+_DRAWN = (
+    r"(?:api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key"
+    r"|credentials?|bearer|(?:auth|access|refresh|session|bearer|id|api|csrf|bot)?[_-]?token)"
+)
+_DIRECT = r")[\"'\\]{0,4}[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}"
+_WORDS = r"(?P<s>[^\W\d_]{2,64}+(?:-[^\W\d_]{1,40}+){0,8}+)"
+_ENDS = r"(?=[.,;]?[ \t]{0,4}(?:\Z|[\r\n\"'\\<>|)}\]&#])|[,;]\S)"
+_GOES_ON = r"(?=[.,;]?[ \t]{1,4}[^\s#])"
+_QUOTED = r"(?P<q>\\{0,3}[\"'])(?P<s>[^\"'\\\r\n]{8,200})(?=(?P=q))"
+_BY_CHOSEN = ("pass", "Pass", "PASS", "pwd", "Pwd", "PWD")
+_BY_HIDDEN = ("ecret", "ECRET")
+_BY_DRAWN = ("key", "Key", "KEY", "oken", "OKEN", "redential", "REDENTIAL", "earer", "EARER")
+
 BEHIND_NAMES: tuple[Rule, ...] = (
-    _free("password", _NAME + r"(?:password|passwd|passphrase|pwd|passwort)" + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})",
-          "pass", "Pass", "PASS", "pwd", "Pwd", "PWD", fits=chosen),
+    _free("password", _NAME + _HIDDEN + _DIRECT + _QUOTED, *_BY_CHOSEN, *_BY_HIDDEN, fits=literal),
+    _free("password", _NAME + _CHOSEN + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})", *_BY_CHOSEN, fits=chosen),
+    _free("password", _NAME + _CHOSEN + _DIRECT + _WORDS + _ENDS, *_BY_CHOSEN, fits=worded),
+    _free("password", _NAME + _CHOSEN + _DIRECT + _WORDS + _GOES_ON, *_BY_CHOSEN, fits=worded_amid),
     _free("aws-secret-key", r"(?i:aws.{0,20}?(?:secret|key))[^A-Za-z0-9/+]{1,20}(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
           "aws", "AWS", "Aws", fits=random_looking),
-    _free("named-secret", _NAME + r"(?:secret|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key"
-          r"|encryption[_-]?key|account[_-]?key|credentials?|client[_-]?secret|(?:auth|access|refresh|session|bearer|id|api"
-          r"|csrf|bot)?[_-]?token)(?:[_-](?:key|id|access[_-]key))?" + _SIGN + rf"(?P<s>{_UNTIL}{{12,400}})",
-          "ecret", "ECRET", "key", "Key", "KEY", "oken", "OKEN", "redential", "REDENTIAL", fits=random_looking),
+    _free("named-secret", _NAME + rf"(?:secret|client[_-]?secret|{_DRAWN})(?:[_-](?:key|id|access[_-]key))?"
+          + _SIGN + rf"(?P<s>{_UNTIL}{{12,400}})", *_BY_DRAWN, *_BY_HIDDEN, fits=random_looking),
+    _free("named-secret", "(?<!:)" + _NAME + "secret" + _DIRECT + rf"(?P<s>{_UNTIL}{{8,200}})", *_BY_HIDDEN, fits=chosen),
+    _free("named-secret", r"(?<![A-Za-z'][ ])" + _NAME + "secret" + _DIRECT + _WORDS + _ENDS, *_BY_HIDDEN, fits=worded),
+    _free("named-secret", _NAME + r"secret)=" + _WORDS + _ENDS, *_BY_HIDDEN, fits=worded),
+    _free("named-secret", _NAME + "secret" + _DIRECT + _WORDS + _GOES_ON, *_BY_HIDDEN,
+          fits=lambda value: value.count("-") > 1 and worded_amid(value)),
+    _free("named-secret", _NAME + _DRAWN + _DIRECT + r"[\"'\\]{0,4}" + _WORDS + r"(?![\w:(\[@/-]|\.\w)", *_BY_DRAWN, fits=worded_long),
+    _free("password-argument", r"--(?:(?:[a-z]{1,20}-){0,3}(?:password|passwd|passphrase|pass|secret|api-?key)"
+          r"|(?:(?:access|auth|bearer|api|refresh|session|id|bot)-)?token)[ \t]{1,4}"
+          r"[\"']?(?P<s>(?![-(])[^\s\"'`,;&<>|]{6,200})", "--", fits=lambda value: chosen(value) or worded(value.rstrip(".:"))),
+    _free("password-argument", r"\bcurl\b[^\r\n|;]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[ =]?\s{0,2}[\"']?[^\s:\"'$<>]{1,80}:"
+          r"(?P<s>[^\s\"']{3,200})", "curl", fits=lambda value: value != "pass" and not hollow(value)),
+    _free("password-element", r"<[\w:.-]{0,40}?" + _NAME + _HIDDEN + r")(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{6,200})</",
+          "</", fits=lambda value: chosen(value) or literal(value)),
+    _free("password-element", r"<[\w:.-]{0,40}?" + _NAME + r"api[_-]?key|token)(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{8,400})</",
+          "</", fits=bare),
 )  # fmt: skip
-"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``."""
+"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``, ``--password …``, ``<password>…``."""

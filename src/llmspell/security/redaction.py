@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from blake3 import blake3
 
@@ -18,7 +18,8 @@ from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
 from llmspell.security.base64_texts import base64_texts
 from llmspell.security.expressions import check_expression
-from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule, random_looking
+from llmspell.security.judging import bare, literal
+from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule
 
 _LAYERS = 2
 _BETWEEN = ";\n-----" + "\n" * 24
@@ -26,15 +27,27 @@ _BETWEEN = ";\n-----" + "\n" * 24
 _QUOTED = re.compile(r"%[0-7][0-9A-Fa-f]")
 _ESCAPE = re.compile(r'\\(["\\/nrt]|u[0-9A-Fa-f]{4})')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+_FIELD = re.compile(
+    r"""(["'])([\w .-]{1,60})\1\s{0,8}:\s{0,8}("[^"\\\n]{1,400}+"|'[^'\\\n]{1,400}+'|\[[^\[\]{}]{0,2000}+\])"""
+).finditer
+_QUOTED_TEXT = re.compile(r"""(["'])((?:(?!\1)[^\\\n]){1,400}+)\1""").finditer
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+").findall
 _CERTAIN = frozenset(
     ("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "authorization", "cvv")
 )
-_LIKELY = frozenset(("token", "apikey", "key"))
+_LIKELY = frozenset(("token", "auth", "bearer", "pass"))
+_GLUED = frozenset((
+    "apikey", "xapikey", "accesskey", "secretkey", "privatekey", "clientsecret",
+    "accesstoken", "authtoken", "bearertoken", "refreshtoken", "sessiontoken", "idtoken",
+))  # fmt: skip
 _KEYS = frozenset(
     ("api", "access", "secret", "private", "signing", "encryption", "auth", "account", "master", "shared")
 )
 _FIELD_CHARS_MAX = 200
+_Told = Literal["secret", "token", "maybe"]
+"""What a field's name says of its value: it is a secret; it is one but for numbers, which count tokens; it is one if it
+looks so.
+"""
 
 
 class Found(NamedTuple):
@@ -113,34 +126,36 @@ class Redactor:
             fresh[named] = self._value(item, below, found) if told is None else self._field(item, below, told, found)
         return fresh if len(found) > before else value
 
-    def _told_by(self, key: str) -> bool | None:
-        """What a field's name says of its value: a secret for sure (True), if it looks so (False), nothing (None)."""
+    def _told_by(self, key: str) -> _Told | None:
+        """What a field's name says of its value; None when nothing."""
         if len(key) > _FIELD_CHARS_MAX:
             return None
         if self._fields and _plain_name(key) in self._fields:
-            return True
+            return "secret"
         words = [word.lower() for word in _WORDS(key)]
         if not words:
             return None
-        last = words[-1].removesuffix("s") if words[-1] == "credentials" else words[-1]
-        if last in _CERTAIN or "".join(words) in {"accesskey", "secretkey", "privatekey", "clientsecret", "xapikey"}:
-            return True
-        if last == "key" and len(words) > 1 and words[-2] in _KEYS:
-            return True
-        return False if last in _LIKELY and last != "key" else None
+        last = words[-1] if words[-1] == "pass" else words[-1].removesuffix("s")
+        before = words[-2] if len(words) > 1 else ""
+        if last in _CERTAIN or (last == "key" and before in _KEYS):
+            return "secret"
+        if last in _GLUED or before + last in _GLUED:
+            return "token" if last.endswith("token") else "secret"
+        return "maybe" if words[-1] in _LIKELY else None
 
-    def _field(self, item: Any, path: str, certain: bool, found: list[Found]) -> Any:
+    def _field(self, item: Any, path: str, told: _Told, found: list[Found]) -> Any:
         """The value of a field whose name gives it away. All texts in a certain one are secrets, also below it."""
+        certain = told != "maybe"
         if type(item) is str:
-            if item and not item.startswith(REDACTED[:-1]) and (certain or random_looking(item)):
+            if item and not item.startswith(REDACTED[:-1]) and (certain or bare(item)):
                 found.append(Found(path, "named-field", 0, len(item)))
                 return self._hide(item)
             return self._text(item, path, found)
         if certain and type(item) is dict:
-            return {key: self._field(one, f"{path}.{key}", certain, found) for key, one in item.items()}
+            return {key: self._field(one, f"{path}.{key}", told, found) for key, one in item.items()}
         if certain and type(item) is list:
-            return [self._field(one, f"{path}[{at}]", certain, found) for at, one in enumerate(item)]
-        if certain and type(item) is int and abs(item) > 999:
+            return [self._field(one, f"{path}[{at}]", told, found) for at, one in enumerate(item)]
+        if told == "secret" and type(item) is int and abs(item) > 999:
             found.append(Found(path, "named-field", 0, len(str(item))))
             return self._hide(str(item))
         return self._value(item, path, found)
@@ -176,9 +191,25 @@ class Redactor:
                 for match in expression.finditer(text)
                 if match.end(group) > match.start(group) and (fits is None or fits(match.group(group)))
             ]
+        if '":' in text or "':" in text:
+            spans += self._named_spans(text)
         if layers:
             spans += self._encoded(text, layers)
         return _apart(spans) if spans else spans
+
+    def _named_spans(self, text: str) -> list[tuple[int, int, str]]:
+        """Values of fields whose names give them away, where a text holds JSON or a dict of some language."""
+        spans = []
+        for match in _FIELD(text):
+            told = self._told_by(match[2])
+            if told is not None:
+                fits = bare if told == "maybe" else literal
+                spans += [
+                    (item.start(2), item.end(2), "named-field")
+                    for item in _QUOTED_TEXT(text, match.start(3), match.end(3))
+                    if fits(item[2])
+                ]
+        return spans
 
     def _encoded(self, text: str, layers: int) -> list[tuple[int, int, str]]:
         """What stands in the text encoded. Every encoding is looked through as one text, so that many small pieces cost

@@ -90,6 +90,12 @@ class StoreSealer:
         """Where the key comes from, for a person."""
         return "the caller" if isinstance(self.source, MasterKey) or not _named(self.source) else str(self.source)
 
+    @property
+    def private(self) -> bool:
+        """Whether only its owner may read the file of the master key; True where it is in none."""
+        source = self.source
+        return not isinstance(source, KeyFile | UserKey) or KeyFile(source.path).open_to_others is None
+
     def close(self) -> None:
         """Close what was opened. Idempotent."""
         with self._lock:

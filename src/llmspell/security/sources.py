@@ -60,14 +60,19 @@ class KeyFile:
             raise _no_key(str(self))
         return key
 
-    def _warn(self) -> None:
+    @property
+    def open_to_others(self) -> str | None:
+        """The mode of the file when others than its owner may read or write it; None when not, or when nobody knows."""
         try:
             mode = self.path.stat().st_mode
         except OSError:
-            return  # Reading says what is the matter.
-        if os.name != "nt" and stat.S_ISREG(mode) and mode & 0o077:
+            return None  # Reading says what is the matter.
+        return f"{stat.S_IMODE(mode):03o}" if os.name != "nt" and stat.S_ISREG(mode) and mode & 0o077 else None
+
+    def _warn(self) -> None:
+        if mode := self.open_to_others:
             warnings.warn(
-                f"{self.path} holds a key and is open to others (mode {stat.S_IMODE(mode):03o}): chmod 600 {self.path}",
+                f"{self.path} holds a key and is open to others (mode {mode}): chmod 600 {self.path}",
                 InsecureKey,
                 stacklevel=3,
             )

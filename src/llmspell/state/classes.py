@@ -104,7 +104,9 @@ class Sealer(Protocol):
 
 
 class Written(int):
-    """The version that a write gave a key. ``redactions`` say what was replaced in an external value."""
+    """The version that writing an external value gave its key. ``redactions`` say what was replaced in it (``path`` and
+    ``kind`` of each, none when nothing was). It is no plain JSON value: keep ``int(version)``.
+    """
 
     redactions: tuple[dict[str, str], ...]
 
@@ -171,6 +173,10 @@ class Stored(msgspec.Struct, frozen=True):
     state_class: str
     redacted: tuple[dict[str, str], ...] = ()
     held: Held | None = None
+
+    def written(self, version: int) -> int | Written:
+        """The version for whoever wrote the value; that of an external one says what was replaced, if only nothing."""
+        return Written(version, self.redacted) if self.state_class == "external" or self.redacted else version
 
 
 class Protection:

@@ -61,7 +61,7 @@ class Guarded:
     async def set(
         self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None = None,
         artifacts: list[str] | UnsetType = UNSET,
-    ) -> int:  # fmt: skip
+    ) -> int | Written:  # fmt: skip
         """Set one key; see ``AsyncState.set``."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             decided = await self._decide(key, value, state_class)
@@ -78,13 +78,13 @@ class Guarded:
             except Kept:  # The scope has another default by now.
                 continue
             await self._after("set", self._data("set", decided.key, decided.value, decided.old, version))
-            return Written(version, stored.redacted) if stored.redacted else int(version)
+            return stored.written(version)
         raise self._moving(key)
 
     async def set_unwatched(
         self, key: str, value: Any, if_version: int | None, expires_at: int | None, state_class: str | None,
         artifacts: list[str] | UnsetType = UNSET,
-    ) -> int:  # fmt: skip
+    ) -> int | Written:  # fmt: skip
         """The same where no hook has a say, so that nothing has to be read before. Without a class, one key's own."""
         for _ in range(limits.CONFLICT_RETRIES_MAX):
             if state_class in ("sensitive", "external"):
@@ -101,7 +101,7 @@ class Guarded:
             except Kept as kept:
                 state_class = kept.state_class or state_class
                 continue
-            return Written(version, stored.redacted) if stored.redacted else int(version)
+            return stored.written(version)
         raise self._moving(key)
 
     async def set_many(
@@ -127,8 +127,7 @@ class Guarded:
             for one, version in zip(decided, versions, strict=True):
                 await self._after("set", self._data("set", one.key, one.value, one.old, version))
             return {
-                one.key: Written(version, kept.redacted) if kept.redacted else version
-                for one, kept, version in zip(decided, stored, versions, strict=True)
+                one.key: kept.written(version) for one, kept, version in zip(decided, stored, versions, strict=True)
             }
         raise self._moving(next(iter(values)))
 

@@ -25,7 +25,7 @@ from llmspell.model.scope import Scope
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value, encode_value
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, StateClass, check_class
+from llmspell.state.classes import Kept, StateClass, Written, check_class
 from llmspell.state.defaults import Defaulting
 from llmspell.state.guarded import Guarded, read_guarded
 from llmspell.state.inherited import entries_of, load_inherited, row_now
@@ -107,7 +107,7 @@ class AsyncState(Defaulting):
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
         artifacts: Iterable[str] = (),
-    ) -> int:
+    ) -> int | Written:
         """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
@@ -305,7 +305,7 @@ class AsyncState(Defaulting):
     async def _set_as(
         self, key: str, value: Any, if_version: int | None, ttl_s: float | None, state_class: str | None,
         artifacts: list[str] | msgspec.UnsetType = msgspec.UNSET,
-    ) -> int:  # fmt: skip
+    ) -> int | Written:  # fmt: skip
         expires_at = self._expiry(ttl_s)
         check_version(if_version)
         if state_class is None and (

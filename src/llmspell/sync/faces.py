@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.sessions.shredded import Shredded
-    from llmspell.state.classes import StateClass
+    from llmspell.state.classes import StateClass, Written
     from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
     from llmspell.state.values import StateChange, StateDifference, StateEntry
@@ -278,7 +278,7 @@ class State:
         ttl_s: float | None = None,
         state_class: StateClass | str | None = None,
         artifacts: Iterable[str] = (),
-    ) -> int:
+    ) -> int | Written:
         """Give ``key`` a value and return its new version (1 for a key never used before, 0 for an ephemeral one).
 
         ``if_version`` makes it a compare-and-set: Conflict unless the key has that version now; 0 means "has no value".
