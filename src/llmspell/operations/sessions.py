@@ -108,8 +108,10 @@ async def _unarchive(host: Host, session: str | None = None) -> None:
     await (await _fresh(host, session)).unarchive()
 
 
-async def _delete(host: Host, session: str) -> None:
-    await host.store.sessions.delete((await host.session(session)).id)
+async def _delete(host: Host, session: str, options: Mapping[str, Any] | None = None) -> None:
+    hard = dict(options or {}).get("hard", False)
+    key = session if hard and _is_id(session) else (await host.session(session)).id
+    await host.store.sessions.delete(key, hard=hard)
 
 
 async def _gone(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> None:
@@ -210,6 +212,10 @@ _TIMELINE = Param(
     "which entries",
     optional=True,
 )
+_HARD = options(
+    Param("hard", BOOL, "its artifacts for good, also those of a deleted session by its id: collect then frees what"
+          " they held", optional=True),
+)  # fmt: skip
 _LABEL, _TO = (
     Param("label", NAME, "a label not used yet"),
     Param("to", LABEL_OR_NUMBER, "a checkpoint's label, or a seq"),
@@ -254,9 +260,10 @@ OPERATIONS = (
     _move(("archive",), _archive, "Put a completed or failed session away."),
     _move(("unarchive",), _unarchive, "Take a session out of the archive again."),
     Operation(
-        "Session", ("delete",), ((Param("session", NAME, "id or unique name, always named"),),), "nothing",
-        "Delete a session with its state and artifacts.", _delete,
-        errors=("session-not-found", "vetoed"), lua_returns="nil", made=("session.deleted", _gone),
+        "Session", ("delete",),
+        ((Param("session", NAME, "id or unique name, always named"), Param("options", _HARD, "how", optional=True)),),
+        "nothing", "Delete a session with its state and artifacts.", _delete,
+        errors=("session-not-found", "session-needed", "vetoed"), lua_returns="nil", made=("session.deleted", _gone),
     ),
     Operation(
         "Session", ("get_current", "current"), ((),), "the id of the current session, or nil",

@@ -24,6 +24,7 @@ from llmspell.sessions.batches import Batches
 from llmspell.sessions.bounds import bounds_of
 from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
+from llmspell.sessions.deleting import Deleting
 from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
 from llmspell.sessions.forking import Forking, HasId, named
@@ -60,6 +61,7 @@ class AsyncSessions:
         self._acting = acting
         self.neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._deleting = Deleting(journal, self._steps, neighbours)
         self._cleaning = Cleaning(journal, self._steps, neighbours)
         self._registered = Registered(journal)
         self._finding = Finding(journal)
@@ -199,18 +201,14 @@ class AsyncSessions:
         keys = await self._steps.resolve(named(a)), await self._steps.resolve(named(b))
         return await self._forking.compare(*keys, check_limit(limit), cursor)
 
-    async def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
-        Vetoed.
+    async def delete(self, session_id: str, *, hard: bool = False) -> None:
+        """Delete a session with its state and its artifacts. The journal keeps what happened, and with it what the
+        artifacts held: it takes room for good. ``hard`` deletes them for good, in units of 500 versions (killed in
+        between, the next cleanup goes on), so that ``collect`` frees the contents that no other version has; what
+        forks show stays as long as they do. By its id also of a session that was deleted before. Raises NotFound,
+        Vetoed, Conflict (``session-needed``: forks show all that a deleted one left).
         """
-        session = await self._steps.resolve(session_id)
-        info = await self._steps.info(session)
-        context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
-        await self._steps.point(context, "before_session_delete", "delete", info)
-        await self._journal.write(
-            lambda writer: units.delete(writer, session, self.neighbours.removers), context=context
-        )
-        await self._steps.point(context, "after_session_delete", "delete", info)
+        await self._deleting.delete(self._acting.context(), await self._steps.resolve(session_id), hard=hard)
 
     async def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
         """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.

@@ -1320,11 +1320,14 @@ class Sessions:
         """
         return drive(self._inner.compare(a, b, limit=limit, cursor=cursor))
 
-    def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
-        Vetoed.
+    def delete(self, session_id: str, *, hard: bool = False) -> None:
+        """Delete a session with its state and its artifacts. The journal keeps what happened, and with it what the
+        artifacts held: it takes room for good. ``hard`` deletes them for good, in units of 500 versions (killed in
+        between, the next cleanup goes on), so that ``collect`` frees the contents that no other version has; what
+        forks show stays as long as they do. By its id also of a session that was deleted before. Raises NotFound,
+        Vetoed, Conflict (``session-needed``: forks show all that a deleted one left).
         """
-        drive(self._inner.delete(session_id))
+        drive(self._inner.delete(session_id, hard=hard))
 
     def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
         """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
