@@ -12,6 +12,7 @@ import msgspec
 from llmspell.artifacts.bundles.importing import opened_file
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.journal.terms import count_anew
 from llmspell.model import limits
 from llmspell.model.arguments import check_flags, check_function, check_path
 from llmspell.model.context import Context
@@ -215,6 +216,7 @@ class StorePorter:
             raise _exists(header.session)
         if there:
             await units.delete(writer, session, self._removers)
+        await count_anew(writer, session)
         scope = await writer.scope(units.scope_of(session))
         await writer.append(
             IMPORTED,
