@@ -270,8 +270,10 @@ class AsyncSessions:
         When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
         free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
         acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
-        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        ``progress`` may not use the store. When others import the session or collect contents meanwhile, it begins
+        again by the same rule, eight times at most; then it is ``content-collected``, and nothing changed. Raises
+        Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
+        (``session-shredded``, ``content-collected``, ``bundle-changed``), InvalidInput, Vetoed.
         """
         return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
 

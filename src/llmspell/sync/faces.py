@@ -733,9 +733,11 @@ class Artifacts(ArtifactsByHand):
         (``replace``: its versions are deleted, and those of the bundle come after them).
 
         Every field and digest is checked, and content is durable before anything is named. StoreHooks before puts and
-        validators see each version. Memory does not grow with content. Raises InvalidInput (``invalid-bundle``,
-        ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists (``artifact-exists``), NotFound
-        (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
+        validators see each version once. When a collect takes a content meanwhile, the import begins again, eight times
+        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. Raises
+        InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas),
+        AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
+        (``session-archived``, ``content-collected``, ``bundle-changed``), Vetoed.
         """
         return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
 
@@ -1376,8 +1378,10 @@ class Sessions:
         When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
         free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
         acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
-        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        ``progress`` may not use the store. When others import the session or collect contents meanwhile, it begins
+        again by the same rule, eight times at most; then it is ``content-collected``, and nothing changed. Raises
+        Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
+        (``session-shredded``, ``content-collected``, ``bundle-changed``), InvalidInput, Vetoed.
         """
         return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
 
