@@ -27,10 +27,11 @@ from llmspell.sessions.config import SessionConfig, check_config
 from llmspell.sessions.deleting import Deleting
 from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
-from llmspell.sessions.forking import Forking, HasId, named
+from llmspell.sessions.forking import Forking
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import SessionCreated
+from llmspell.sessions.naming import HasId, named
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
 from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, policy_now, retention_of
@@ -64,7 +65,7 @@ class AsyncSessions:
         self._deleting = Deleting(journal, self._steps, neighbours)
         self._cleaning = Cleaning(journal, self._steps, neighbours)
         self._registered = Registered(journal)
-        self._finding = Finding(journal)
+        self._finding = Finding(journal, self._steps.resolve)
         self._batches = Batches(journal, self._steps)
         self._porting = Porting(self._steps, hooks, neighbours.porter)
         self._forking = Forking(journal, hooks, self._steps, neighbours)
@@ -77,18 +78,18 @@ class AsyncSessions:
         tags: Iterable[str] = (),
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
         template: str | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
-        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
-        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
+        ``parent`` is a session, by id, unique name or handle; ``config`` are its settings (``SessionConfig``), or a
+        dict of them and of the caller's own; ``state``, at most 10,000 keys, is set in its scope in the same
+        transaction; ``template`` names a template whose fields it begins with (config and metadata are merged at every
+        depth, state by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` a key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Conflict (``ambiguous-name``), Vetoed.
         """
         if template is not None:
             return await self._from_template(
@@ -103,7 +104,7 @@ class AsyncSessions:
         }
         settings = check_config(config)
         author = None if created_by is None else check_creator(created_by)
-        above = None if parent is None else id_text(id_bytes(parent, "parent"))
+        above = None if parent is None else id_text(await self._steps.resolve(named(parent)))
         values = check_initial_state({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
@@ -359,7 +360,7 @@ class AsyncSessions:
         status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         text: str | None = None,
@@ -375,7 +376,8 @@ class AsyncSessions:
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``parent``: as
+        for ``create``. ``metadata``:
         has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
         ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
         ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.

@@ -90,9 +90,9 @@ if TYPE_CHECKING:
     from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.family import SessionTree
-    from llmspell.sessions.forking import HasId
     from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.naming import HasId
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
@@ -1240,18 +1240,18 @@ class Sessions:
         tags: Iterable[str] = (),
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
         template: str | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
-        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
-        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
+        ``parent`` is a session, by id, unique name or handle; ``config`` are its settings (``SessionConfig``), or a
+        dict of them and of the caller's own; ``state``, at most 10,000 keys, is set in its scope in the same
+        transaction; ``template`` names a template whose fields it begins with (config and metadata are merged at every
+        depth, state by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` a key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Conflict (``ambiguous-name``), Vetoed.
         """
         return Session(
             drive(
@@ -1446,7 +1446,7 @@ class Sessions:
         status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         text: str | None = None,
@@ -1462,7 +1462,8 @@ class Sessions:
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``parent``: as
+        for ``create``. ``metadata``:
         has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
         ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
         ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.
