@@ -48,7 +48,7 @@ def test_what_is_deleted_for_good_is_freed_by_collect(ok, cli, tmp_path):
         (tmp_path / name).write_text(name * 1000)
         ok("artifact", "put", str(tmp_path / name), "--session", name)
         ok("session", "complete", name)
-    contents = lambda: ok("collect", "--json").json["contents"]  # noqa: E731
+    contents = lambda: ok("collect", "--json").json["contents"]
     assert ok("session", "retention", "--max-count", "9", "--hard", "--json").json["policy"]["hard"] is True
     ok("session", "cleanup", "--max-count", "2", "--yes")
     assert contents() == 0
