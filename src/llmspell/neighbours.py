@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmspell.access.units import end_of_session
+from llmspell.artifacts.erasing import erase_of_session
 from llmspell.artifacts.finding.index import indexing as finding
 from llmspell.artifacts.units import remove_of_session
 from llmspell.comparing import compare_contents
@@ -79,7 +80,7 @@ def neighbours_of(
     retention = Timer(clock, in_time, read_only=engine.read_only)
     porter = StorePorter(store.journal, files, offload, protection, removers)
     return Neighbours(
-        set_state, initial_state, delete_state, removers, rooms, shredder, porter, saver, retention,
+        set_state, initial_state, delete_state, removers, erase_of_session, rooms, shredder, porter, saver, retention,
         lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, demand_settled,
         compare_contents,
     )  # fmt: skip

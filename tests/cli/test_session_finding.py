@@ -60,7 +60,7 @@ def test_a_chain_of_a_thousand_sessions_is_nested_like_any_other(ok, tmp_path):
             above = store.sessions.create(f"n{number}", parent=above).id
     out = ok("session", "tree", "n0", "--json").out
     assert re.findall(r'"name": "n(\d+)"', out) == [str(number) for number in range(1000)]
-    assert out.endswith('"children": [], "cut": false}' + '], "cut": false}' * 999 + "\n")
+    assert out.endswith('"children": [], "cut": false, "more": false}' + '], "cut": false, "more": false}' * 999 + "\n")
 
 
 def test_a_tree_of_nobody_is_not_found(filled, cli):

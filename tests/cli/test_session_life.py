@@ -42,6 +42,29 @@ def test_cleanup_shows_asks_and_deletes(ok, cli):
     assert cli("session", "cleanup", "--max-age", "soon", "--yes").status == 2
 
 
+def test_what_is_deleted_for_good_is_freed_by_collect(ok, cli, tmp_path):
+    for name in ("one", "two", "three"):
+        ok("session", "create", name)
+        (tmp_path / name).write_text(name * 1000)
+        ok("artifact", "put", str(tmp_path / name), "--session", name)
+        ok("session", "complete", name)
+    contents = lambda: ok("collect", "--json").json["contents"]
+    assert ok("session", "retention", "--max-count", "9", "--hard", "--json").json["policy"]["hard"] is True
+    ok("session", "cleanup", "--max-count", "2", "--yes")
+    assert contents() == 0
+    ok("session", "cleanup", "--max-count", "1", "--hard", "--yes")
+    assert contents() == 1
+    (left,) = ok("session", "list", "--json").json["items"]
+    ok("session", "delete", left["name"], "--yes")
+    assert "for good" in ok("session", "delete", left["id"], "--hard", "--dry-run").out
+    assert contents() == 0
+    assert "for good" in ok("session", "delete", left["id"], "--hard", "--yes").out
+    assert contents() == 1
+    assert cli("--json", "session", "delete", left["id"], "--hard", "--yes").error["code"] == "session-not-found"
+    assert cli("--json", "session", "delete", "nobody", "--hard", "--yes").error["code"] == "session-not-found"
+    assert cli("session", "cleanup", "--hard", "--yes").status == 2
+
+
 def test_cleanup_names_what_stays_because_it_needs_a_key_and_ends_with_findings(ok, cli, tmp_path, monkeypatch):
     monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
     id_ = ok("session", "create", "one", "-q").out.strip()

@@ -139,6 +139,20 @@ def test_delete_removes_it():
     assert value(script) == "session-not-found"
 
 
+def test_delete_for_good_takes_also_what_a_deleted_session_left():
+    script = """
+    local id = Session.create{name = 'x'}
+    Artifact.store(id, 'tool_result', 'a', 'text')
+    Session.delete(id)
+    Session.delete(id, {hard = true})
+    local ok, e = pcall(Session.delete, id, {hard = true})
+    local new = Session.create{name = 'y'}
+    Session.delete('y', {hard = true})
+    return {ok, e.code, select(2, pcall(Session.get, new)).code}
+    """
+    assert value(script) == [False, "session-not-found", "session-not-found"]
+
+
 def test_checkpoints_bring_state_back():
     script = """
     Session.state.set('k', 'before')

@@ -58,10 +58,21 @@ def test_a_tree_that_is_cut_says_where(family):
     assert [line.split("  [")[0] for line in tree.picture().splitlines()] == ["root", "├─ a", "│  └─ …", "└─ b"]
     flat = store.sessions.tree("root", depth=1)
     assert [info.name for info in flat] == ["root", "a", "b"]
-    assert (flat.cut, flat.children[0].cut, flat.children[1].cut) == (False, True, False)
+    assert [(one.cut, one.more) for one in (flat, *flat.children)] == [(True, False), (True, True), (False, False)]
     alone = store.sessions.tree("root", limit=1)
     assert (alone.cut, alone.children) == (True, [])
     assert store.sessions.tree("d", depth=0).cut is False
+
+
+def test_a_tree_that_is_cut_deep_below_says_so_at_the_top(store):
+    top = above = store.sessions.create("top").id
+    for number in range(9):
+        above = store.sessions.create(f"n{number}", parent=above).id
+    for bounds in ({"depth": 3}, {"limit": 5}):
+        tree = store.sessions.tree(top, **bounds)
+        assert (tree.cut, tree.more, tree.to_dict()["cut"], tree.to_dict()["more"]) == (True, False, True, False)
+        assert tree.picture().count("…") == 1
+    assert store.sessions.tree(top).cut is False
 
 
 def test_a_deep_chain_is_a_tree_like_any_other(store):

@@ -182,7 +182,7 @@ def test_words_longer_than_any_are_told_apart_by_their_beginning(store):
     ({"status": 5}, "invalid-status"), ({"ended_after": 5}, "invalid-time"), ({"tags": "nlp"}, "invalid-tags"),
     ({"metadata": [1]}, "invalid-metadata"),
     ({"metadata": {"x": {1, 2}}}, "invalid-value"), ({"metadata": {str(n): n for n in range(40)}}, "invalid-metadata"),
-    ({"parent": "x"}, "invalid-id"), ({"created_after": "yesterday"}, "invalid-time"),
+    ({"parent": 5}, "invalid-id"), ({"created_after": "yesterday"}, "invalid-time"),
     ({"updated_before": 5}, "invalid-time"),
     ({"order_by": "size"}, "invalid-order"), ({"limit": 0}, "invalid-limit"), ({"cursor": "x"}, "invalid-cursor"),
 ])  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 import llmspell
 from llmspell import RetentionPolicy, SessionConfig, SessionRetention
 from llmspell.errors import InvalidInput
-from llmspell.sessions import cleaning, retention
+from llmspell.sessions import archiving, retention
 from llmspell.sync.drive import drive
 
 DAY = 86400
@@ -59,7 +59,7 @@ def test_what_is_written_while_a_session_is_archived_keeps_it(face, store, clock
     session = ended(store, "s")
     clock.advance(DAY)
     core = face.core(store)
-    meanwhile(core, cleaning.archived, lambda: late(core, session.id))
+    meanwhile(core, archiving.archived, lambda: late(core, session.id))
     report = store.sessions.cleanup(RetentionPolicy(max_age_s=0, archive_to=tmp_path / "archive"))
     assert (report.changed, report.deleted, report.archived) == ([session.id], [], [])
     assert ids(store) == {session.id}

@@ -14,6 +14,7 @@ from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.lookup import BRIEF, Lookup, check_no_version, described, missing
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
+from llmspell.artifacts.units import UNIT_VERSIONS
 from llmspell.errors import StorageFailed
 from llmspell.hooks.moment import run_point
 from llmspell.model.arguments import check_flags, check_function
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from llmspell.ports.content import ContentStore
 
 _SQL = queries("llmspell.artifacts")
-UNIT_VERSIONS = 500
-"""Versions that one unit deletes: more would keep other writers waiting."""
 
 
 class Deleting:

@@ -96,6 +96,14 @@ SELECT label FROM artifact_label WHERE session = ? AND name = ? AND version = ? 
 -- name: all_of_name
 SELECT id, max(since_seq), until_seq, version FROM artifact WHERE session = ? AND name = ? GROUP BY id ORDER BY version
 
+-- name: unerased
+-- Versions of a session that were deleted up to an entry, and not for good.
+SELECT a.id, a.name, a.version FROM artifact a INDEXED BY artifact_name
+WHERE a.session = ?1 AND (a.name, a.version, a.id) > (?2, ?3, ?4) AND a.until_seq <= ?5
+  AND NOT EXISTS (SELECT 1 FROM artifact l WHERE l.id = a.id AND l.since_seq > a.since_seq)
+  AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id)
+ORDER BY a.name, a.version, a.id LIMIT ?6
+
 -- name: any_quota
 SELECT EXISTS (SELECT 1 FROM artifact_quota)
 

@@ -43,6 +43,8 @@ from llmspell.ports.database import Row
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts")
+UNIT_VERSIONS = 500
+"""Versions that one unit deletes: more would keep other writers waiting."""
 
 
 async def store(

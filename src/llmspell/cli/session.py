@@ -11,10 +11,12 @@ from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.session_finding import Named, count, history, list_, tree
 from llmspell.cli.suggest import open_session, session_id, suggesting_sessions
+from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.limits import PAGE_ROWS_MAX
 
 if TYPE_CHECKING:
-    from llmspell.sync.faces import Session
+    from llmspell.sync.faces import Session, Store
 
 app = App(name="session", help="Sessions: named stretches of work with a lifecycle, state and artifacts of their own.")
 
@@ -107,12 +109,22 @@ def unarchive(session: Named, /) -> None:
 @app.command(name="delete")
 def delete(
     session: Named, /, *,
+    hard: Annotated[bool, Parameter(help="For good: `llmspell collect` then frees what its artifacts held.")] = False,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
     dry_run: Annotated[bool, Parameter(help="Say what would be deleted, and delete nothing.")] = False,
 ) -> None:  # fmt: skip
-    """Delete a session with its state and its artifacts. The journal keeps what happened."""
+    """Delete a session with its state and its artifacts. The journal keeps what happened.
+
+    With --hard also, by its id, what a session that was deleted before left.
+    """
     run = running.get()
     with run.reading() if dry_run else run.changing() as store:
+        gone = _deleted(store, session) if hard else None
+        if gone is not None:
+            if confirmed(run.out, {"id": gone}, f"for good what session {gone} left", yes=yes, dry_run=dry_run):
+                store.sessions.delete(gone, hard=True)
+                run.out.done({"id": gone, "deleted": True}, f"deleted for good what session {gone} left")
+            return
         handle = open_session(store, session)
         info, keys = handle.info, len(handle.state.keys())
         plan = {
@@ -125,8 +137,8 @@ def delete(
         )
         if not confirmed(run.out, plan, told, yes=yes, dry_run=dry_run):
             return
-        store.sessions.delete(info.id)
-    run.out.done({**plan, "deleted": True}, f"deleted {told}")
+        store.sessions.delete(info.id, hard=hard)
+    run.out.done({**plan, "deleted": True}, f"deleted {told}{' for good' if hard else ''}")
 
 
 @app.command(name="shred")
@@ -202,3 +214,16 @@ def _some(lines: list[str]) -> str:
 
 for _name, _command in (session_fork.COMMANDS | session_life.COMMANDS | session_marks.COMMANDS).items():
     app.command(_command, name=_name)
+
+
+def _deleted(store: Store, session: str) -> str | None:
+    """The id of a session that was deleted, None for any other."""
+    try:
+        id_ = id_text(id_bytes(session))
+    except InvalidInput:
+        return None
+    try:
+        store.sessions.get(id_)
+    except NotFound as exc:
+        return id_ if exc.code == "session-not-found" and store.timeline(session=id_, limit=1).items else None
+    return None

@@ -26,6 +26,9 @@ Age = Annotated[str | None, Parameter(help="Sessions not changed for so long: a 
 Count = Annotated[int | None, Parameter(help="All but the newest so many.")]
 Bytes = Annotated[int | None, Parameter(help="Those beyond the newest whose artifacts have so many bytes.")]
 Statuses = Annotated[list[str] | None, Parameter(help="Only of these statuses; several times.")]
+Hard = Annotated[
+    bool | None, Parameter(help="Delete their artifacts for good, so that `llmspell collect` frees what they held.")
+]
 Folder = Annotated[Path | None, Parameter(help="Export each into this folder before it is deleted.")]
 
 
@@ -76,6 +79,7 @@ def save_all() -> None:
 
 def cleanup(
     *, max_age: Age = None, max_count: Count = None, max_bytes: Bytes = None, archive_to: Folder = None,
+    hard: Hard = None,
     passphrase_from: Annotated[
         str | None, Parameter(help="Name of an environment variable with the passphrase of the archives.")
     ] = None,
@@ -90,7 +94,7 @@ def cleanup(
     run = running.get()
     key = _passphrase(passphrase_from)
     with run.reading() if dry_run else run.changing() as store:
-        bounds = (max_age, max_count, max_bytes, archive_to, status)
+        bounds = (max_age, max_count, max_bytes, archive_to, status, hard)
         policy = None if all(bound is None for bound in bounds) else _policy(*bounds)
         plan = store.sessions.cleanup(policy, archive_key=key, dry_run=True)
         told = f"{printable.count(len(plan.deleted), 'session')} ({printable.size(plan.artifact_bytes)} of artifacts)"
@@ -108,13 +112,13 @@ def cleanup(
 
 def retention(
     *, max_age: Age = None, max_count: Count = None, max_bytes: Bytes = None, archive_to: Folder = None,
-    status: Statuses = None,
+    status: Statuses = None, hard: Hard = None,
     every: Annotated[str | None, Parameter(help="At most so often: a number and s, m, h, d or w; 1h.")] = None,
     off: Annotated[bool, Parameter(help="No policy any more.")] = False,
 ) -> None:  # fmt: skip
     """Show or set the policy that an open store applies in the background."""
     run = running.get()
-    bounds = (max_age, max_count, max_bytes, archive_to, status)
+    bounds = (max_age, max_count, max_bytes, archive_to, status, hard)
     setting = any(bound is not None for bound in bounds)
     if off and (setting or every is not None):
         raise InvalidInput("--off takes the policy away; leave the others out", code="usage")
@@ -176,7 +180,7 @@ _COLUMNS = (
 
 def _policy(
     max_age: str | None, max_count: int | None, max_bytes: int | None, archive_to: Path | None,
-    statuses: list[str] | None,
+    statuses: list[str] | None, hard: bool | None,
 ) -> RetentionPolicy:  # fmt: skip
     if max_age is None and max_count is None and max_bytes is None:
         raise InvalidInput(
@@ -185,6 +189,7 @@ def _policy(
     return RetentionPolicy(
         max_age_s=None if max_age is None else _seconds(max_age), max_count=max_count, max_bytes=max_bytes,
         statuses=tuple(statuses or ENDED), archive_to=None if archive_to is None else str(archive_to.absolute()),
+        hard=bool(hard),
     )  # fmt: skip
 
 

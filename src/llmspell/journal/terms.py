@@ -6,7 +6,10 @@ above it, so that they lag without ever being wrong. ``step`` is a unit of work 
 
 from __future__ import annotations
 
-from llmspell.ports.database import Transaction
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from llmspell.ports.database import Row, Transaction
 
 STEP_ENTRIES = 2000
 """Entries that one step takes in, so that a writer never waits long for it."""
@@ -45,6 +48,36 @@ _FILL = (
         " DO UPDATE SET entries = entries + excluded.entries, last_at = excluded.last_at"
     ),
 )
+
+
+class Changing(Protocol):
+    """A transaction, or the writer of a unit."""
+
+    async def one(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        """The first row."""
+        ...
+
+    async def run(self, sql: str, args: Sequence[Any] = ()) -> Any:
+        """Change something."""
+        ...
+
+
+_TAIL = (
+    "SELECT count(*), max(at) FROM entry WHERE session = ?"
+    " AND seq > coalesce((SELECT seq FROM watermark WHERE name = 'terms'), 0)"
+)
+_BEGIN = "INSERT OR REPLACE INTO session_activity (session, entries, last_at) VALUES (?, ?, ?)"
+
+
+async def count_anew(tx: Changing, session: bytes) -> None:
+    """Count the entries of a session from here on, in the transaction that begins another life of it: what it wrote in
+    an earlier one and is in the tail, where it will be counted, is taken off already. Whoever asks need not know of it.
+    """
+    tail, last_at = await tx.one(_TAIL, (session,)) or (0, None)
+    if tail:
+        await tx.run(_BEGIN, (session, -tail, last_at))
+    else:
+        await tx.run("DELETE FROM session_activity WHERE session = ?", (session,))
 
 
 async def step(tx: Transaction, entries_max: int = STEP_ENTRIES) -> int:

@@ -48,7 +48,7 @@ def _tree_table(top: SessionTree) -> dict[str, Any]:
         tree, table = waiting.pop()
         below = [session_table(child.info) for child in tree.children]
         table["children"] = below
-        table["cut"] = tree.cut
+        table["cut"], table["more"] = tree.cut, tree.more
         waiting.extend(zip(tree.children, below, strict=True))
     return made
 

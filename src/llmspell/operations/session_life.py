@@ -52,6 +52,7 @@ _BOUNDS = options(
     Param("max_count", INT, "all but the newest so many", optional=True),
     Param("max_bytes", INT, "those beyond the newest with so many bytes of artifacts", optional=True),
     Param("statuses", TEXTS, "only of these; completed, failed and archived by default", optional=True),
+    Param("hard", BOOL, "their artifacts for good: collect then frees what they held", optional=True),
     Param("dry_run", BOOL, "only look", optional=True),
 )
 _BUNDLE = options(

@@ -108,8 +108,10 @@ async def _unarchive(host: Host, session: str | None = None) -> None:
     await (await _fresh(host, session)).unarchive()
 
 
-async def _delete(host: Host, session: str) -> None:
-    await host.store.sessions.delete((await host.session(session)).id)
+async def _delete(host: Host, session: str, options: Mapping[str, Any] | None = None) -> None:
+    hard = dict(options or {}).get("hard", False)
+    key = session if hard and _is_id(session) else (await host.session(session)).id
+    await host.store.sessions.delete(key, hard=hard)
 
 
 async def _gone(host: Host, values: Mapping[str, Any], entries: list[Entry]) -> None:
@@ -160,7 +162,7 @@ _CREATE = options(
     Param("tags", TEXTS, "labels to find it by", optional=True),
     Param("created_by", NAME, "who made it", optional=True),
     Param("metadata", TABLE, "fields of your own", optional=True, aliases=("custom_metadata",)),
-    Param("parent", NAME, "id of the session it belongs under", optional=True, aliases=("parent_session_id",)),
+    Param("parent", NAME, "the session above: id or unique name", optional=True, aliases=("parent_session_id",)),
     Param("config", TABLE, "settings of your own, kept with it", optional=True),
     Param("state", TABLE, "first values of its own scope", optional=True),
     Param("template", NAME, "a registered template that it begins with", optional=True),
@@ -170,7 +172,7 @@ CONDITIONS = (
           optional=True),
     Param("tags", TEXT_OR_TEXTS, "has each of these", optional=True, aliases=("tag",)),
     Param("created_by", NAME, "made by", optional=True),
-    Param("parent", NAME, "id of the session above", optional=True, aliases=("parent_session_id",)),
+    Param("parent", NAME, "the session above: id or unique name", optional=True, aliases=("parent_session_id",)),
     Param("name", NAME, "has exactly this name", optional=True),
     Param("metadata", TABLE, "path = value, names of the path joined by dots", optional=True,
           aliases=("custom_metadata",)),
@@ -210,6 +212,10 @@ _TIMELINE = Param(
     "which entries",
     optional=True,
 )
+_HARD = options(
+    Param("hard", BOOL, "its artifacts for good, also those of a deleted session by its id: collect then frees what"
+          " they held", optional=True),
+)  # fmt: skip
 _LABEL, _TO = (
     Param("label", NAME, "a label not used yet"),
     Param("to", LABEL_OR_NUMBER, "a checkpoint's label, or a seq"),
@@ -254,9 +260,10 @@ OPERATIONS = (
     _move(("archive",), _archive, "Put a completed or failed session away."),
     _move(("unarchive",), _unarchive, "Take a session out of the archive again."),
     Operation(
-        "Session", ("delete",), ((Param("session", NAME, "id or unique name, always named"),),), "nothing",
-        "Delete a session with its state and artifacts.", _delete,
-        errors=("session-not-found", "vetoed"), lua_returns="nil", made=("session.deleted", _gone),
+        "Session", ("delete",),
+        ((Param("session", NAME, "id or unique name, always named"), Param("options", _HARD, "how", optional=True)),),
+        "nothing", "Delete a session with its state and artifacts.", _delete,
+        errors=("session-not-found", "session-needed", "vetoed"), lua_returns="nil", made=("session.deleted", _gone),
     ),
     Operation(
         "Session", ("get_current", "current"), ((),), "the id of the current session, or nil",

@@ -58,6 +58,13 @@ class Looked:
     writers: list[ContentWriter] = field(default_factory=list)
     """Of chunks, which a collect leaves alone until ``release``."""
 
+    def forget(self) -> None:
+        """Take all contents anew: some of those that were here, or were stored, are so no more; or for another id."""
+        self.release()
+        self.inline.clear()
+        self.chunked.clear()
+        self.sealed.clear()
+
     def release(self) -> None:
         """Say that the unit which names the contents is over, whatever became of it."""
         for writer in self.writers:

@@ -12,6 +12,7 @@ import msgspec
 from llmspell.artifacts.bundles.importing import opened_file
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
+from llmspell.journal.terms import count_anew
 from llmspell.model import limits
 from llmspell.model.arguments import check_flags, check_function, check_path
 from llmspell.model.context import Context
@@ -27,6 +28,7 @@ from llmspell.portable.importing import (
     take_contents,
 )
 from llmspell.portable.sealed import check_bundle_key
+from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
 from llmspell.sessions import units
 from llmspell.sessions.kinds import SessionImported
@@ -131,27 +133,28 @@ class StorePorter:
         if key is not None:
             check_bundle_key(key)
         tell = progress or tell_nobody
-        run = self._offload.run
         with opened_file(self.check_path(path)) as file:
             bundle = Bundle(file, key)
-            looked = await run(look_through, bundle, tell)
+            looked = await self._offload.run(look_through, bundle, tell)
             header = looked.header
             target = self._target(looked, on_conflict)
             await ask({"id": header.session, "name": header.name, "store_id": header.store_id, "path": str(path)})
-            if target is None:
-                return Imported(header.session, header.name, "skipped", header.session)
+            replaced: bool | None = None
             try:
-                await run(self._take_contents, bundle, looked, id_text(target.session), tell)
-                inside = replace(
-                    context, session=target.session, session_correlation=target.correlation, correlation=None, cause=0
-                )
-                replaced = await self._journal.write(
-                    lambda writer: self._append(writer, bundle, looked, target, on_conflict, tell),
-                    context=inside, strong=True,
-                )  # fmt: skip
+                for left in reversed(range(limits.CONFLICT_RETRIES_MAX)):
+                    if target is None:
+                        break
+                    try:
+                        replaced = await self._take(bundle, looked, target, on_conflict, context, tell)
+                        break
+                    except (AlreadyExists, Conflict) as exc:
+                        if not left or not _may_begin_again(exc, on_conflict):
+                            raise
+                    looked.forget()
+                    target = self._target(looked, on_conflict)
             finally:
                 looked.release()
-        if replaced is None:
+        if target is None or replaced is None:
             return Imported(header.session, header.name, "skipped", header.session)
         (name,) = self._files.engine.read(lambda view: view.one(_NAME, (target.session,))) or ("",)
         outcome: Any = "renamed" if target.renamed else "replaced" if replaced else "imported"
@@ -160,6 +163,19 @@ class StorePorter:
         )
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _take(
+        self, bundle: Bundle, looked: Looked, target: Target, on_conflict: OnConflict, context: Context,
+        tell: PortProgress,
+    ) -> bool | None:  # fmt: skip
+        """Contents, and the unit that names them; see ``_append``."""
+        await self._offload.run(self._take_contents, bundle, looked, id_text(target.session), tell)
+        inside = replace(
+            context, session=target.session, session_correlation=target.correlation, correlation=None, cause=0
+        )
+        return await self._journal.write(
+            lambda writer: self._append(writer, bundle, looked, target, on_conflict, tell), context=inside, strong=True
+        )
 
     def _origins(self) -> Origins:
         files = self._files
@@ -215,6 +231,7 @@ class StorePorter:
             raise _exists(header.session)
         if there:
             await units.delete(writer, session, self._removers)
+        await count_anew(writer, session)
         scope = await writer.scope(units.scope_of(session))
         await writer.append(
             IMPORTED,
@@ -247,6 +264,11 @@ class StorePorter:
             paths = () if payload.redacted is msgspec.UNSET else tuple(one["path"] for one in payload.redacted)
             held = Held(self._protection.shown(payload), secret=payload.state_class in SECRET, replaced=paths)
             await guard.hold(writer, scope, key, bytes(payload.value), held)
+
+
+def _may_begin_again(error: AlreadyExists | Conflict, on_conflict: OnConflict) -> bool:
+    """Whether the rule has another answer by now, or the contents can be read from the file again."""
+    return error.code == COLLECTED or (error.code == "session-exists" and on_conflict == "rename")
 
 
 async def _give_free_name(writer: Writer, session: bytes) -> None:

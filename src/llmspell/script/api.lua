@@ -325,8 +325,9 @@ function Session.unarchive(session) end
 
 ---Delete a session with its state and artifacts.
 ---@param session string id or unique name, always named
+---@param options? { hard?: boolean } how
 ---@return nil # nothing
-function Session.delete(session) end
+function Session.delete(session, options) end
 
 ---The session that an omitted one means: the one the script runs in, unless it chose another.
 ---@return string? # the id of the current session, or nil
@@ -453,7 +454,7 @@ function Session.restore_recent(count) end
 Session.restoreRecent = Session.restore_recent
 
 ---Delete sessions that ended, by bounds. Active ones are never touched.
----@param options? { max_age_s?: number, max_count?: integer, max_bytes?: integer, statuses?: string[], dry_run?: boolean } which; the stored policy by default
+---@param options? { max_age_s?: number, max_count?: integer, max_bytes?: integer, statuses?: string[], hard?: boolean, dry_run?: boolean } which; the stored policy by default
 ---@return table # a table {deleted, vetoed, changed, orphans, …}
 function Session.cleanup(options) end
 

@@ -15,14 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llmspell.errors import InvalidInput, LlmspellError, NotFound, Vetoed
+from llmspell.errors import InvalidInput, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.maintenance import Task, is_failure
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
 from llmspell.schema import queries
-from llmspell.sessions import units
+from llmspell.sessions import erasing, units
+from llmspell.sessions.archiving import archived, plain
 from llmspell.sessions.kinds import SessionsCleaned
 from llmspell.sessions.last_done import last_done
 from llmspell.sessions.projection import CLEANED
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
     from llmspell.journal.maintenance import Result
     from llmspell.ports.database import Reading
-    from llmspell.sessions.ported import BundleKey, Porter, PortProgress
+    from llmspell.sessions.ported import BundleKey, PortProgress
     from llmspell.sessions.steps import Neighbours, Steps
 
 T = TypeVar("T")
@@ -50,7 +51,6 @@ _RUN = "retention-run"
 """The watermark that holds, in place of a seq, when the background came to its end last (ns): it need not write an
 entry of having done nothing, and still is not due again when the store is opened anew.
 """
-_FOLDER_SUFFIX = ".llmspell-session"
 _STAYED, _WENT = 1, 2
 """What a step of the background came to; either is more than nothing."""
 
@@ -100,10 +100,14 @@ class Cleaning:
                 progress("sessions", done)
         if dry_run:
             return report
-        await self._journal.write(
-            lambda writer: finish(writer, policy, report, left, self._near.removers), context=context
-        )
+        await self._journal.write(lambda writer: finish(writer, policy, report, left, self._near), context=context)
+        await self._erase_marked(context)
         return report
+
+    async def _erase_marked(self, context: Context) -> None:
+        """Go on with what is to go for good: of this cleanup, and of those that were killed."""
+        for session in await self._journal.database.read(erasing.marked):
+            await erasing.to_the_end(self._journal, context, session, self._near.erase)
 
     async def _foresee(self, one: Due, policy: RetentionPolicy, key: BundleKey | None, report: CleanupReport) -> None:
         porter, id_ = self._near.porter, one.info.id
@@ -114,7 +118,7 @@ class Cleaning:
     async def _let_go(
         self, one: Due, policy: RetentionPolicy, key: BundleKey | None, context: Context, report: CleanupReport
     ) -> None:
-        info = one.info
+        info, near = one.info, self._near
         session = id_bytes(info.id)
         inside = enter(context, InSession(session, id_bytes(info.correlation_id), 0))
         try:
@@ -124,12 +128,10 @@ class Cleaning:
             return
         archive = None
         if policy.archive_to is not None:
-            archive = await self._near.porter.off(archived, self._near.porter, policy, info.id, key, report)
+            archive = await near.porter.off(archived, near.porter, policy, info.id, key, report)
             if archive is None:
                 return
-        went = await self._journal.write(
-            lambda writer: let_go(writer, one, policy, archive, self._near.removers), context=inside
-        )
+        went = await self._journal.write(lambda writer: let_go(writer, one, policy, archive, near), context=inside)
         settle(report, one, archive, went=went)
         if went:
             await self._steps.point(inside, "after_session_delete", "cleanup", info, one.why)
@@ -149,6 +151,7 @@ class BackgroundCleaning:
         self._begun_ns: int | None = None
         self._asked_ns: int | None = None
         self._due: list[Due] | None = None
+        self._marked: list[tuple[bytes, erasing.Position | None]] = []
         self._report = CleanupReport(dry_run=False)
         self._settle: Callable[[Result], None] = _unheard
         self._policy = RetentionPolicy()
@@ -199,6 +202,8 @@ class BackgroundCleaning:
                 return self._journal.unit_of(_nothing, context=MAINTENANCE)
             elif self._due is None:
                 self._begin(near, policy)
+            if self._marked:
+                return self._erase_step(near, *self._marked[-1])
             if self._due:
                 return self._step(near, self._due.pop())
             return self._end(near)
@@ -208,6 +213,25 @@ class BackgroundCleaning:
         self._policy = policy
         self._begun_ns = self._journal.clock.monotonic_ns()
         self._due, self._report.looked_at = due_sessions(near.porter.read, policy, now)
+        self._marked = [(session, None) for session in near.porter.read(erasing.marked)]
+
+    def _erase_step(self, near: Neighbours, session: bytes, after: erasing.Position | None) -> Any:
+        """Go on with what is to go for good of one session."""
+        at = after
+
+        async def unit(writer: Writer) -> int:
+            nonlocal at
+            at = await erasing.step(writer, session, after, near.erase)
+            return _WENT
+
+        def settled(result: Result) -> None:
+            if result.error is None or is_failure(result.error):  # Else nothing was tried: the same again.
+                self._marked.pop()
+            if result.error is None and at is not None:
+                self._marked.append((session, at))
+
+        self._settle = settled
+        return self._journal.unit_of(unit, context=MAINTENANCE)
 
     def _step(self, near: Neighbours, one: Due) -> Any:
         info, policy, report = one.info, self._policy, self._report
@@ -218,11 +242,13 @@ class BackgroundCleaning:
                 return self._journal.unit_of(_stayed, context=MAINTENANCE)
 
         async def unit(writer: Writer) -> int:
-            return _WENT if await let_go(writer, one, policy, archive, near.removers) else _STAYED
+            return _WENT if await let_go(writer, one, policy, archive, near) else _STAYED
 
         def settled(result: Result) -> None:
             if result.error is None:
                 settle(report, one, archive, went=result.value == _WENT)
+                if policy.hard and result.value == _WENT:
+                    self._marked.append((session, None))
             elif is_failure(result.error):
                 report.fail(info.id, result.error)
             else:  # Nothing was tried: it is the next one again.
@@ -238,7 +264,7 @@ class BackgroundCleaning:
         report.orphans = len(left)
 
         async def unit(writer: Writer) -> int:
-            await finish(writer, policy, report, left, near.removers)
+            await finish(writer, policy, report, left, near)
             await writer.run(_SQL["set_indexed"], (_RUN, self._journal.clock.now_ns()))
             return 0
 
@@ -259,9 +285,7 @@ class BackgroundCleaning:
 # -- units -------------------------------------------------------------------------------------------------------------
 
 
-async def let_go(
-    writer: Writer, one: Due, policy: RetentionPolicy, archive: Path | None, removers: tuple[units.Remove, ...]
-) -> bool:
+async def let_go(writer: Writer, one: Due, policy: RetentionPolicy, archive: Path | None, near: Neighbours) -> bool:
     """Delete a session, unless anything was done in it since it was judged; an archive was made later than that, and so
     holds it all.
     """
@@ -271,20 +295,24 @@ async def let_go(
         return False
     if (await last_done(writer, session))[0] > one.seq:
         return False
-    await units.delete(writer, session, removers, why=one.why, archive=None if archive is None else str(archive))
+    await units.delete(
+        writer, session, near.removers, why=one.why, archive=None if archive is None else str(archive),
+        erase=near.erase if policy.hard else None,
+    )  # fmt: skip
     return True
 
 
 async def finish(
-    writer: Writer, policy: RetentionPolicy, report: CleanupReport, left: list[bytes],
-    removers: tuple[units.Remove, ...],
-) -> None:  # fmt: skip
+    writer: Writer, policy: RetentionPolicy, report: CleanupReport, left: list[bytes], near: Neighbours
+) -> None:
     """Remove what is left of deleted sessions, and say what was done; nothing when there was nothing to do."""
     for session in left:
         if await writer.one(_OPEN, (session,)) is None:
-            for remove in removers:
+            for remove in near.removers:
                 with suppress(NotFound):  # Of whom the session itself is asked, and that is gone.
                     await remove(writer, session)
+            if policy.hard:
+                await erasing.begin(writer, session, writer.head_seq, near.erase)
     counts = [len(one) for one in (report.deleted, report.archived, report.vetoed, report.changed, report.failed)]
     if not any(counts) and not left:
         return
@@ -330,48 +358,3 @@ def _count(report: CleanupReport, one: Due) -> None:
 def policy_dict(policy: RetentionPolicy) -> dict[str, Any]:
     """A policy as the audit shows it."""
     return replace(policy, rule=None).to_dict() | {"rule": policy.rule is not None}
-
-
-def archived(
-    porter: Porter, policy: RetentionPolicy, id_: str, key: BundleKey | None, report: CleanupReport
-) -> Path | None:
-    """The file that a session was exported to, in this thread; None, and noted, when it could not be."""
-
-    def archive() -> Path:
-        path = archive_path(policy, id_)
-        porter.archive(id_bytes(id_), path, key)
-        return path
-
-    return _done(archive, id_, report)
-
-
-def plain(porter: Porter, id_: str, report: CleanupReport) -> bool:
-    """Whether a session can be archived without a key, as far as is known before it is done; noted when not."""
-
-    def look() -> bool:
-        porter.demand_plain(id_bytes(id_))
-        return True
-
-    return _done(look, id_, report) is not None
-
-
-def _done(work: Callable[[], T], id_: str, report: CleanupReport) -> T | None:
-    """Do something with a session; None, and noted, when it could not be done."""
-    try:
-        return work()
-    except LlmspellError as exc:
-        if exc.code == "session-not-found":  # Another cleanup was first.
-            report.changed.append(id_)
-        else:
-            report.fail(id_, exc)
-        return None
-
-
-def archive_path(policy: RetentionPolicy, id_: str) -> Path:
-    """The file that a session is exported to before it goes; its folder is made."""
-    folder = Path(policy.archive_to or ".")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise LlmspellError(f"cannot make {folder}: {exc.strerror}", code="cannot-write") from exc
-    return folder / f"{id_}{_FOLDER_SUFFIX}"

@@ -22,11 +22,14 @@ _PICTURED_CHARS_MAX = 60
 
 @dataclass(slots=True)
 class SessionTree:
-    """A session with those below it, the oldest first. ``cut``: there are more below it than were asked for."""
+    """A session with those below it, the oldest first. ``cut``: there are more below it, at whatever depth, than were
+    asked for; ``more``: some of them directly, which are not among its ``children``.
+    """
 
     info: SessionInfo
     children: list[SessionTree] = field(default_factory=list)
     cut: bool = False
+    more: bool = False
 
     def __iter__(self) -> Iterator[SessionInfo]:
         """All sessions of the tree, each before those below it."""
@@ -40,7 +43,7 @@ class SessionTree:
         return sum(1 for _ in self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same in JSON types: each session's fields, with ``children`` and ``cut``."""
+        """The same in JSON types: each session's fields, with ``children``, ``cut`` and ``more``."""
         top: dict[str, Any] = {}
         waiting = [(self, top)]
         while waiting:
@@ -48,7 +51,7 @@ class SessionTree:
             made.update(tree.info.to_dict())
             below: list[dict[str, Any]] = [{} for _ in tree.children]
             made["children"] = below
-            made["cut"] = tree.cut
+            made["cut"], made["more"] = tree.cut, tree.more
             waiting.extend(zip(tree.children, below, strict=True))
         return top
 
@@ -80,18 +83,22 @@ def tree_of(view: Reading, info: SessionInfo, sessions_max: int, depth_max: int 
     room = sessions_max - 1
     seen = {info.id}
     waiting = deque([(top, 0)])
+    looked_at: list[SessionTree] = []
     while waiting:
         tree, depth = waiting.popleft()
+        looked_at.append(tree)
         below = 0 if depth == depth_max else room
         wanted = SessionFilter(parent=id_bytes(tree.info.id))
         rows, _ = find(view, wanted, _OLDEST_FIRST, below + 1, Place())
-        tree.cut = len(rows) > below
+        tree.more = len(rows) > below
         for child in infos(view, rows[:below]):
             if child.id not in seen:
                 seen.add(child.id)
                 tree.children.append(SessionTree(child))
         room -= len(tree.children)
         waiting.extend((child, depth + 1) for child in tree.children)
+    for tree in reversed(looked_at):  # Those below come before those above.
+        tree.cut = tree.more or any(child.cut for child in tree.children)
     return top
 
 
@@ -104,7 +111,7 @@ def _drawn(top: SessionTree) -> Iterator[tuple[str, str]]:
             yield stem, "…"
             continue
         yield stem, _label(tree.info)
-        rest: list[SessionTree | None] = [*tree.children, *([None] if tree.cut else [])]
+        rest: list[SessionTree | None] = [*tree.children, *([None] if tree.more else [])]
         for index, child in enumerate(reversed(rest)):
             stem, more = ("└─ ", "   ") if index == 0 else ("├─ ", "│  ")
             waiting.append((child, f"{below}{stem}", f"{below}{more}"))

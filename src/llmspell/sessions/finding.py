@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import InvalidInput
 from llmspell.model import limits
 from llmspell.model.count import Count, check_exact
+from llmspell.model.ids import id_text
 from llmspell.model.page import Page, check_limit
 from llmspell.model.telling import told
 from llmspell.sessions.family import SessionTree, parents_of, tree_of
 from llmspell.sessions.info import SessionInfo
 from llmspell.sessions.listing import Place, find, infos, list_page
+from llmspell.sessions.naming import named
 from llmspell.sessions.order import Order
 from llmspell.sessions.query import SessionFilter
 
@@ -28,12 +30,14 @@ _BY_CREATION = Order("created_at", falling=False)
 class Finding:
     """Finds the sessions of one store."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, resolve: Callable[[object], Awaitable[bytes]]) -> None:
+        """``resolve`` gives the id of a session that is named."""
         self._journal = journal
+        self._resolve = resolve
 
     async def page(self, given: Mapping[str, Any], order_by: str, limit: int, cursor: str | None) -> Page[SessionInfo]:
         """A page of those that fit."""
-        wanted = SessionFilter.of(given)
+        wanted = await self._wanted(given)
         check_limit(limit)
         return await self._journal.database.read(lambda view: list_page(view, wanted, order_by, limit, cursor))
 
@@ -41,7 +45,7 @@ class Finding:
         """How many fit: up to the bound, or one read for each so many, all as of the first one's seq, so that none
         lasts for seconds.
         """
-        wanted = SessionFilter.of(given)
+        wanted = await self._wanted(given)
         if not check_exact(exact):
             rows, _ = await self._journal.database.read(
                 lambda view: find(view, wanted, _BY_UPDATE, limits.COUNT_MAX + 1, Place())
@@ -80,6 +84,13 @@ class Finding:
         if depth is not None and (type(depth) is not int or depth < 0):
             raise InvalidInput(f"depth is a number of levels, 0 or more, not {told(depth)}", code="invalid-limit")
         return await self._journal.database.read(lambda view: tree_of(view, info, limit, depth))
+
+    async def _wanted(self, given: Mapping[str, Any]) -> SessionFilter:
+        """The conditions, of which the parent may be a name or a handle. Raises NotFound for a name that nobody has."""
+        parent = given.get("parent")
+        if parent is None:
+            return SessionFilter.of(given)
+        return SessionFilter.of({**given, "parent": id_text(await self._resolve(named(parent)))})
 
 
 def _with_infos(

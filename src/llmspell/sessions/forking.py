@@ -8,7 +8,7 @@ must stay true: a bound lies within the life of the session it bounds, and no li
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound
 from llmspell.journal.acting import InSession, enter
@@ -17,7 +17,6 @@ from llmspell.journal.lineage import ALWAYS, Level, find_scope
 from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.model.labels import check_label
-from llmspell.model.telling import told
 from llmspell.model.values import decode_value
 from llmspell.schema import queries
 from llmspell.sessions import units
@@ -56,15 +55,6 @@ InheritBindings = Callable[["Writer", str, str, int], Awaitable[None]]
 """Binds what was bound to the keys of a scope at an entry to those of another one: (writer, from, to, seq)."""
 DemandSettled = Callable[["Reading", str, int], None]
 """Refuses an entry at which the values of a scope were half of one form, half of another: (view, scope, seq)."""
-
-
-class HasId(Protocol):
-    """A handle or an info of a session."""
-
-    @property
-    def id(self) -> str:
-        """The session's id."""
-        ...
 
 
 class Origin(NamedTuple):
@@ -217,14 +207,6 @@ def _ancestor(view: Reading, compared: Compared) -> CommonAncestor | None:
     if seq == ALWAYS:  # The two are one session: all of it is common.
         seq = (view.one(_LAST_OF, (session,)) or (0,))[0]
     return CommonAncestor(id_text(session), seq)
-
-
-def named(session: object) -> str:
-    """The id or name of a session that is given by it, or by a handle or an info. Raises InvalidInput."""
-    found = session if isinstance(session, str) else getattr(session, "id", None)
-    if type(found) is not str:
-        raise InvalidInput(f"a session is given by its id, name or handle, not {told(session)}", code="invalid-id")
-    return found
 
 
 def _labelled(view: Reading, session: bytes, lineage: Lineage | None, label: str) -> int | None:

@@ -116,7 +116,7 @@ class SessionInfo:
 
     @property
     def operation_count(self) -> int:
-        """Journal entries written in this session."""
+        """Journal entries written in this session, since it was imported last if it was."""
         return self._row[15]  # type: ignore[no-any-return]
 
     @property

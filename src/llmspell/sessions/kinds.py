@@ -76,11 +76,13 @@ class SessionDeleted(msgspec.Struct, omit_defaults=True):
     """A session was deleted, with its state and artifacts, by the entries before this one.
 
     Of a cleanup: ``why`` (age, count, size, rule, own-age), and the file ``archive`` that it was exported to before.
+    ``hard``: its artifacts go for good, by the entries that follow.
     """
 
     id: str
     why: str | None = None
     archive: str | None = None
+    hard: bool = False
 
 
 class SessionImported(msgspec.Struct):

@@ -17,6 +17,7 @@ from llmspell.model.page import check_limit
 from llmspell.model.session import check_status
 from llmspell.model.telling import told
 from llmspell.model.words import TextQuery
+from llmspell.sessions.naming import HasId, named
 
 Moment = datetime | str
 
@@ -137,9 +138,9 @@ class SessionQuery:
         """Of this creator."""
         return self._with(created_by=created_by)
 
-    def with_parent(self, parent: str) -> SessionQuery:
-        """Whose parent is this session, by its id."""
-        return self._with(parent=parent)
+    def with_parent(self, parent: str | HasId) -> SessionQuery:
+        """Whose parent is this session, by id, unique name or handle."""
+        return replace(self, filters={**self.filters, "parent": named(parent)})
 
     def created_after(self, moment: Moment) -> SessionQuery:
         """Created at this time or later."""

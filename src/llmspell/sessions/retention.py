@@ -53,6 +53,10 @@ class RetentionPolicy:
     failed and archived, also suspended when named; never active ones. ``archive_to``: a folder into which each is
     exported before it is deleted. ``orphans``: remove what was written to sessions after their deletion.
 
+    By default what is deleted stays in the journal as history, artifacts too, and takes as much room as before.
+    ``hard`` deletes the artifacts for good, as ``sessions.delete(hard=True)`` does: ``collect`` then frees their
+    contents, all but those that forks or other sessions' artifacts share.
+
     A session's own retention comes first: what it says to keep stays and counts towards nothing. Raises InvalidInput
     (``invalid-policy``).
     """
@@ -64,6 +68,7 @@ class RetentionPolicy:
     statuses: Sequence[str] = ENDED
     archive_to: str | Path | None = None
     orphans: bool = True
+    hard: bool = False
     every_s: float | None = field(default=None, init=False, compare=False)
     """Of a stored policy: how often the background applies it at most, in seconds, as ``set_retention`` was told."""
 
@@ -88,7 +93,7 @@ class RetentionPolicy:
         folder: Any = self.archive_to
         if folder is not None and not _is_path(folder):
             raise _wrong("archive_to is a folder", folder)
-        check_flags(orphans=self.orphans)
+        check_flags(orphans=self.orphans, hard=self.hard)
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored. Raises InvalidInput (``rule-not-stored``) when it has a rule."""
@@ -101,6 +106,7 @@ class RetentionPolicy:
             "max_age_s": self.max_age_s, "max_count": self.max_count, "max_bytes": self.max_bytes,
             "statuses": [str(status) for status in self.statuses],
             "archive_to": None if self.archive_to is None else str(self.archive_to), "orphans": self.orphans,
+            "hard": self.hard,
         }  # fmt: skip
 
 
@@ -130,8 +136,8 @@ class CleanupReport:
     ``deleted`` (each with its ``why``) and, where they were exported before, ``archived`` paths; ``vetoed`` by a hook;
     ``changed`` while it went on, and so left; ``failed`` to be exported, or in the background to be deleted, and so
     left, with the error's code of each in ``codes``. ``looked_at`` counts sessions of the policy's statuses,
-    ``orphans`` deleted ones that something was left of. ``artifact_bytes`` are those of the deleted; ``collect`` gives
-    them back.
+    ``orphans`` deleted ones that something was left of. ``artifact_bytes`` are those of the deleted; after a
+    cleanup by a ``hard`` policy ``collect`` frees them, and after no other.
     """
 
     dry_run: bool

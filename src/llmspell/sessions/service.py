@@ -24,12 +24,14 @@ from llmspell.sessions.batches import Batches
 from llmspell.sessions.bounds import bounds_of
 from llmspell.sessions.cleaning import Cleaning
 from llmspell.sessions.config import SessionConfig, check_config
+from llmspell.sessions.deleting import Deleting
 from llmspell.sessions.family import SessionTree
 from llmspell.sessions.finding import Finding
-from llmspell.sessions.forking import Forking, HasId, named
+from llmspell.sessions.forking import Forking
 from llmspell.sessions.info import SessionInfo, first_row
 from llmspell.sessions.initial import check_initial_state
 from llmspell.sessions.kinds import SessionCreated
+from llmspell.sessions.naming import HasId, named
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
 from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, policy_now, retention_of
@@ -60,9 +62,10 @@ class AsyncSessions:
         self._acting = acting
         self.neighbours = neighbours
         self._steps = Steps(journal, hooks, neighbours)
+        self._deleting = Deleting(journal, self._steps, neighbours)
         self._cleaning = Cleaning(journal, self._steps, neighbours)
         self._registered = Registered(journal)
-        self._finding = Finding(journal)
+        self._finding = Finding(journal, self._steps.resolve)
         self._batches = Batches(journal, self._steps)
         self._porting = Porting(self._steps, hooks, neighbours.porter)
         self._forking = Forking(journal, hooks, self._steps, neighbours)
@@ -75,18 +78,18 @@ class AsyncSessions:
         tags: Iterable[str] = (),
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
         template: str | None = None,
     ) -> AsyncSession:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
-        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
-        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
+        ``parent`` is a session, by id, unique name or handle; ``config`` are its settings (``SessionConfig``), or a
+        dict of them and of the caller's own; ``state``, at most 10,000 keys, is set in its scope in the same
+        transaction; ``template`` names a template whose fields it begins with (config and metadata are merged at every
+        depth, state by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` a key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Conflict (``ambiguous-name``), Vetoed.
         """
         if template is not None:
             return await self._from_template(
@@ -101,7 +104,7 @@ class AsyncSessions:
         }
         settings = check_config(config)
         author = None if created_by is None else check_creator(created_by)
-        above = None if parent is None else id_text(id_bytes(parent, "parent"))
+        above = None if parent is None else id_text(await self._steps.resolve(named(parent)))
         values = check_initial_state({} if state is None else state)
         outer = self._acting.context()
         ids = self._journal.ids
@@ -199,18 +202,14 @@ class AsyncSessions:
         keys = await self._steps.resolve(named(a)), await self._steps.resolve(named(b))
         return await self._forking.compare(*keys, check_limit(limit), cursor)
 
-    async def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
-        Vetoed.
+    async def delete(self, session_id: str, *, hard: bool = False) -> None:
+        """Delete a session with its state and its artifacts. The journal keeps what happened, and with it what the
+        artifacts held: it takes room for good. ``hard`` deletes them for good, in units of 500 versions (killed in
+        between, the next cleanup goes on), so that ``collect`` frees the contents that no other version has; what
+        forks show stays as long as they do. By its id also of a session that was deleted before. Raises NotFound,
+        Vetoed, Conflict (``session-needed``: forks show all that a deleted one left).
         """
-        session = await self._steps.resolve(session_id)
-        info = await self._steps.info(session)
-        context = enter(self._acting.context(), InSession(session, id_bytes(info.correlation_id), 0))
-        await self._steps.point(context, "before_session_delete", "delete", info)
-        await self._journal.write(
-            lambda writer: units.delete(writer, session, self.neighbours.removers), context=context
-        )
-        await self._steps.point(context, "after_session_delete", "delete", info)
+        await self._deleting.delete(self._acting.context(), await self._steps.resolve(session_id), hard=hard)
 
     async def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
         """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
@@ -272,8 +271,10 @@ class AsyncSessions:
         When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
         free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
         acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
-        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        ``progress`` may not use the store. When others import the session or collect contents meanwhile, it begins
+        again by the same rule, eight times at most; then it is ``content-collected``, and nothing changed. Raises
+        Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
+        (``session-shredded``, ``content-collected``, ``bundle-changed``), InvalidInput, Vetoed.
         """
         return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
 
@@ -359,7 +360,7 @@ class AsyncSessions:
         status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         text: str | None = None,
@@ -375,7 +376,8 @@ class AsyncSessions:
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``parent``: as
+        for ``create``. ``metadata``:
         has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
         ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
         ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.

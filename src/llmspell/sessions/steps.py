@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmspell.model.context import Context
     from llmspell.ports.database import Reading, Row
     from llmspell.sessions.comparison import Comparer
+    from llmspell.sessions.erasing import Erase
     from llmspell.sessions.forking import DemandSettled, InheritBindings, MomentOf
     from llmspell.sessions.ported import Porter
     from llmspell.sessions.saving import AutoSaver
@@ -69,6 +70,7 @@ class Neighbours:
         initial_state: InitialState,
         delete_state: units.DeleteState,
         removers: tuple[units.Remove, ...],
+        erase: Erase,
         rooms: SessionRooms,
         shredder: Shredder,
         porter: Porter,
@@ -83,6 +85,7 @@ class Neighbours:
         self.initial_state = initial_state
         self.delete_state = delete_state
         self.removers = removers
+        self.erase = erase
         self.rooms = rooms
         self.shredder = shredder
         self.porter = porter

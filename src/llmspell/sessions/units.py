@@ -16,6 +16,7 @@ from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.session import check_step
 from llmspell.schema import queries
+from llmspell.sessions.erasing import Erase, begin
 from llmspell.sessions.inherited import Held, entry_then, held_at, held_by, kept_keys, levels_of, live_values
 from llmspell.sessions.kinds import (
     SessionCheckpointed,
@@ -160,14 +161,20 @@ async def restore(
 
 
 async def delete(
-    writer: Writer, session: bytes, removers: tuple[Remove, ...], *, why: str | None = None, archive: str | None = None
-) -> int:
-    """Remove what belongs to the session, then the session."""
+    writer: Writer, session: bytes, removers: tuple[Remove, ...], *, why: str | None = None, archive: str | None = None,
+    erase: Erase | None = None,
+) -> int:  # fmt: skip
+    """Remove what belongs to the session, then the session. With ``erase`` its artifacts go for good: as many as one
+    unit does, and the rest is marked.
+    """
     await require(writer, session)
     for remove in removers:
         await remove(writer, session)
-    payload = SessionDeleted(id_text(session), why, archive)
-    return await writer.append(DELETED, payload, await writer.scope(scope_of(session)), "session")
+    payload = SessionDeleted(id_text(session), why, archive, hard=erase is not None)
+    seq = await writer.append(DELETED, payload, await writer.scope(scope_of(session)), "session")
+    if erase is not None:
+        await begin(writer, session, seq, erase)
+    return seq
 
 
 async def state_hash(writer: Writer, session: bytes) -> str:

@@ -90,9 +90,9 @@ if TYPE_CHECKING:
     from llmspell.sessions.comparison import SessionComparison
     from llmspell.sessions.config import SessionConfig
     from llmspell.sessions.family import SessionTree
-    from llmspell.sessions.forking import HasId
     from llmspell.sessions.history import SessionChange
     from llmspell.sessions.info import Checkpoint, SessionInfo
+    from llmspell.sessions.naming import HasId
     from llmspell.sessions.ported import BundleKey, Exported, Imported, OnConflict, PortProgress
     from llmspell.sessions.retention import CleanupReport, RetentionPolicy
     from llmspell.sessions.service import AsyncSessions
@@ -733,9 +733,11 @@ class Artifacts(ArtifactsByHand):
         (``replace``: its versions are deleted, and those of the bundle come after them).
 
         Every field and digest is checked, and content is durable before anything is named. StoreHooks before puts and
-        validators see each version. Memory does not grow with content. Raises InvalidInput (``invalid-bundle``,
-        ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists (``artifact-exists``), NotFound
-        (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
+        validators see each version once. When a collect takes a content meanwhile, the import begins again, eight times
+        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. Raises
+        InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas),
+        AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
+        (``session-archived``, ``content-collected``, ``bundle-changed``), Vetoed.
         """
         return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
 
@@ -1238,18 +1240,18 @@ class Sessions:
         tags: Iterable[str] = (),
         created_by: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         config: SessionConfig | Mapping[str, Any] | None = None,
         state: Mapping[str, Any] | None = None,
         template: str | None = None,
     ) -> Session:
         """Begin a session; it is active. Everything given is stored and comes back in ``.info``.
 
-        ``parent`` is a session's id; ``config`` are its settings (``SessionConfig``), or a dict of them and of the
-        caller's own; ``state``, at most 10,000 keys, is set in the session's scope in the same transaction;
-        ``template`` names a template whose fields it begins with (config and metadata are merged at every depth, state
-        by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` for each key.
-        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Vetoed.
+        ``parent`` is a session, by id, unique name or handle; ``config`` are its settings (``SessionConfig``), or a
+        dict of them and of the caller's own; ``state``, at most 10,000 keys, is set in its scope in the same
+        transaction; ``template`` names a template whose fields it begins with (config and metadata are merged at every
+        depth, state by key, tags added; what is given here wins). Writes ``session.created`` and a ``state.set`` a key.
+        Raises InvalidInput, LimitExceeded, NotFound (the parent, the template), Conflict (``ambiguous-name``), Vetoed.
         """
         return Session(
             drive(
@@ -1320,11 +1322,14 @@ class Sessions:
         """
         return drive(self._inner.compare(a, b, limit=limit, cursor=cursor))
 
-    def delete(self, session_id: str) -> None:
-        """Delete a session with its state and its artifacts. The journal keeps what happened. Raises NotFound,
-        Vetoed.
+    def delete(self, session_id: str, *, hard: bool = False) -> None:
+        """Delete a session with its state and its artifacts. The journal keeps what happened, and with it what the
+        artifacts held: it takes room for good. ``hard`` deletes them for good, in units of 500 versions (killed in
+        between, the next cleanup goes on), so that ``collect`` frees the contents that no other version has; what
+        forks show stays as long as they do. By its id also of a session that was deleted before. Raises NotFound,
+        Vetoed, Conflict (``session-needed``: forks show all that a deleted one left).
         """
-        drive(self._inner.delete(session_id))
+        drive(self._inner.delete(session_id, hard=hard))
 
     def shred(self, session_id: str, *, detach: bool = False, dry_run: bool = False) -> Shredded:
         """Destroy a session for good: the payloads of its entries, its state, runs, artifacts and data key.
@@ -1373,8 +1378,10 @@ class Sessions:
         When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
         free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
         acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
-        (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
+        ``progress`` may not use the store. When others import the session or collect contents meanwhile, it begins
+        again by the same rule, eight times at most; then it is ``content-collected``, and nothing changed. Raises
+        Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
+        (``session-shredded``, ``content-collected``, ``bundle-changed``), InvalidInput, Vetoed.
         """
         return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
 
@@ -1439,7 +1446,7 @@ class Sessions:
         status: str | Iterable[str] | None = None,
         tags: Iterable[str] = (),
         created_by: str | None = None,
-        parent: str | None = None,
+        parent: str | HasId | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         text: str | None = None,
@@ -1455,7 +1462,8 @@ class Sessions:
     ) -> Page[SessionInfo]:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
-        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``metadata``:
+        ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``parent``: as
+        for ``create``. ``metadata``:
         has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
         ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
         ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.

@@ -19,13 +19,15 @@ from llmspell.artifacts.inherited import visible
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.lookup import described
 from llmspell.artifacts.quotas import check_size, largest_allowed
-from llmspell.errors import Corrupt, InvalidInput, NotFound
+from llmspell.artifacts.units import collected
+from llmspell.errors import Conflict, Corrupt, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
 from llmspell.model.arguments import check_flags, check_function, check_many, check_path
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_tags
+from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from llmspell.artifacts.putting import Putting
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
-    from llmspell.journal.journal import Journal, Writer
+    from llmspell.journal.journal import Journal
     from llmspell.journal.lineage import Level
     from llmspell.model.context import Context
     from llmspell.offload import Offload
@@ -129,9 +131,11 @@ class Bundling:
         (``replace``: its versions are deleted, and those of the bundle come after them).
 
         Every field and digest is checked, and content is durable before anything is named. Hooks before puts and
-        validators see each version. Memory does not grow with content. Raises InvalidInput (``invalid-bundle``,
-        ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists (``artifact-exists``), NotFound
-        (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
+        validators see each version once. When a collect takes a content meanwhile, the import begins again, eight times
+        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. Raises
+        InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas),
+        AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
+        (``session-archived``, ``content-collected``, ``bundle-changed``), Vetoed.
         """
         check_on_conflict(on_conflict)
         check_function(progress)
@@ -143,14 +147,7 @@ class Bundling:
             arriving = await self._arriving(context, bundle.artifacts, target)
             if on_conflict == "replace" and "before_artifact_delete" in self._armed:
                 await self._ask_to_make_room(context, arriving)
-            staged = await self._stage(bundle, progress)
-            for one in arriving:
-                await self._putting.validate(one.new, *staged[one.new.digest])
-
-            async def unit(writer: Writer) -> Arrived:
-                return await name_all(writer, arriving, staged, on_conflict)
-
-            arrived = await self._journal.write(unit, context=context)
+            arrived = await self._take_in(context, bundle, arriving, on_conflict, progress)
             size = bundle.manifest.bytes
         finally:
             await self._offload.run(bundle.close)
@@ -160,6 +157,26 @@ class Bundling:
         return ImportReport(arrived.infos, arrived.skipped, arrived.renamed, arrived.replaced, size)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _take_in(
+        self, context: Context, bundle: OpenBundle, arriving: Sequence[Arriving], on_conflict: str,
+        progress: BundleProgress | None,
+    ) -> Arrived:  # fmt: skip
+        """Contents, and the unit that names them; from the beginning when a collect took some of them."""
+        asked = False
+        for left in reversed(range(limits.CONFLICT_RETRIES_MAX)):
+            try:
+                staged = await self._stage(bundle, progress)
+                for one in [] if asked else arriving:
+                    await self._putting.validate(one.new, *staged[one.new.digest])
+                asked = True
+                unit = partial(name_all, arriving=arriving, staged=staged, on_conflict=on_conflict)
+                return await self._journal.write(unit, context=context)
+            except Conflict as exc:
+                if exc.code != COLLECTED or not left:
+                    raise
+            await self._offload.run(bundle.begin_again)
+        raise collected()
 
     async def _every(self, conditions: Conditions) -> list[ArtifactInfo]:
         wanted = await self._wanted(conditions)

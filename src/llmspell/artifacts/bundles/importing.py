@@ -27,7 +27,7 @@ from llmspell.artifacts.bundles.lines import LinesReader
 from llmspell.artifacts.bundles.units import Staged
 from llmspell.artifacts.content import ContentWriter
 from llmspell.artifacts.info import ArtifactInfo
-from llmspell.errors import InvalidInput, LlmspellError, NotFound, StorageFailed
+from llmspell.errors import Conflict, InvalidInput, LlmspellError, NotFound, StorageFailed
 from llmspell.model.telling import told
 
 if TYPE_CHECKING:
@@ -78,10 +78,22 @@ class OpenBundle:
     """A bundle whose file is open. ``manifest`` and ``artifacts`` are checked. Synchronous; to be closed."""
 
     def __init__(self, path: Path) -> None:
-        self._files = ExitStack()
+        self._path = path
         self._writers: list[ContentWriter] = []
+        self._open()
+
+    def begin_again(self) -> None:
+        """Be as it was at first, so that ``stage`` reads all contents anew. Raises Conflict (``bundle-changed``)."""
+        self.close()
+        was = self.manifest, self.artifacts
+        self._open()
+        if (self.manifest, self.artifacts) != was:
+            raise Conflict("the file was changed while it was being imported", code="bundle-changed")
+
+    def _open(self) -> None:
+        self._files = ExitStack()
         try:
-            file = self._files.enter_context(opened_file(path))
+            file = self._files.enter_context(opened_file(self._path))
             with readable():
                 first = file.read(1)
                 file.seek(0)
