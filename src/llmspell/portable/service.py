@@ -13,10 +13,11 @@ from llmspell.artifacts.bundles.importing import opened_file
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
-from llmspell.model.arguments import check_flags, check_function, check_path
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import Context
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.values import Held
+from llmspell.outputs import check_output
 from llmspell.portable.arriving import Target
 from llmspell.portable.exporting import Origins, demand_plain, export_session
 from llmspell.portable.importing import (
@@ -102,13 +103,7 @@ class StorePorter:
 
     def check_path(self, path: Any) -> Path:
         """See ``Porter``."""
-        found = check_path(path)
-        folder = self._files.path
-        if folder is not None and found.resolve().is_relative_to(folder.resolve()):
-            raise InvalidInput(
-                f"{str(path)!r} is in the store's own folder", code="path-in-store", hint="choose a path elsewhere"
-            )
-        return found
+        return check_output(path)
 
     def check_key(self, key: Any) -> None:
         """See ``Porter``."""

@@ -86,7 +86,7 @@ class Porter(Protocol):
         ...
 
     def check_path(self, path: Any) -> Any:
-        """A path outside of the store's folder. Raises InvalidInput (``invalid-path``, ``path-in-store``)."""
+        """A path that is in no store's folder. Raises InvalidInput (``invalid-path``, ``path-in-store``)."""
         ...
 
     def check_key(self, key: Any) -> None:

@@ -700,7 +700,8 @@ class Artifacts(ArtifactsByHand):
         With their fields, labels and relations among each other; each content once, with its digest. The file has its
         name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
         Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
-        LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
+        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``), Vetoed (hooks before reading),
+        StorageFailed (``cannot-write``), Corrupt.
         """
         return drive(
             self._inner.export(
@@ -1515,7 +1516,7 @@ class Keys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``), StorageFailed.
         """
         drive(self._inner.export(path, passphrase=passphrase))
 
@@ -1536,7 +1537,8 @@ class Keys:
         key, 32 bytes, hex or base64; from then on the store is opened with it, and the one in the key folder, which
         opens nothing any more, is destroyed. Killed at any point, the old key or the
         new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
-        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
+        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``; ``path-in-store``: a key is not
+        kept with what it opens), StorageFailed.
         """
         return drive(self._inner.rotate(to))
 

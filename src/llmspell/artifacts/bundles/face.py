@@ -26,6 +26,7 @@ from llmspell.model import limits
 from llmspell.model.arguments import check_flags, check_function, check_many, check_path
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_tags
+from llmspell.outputs import check_output
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -80,12 +81,13 @@ class Bundling:
         With their fields, labels and relations among each other; each content once, with its digest. The file has its
         name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
         Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
-        LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
+        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``), Vetoed (hooks before reading),
+        StorageFailed (``cannot-write``), Corrupt.
         """
         check_format(format)
         check_flags(overwrite=overwrite)
         check_function(progress)
-        target = check_path(path)
+        target = check_output(path)
         infos = await self._meant(ids, Conditions(session, type, name, check_tags(tags), text=text))
         context = self._acting.context()
         if "before_artifact_get" in self._armed:
