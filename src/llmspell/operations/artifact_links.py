@@ -133,7 +133,7 @@ async def _import(
     report = await (await host.session(session)).artifacts.import_(file, **(options or {}))
     return {
         "artifacts": [artifact_id(info) for info in report.artifacts], "skipped": report.skipped,
-        "renamed": report.renamed, "replaced": report.replaced, "bytes": report.bytes,
+        "renamed": report.renamed, "replaced": report.replaced, "bytes": report.bytes, "dry_run": report.dry_run,
     }  # fmt: skip
 
 
@@ -188,8 +188,10 @@ _UNTIL = Param("options", options(Param("expires_in_s", NUMBER, "seconds", optio
 _WALKED: tuple[Form, ...] = ((_REFERENCE, _WALK),)
 _BUNDLE = (
     Param("path", NAME, "the file"),
-    Param("options", options(Param("on_conflict", NAME, "fail, skip, rename or replace", optional=True)), "how",
-          optional=True),
+    Param("options", options(
+        Param("on_conflict", NAME, "fail, skip, rename or replace", optional=True),
+        Param("dry_run", BOOL, "check it, and say what would be done", optional=True),
+    ), "how", optional=True),
 )  # fmt: skip
 _MISSING = ("artifact-not-found", "no-session")
 

@@ -19,8 +19,9 @@ async def _import(host: Host, path: str, options: Mapping[str, Any] | None = Non
     given = dict(options or {})
     file = host.file(path, "Session.import")
     done = await host.store.sessions.import_(
-        file, on_conflict=given.get("on_conflict", "fail"), key=given.get("passphrase")
-    )
+        file, on_conflict=given.get("on_conflict", "fail"), key=given.get("passphrase"),
+        dry_run=given.get("dry_run", False),
+    )  # fmt: skip
     return done.to_dict()
 
 
@@ -57,6 +58,7 @@ _BOUNDS = options(
 _BUNDLE = options(
     Param("on_conflict", NAME, "fail, skip, rename or replace", optional=True),
     Param("passphrase", NAME, "of an encrypted bundle", optional=True),
+    Param("dry_run", BOOL, "check it, and say what would be done", optional=True),
 )
 _COUNT = Param("count", INT, "how many at most")
 _NAME, _FIELDS = (

@@ -435,7 +435,7 @@ function Session.compare(a, session, options) end
 
 ---Take in a session that was exported.
 ---@param path string a bundle in what the run was granted
----@param options? { on_conflict?: string, passphrase?: string } how
+---@param options? { on_conflict?: string, passphrase?: string, dry_run?: boolean } how
 ---@return table # a table {id, name, outcome, original_id, entries, …}
 function Session.import(path, options) end
 
@@ -767,7 +767,7 @@ function Artifact.rename(name, to) end
 
 ---Take in a bundle, whole or not at all. The run must be granted to read the file.
 ---@param path string the file
----@param options? { on_conflict?: string } how
+---@param options? { on_conflict?: string, dry_run?: boolean } how
 ---@return table # a table {artifacts, skipped, renamed, replaced, bytes}
 function Artifact.import(path, options) end
 

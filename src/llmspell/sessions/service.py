@@ -265,6 +265,7 @@ class AsyncSessions:
         *,
         on_conflict: OnConflict = "fail",
         key: BundleKey | None = None,
+        dry_run: bool = False,
         progress: PortProgress | None = None,
     ) -> Imported:
         """Take in a session that was exported: all of it or, whatever the file is, nothing.
@@ -272,10 +273,11 @@ class AsyncSessions:
         When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
         free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
         acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        ``dry_run`` reads and checks the file, says what would be done, asks no hooks. ``progress`` may not use the
+        store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
         (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
         """
-        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
+        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context(), dry_run=dry_run)
 
     async def cleanup(
         self,

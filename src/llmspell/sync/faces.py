@@ -724,6 +724,7 @@ class Artifacts(ArtifactsByHand):
         *,
         session: str | None = None,
         on_conflict: str = "fail",
+        dry_run: bool = False,
         progress: BundleProgress | None = None,
     ) -> ImportReport:
         """Take in a bundle that ``export`` wrote, from this store or another: all of it, or nothing.
@@ -734,11 +735,15 @@ class Artifacts(ArtifactsByHand):
         (``replace``: its versions are deleted, and those of the bundle come after them).
 
         Every field and digest is checked, and content is durable before anything is named. StoreHooks before puts and
-        validators see each version. Memory does not grow with content. Raises InvalidInput (``invalid-bundle``,
-        ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists (``artifact-exists``), NotFound
-        (``file-not-found``, ``session-not-found``), Conflict (``session-archived``, ``content-collected``), Vetoed.
+        validators see each version. Memory does not grow with content. ``dry_run`` checks as much, says what would be
+        done with each name, and does nothing; hooks, validators and quotas are not asked. Raises InvalidInput
+        (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas), AlreadyExists
+        (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict (``session-archived``,
+        ``content-collected``), Vetoed.
         """
-        return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
+        return drive(
+            self._inner.import_(path, session=session, on_conflict=on_conflict, dry_run=dry_run, progress=progress)
+        )
 
     def rename(self, name: str, to: str) -> int:
         """Give every version of a name in the session another name; returns how many. Labels and grants go with it.
@@ -1367,6 +1372,7 @@ class Sessions:
         *,
         on_conflict: OnConflict = "fail",
         key: BundleKey | None = None,
+        dry_run: bool = False,
         progress: PortProgress | None = None,
     ) -> Imported:
         """Take in a session that was exported: all of it or, whatever the file is, nothing.
@@ -1374,10 +1380,11 @@ class Sessions:
         When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
         free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
         acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
+        ``dry_run`` reads and checks the file, says what would be done, asks no hooks. ``progress`` may not use the
+        store. Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists
         (``session-exists``, ``artifact-exists``), Conflict (``session-shredded``), InvalidInput, Vetoed.
         """
-        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
+        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, dry_run=dry_run, progress=progress))
 
     def cleanup(
         self,

@@ -48,7 +48,8 @@ _UNREADABLE = (
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """What became of a bundle: the versions that are there now, by name and number; names that were left out; new names
-    by old ones; how many versions were deleted to make room.
+    by old ones; how many versions were deleted to make room. After a dry run all that is what would be: versions have
+    the ids that they have in the bundle, and no stored size.
     """
 
     artifacts: list[ArtifactInfo]
@@ -56,12 +57,13 @@ class ImportReport:
     renamed: dict[str, str]
     replaced: int
     bytes: int
+    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
         return {
             "artifacts": [info.to_dict() for info in self.artifacts], "skipped": self.skipped, "renamed": self.renamed,
-            "replaced": self.replaced, "bytes": self.bytes,
+            "replaced": self.replaced, "bytes": self.bytes, "dry_run": self.dry_run,
         }  # fmt: skip
 
 
@@ -110,6 +112,11 @@ class OpenBundle:
             staged[digest] = Staged(blob, writer.still_whole)
             held += len(blob.inline or b"")
         return staged
+
+    def check(self, progress: BundleProgress | None) -> None:
+        """See that every content is what it is said to be, and store none. Raises as ``stage``."""
+        for digest, pieces in self._contents:
+            _compare(digest, self._counted(pieces, progress))
 
     def close(self) -> None:
         """Let go of the file, and of content that is named by now or never will be."""
