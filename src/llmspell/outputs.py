@@ -36,11 +36,12 @@ def check_output(path: object) -> Path:
 
 def _is_store(folder: Path) -> bool:
     try:
-        with open(folder / _CURRENT, "rb", opener=_without_waiting) as file:
+        with open(folder / _CURRENT, "rb", opener=without_waiting) as file:
             return file.read(len(_GENERATION)) == _GENERATION
     except OSError:
         return False
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def without_waiting(path: str, flags: int) -> int:
+    """An opener of files by names of the caller's: a pipe that nobody writes to would hold whoever opens it."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

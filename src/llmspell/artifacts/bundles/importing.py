@@ -29,6 +29,7 @@ from llmspell.artifacts.content import ContentWriter
 from llmspell.artifacts.info import ArtifactInfo
 from llmspell.errors import InvalidInput, LlmspellError, NotFound, StorageFailed
 from llmspell.model.telling import told
+from llmspell.outputs import without_waiting
 
 if TYPE_CHECKING:
     from llmspell.ports.content import ContentStore
@@ -201,7 +202,7 @@ def opened_file(path: Path) -> IO[bytes]:
     Raises NotFound (``file-not-found``), StorageFailed (``source-failed``).
     """
     try:
-        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+        file = open(path, "rb", opener=without_waiting)  # noqa: SIM115 - the caller closes it
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise NotFound(f"there is no file {str(path)!r}: {exc.strerror}", code="file-not-found") from exc
     except OSError as exc:
@@ -210,7 +211,3 @@ def opened_file(path: Path) -> IO[bytes]:
         file.close()
         raise NotFound(f"{str(path)!r} is no plain file", code="file-not-found")
     return file
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
