@@ -96,8 +96,8 @@ def secrets(bench: Bench) -> Result:
     found: dict[str, list[float]] = {name: [] for name in SECRETS}
     for number in range(ROUNDS):
         for values in (_keys(bench.fresh(f"keys-{number}")), _moved(bench.fresh(f"moved-{number}"))):
-            for name, value in values.items():
-                found[name].append(value)
+            for name, each in values.items():
+                found[name].append(each)
     lines = []
     for name, budget in SECRETS.items():
         value = quartiles(found[name])
@@ -124,9 +124,10 @@ def _keys(folder: Path) -> dict[str, float]:
     text = " ".join(message["content"] for message in texts.messages(1000))[:100_000]
     with ours.opened(folder, "process", "sync", key=folder / "old") as it:
         store: Any = it.store
-        for number in range(SESSIONS):
-            session = store.sessions.create(f"session {number}")
-            session.state.set("secret", {"number": number}, state_class="sensitive")
+        for number in range(SESSIONS - 1):
+            other = store.sessions.create(f"session {number}")
+            other.state.set("secret", {"number": number}, state_class="sensitive")
+        session = store.sessions.create("to be shredded")
         values = {f"key-{n}": VALUE for n in range(KEYS)}
         session.state.set_many(values, state_class="sensitive")
         session.complete()

@@ -87,3 +87,28 @@ def test_a_dry_run_of_a_delete_by_conditions_opens_the_store_for_reading_alone(o
     assert told == "would delete 1 version for good\n"
     assert [one["id"] for one in ok("artifact", "deleted", "--json").json["items"]] == [filled[2]]
     assert cli("--json", "artifact", "delete-matching", "--dry-run").error["code"] == "nothing-selected"
+
+
+def test_an_import_of_artifacts_says_what_it_would_do_and_asks_only_before_it_replaces(ok, cli):
+    ok(
+        "artifact",
+        "put",
+        "-",
+        "--name",
+        "a.txt",
+        "--session",
+        ok("session", "create", "S", "-q").out.strip(),
+        stdin=b"1",
+    )
+    ok("artifact", "export", "b.zip", "--session", "S")
+    words = ["artifact", "import", "b.zip", "--session", "S", "--on-conflict"]
+    head = ok("stats", "--json").json["last_seq"]
+    plan = ok(*words, "replace", "--dry-run", "--json").json
+    assert ([(one["name"], one["version"]) for one in plan["artifacts"]], plan["replaced"]) == ([("a.txt", 2)], 1)
+    assert ok(*words, "rename", "--dry-run").out == "would take in 1 version: 1 B; renamed a.txt to a (2).txt\n"
+    ran = cli("--json", *words, "replace")
+    assert (ran.status, ran.error["code"]) == (2, "needs-yes")
+    assert ok("stats", "--json").json["last_seq"] == head
+    assert ok(*words, "replace", "--yes").out == "took in 1 version: 1 B; 1 version deleted to make room\n"
+    ok("session", "create", "T")
+    assert ok(*words[:-2], "T", "--on-conflict", "replace").out == "took in 1 version: 1 B\n"

@@ -18,7 +18,28 @@ def test_a_session_goes_to_a_file_and_comes_back(ok, cli, tmp_path, monkeypatch)
     monkeypatch.setenv("BUNDLE", "a long passphrase")
     ok("session", "export", "R", file, "--overwrite", "--passphrase-from", "BUNDLE")
     assert cli("session", "import", file, "--on-conflict", "replace").status == 12
-    ok("session", "import", file, "--on-conflict", "replace", "--passphrase-from", "BUNDLE")
+    words = ["session", "import", file, "--on-conflict", "replace", "--passphrase-from", "BUNDLE"]
+    ran = cli("--json", *words)
+    assert (ran.status, ran.error["code"]) == (2, "needs-yes")
+    ok(*words, "--yes")
+
+
+def test_an_import_says_what_it_would_do_and_asks_only_before_it_replaces(ok, cli, tmp_path):
+    id_ = ok("session", "create", "R", "-q").out.strip()
+    file = str(tmp_path / "r.bundle")
+    ok("session", "export", "R", file)
+    ok("--store", str(tmp_path / "other"), "session", "create", "else")
+    before = ok("stats", "--json").json["last_seq"]
+    for rule, word in (("replace", "replace"), ("rename", "import under new ids"), ("skip", "skip")):
+        assert f"would {word} session R" in ok("session", "import", file, "--on-conflict", rule, "--dry-run").out
+    plan = ok("session", "import", file, "--on-conflict", "rename", "--dry-run", "--json").json
+    assert (plan["id"], plan["name"], plan["outcome"], plan["dry_run"]) == ("", "R (2)", "renamed", True)
+    assert cli("--json", "session", "import", file, "--dry-run").error["code"] == "session-exists"
+    assert ok("stats", "--json").json["last_seq"] == before
+    assert ok("--store", str(tmp_path / "other"), "session", "import", file, "--on-conflict", "replace").status == 0
+    assert ok("--store", str(tmp_path / "other"), "session", "show", id_, "--json").json["name"] == "R"
+    assert cli("--store", str(tmp_path / "none"), "session", "import", file, "--dry-run").status != 0
+    assert not (tmp_path / "none").exists()
 
 
 def test_cleanup_shows_asks_and_deletes(ok, cli):

@@ -310,3 +310,43 @@ def test_captures_and_their_rules_travel_and_are_counted_on(store, other, tmp_pa
         report = target.verify()
         assert report.ok, report.findings
     assert other.captures.rules() == []
+
+
+@pytest.mark.parametrize("how", ["fail", "skip", "rename", "replace"])
+def test_a_dry_run_of_an_import_says_what_is_then_done_and_changes_nothing(store, other, bundle, how):
+    _, path, _ = bundle
+    asked = []
+    for target in (other, store):
+        target.hooks.on("before_session_import")(lambda context: asked.append(context.data["id"]))
+        head = target.stats()["last_seq"]
+        if target is store and how == "fail":
+            with pytest.raises(AlreadyExists):
+                target.sessions.import_(path, dry_run=True)
+            continue
+        plan = target.sessions.import_(path, on_conflict=how, dry_run=True)
+        assert (target.stats()["last_seq"], asked, plan.dry_run) == (head, [], True)
+        done = target.sessions.import_(path, on_conflict=how)
+        told, did = plan.to_dict(), done.to_dict()
+        if plan.outcome == "renamed":
+            assert (told.pop("id"), plan.name) == ("", "Research (2)")
+            did.pop("id")
+        assert told == {**did, "dry_run": True}
+        asked.clear()
+    assert store.verify().ok
+
+
+def test_a_dry_run_refuses_a_file_that_is_not_whole_and_a_key_that_is_wrong(store, other, bundle, tmp_path):
+    session, path, _ = bundle
+    whole = path.read_bytes()
+    head = other.stats()["last_seq"]
+    for at in range(0, len(whole), max(1, len(whole) // 40)):
+        (tmp_path / "bad").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(llmspell.LlmspellError):
+            other.sessions.import_(tmp_path / "bad", dry_run=True)
+    store.sessions.export(session.id, tmp_path / "sealed", key="a long passphrase")
+    with pytest.raises(llmspell.WrongKey):
+        other.sessions.import_(tmp_path / "sealed", dry_run=True, key="another passphrase")
+    assert other.sessions.import_(tmp_path / "sealed", dry_run=True, key="a long passphrase").outcome == "imported"
+    with pytest.raises(InvalidInput):
+        other.sessions.import_(path, dry_run="yes")
+    assert other.stats()["last_seq"] == head

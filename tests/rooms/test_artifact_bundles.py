@@ -582,3 +582,66 @@ def test_what_was_made_from_something_that_is_not_here_still_says_so(session, ot
     assert info.derived_from == [first.id]
     (above,) = other.artifacts.ancestors(info.id)
     assert (above.id, above.state) == (first.id, "unknown")
+
+
+@pytest.mark.parametrize("format", ["zip", "json"])
+@pytest.mark.parametrize("rule", ["skip", "rename", "replace"])
+@pytest.mark.parametrize("kind", ["new", "same", "fork"])
+def test_a_dry_run_says_what_an_import_then_does_and_changes_nothing(store, session, tmp_path, format, rule, kind):
+    fill(session)
+    session.artifacts.export(tmp_path / "b", format=format)
+    made = {"new": store.sessions.create, "same": lambda _: session, "fork": lambda _: store.sessions.fork(session.id)}
+    target = made[kind]("t")
+    if kind == "new":
+        target.artifacts.put("a.md", "there before")
+        target.artifacts.put("a (2).md", "there before")
+    asked = []
+    store.hooks.on("before_artifact_put")(lambda context: asked.append("put"))
+    store.hooks.on("before_artifact_delete")(lambda context: asked.append("delete"))
+    head, orphans = store.stats()["last_seq"], store.orphans()
+    told = []
+    plan = target.artifacts.import_(tmp_path / "b", on_conflict=rule, dry_run=True, progress=lambda *n: told.append(n))
+    assert (plan.dry_run, asked, store.stats()["last_seq"], store.orphans()) == (True, [], head, orphans)
+    assert told[-1] == (plan.bytes, plan.bytes)
+    done = target.artifacts.import_(tmp_path / "b", on_conflict=rule)
+    assert [named(info) for info in plan.artifacts] == [named(info) for info in done.artifacts]
+    assert (plan.skipped, plan.renamed, plan.replaced, plan.bytes) == (
+        done.skipped, done.renamed, done.replaced, done.bytes
+    )  # fmt: skip
+    assert not done.dry_run
+
+
+def named(info):
+    return info.session, info.name, info.version, info.digest, info.size, info.tags, info.metadata
+
+
+def test_a_dry_run_is_refused_as_the_import_would_be(store, session, other, tmp_path):
+    fill(session)
+    session.artifacts.export(tmp_path / "b.zip")
+    assert code(lambda: session.artifacts.import_(tmp_path / "b.zip", dry_run=True)) == "artifact-exists"
+    assert code(lambda: other.artifacts.import_(tmp_path / "b.zip", dry_run=True)) == "session-not-found"
+    assert code(lambda: session.artifacts.import_(tmp_path / "b.zip", dry_run=1)) == "invalid-input"
+    session.complete()
+    session.archive()
+    for call in (True, False):
+        given = {"session": session.id, "on_conflict": "rename", "dry_run": call}
+        assert code(lambda given=given: store.artifacts.import_(tmp_path / "b.zip", **given)) == "session-archived"
+    fork = store.sessions.fork(session.id)
+    for call in (True, False):
+        given = {"session": fork.id, "on_conflict": "replace", "dry_run": call}
+        assert code(lambda given=given: store.artifacts.import_(tmp_path / "b.zip", **given)) == "artifact-inherited"
+    target = other.sessions.create("t")
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    content[content.index(LARGE[100:120])] ^= 1
+    (tmp_path / "bad.zip").write_bytes(content)
+    assert code(lambda: target.artifacts.import_(tmp_path / "bad.zip", dry_run=True)) == "invalid-bundle"
+    assert target.artifacts.list().items == []
+
+
+def test_a_store_that_is_only_read_does_a_dry_run(face, store, session, tmp_path):
+    fill(session)
+    session.artifacts.export(tmp_path / "b.zip")
+    store.sessions.export(session.id, tmp_path / "s")
+    with llmspell.open(face.folder, read_only=True) as reader:
+        assert reader.artifacts.import_(tmp_path / "b.zip", on_conflict="replace", dry_run=True).replaced == 6
+        assert reader.sessions.import_(tmp_path / "s", on_conflict="replace", dry_run=True).outcome == "replaced"

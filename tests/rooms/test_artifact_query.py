@@ -225,7 +225,36 @@ def test_misspelt_names_are_found_most_alike_first(face, store, session):
         assert names(store.artifacts.query(fuzzy="REPORT.MD", limit=1)) == ["report.md"]
         page = store.artifacts.query(fuzzy="report.md", limit=1)
         rest = store.artifacts.query(fuzzy="report.md", limit=5, cursor=page.next_cursor)
-        assert names(rest) == ["quarterly-report.md"]
+        assert names(rest) == ["quarterly-report.md", "quarterly-reports-2025.md"]
+        index(face, store)
+
+
+MISSPELT = {
+    "Beriht": ["doc/Bericht.md", "Bericht.md"], "berihct.md": ["Bericht.md", "doc/Bericht.md"],
+    "quartely": ["reports/2026/quarterly-summary.md"], "sumary": ["reports/2026/quarterly-summary.md"],
+    "qXrly": [], "beXht": ["notes/becht.txt"], "gitigonre": ["home/.gitignore"], "reports": [], "2026": [],
+    "doc/Beriht": ["doc/Bericht.md"], "straße": ["plan/STRASSE-1.png"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fuzzy", MISSPELT)
+def test_a_part_of_a_name_is_found_misspelt_without_folders_and_suffix(face, store, session, fuzzy):
+    """Also in the index, whose groups are those of whole names."""
+    for name in sorted({name for found in MISSPELT.values() for name in found}):
+        session.artifacts.put(name, b"")
+    session.artifacts.put("unlike", b"")
+    for _ in range(2):
+        assert names(store.artifacts.query(fuzzy=fuzzy)) == MISSPELT[fuzzy]
+        assert store.artifacts.count(fuzzy=fuzzy).number == len(MISSPELT[fuzzy])
+        index(face, store)
+
+
+def test_of_names_alike_the_one_with_least_besides_comes_first(face, store, session):
+    wanted = ["report", "old/report", "old/report.md", "old/report-final.md"]
+    for name in wanted:
+        session.artifacts.put(name, b"")
+    for _ in range(2):
+        assert names(store.artifacts.query(fuzzy="report")) == wanted
         index(face, store)
 
 

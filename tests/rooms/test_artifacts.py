@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import socket
 import threading
 
 import pytest
@@ -118,6 +119,24 @@ def test_a_file_that_is_not_there_is_named(session, tmp_path):
     with pytest.raises(NotFound, match="missing") as refused:
         session.artifacts.put("f.bin", tmp_path / "missing.bin")
     assert refused.value.code == "file-not-found"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it takes a pipe with a name")
+@pytest.mark.parametrize("kind", ["pipe", "linked pipe", "device", "socket"])
+def test_a_path_that_names_no_plain_file_is_refused_and_holds_nobody(session, tmp_path, kind, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "linked pipe").symlink_to(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(tmp_path)  # The path of a socket is short.
+        listening.bind("socket")
+        assert code(lambda: session.artifacts.put("f.bin", tmp_path / kind)) == "source-failed"
+    assert session.artifacts.put_many([{"name": "f", "data": tmp_path / kind}]).items[0].error.code == "source-failed"
+    assert len(session.artifacts.list()) == 0
+    with (tmp_path / "plain").open("w+b") as file:
+        file.write(b"abc")
+    (tmp_path / "link").symlink_to(tmp_path / "plain")
+    assert session.artifacts.put("f.bin", tmp_path / "link").size == 3
 
 
 def test_a_source_that_fails_halfway_stores_nothing_and_the_next_put_works(store, session):

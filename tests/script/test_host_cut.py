@@ -130,3 +130,42 @@ def test_a_run_that_is_interrupted_is_cut_at_every_write_and_still_goes_on(tmp_p
                 assert (again.value, keys, again.result.session_status) == (1, ["a", "b"], "completed"), writes
 
     asyncio.run(work())
+
+
+MANY = """
+local items = {}
+for n = 1, 9 do items[n] = {name = n .. '.txt', content = 'text ' .. n, tags = {n > 3 and 'high' or 'low'}} end
+local put = Artifact.put_many(items)
+Artifact.set_quota{session = '', versions_max = 50}
+local many = Artifact.delete_matching{session = '', tags = {'high'}}
+local a = Artifact.store('data', 'a', '1')
+Artifact.store{name = 'b', content = '2', derived_from = {a.id}}
+local tree = Artifact.delete_tree(a, {kind = 'derived_from'})
+Session.set_retention{max_count = 1000, every_s = 3600}
+return {put.done, put.failed, many, tree, #Artifact.list(), Artifact.quota{session = ''}.used_versions}
+"""
+
+
+def test_what_is_done_to_many_is_done_once_to_each_wherever_the_run_was_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr("llmspell.artifacts.deleting.UNIT_VERSIONS", 2)
+    monkeypatch.setattr("llmspell.artifacts.putting.GROUP_ITEMS", 4)
+
+    async def work():
+        for writes in range(2, 100):
+            path = tmp_path / f"cut{writes}"
+            async with await open_async(path, durability="process") as store:
+                dying = dies_after(store, writes)
+                first = await ran(store, MANY, name="many.lua")
+                run = await last_run(store)
+            if first.error is not None or dying.left < 0:
+                first = await resumed(path, run)
+            assert first.error is None, (writes, first.error, first.error.details)
+            assert first.value == [9, 0, 6, 2, 3, 3], writes
+            async with await open_async(path) as store:
+                assert len((await store.artifacts.query()).items) == 3, writes
+                assert len(await store.artifacts.deleted()) == 8, writes
+            if dying.left >= 0:
+                return writes
+        raise AssertionError("the script never came to its end")
+
+    assert asyncio.run(work()) > 12

@@ -27,6 +27,7 @@ from llmspell.model.values import decode_value
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.journal.asking import Asks
     from llmspell.journal.journal import Writer
     from llmspell.journal.lineage import Lineage
     from llmspell.ports.database import Row
@@ -45,23 +46,32 @@ async def there_under(writer: Writer, session: bytes, name: str) -> list[Row]:
     """The versions of a name that a session shows, from id, (session,) name and version on; oldest first. Raises
     Conflict (``artifact-inherited``) when the unit acts elsewhere and some are inherited: nobody there may change them.
     """
-    levels = await lineage_of(writer, session)
+    return await shown(writer, await lineage_of(writer, session), session, name, writer.origin.context.session)
+
+
+async def shown(asks: Asks, levels: Lineage | None, session: bytes, name: str, acting: bytes | None) -> list[Row]:
+    """``there_under`` for whoever knows the session's lineage and in which one it acts."""
     if levels is None:
-        return await writer.all(_SQL["of_name"], (session, name))
-    rows = await visible(writer, levels, name)
-    if writer.origin.context.session != session:
+        found: list[Row] = await asks.all(_SQL["of_name"], (session, name))
+        return found
+    rows = await visible(asks, levels, name)
+    if acting != session:
         for row in rows:
-            if await writer.one(_SQL["of_fork"], (row[0], session)) is None:
+            if await asks.one(_SQL["of_fork"], (row[0], session)) is None:
                 raise not_its_own(row[0])
     return rows
 
 
 async def last_number(writer: Writer, session: bytes, name: str) -> int:
     """The highest number that a version of a name ever had in a session, 0 for none."""
-    levels = await lineage_of(writer, session)
+    return await numbered(writer, await lineage_of(writer, session), session, name)
+
+
+async def numbered(asks: Asks, levels: Lineage | None, session: bytes, name: str) -> int:
+    """``last_number`` for whoever knows the session's lineage."""
     if levels is not None:
-        return await last_version(writer, levels, name)
-    row = await writer.one(_SQL["last_version"], (session, name))
+        return await last_version(asks, levels, name)
+    row = await asks.one(_SQL["last_version"], (session, name))
     return 0 if row is None or row[0] is None else int(row[0])
 
 

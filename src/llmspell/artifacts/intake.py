@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -14,6 +16,7 @@ from llmspell.artifacts.content import FEED_BYTES, SHARING_BYTES_MIN, ContentWri
 from llmspell.errors import InvalidInput, NotFound, StorageFailed
 from llmspell.model.arguments import check_path
 from llmspell.offload import Offload
+from llmspell.outputs import without_waiting
 from llmspell.ports.content import ContentStore
 
 Source = bytes | bytearray | memoryview | str | Path | IO[bytes] | Iterable[bytes] | AsyncIterator[bytes]
@@ -114,11 +117,18 @@ def _feed(writer: ContentWriter, piece: Any) -> None:
 
 
 def pieces(source: Any) -> Iterator[bytes]:
-    """What a file, a path or an iterable gives, piece by piece. Raises NotFound, StorageFailed, InvalidInput."""
+    """What a file, a path or an iterable gives, piece by piece. What a path names is a plain file: a pipe might never
+    be written to, a device never end. Raises NotFound, StorageFailed, InvalidInput.
+    """
     if isinstance(source, Path):
         check_path(source)
         try:
-            with source.open("rb") as file:
+            with open(source, "rb", opener=without_waiting) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise StorageFailed(
+                        f"{str(source)!r} is no plain file", code="source-failed",
+                        hint="open it, and give what it was opened as",
+                    )  # fmt: skip
                 yield from iter(lambda: file.read(FEED_BYTES), b"")
         except (FileNotFoundError, IsADirectoryError) as exc:
             raise NotFound(f"cannot read {source}: {exc.strerror}", code="file-not-found") from exc

@@ -97,7 +97,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         size in constant memory. ``type`` is one of ``TYPES`` or a text of your own; ``mime_type`` is guessed from the
         name; ``derived_from`` are ids of artifacts. ``progress`` is told the bytes taken so far. Writes one
         ``artifact.stored`` entry. Raises InvalidInput, NotFound (session, file, derived_from), Conflict (archived
-        session), Vetoed, StorageFailed (``disk-full``).
+        session), Vetoed, StorageFailed (``disk-full``; ``source-failed``, also for a Path that is no plain file).
         """
         check_function(progress)
         context = self._acting.context()

@@ -37,6 +37,7 @@ from llmspell.artifacts.kinds import (
 from llmspell.artifacts.projection import DELETED, ERASED, RENAMED, STORED, TAGGED, UNDELETED, UPDATED, has_all
 from llmspell.artifacts.quotas import demand_room, forget_quota, is_metered
 from llmspell.errors import AlreadyExists, Conflict, LlmspellError, NotFound
+from llmspell.journal.asking import Asks
 from llmspell.journal.journal import Writer
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.ports.database import Row
@@ -64,7 +65,7 @@ async def store(
     least number that the version may get.
     """
     session = id_bytes(new.session)
-    metered = await _demand_session(writer, session, "store artifacts")
+    metered = await demand_session(writer, session, "store artifacts")
     for source in new.derived_from if required is None else required:
         artifact, row = await standing_for(writer, id_bytes(source))
         if not (await writer.one(_SQL["open_row"], (artifact,)) if row is None else row):
@@ -113,7 +114,7 @@ async def rename(writer: Writer, session: bytes, name: str, to: str) -> int:
     """Give every version of a name another one, which no version ever had; returns how many. Raises NotFound,
     AlreadyExists (``artifact-exists``), Conflict (``session-archived``).
     """
-    await _demand_session(writer, session, "rename artifacts")
+    await demand_session(writer, session, "rename artifacts")
     inherited = await adopt_all(writer, name, to)
     count = len(await writer.all(_SQL["of_name"], (session, name)))
     if not count and not (inherited and await there_under(writer, session, name)):
@@ -184,7 +185,7 @@ async def undelete(writer: Writer, artifacts: Sequence[bytes], *, of_many: bool 
     metered = False
     fork = writer.origin.context.session if back else None
     for session in dict.fromkeys([*(row[1] for _, _, row in found), *([] if fork is None else [fork])]):
-        metered = await _demand_session(writer, session, "undelete artifacts")
+        metered = await demand_session(writer, session, "undelete artifacts")
     found = [one for one in found if await _is_of_this_life(writer, *one[1:], of_many=of_many)]
     if metered:
         sizes: dict[bytes, list[int]] = {}
@@ -258,9 +259,9 @@ async def remove_of_session(writer: Writer, session: bytes) -> None:
     await forget_grants(writer, session)
 
 
-async def _demand_session(writer: Writer, session: bytes, what: str) -> bool:
+async def demand_session(asks: Asks, session: bytes, what: str) -> bool:
     """Raise NotFound or Conflict unless the session takes artifacts; gives whether there are quotas."""
-    row = await writer.one(_SQL["session_status"], (session,))
+    row = await asks.one(_SQL["session_status"], (session,))
     if row is None:
         raise NotFound(f"session {id_text(session)} does not exist", code="session-not-found")
     if row[0] == "archived":

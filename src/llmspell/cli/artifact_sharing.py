@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from llmspell.cli import printable
+from llmspell.cli.asking import confirmed
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import artifacts_of, session_id
+
+if TYPE_CHECKING:
+    from llmspell.artifacts.bundles.importing import ImportReport
 
 Whose = Annotated[str | None, Parameter(help="The session that it belongs to, by name or id; ids need none.")]
 Named = Annotated[str, Parameter(help="The artifact: a name is every version, an id one.")]
@@ -101,22 +105,32 @@ def import_(
     file: Annotated[str, Parameter(help="The bundle.")], /, *,
     session: Annotated[str | None, Parameter(help="The session to put it in; default: those it came from.")] = None,
     on_conflict: Annotated[str, Parameter(help="For names that are there: fail, skip, rename or replace.")] = "fail",
+    yes: Annotated[bool, Parameter(help="Do not ask before versions are replaced.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Check the bundle, say what would be done, and do nothing.")] = False,
 ) -> None:  # fmt: skip
     """Take in a bundle, whole or not at all; every byte is checked."""
-    out = running.get().out
-    with (
-        running.get().changing() as store,
-        out.progress(f"reading {printable.line(file)}", None, in_bytes=True) as move,
-    ):
-        report = artifacts_of(store, session).import_(Path(file), on_conflict=on_conflict, progress=move)
-    told = f"took in {printable.count(len(report.artifacts), 'version')}: {printable.size(report.bytes)}"
+    run, verb = running.get(), ("take in", "taken in")
+    with run.reading() if dry_run else run.changing() as store:
+        room = artifacts_of(store, session)
+        if dry_run or (on_conflict == "replace" and not yes):
+            plan = room.import_(Path(file), on_conflict=on_conflict, dry_run=True)
+            sure = yes or not plan.replaced
+            if not confirmed(run.out, plan.to_dict(), _taken(plan), yes=sure, dry_run=dry_run, verb=verb):
+                return
+        with run.out.progress(f"reading {printable.line(file)}", None, in_bytes=True) as move:
+            report = room.import_(Path(file), on_conflict=on_conflict, progress=move)
+    run.out.done(report.to_dict(), f"took in {_taken(report)}")
+
+
+def _taken(report: ImportReport) -> str:
+    told = f"{printable.count(len(report.artifacts), 'version')}: {printable.size(report.bytes)}"
     if report.skipped:
         told += f"; left out {', '.join(report.skipped)}"
     if report.renamed:
         told += f"; renamed {', '.join(f'{old} to {new}' for old, new in report.renamed.items())}"
     if report.replaced:
-        told += f"; {printable.count(report.replaced, 'version')} made room"
-    out.done(report.to_dict(), told)
+        told += f"; {printable.count(report.replaced, 'version')} deleted to make room"
+    return told
 
 
 COMMANDS: dict[str, Any] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from llmspell.cli.invocation import running
 from llmspell.errors import InvalidInput
+from llmspell.outputs import check_output
 
 
 def install_completion(
@@ -28,7 +28,7 @@ def install_completion(
         which = shell or detect_shell()
     except ShellDetectionError:
         raise InvalidInput("cannot tell which shell runs", code="usage", hint="name it with --shell") from None
-    target = None if output is None else Path(output)
+    target = None if output is None else check_output(output)
     path = program(colored=False).install_completion(shell=which, output=target, add_to_startup=target is None)
     told = f"installed completion for {which} at {path}; it works in new shells"
     running.get().out.done({"shell": which, "path": str(path)}, told, bare=path)

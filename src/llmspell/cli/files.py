@@ -9,15 +9,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, StorageFailed
+from llmspell.outputs import check_output
 
 
 def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     """Write to a temporary file beside ``path``, make it durable, then give it the name. A link's target is written.
 
-    What is no ordinary file (a pipe, a terminal) is written directly. Raises InvalidInput (``invalid-path``),
-    StorageFailed (``cannot-write``); what ``pieces`` raises goes through, and the file stays as it was.
+    What is no ordinary file (a pipe, a terminal) is written directly. Raises InvalidInput (``invalid-path``,
+    ``path-in-store``), StorageFailed (``cannot-write``); what ``pieces`` raises goes through, and the file stays as it
+    was.
     """
-    if "\0" in str(path) or path.is_dir():
+    check_output(path)
+    if path.is_dir():
         raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path")
     target = Path(os.path.realpath(path))
     try:

@@ -21,6 +21,7 @@ Rule = Literal["fail", "skip", "rename", "replace"]
 PassphraseFrom = Annotated[
     str | None, Parameter(help="Name of an environment variable with the passphrase of the bundle.")
 ]
+_WOULD = {"imported": "import", "skipped": "skip", "renamed": "import under new ids", "replaced": "replace"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 Age = Annotated[str | None, Parameter(help="Sessions not changed for so long: a number and s, m, h, d or w.")]
 Count = Annotated[int | None, Parameter(help="All but the newest so many.")]
@@ -60,12 +61,23 @@ def import_(
     file: Path, /, *,
     on_conflict: Annotated[Rule, Parameter(help="When the session is here already.")] = "fail",
     passphrase_from: PassphraseFrom = None,
+    yes: Annotated[bool, Parameter(help="Do not ask before a session is replaced.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Check the file, say what would be done, and do nothing.")] = False,
 ) -> None:  # fmt: skip
     """Take in a session that was exported: all of it, or nothing."""
     run = running.get()
     key = _passphrase(passphrase_from)
-    with run.changing(create=True) as store, run.out.progress("importing entries", None) as advance:
-        done = store.sessions.import_(file, on_conflict=on_conflict, key=key, progress=_told(advance))
+    with run.reading() if dry_run else run.changing(create=True) as store:
+        if dry_run or (on_conflict == "replace" and not yes):
+            plan = store.sessions.import_(file, on_conflict=on_conflict, key=key, dry_run=True)
+            replacing = plan.outcome == "replaced"
+            told = f"session {plan.name} {plan.id or plan.original_id}"
+            told += f" by that of {file}" if replacing else ""
+            verb = _WOULD[plan.outcome], plan.outcome
+            if not confirmed(run.out, plan.to_dict(), told, yes=yes or not replacing, dry_run=dry_run, verb=verb):
+                return
+        with run.out.progress("importing entries", None) as advance:
+            done = store.sessions.import_(file, on_conflict=on_conflict, key=key, progress=_told(advance))
     run.out.done(done.to_dict(), printable.line(f"{done.outcome} session {done.name} {done.id}"), bare=done.id)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Named = str | dict[str, Any]
 
 
-async def _scope(host: Host, given: dict[str, Any]) -> AsyncArtifacts:
+async def scope(host: Host, given: dict[str, Any]) -> AsyncArtifacts:
     """The artifacts of the session that is given ('' is the current one), else of the store."""
     return (await host.session(given.pop("session"))).artifacts if "session" in given else host.store.artifacts
 
@@ -42,12 +42,12 @@ async def _scope(host: Host, given: dict[str, Any]) -> AsyncArtifacts:
 async def _query(host: Host, options: Mapping[str, Any] | None = None) -> Any:
     query = dict(options or {})
     paged = query.pop("paged", False)
-    return listed(await (await _scope(host, query)).query(**query), artifact_table, paged=paged)
+    return listed(await (await scope(host, query)).query(**query), artifact_table, paged=paged)
 
 
 async def _count(host: Host, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     query = dict(options or {})
-    return (await (await _scope(host, query)).count(**query)).to_dict()
+    return (await (await scope(host, query)).count(**query)).to_dict()
 
 
 async def _relate(host: Host, artifact: Named, kind: str, other: Named) -> bool:
@@ -133,11 +133,11 @@ async def _import(
     report = await (await host.session(session)).artifacts.import_(file, **(options or {}))
     return {
         "artifacts": [artifact_id(info) for info in report.artifacts], "skipped": report.skipped,
-        "renamed": report.renamed, "replaced": report.replaced, "bytes": report.bytes,
+        "renamed": report.renamed, "replaced": report.replaced, "bytes": report.bytes, "dry_run": report.dry_run,
     }  # fmt: skip
 
 
-_CONDITIONS = (
+CONDITIONS = (
     Param("session", SESSION, "id or unique name, '' the current one; left out: all sessions", optional=True,
           aliases=("session_id",)),
     Param("type", NAME, "the type as it was given", optional=True, aliases=("artifact_type",)),
@@ -156,7 +156,7 @@ _CONDITIONS = (
 _QUERY = Param(
     "options",
     options(
-        *_CONDITIONS,
+        *CONDITIONS,
         Param("order_by", NAME, "created_at, updated_at, name, size; with - the other way", optional=True,
               aliases=("sort_by",)),
         Param("limit", INT, "at most so many; 50 by default", optional=True),
@@ -166,7 +166,7 @@ _QUERY = Param(
     optional=True,
 )  # fmt: skip
 _COUNTED = Param(
-    "options", options(*_CONDITIONS, Param("exact", BOOL, "counts on above 1,000", optional=True)), "conditions",
+    "options", options(*CONDITIONS, Param("exact", BOOL, "counts on above 1,000", optional=True)), "conditions",
     optional=True,
 )  # fmt: skip
 _REFERENCE = Param("artifact", REFERENCE, "id, name in the current session, or a table {id}")
@@ -188,8 +188,10 @@ _UNTIL = Param("options", options(Param("expires_in_s", NUMBER, "seconds", optio
 _WALKED: tuple[Form, ...] = ((_REFERENCE, _WALK),)
 _BUNDLE = (
     Param("path", NAME, "the file"),
-    Param("options", options(Param("on_conflict", NAME, "fail, skip, rename or replace", optional=True)), "how",
-          optional=True),
+    Param("options", options(
+        Param("on_conflict", NAME, "fail, skip, rename or replace", optional=True),
+        Param("dry_run", BOOL, "check it, and say what would be done", optional=True),
+    ), "how", optional=True),
 )  # fmt: skip
 _MISSING = ("artifact-not-found", "no-session")
 

@@ -65,11 +65,16 @@ async def _store(
 
 
 async def _store_table(host: Host, artifact: Mapping[str, Any]) -> dict[str, Any]:
+    room = (await host.session(artifact.get("session"))).artifacts
+    given = put_fields(artifact)
+    return artifact_id(await room.put(given.pop("name"), given.pop("data"), **given))
+
+
+def put_fields(artifact: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ``put`` from a table that has everything."""
     given = dict(artifact)
     metadata = {**given.pop("metadata", {}), **{name: given.pop(name) for name in _SPECIAL & given.keys()}}
-    return await _store(
-        host, given.get("type", "data"), given["name"], given["content"], metadata, given.get("session")
-    )
+    return {"name": given["name"], "data": given["content"], "type": given.get("type", "data"), **_fields(metadata)}
 
 
 async def _store_any(host: Host, artifact: Mapping[str, Any] | None = None, **values: Any) -> dict[str, Any]:
@@ -103,19 +108,21 @@ def as_text(content: bytes) -> str | bytes:
 
 def shorten(reply: dict[str, Any]) -> dict[str, Any]:
     """What a run's record keeps of ``get``: long or binary content stays where it is."""
-    return reply if _is_short(reply["content"]) else {"metadata": reply["metadata"]}
+    return reply if is_short(reply["content"]) else {"metadata": reply["metadata"]}
 
 
 async def restore(host: Host, reply: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     """The reply that ``shorten`` shortened."""
-    return reply if "content" in reply else {**reply, "content": await _content_again(host, kept)}
+    return reply if "content" in reply else {**reply, "content": await content_again(host, kept)}
 
 
-def _is_short(content: str | bytes) -> bool:
+def is_short(content: str | bytes) -> bool:
+    """Whether content stands in a run's record."""
     return isinstance(content, str) and len(content) <= INLINE_CHARS_MAX
 
 
-async def _content_again(host: Host, kept: dict[str, Any]) -> str | bytes:
+async def content_again(host: Host, kept: dict[str, Any]) -> str | bytes:
+    """Content that the record only names. Raises NotFound (``record-content-gone``)."""
     try:
         return as_text(await (await host.store.artifacts.get(kept["id"])).read())
     except NotFound as exc:
@@ -132,11 +139,11 @@ async def _content(host: Host, name: str, options: Mapping[str, Any] | None = No
 
 
 def _shorten_content(content: str | bytes) -> str | None:
-    return content if isinstance(content, str) and _is_short(content) else None
+    return content if isinstance(content, str) and is_short(content) else None
 
 
 async def _restore_content(host: Host, content: str | None, kept: dict[str, Any]) -> str | bytes:
-    return await _content_again(host, kept) if content is None else content
+    return await content_again(host, kept) if content is None else content
 
 
 async def _list(host: Host, session: str | None = None, options: Mapping[str, Any] | None = None) -> Any:
@@ -271,6 +278,8 @@ _UPDATED = Param(
         Param("mime_type", NAME, "a new MIME type", optional=True),
     ),
 )
+PUT_ITEM = options(_NAME, _CONTENT, *(param for param in _PUT if param.name != "session"))
+"""One of many that are stored in a session."""
 _STORED = "a table {id, content_hash, session_id, sequence, name, version}"
 _LIST_FORMS: tuple[Form, ...] = ((_SOME_SESSION, _LISTED), (_LISTED,))
 _MISSING = ("artifact-not-found", "no-session")

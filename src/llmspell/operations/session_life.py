@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmspell.errors import InvalidInput
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Operation
-from llmspell.operations.shapes import session_table
+from llmspell.operations.shapes import present, session_table
 from llmspell.operations.types import BOOL, INT, NAME, NUMBER, TABLE, TEXTS, Param, options
 from llmspell.sessions.retention import RetentionPolicy
 
@@ -19,8 +20,9 @@ async def _import(host: Host, path: str, options: Mapping[str, Any] | None = Non
     given = dict(options or {})
     file = host.file(path, "Session.import")
     done = await host.store.sessions.import_(
-        file, on_conflict=given.get("on_conflict", "fail"), key=given.get("passphrase")
-    )
+        file, on_conflict=given.get("on_conflict", "fail"), key=given.get("passphrase"),
+        dry_run=given.get("dry_run", False),
+    )  # fmt: skip
     return done.to_dict()
 
 
@@ -39,6 +41,23 @@ async def _cleanup(host: Host, options: Mapping[str, Any] | None = None) -> dict
     return (await host.store.sessions.cleanup(policy, dry_run=dry_run)).to_dict()
 
 
+async def _retention(host: Host) -> dict[str, Any]:
+    policy = await host.store.sessions.retention()
+    return {} if policy is None else present({**policy.to_dict(), "every_s": policy.every_s})
+
+
+async def _set_retention(host: Host, policy: Mapping[str, Any] | None = None) -> None:
+    bounds = dict(policy or {})
+    every = {"every_s": bounds.pop("every_s")} if "every_s" in bounds else {}
+    if every and not bounds:
+        raise InvalidInput("every_s goes with a policy: give max_age_s, max_count or max_bytes", code="invalid-policy")
+    await host.store.sessions.set_retention(RetentionPolicy(**bounds) if bounds else None, **every)
+
+
+async def _shred(host: Host, session: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return (await host.store.sessions.shred(session, **(options or {}))).to_dict()
+
+
 async def _set_template(host: Host, name: str, fields: Mapping[str, Any] | None = None) -> None:
     await host.store.sessions.set_template(name, fields)
 
@@ -55,9 +74,22 @@ _BOUNDS = options(
     Param("hard", BOOL, "their artifacts for good: collect then frees what they held", optional=True),
     Param("dry_run", BOOL, "only look", optional=True),
 )
+_POLICY = options(
+    Param("max_age_s", NUMBER, "those not changed for so many seconds", optional=True),
+    Param("max_count", INT, "all but the newest so many", optional=True),
+    Param("max_bytes", INT, "those beyond the newest with so many bytes of artifacts", optional=True),
+    Param("statuses", TEXTS, "only of these; completed, failed and archived by default", optional=True),
+    Param("orphans", BOOL, "also what was written to deleted sessions; true by default", optional=True),
+    Param("every_s", NUMBER, "at most so often; an hour by default", optional=True),
+)
+_SHRED = options(
+    Param("detach", BOOL, "also when other sessions are under it, or were made from it", optional=True),
+    Param("dry_run", BOOL, "only look", optional=True),
+)
 _BUNDLE = options(
     Param("on_conflict", NAME, "fail, skip, rename or replace", optional=True),
     Param("passphrase", NAME, "of an encrypted bundle", optional=True),
+    Param("dry_run", BOOL, "check it, and say what would be done", optional=True),
 )
 _COUNT = Param("count", INT, "how many at most")
 _NAME, _FIELDS = (
@@ -86,6 +118,23 @@ OPERATIONS = (
         "a table {deleted, vetoed, changed, orphans, …}",
         "Delete sessions that ended, by bounds. Active ones are never touched.", _cleanup,
         errors=("no-policy", "invalid-policy"), lua_returns="table",
+    ),
+    Operation(
+        "Session", ("retention", "get_retention"), ((),),
+        "a table {max_age_s?, max_count?, max_bytes?, statuses, every_s, …}, empty when there is none",
+        "The policy that an open store applies in the background.", _retention, lua_returns="table",
+    ),
+    Operation(
+        "Session", ("set_retention",), ((Param("policy", _POLICY, "nil or {}: none any more", optional=True),),),
+        "nothing", "Store the policy that an open store applies in the background.", _set_retention,
+        errors=("invalid-policy",), lua_returns="nil",
+    ),
+    Operation(
+        "Session", ("shred",), ((Param("session", NAME, "id or unique name"),
+                                 Param("options", _SHRED, "how", optional=True)),),
+        "a table {id, payloads, state_keys, artifact_versions, keys, kept, …}",
+        "Destroy a session that is not active for good: no byte of it stays.", _shred,
+        errors=("session-not-found", "session-active", "session-needed", "vetoed"), lua_returns="table",
     ),
     Operation(
         "Session", ("set_template", "register_template"), ((_NAME, _FIELDS),), "nothing",

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from llmspell.operations import (
     artifact_captures,
+    artifact_care,
     artifact_links,
     artifacts,
     events,
@@ -26,7 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *state.OPERATIONS, *migrations.OPERATIONS, *sessions.OPERATIONS, *session_finding.OPERATIONS,
     *session_forks.OPERATIONS,
     *session_life.OPERATIONS, *session_state.OPERATIONS, *artifacts.OPERATIONS, *artifact_links.OPERATIONS,
-    *artifact_captures.OPERATIONS,
+    *artifact_captures.OPERATIONS, *artifact_care.OPERATIONS,
     *hooks.OPERATIONS, *events.OPERATIONS, *tools.OPERATIONS,
 )  # fmt: skip
 BY_NAME = MappingProxyType({

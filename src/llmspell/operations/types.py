@@ -263,6 +263,31 @@ class Options:
         return f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else f" (there are {known})")
 
 
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list whose items are all of one type."""
+
+    items: Type
+
+    def take(self, value: Any) -> list[Any]:
+        """The items, converted. What is wrong with one is said with its place."""
+        taken = []
+        for index, item in enumerate(_list(value), 1):
+            try:
+                taken.append(self.items.take(item))
+            except Misfit as exc:
+                raise Misfit(exc.wanted, exc.found, f"[{index}]{exc.inside}") from None
+            except Misplaced as exc:
+                raise Misplaced(exc.what, f"[{index}]{exc.inside}") from None
+        return taken
+
+
+def list_of(kind: Type) -> Type:
+    """The type of a list of these."""
+    lua = f"({kind.lua})[]" if "|" in kind.lua else f"{kind.lua}[]"
+    return Type(f"list of {kind.name}", lua, ListOf(kind).take)
+
+
 def options(*params: Param) -> Type:
     """The type of an options table with these fields."""
     table = Options(params)
@@ -293,8 +318,10 @@ UPDATED = (
 
 
 def fields_of(kind: Type) -> tuple[Param, ...]:
-    """The fields of an options type; empty for any other."""
+    """The fields of an options type, or of those in a list; empty for any other."""
     owner = getattr(kind.take, "__self__", None)
+    if isinstance(owner, ListOf):
+        return fields_of(owner.items)
     return owner.params if isinstance(owner, Options) else ()
 
 

@@ -11,13 +11,15 @@ import msgspec
 
 from llmspell.artifacts.bundles.importing import opened_file
 from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput
+from llmspell.journal.asking import Asking, driven
 from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.journal.terms import count_anew
 from llmspell.model import limits
-from llmspell.model.arguments import check_flags, check_function, check_path
+from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import Context
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.values import Held
+from llmspell.outputs import check_output
 from llmspell.portable.arriving import Target
 from llmspell.portable.exporting import Origins, demand_plain, export_session
 from llmspell.portable.importing import (
@@ -39,6 +41,7 @@ from llmspell.state.kinds import StateSet
 
 if TYPE_CHECKING:
     from llmspell.adapters.sqlite.store import OpenStore
+    from llmspell.journal.asking import Asks
     from llmspell.journal.journal import Journal, Writer
     from llmspell.offload import Offload
 
@@ -104,13 +107,7 @@ class StorePorter:
 
     def check_path(self, path: Any) -> Path:
         """See ``Porter``."""
-        found = check_path(path)
-        folder = self._files.path
-        if folder is not None and found.resolve().is_relative_to(folder.resolve()):
-            raise InvalidInput(
-                f"{str(path)!r} is in the store's own folder", code="path-in-store", hint="choose a path elsewhere"
-            )
-        return found
+        return check_output(path)
 
     def check_key(self, key: Any) -> None:
         """See ``Porter``."""
@@ -126,7 +123,7 @@ class StorePorter:
 
     async def import_(
         self, path: Any, on_conflict: OnConflict, *, key: Any, context: Context, progress: PortProgress | None,
-        ask: Callable[[dict[str, Any]], Any],
+        ask: Callable[[dict[str, Any]], Any], dry_run: bool,
     ) -> Imported:  # fmt: skip
         """See ``AsyncSessions.import_``. ``ask`` asks the hooks, once it is known what would be imported."""
         check_function(progress)
@@ -138,6 +135,8 @@ class StorePorter:
             looked = await self._offload.run(look_through, bundle, tell)
             header = looked.header
             target = self._target(looked, on_conflict)
+            if dry_run:
+                return self._foreseen(looked, target)
             await ask({"id": header.session, "name": header.name, "store_id": header.store_id, "path": str(path)})
             replaced: bool | None = None
             try:
@@ -205,6 +204,20 @@ class StorePorter:
         if on_conflict == "fail":
             raise _exists(header.session)
         return kept if on_conflict == "replace" else None
+
+    def _foreseen(self, looked: Looked, target: Target | None) -> Imported:
+        """What ``import_`` would report."""
+        header, read = looked.header, self._files.engine.read
+        if target is None:
+            return Imported(header.session, header.name, "skipped", header.session, dry_run=True)
+        if target.renamed:
+            id_, outcome = "", "renamed"
+            name = read(lambda view: driven(_free_name(Asking(view), b"", header.name)))
+        else:
+            there = read(lambda view: view.one(_NAME, (target.session,))) is not None
+            id_, outcome, name = header.session, "replaced" if there else "imported", header.name
+        found: Any = outcome
+        return Imported(id_, name, found, header.session, looked.entries, looked.contents, looked.digest, dry_run=True)
 
     def _take_contents(self, bundle: Bundle, looked: Looked, id_: str, tell: PortProgress) -> None:
         engine = self._files.engine
@@ -275,12 +288,18 @@ async def _give_free_name(writer: Writer, session: bytes) -> None:
     """Another name, when a session here has this one: the session is to be found by it."""
     row = await writer.one(_NAME, (session,))
     name: str = row[0] if row is not None else ""
+    free = await _free_name(writer, session, name)
+    if free != name:
+        await units.update(writer, session, {"name": free})
+
+
+async def _free_name(asks: Asks, session: bytes, name: str) -> str:
+    """This name or the next like it that no session but this one has; the name itself when all are taken."""
     for number in range(1, _NAMES_MAX):
         free = name if number == 1 else f"{name[: limits.NAME_CHARS_MAX - 8]} ({number})"
-        if await writer.one(_TAKEN, (free, session)) is None:
-            if free != name:
-                await units.update(writer, session, {"name": free})
-            return
+        if await asks.one(_TAKEN, (free, session)) is None:
+            return free
+    return name
 
 
 def _exists(session: str) -> AlreadyExists:

@@ -436,7 +436,7 @@ function Session.compare(a, session, options) end
 
 ---Take in a session that was exported.
 ---@param path string a bundle in what the run was granted
----@param options? { on_conflict?: string, passphrase?: string } how
+---@param options? { on_conflict?: string, passphrase?: string, dry_run?: boolean } how
 ---@return table # a table {id, name, outcome, original_id, entries, …}
 function Session.import(path, options) end
 
@@ -457,6 +457,24 @@ Session.restoreRecent = Session.restore_recent
 ---@param options? { max_age_s?: number, max_count?: integer, max_bytes?: integer, statuses?: string[], hard?: boolean, dry_run?: boolean } which; the stored policy by default
 ---@return table # a table {deleted, vetoed, changed, orphans, …}
 function Session.cleanup(options) end
+
+---The policy that an open store applies in the background.
+---@return table # a table {max_age_s?, max_count?, max_bytes?, statuses, every_s, …}, empty when there is none
+function Session.retention() end
+Session.get_retention = Session.retention
+Session.getRetention = Session.retention
+
+---Store the policy that an open store applies in the background.
+---@param policy? { max_age_s?: number, max_count?: integer, max_bytes?: integer, statuses?: string[], orphans?: boolean, every_s?: number } nil or {}: none any more
+---@return nil # nothing
+function Session.set_retention(policy) end
+Session.setRetention = Session.set_retention
+
+---Destroy a session that is not active for good: no byte of it stays.
+---@param session string id or unique name
+---@param options? { detach?: boolean, dry_run?: boolean } how
+---@return table # a table {id, payloads, state_keys, artifact_versions, keys, kept, …}
+function Session.shred(session, options) end
 
 ---Register fields that `create{template=…}` begins with.
 ---@param name string the template's name
@@ -768,7 +786,7 @@ function Artifact.rename(name, to) end
 
 ---Take in a bundle, whole or not at all. The run must be granted to read the file.
 ---@param path string the file
----@param options? { on_conflict?: string } how
+---@param options? { on_conflict?: string, dry_run?: boolean } how
 ---@return table # a table {artifacts, skipped, renamed, replaced, bytes}
 function Artifact.import(path, options) end
 
@@ -815,6 +833,89 @@ Artifact.captureCounts = Artifact.capture_counts
 ---@param artifact string|table id, name in the current session, or a table {id}
 ---@return string # its content
 function Artifact.unseal(artifact) end
+
+---Store many artifacts; one that fails keeps no other from being stored.
+---@overload fun(items: ({ name: string, content: string, type?: string, mime_type?: string, description?: string, tags?: string[], derived_from?: string[], parent_artifact?: string|table, metadata?: table })[]): table
+---@param session string? id or unique name; nil or '' is the current one
+---@param items ({ name: string, content: string, type?: string, mime_type?: string, description?: string, tags?: string[], derived_from?: string[], parent_artifact?: string|table, metadata?: table })[] a table for each, as `store` takes one
+---@return table # a table {ok, done, failed, items}; an item is {index, name, ok, artifact or error}
+function Artifact.put_many(session, items) end
+Artifact.putMany = Artifact.put_many
+Artifact.store_many = Artifact.put_many
+Artifact.storeMany = Artifact.put_many
+
+---Many artifacts with their content; one that is not there keeps no other from being had.
+---@overload fun(artifacts: (string|table)[]): table
+---@param session string? id or unique name; nil or '' is the current one
+---@param artifacts (string|table)[] ids, names in the session, or tables {id}
+---@return table # a table {ok, done, failed, items}; an item is {index, name, ok, artifact and content, or error}
+function Artifact.get_many(session, artifacts) end
+Artifact.getMany = Artifact.get_many
+Artifact.load_many = Artifact.get_many
+Artifact.loadMany = Artifact.get_many
+
+---Labels of a name, and the versions they mean.
+---@overload fun(name: string): table
+---@param session string? id or unique name; nil or '' is the current one
+---@param name string its name in the session
+---@return table # a table of versions by label
+function Artifact.labels(session, name) end
+Artifact.list_labels = Artifact.labels
+Artifact.listLabels = Artifact.labels
+
+---Versions that are deleted and can be brought back, or deleted for good.
+---@param options? { session?: string?, name?: string } which
+---@return table[] # a list of metadata tables
+function Artifact.deleted(options) end
+Artifact.list_deleted = Artifact.deleted
+Artifact.listDeleted = Artifact.deleted
+
+---Delete every version that fits all conditions, of one session or of all.
+---@param options { session?: string?, type?: string, name?: string, tags?: string|string[], created_after?: string, created_before?: string, updated_after?: string, updated_before?: string, min_size?: integer, max_size?: integer, digest?: string, metadata?: table, text?: string, deleted?: boolean, hard?: boolean, dry_run?: boolean } conditions that hold together
+---@return integer # how many versions were deleted
+function Artifact.delete_matching(options) end
+Artifact.deleteMatching = Artifact.delete_matching
+
+---Delete an artifact and everything below it by a relation, all or nothing.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param options? { kind?: string, hard?: boolean, dry_run?: boolean } how
+---@return integer # how many artifacts were deleted
+function Artifact.delete_tree(artifact, options) end
+Artifact.deleteTree = Artifact.delete_tree
+
+---What a session or the store may hold in artifacts, and what it holds.
+---@param options? { session?: string? } whose
+---@return table # a table {artifact_bytes_max?, total_bytes_max?, versions_max?, used_bytes, used_versions}
+function Artifact.quota(options) end
+Artifact.get_quota = Artifact.quota
+Artifact.getQuota = Artifact.quota
+
+---Bound what a session or the store may hold from now on. What is there stays.
+---@param options { artifact_bytes_max?: integer, total_bytes_max?: integer, versions_max?: integer, session?: string? } the bounds; left out: none
+---@return table # a table {artifact_bytes_max?, total_bytes_max?, versions_max?, used_bytes, used_versions}
+function Artifact.set_quota(options) end
+Artifact.setQuota = Artifact.set_quota
+
+---What nothing refers to any more, in the whole store; `collect` takes it away.
+---@return table # a table {contents, content_count, chunks, files, …}
+function Artifact.orphans() end
+Artifact.list_orphans = Artifact.orphans
+Artifact.listOrphans = Artifact.orphans
+
+---Who was granted an artifact, who used it and who was refused, newest first.
+---@param artifact string|table id, name in the current session, or a table {id}
+---@param options? { limit?: integer, cursor?: string, paged?: boolean } which
+---@return table[] # a list of tables {seq, time, action, grantee, count, …}
+function Artifact.audit(artifact, options) end
+
+---What a session was granted that holds now.
+---@overload fun(options?: { limit?: integer, cursor?: string, paged?: boolean }): table[]
+---@param session? string? id or unique name; nil or '' is the current one
+---@param options? { limit?: integer, cursor?: string, paged?: boolean } which
+---@return table[] # a list of tables {session, name, version, right, …}
+function Artifact.granted(session, options) end
+Artifact.list_granted = Artifact.granted
+Artifact.listGranted = Artifact.granted
 
 ---Call a function at a point. What it returns decides: nil or 'continue', or a table with `type`.
 ---@overload fun(hook: { point: string, handler: fun(...):any, priority?: string|integer, name?: string, tags?: string[], timeout_ms?: number, on_failure?: string, description?: string }): HookHandle

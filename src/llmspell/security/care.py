@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed, WrongKey
 from llmspell.model.arguments import check_path
+from llmspell.outputs import check_output
 from llmspell.security.durable import sync_folder, write_new
 from llmspell.security.export import export_key, import_key
 from llmspell.security.keyring import Keyring
@@ -72,9 +73,9 @@ class AsyncKeys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``), StorageFailed.
         """
-        await self._offload.run(self._export, check_path(path), passphrase)
+        await self._offload.run(self._export, check_output(path), passphrase)
 
     async def import_(self, path: str | Path, *, passphrase: str | None = None) -> KeyStatus:
         """Put an exported key in the key folder, where the store looks for it. Bring the keyring there first: the key
@@ -93,9 +94,10 @@ class AsyncKeys:
         key, 32 bytes, hex or base64; from then on the store is opened with it, and the one in the key folder, which
         opens nothing any more, is destroyed. Killed at any point, the old key or the
         new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
-        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
+        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``; ``path-in-store``: a key is not
+        kept with what it opens), StorageFailed.
         """
-        return await self._offload.run(self._rotate, None if to is None else check_path(to))
+        return await self._offload.run(self._rotate, None if to is None else check_output(to))
 
     # -- in a thread ---------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,8 @@ class Exported:
 class Imported:
     """What an import did: ``imported``, ``renamed``, ``replaced``, or ``skipped`` when the session was there.
 
-    ``id`` is the session's id here, ``original_id`` the one in the bundle; ``entries`` counts those appended.
+    ``id`` is the session's id here, ``original_id`` the one in the bundle; ``entries`` counts those appended. After a
+    ``dry_run`` all that is what would be; ``id`` is empty when the session would get a new one.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Imported:
     entries: int = 0
     contents: int = 0
     digest: str = ""
+    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
@@ -86,7 +88,7 @@ class Porter(Protocol):
         ...
 
     def check_path(self, path: Any) -> Any:
-        """A path outside of the store's folder. Raises InvalidInput (``invalid-path``, ``path-in-store``)."""
+        """A path that is in no store's folder. Raises InvalidInput (``invalid-path``, ``path-in-store``)."""
         ...
 
     def check_key(self, key: Any) -> None:
@@ -101,7 +103,7 @@ class Porter(Protocol):
 
     async def import_(
         self, path: Any, on_conflict: OnConflict, *, key: Any, context: Any, progress: PortProgress | None,
-        ask: Callable[[dict[str, Any]], Any],
+        ask: Callable[[dict[str, Any]], Any], dry_run: bool,
     ) -> Imported:  # fmt: skip
         """See ``AsyncSessions.import_``."""
         ...

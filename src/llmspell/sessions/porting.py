@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.errors import NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.acting import InSession, enter
+from llmspell.model.arguments import check_flags
 from llmspell.model.ids import id_bytes
 from llmspell.sessions.ported import Exported, Imported, check_on_conflict
 
@@ -48,16 +49,21 @@ class Porting:
         return done
 
     async def import_(
-        self, path: Any, on_conflict: Any, key: Any, progress: PortProgress | None, context: Context
+        self, path: Any, on_conflict: Any, key: Any, progress: PortProgress | None, context: Context, *, dry_run: bool
     ) -> Imported:
         """See ``AsyncSessions.import_``. Its before-hooks see what the bundle says of itself, once it is checked."""
         rule = check_on_conflict(on_conflict)
+        check_flags(dry_run=dry_run)
 
         async def ask(about: dict[str, Any]) -> None:
             data = {"id": about["id"], "info": about, "reason": None}
             await run_point(self._hooks, context, "before_session_import", "session", "import", data)
 
-        done = await self._porter.import_(path, rule, key=key, context=context, progress=progress, ask=ask)
+        done = await self._porter.import_(
+            path, rule, key=key, context=context, progress=progress, ask=ask, dry_run=dry_run
+        )
+        if dry_run:
+            return done
         if done.outcome != "skipped" and "after_session_import" in self._hooks.armed:
             with suppress(NotFound):  # It may be deleted again by now.
                 info = await self._steps.info(id_bytes(done.id))

@@ -153,8 +153,7 @@ class AsyncSessions:
 
     async def recent(self, count: int = 10) -> list[SessionInfo]:
         """The sessions that changed last, newest first."""
-        page: Page[SessionInfo] = await self.list(limit=count)
-        return page.items
+        return (await self.list(limit=count)).items
 
     async def children(self, session_id: str) -> list[SessionInfo]:
         """The sessions opened directly under one, oldest first. Raises NotFound. ``list(parent=…)`` gives pages."""
@@ -264,19 +263,20 @@ class AsyncSessions:
         *,
         on_conflict: OnConflict = "fail",
         key: BundleKey | None = None,
+        dry_run: bool = False,
         progress: PortProgress | None = None,
     ) -> Imported:
         """Take in a session that was exported: all of it or, whatever the file is, nothing.
 
-        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
-        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
-        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. When others import the session or collect contents meanwhile, it begins
-        again by the same rule, eight times at most; then it is ``content-collected``, and nothing changed. Raises
-        Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (new ids and a free name), or ``replace``
+        (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who acted there, with the
+        time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``dry_run`` reads and checks the file, says what would be done, and asks no hooks. ``progress`` may not use the
+        store. When others import the session or collect contents meanwhile, it begins again, eight times at most.
+        Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
         (``session-shredded``, ``content-collected``, ``bundle-changed``), InvalidInput, Vetoed.
         """
-        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context())
+        return await self._porting.import_(path, on_conflict, key, progress, self._acting.context(), dry_run=dry_run)
 
     async def cleanup(
         self,

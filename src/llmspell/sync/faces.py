@@ -508,12 +508,13 @@ class Artifacts(ArtifactsByHand):
 
         ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` has each
         value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too; times are
-        datetimes or RFC 3339 text, inclusive. ``text`` are words of name,
-        description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
-        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
-        alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
-        ``-created_at`` by default. Both times order by the journal: what was imported stands where its import does,
-        and its times, by which conditions go, may be older. All pages show what there was at the first one.
+        datetimes or RFC 3339 text, inclusive. ``text`` are words of name, description, tags and metadata, which must
+        all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their case and accents. ``fuzzy``
+        is a name, perhaps misspelt, or its last segment, that without suffix, or a word of it: the 250 most alike are
+        found, most alike first, of those with at least 0.3 of their groups of three letters in common. ``order_by`` is
+        ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way; ``-created_at`` by default. Both
+        times order by the journal: what was imported stands where its import does, and its times, by which conditions
+        go, may be older. All pages show what there was at the first one.
 
         Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-time``, ``invalid-order``,
         ``invalid-limit``, ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is
@@ -700,7 +701,8 @@ class Artifacts(ArtifactsByHand):
         With their fields, labels and relations among each other; each content once, with its digest. The file has its
         name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
         Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
-        LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
+        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``), Vetoed (hooks before reading),
+        StorageFailed (``cannot-write``), Corrupt.
         """
         return drive(
             self._inner.export(
@@ -723,6 +725,7 @@ class Artifacts(ArtifactsByHand):
         *,
         session: str | None = None,
         on_conflict: str = "fail",
+        dry_run: bool = False,
         progress: BundleProgress | None = None,
     ) -> ImportReport:
         """Take in a bundle that ``export`` wrote, from this store or another: all of it, or nothing.
@@ -734,12 +737,15 @@ class Artifacts(ArtifactsByHand):
 
         Every field and digest is checked, and content is durable before anything is named. StoreHooks before puts and
         validators see each version once. When a collect takes a content meanwhile, the import begins again, eight times
-        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. Raises
-        InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas),
-        AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
+        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. ``dry_run``
+        checks as much, says what would be done with each name, and does nothing; hooks, validators and quotas are not
+        asked. Raises InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``,
+        quotas), AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
         (``session-archived``, ``content-collected``, ``bundle-changed``), Vetoed.
         """
-        return drive(self._inner.import_(path, session=session, on_conflict=on_conflict, progress=progress))
+        return drive(
+            self._inner.import_(path, session=session, on_conflict=on_conflict, dry_run=dry_run, progress=progress)
+        )
 
     def rename(self, name: str, to: str) -> int:
         """Give every version of a name in the session another name; returns how many. Labels and grants go with it.
@@ -783,7 +789,7 @@ class Artifacts(ArtifactsByHand):
         size in constant memory. ``type`` is one of ``TYPES`` or a text of your own; ``mime_type`` is guessed from the
         name; ``derived_from`` are ids of artifacts. ``progress`` is told the bytes taken so far. Writes one
         ``artifact.stored`` entry. Raises InvalidInput, NotFound (session, file, derived_from), Conflict (archived
-        session), Vetoed, StorageFailed (``disk-full``).
+        session), Vetoed, StorageFailed (``disk-full``; ``source-failed``, also for a Path that is no plain file).
         """
         return drive(
             self._inner.put(
@@ -1371,19 +1377,20 @@ class Sessions:
         *,
         on_conflict: OnConflict = "fail",
         key: BundleKey | None = None,
+        dry_run: bool = False,
         progress: PortProgress | None = None,
     ) -> Imported:
         """Take in a session that was exported: all of it or, whatever the file is, nothing.
 
-        When the session is here already: ``fail``, ``skip`` it, ``rename`` (import under new ids, by a name that is
-        free), or ``replace`` (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who
-        acted there, with the time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
-        ``progress`` may not use the store. When others import the session or collect contents meanwhile, it begins
-        again by the same rule, eight times at most; then it is ``content-collected``, and nothing changed. Raises
-        Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
+        When the session is here already: ``fail``, ``skip`` it, ``rename`` (new ids and a free name), or ``replace``
+        (delete the one here). Its entries are appended as imported ones: by ``imported:`` and who acted there, with the
+        time it happened. The entries' unit holds the writers' turn, some 60 µs an entry.
+        ``dry_run`` reads and checks the file, says what would be done, and asks no hooks. ``progress`` may not use the
+        store. When others import the session or collect contents meanwhile, it begins again, eight times at most.
+        Raises Corrupt (``invalid-bundle``), WrongKey, AlreadyExists (``session-exists``, ``artifact-exists``), Conflict
         (``session-shredded``, ``content-collected``, ``bundle-changed``), InvalidInput, Vetoed.
         """
-        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, progress=progress))
+        return drive(self._inner.import_(path, on_conflict=on_conflict, key=key, dry_run=dry_run, progress=progress))
 
     def cleanup(
         self,
@@ -1523,7 +1530,7 @@ class Keys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``), StorageFailed.
         """
         drive(self._inner.export(path, passphrase=passphrase))
 
@@ -1544,7 +1551,8 @@ class Keys:
         key, 32 bytes, hex or base64; from then on the store is opened with it, and the one in the key folder, which
         opens nothing any more, is destroyed. Killed at any point, the old key or the
         new one opens it. Raises NotFound (``key-missing``, ``keyring-missing``), WrongKey, InvalidInput
-        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``), StorageFailed.
+        (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``; ``path-in-store``: a key is not
+        kept with what it opens), StorageFailed.
         """
         return drive(self._inner.rotate(to))
 

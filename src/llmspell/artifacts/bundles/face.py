@@ -11,7 +11,7 @@ from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.bundles.exporting import BundleFile, ExportReport, bundled, check_format
 from llmspell.artifacts.bundles.importing import ImportReport, OpenBundle, check_on_conflict
 from llmspell.artifacts.bundles.layout import Bundled, too_many
-from llmspell.artifacts.bundles.units import Arrived, Arriving, Staged, name_all
+from llmspell.artifacts.bundles.units import Arrived, Arriving, Staged, foresee, name_all
 from llmspell.artifacts.finding.pages import find_page
 from llmspell.artifacts.finding.wanted import Conditions, Wanted
 from llmspell.artifacts.info import ArtifactInfo
@@ -27,6 +27,7 @@ from llmspell.model import limits
 from llmspell.model.arguments import check_flags, check_function, check_many, check_path
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_tags
+from llmspell.outputs import check_output
 from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
 
@@ -82,12 +83,13 @@ class Bundling:
         With their fields, labels and relations among each other; each content once, with its digest. The file has its
         name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
         Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
-        LimitExceeded (``bundle-too-large``), Vetoed (hooks before reading), StorageFailed (``cannot-write``), Corrupt.
+        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``), Vetoed (hooks before reading),
+        StorageFailed (``cannot-write``), Corrupt.
         """
         check_format(format)
         check_flags(overwrite=overwrite)
         check_function(progress)
-        target = check_path(path)
+        target = check_output(path)
         infos = await self._meant(ids, Conditions(session, type, name, check_tags(tags), text=text))
         context = self._acting.context()
         if "before_artifact_get" in self._armed:
@@ -121,6 +123,7 @@ class Bundling:
         *,
         session: str | None = None,
         on_conflict: str = "fail",
+        dry_run: bool = False,
         progress: BundleProgress | None = None,
     ) -> ImportReport:
         """Take in a bundle that ``export`` wrote, from this store or another: all of it, or nothing.
@@ -132,18 +135,22 @@ class Bundling:
 
         Every field and digest is checked, and content is durable before anything is named. Hooks before puts and
         validators see each version once. When a collect takes a content meanwhile, the import begins again, eight times
-        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. Raises
-        InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``, quotas),
-        AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
+        at most; then it is ``content-collected`` and stores nothing. Memory does not grow with content. ``dry_run``
+        checks as much, says what would be done with each name, and does nothing; hooks, validators and quotas are not
+        asked. Raises InvalidInput (``invalid-bundle``, ``bundle-format``), LimitExceeded (``bundle-too-large``,
+        quotas), AlreadyExists (``artifact-exists``), NotFound (``file-not-found``, ``session-not-found``), Conflict
         (``session-archived``, ``content-collected``, ``bundle-changed``), Vetoed.
         """
         check_on_conflict(on_conflict)
         check_function(progress)
+        check_flags(dry_run=dry_run)
         file = check_path(path)
         target = self._target(session)
         context = self._acting.context()
         bundle = await self._offload.run(OpenBundle, file)
         try:
+            if dry_run:
+                return await self._foreseen(context, bundle, target, on_conflict, progress)
             arriving = await self._arriving(context, bundle.artifacts, target)
             if on_conflict == "replace" and "before_artifact_delete" in self._armed:
                 await self._ask_to_make_room(context, arriving)
@@ -178,6 +185,20 @@ class Bundling:
             await self._offload.run(bundle.begin_again)
         raise collected()
 
+    async def _foreseen(
+        self, context: Context, bundle: OpenBundle, target: str | None, rule: str, progress: BundleProgress | None
+    ) -> ImportReport:
+        """What ``import_`` would report."""
+        arriving = await self._arriving(context, bundle.artifacts, target, asking=False)
+        await self._offload.run(bundle.check, progress)
+        sessions = dict.fromkeys(id_bytes(one.new.session) for one in arriving)
+        lineages = {session: await self._lookup.levels(session) for session in sessions}
+        now = self._journal.clock.now_ns()
+        arrived = await self._journal.database.read(
+            lambda view: driven(foresee(Asking(view), arriving, rule, lineages, context.session, now))
+        )
+        return ImportReport(*arrived, bundle.manifest.bytes, dry_run=True)
+
     async def _every(self, conditions: Conditions) -> list[ArtifactInfo]:
         wanted = await self._wanted(conditions)
         found: list[ArtifactInfo] = []
@@ -209,8 +230,12 @@ class Bundling:
             raise InvalidInput("this handle is of another session: use store.artifacts", code="invalid-selection")
         return id_text(own) if own is not None else asked
 
-    async def _arriving(self, context: Context, artifacts: Sequence[Bundled], target: str | None) -> list[Arriving]:
-        """The versions as they are to be stored here, as the hooks before a put want them."""
+    async def _arriving(
+        self, context: Context, artifacts: Sequence[Bundled], target: str | None, *, asking: bool = True
+    ) -> list[Arriving]:
+        """The versions as they are to be stored here, as the hooks before a put want them. Without ``asking``: as they
+        are in the bundle, with their ids.
+        """
         for session in {target or one.session for one in artifacts}:
             if await self._journal.database.one(_SQL["session_is_there"], (id_bytes(session),)) is None:
                 raise NotFound(
@@ -221,12 +246,12 @@ class Bundling:
             for one in artifacts:
                 if session == (target or one.session):
                     check_size(one.size, largest)
-        ids = {one.id: id_text(self._journal.ids.new()) for one in artifacts}
+        ids = {one.id: id_text(self._journal.ids.new()) if asking else one.id for one in artifacts}
         found = []
         for one in artifacts:
             session = target or one.session
             fields: dict[str, Any] = {"name": one.name, "tags": one.tags, "metadata": one.metadata}
-            if "before_artifact_put" in self._armed:
+            if asking and "before_artifact_put" in self._armed:
                 fields = await self._putting.before(context, id_bytes(session), one.type, one.size, fields)
             new = ArtifactStored(
                 ids[one.id], session, fields["name"], 0, one.type, one.mime_type, one.description, fields["tags"],

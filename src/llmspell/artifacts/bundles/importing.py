@@ -29,6 +29,7 @@ from llmspell.artifacts.content import ContentWriter
 from llmspell.artifacts.info import ArtifactInfo
 from llmspell.errors import Conflict, InvalidInput, LlmspellError, NotFound, StorageFailed
 from llmspell.model.telling import told
+from llmspell.outputs import without_waiting
 
 if TYPE_CHECKING:
     from llmspell.ports.content import ContentStore
@@ -48,7 +49,8 @@ _UNREADABLE = (
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """What became of a bundle: the versions that are there now, by name and number; names that were left out; new names
-    by old ones; how many versions were deleted to make room.
+    by old ones; how many versions were deleted to make room. After a dry run all that is what would be: versions have
+    the ids that they have in the bundle, and no stored size.
     """
 
     artifacts: list[ArtifactInfo]
@@ -56,12 +58,13 @@ class ImportReport:
     renamed: dict[str, str]
     replaced: int
     bytes: int
+    dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""
         return {
             "artifacts": [info.to_dict() for info in self.artifacts], "skipped": self.skipped, "renamed": self.renamed,
-            "replaced": self.replaced, "bytes": self.bytes,
+            "replaced": self.replaced, "bytes": self.bytes, "dry_run": self.dry_run,
         }  # fmt: skip
 
 
@@ -122,6 +125,11 @@ class OpenBundle:
             staged[digest] = Staged(blob, writer.still_whole)
             held += len(blob.inline or b"")
         return staged
+
+    def check(self, progress: BundleProgress | None) -> None:
+        """See that every content is what it is said to be, and store none. Raises as ``stage``."""
+        for digest, pieces in self._contents:
+            _compare(digest, self._counted(pieces, progress))
 
     def close(self) -> None:
         """Let go of the file, and of content that is named by now or never will be."""
@@ -206,7 +214,7 @@ def opened_file(path: Path) -> IO[bytes]:
     Raises NotFound (``file-not-found``), StorageFailed (``source-failed``).
     """
     try:
-        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+        file = open(path, "rb", opener=without_waiting)  # noqa: SIM115 - the caller closes it
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise NotFound(f"there is no file {str(path)!r}: {exc.strerror}", code="file-not-found") from exc
     except OSError as exc:
@@ -215,7 +223,3 @@ def opened_file(path: Path) -> IO[bytes]:
         file.close()
         raise NotFound(f"{str(path)!r} is no plain file", code="file-not-found")
     return file
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

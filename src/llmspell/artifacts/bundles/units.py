@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from llmspell.artifacts import units
 from llmspell.artifacts.blob import Blob
-from llmspell.artifacts.heirs import last_number, there_under
+from llmspell.artifacts.heirs import last_number, numbered, shown, there_under
 from llmspell.artifacts.info import ArtifactInfo, info_of_new
 from llmspell.artifacts.kinds import ArtifactStored
 from llmspell.artifacts.relations.kinds import ArtifactRelated
@@ -19,10 +22,16 @@ from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
+    from llmspell.journal.asking import Asks
     from llmspell.journal.journal import Writer
+    from llmspell.journal.lineage import Lineage
+    from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
 _NAMES_TRIED = 1000
+_NOT_STORED = -1
+"""The codec of content that is nowhere yet."""
+LastNumber = Callable[[bytes, str], Awaitable[int]]
 
 
 class Staged(NamedTuple):
@@ -59,7 +68,9 @@ async def name_all(
     """Store every version of a bundle. Raises AlreadyExists (``artifact-exists``), NotFound (``session-not-found``),
     Conflict (``session-archived``, ``content-collected``), LimitExceeded (quotas).
     """
-    names, making_room, skipped = await _settle(writer, arriving, on_conflict)
+    names, making_room, skipped = await _settle(
+        arriving, on_conflict, partial(there_under, writer), partial(last_number, writer)
+    )
     replaced = len(await units.delete(writer, making_room))
     infos: list[ArtifactInfo] = []
     for one in arriving:
@@ -77,16 +88,50 @@ async def name_all(
         for kind, other in one.relations:
             if one.new.id in there and other in there:
                 await _relate(writer, one, names, kind, other)
-    renamed = {old: new for (_, _, old), new in names.items() if new is not None and new != old}
-    return Arrived(infos, skipped, renamed, replaced)
+    return Arrived(infos, skipped, _new_names(names), replaced)
+
+
+async def foresee(
+    asks: Asks, arriving: Sequence[Arriving], on_conflict: str, lineages: Mapping[bytes, Lineage | None],
+    acting: bytes | None, at: int,
+) -> Arrived:  # fmt: skip
+    """What ``name_all`` would come to, by reading alone: the numbers that versions would get, of sessions with these
+    lineages, for a unit in ``acting``. Raises what ``name_all`` does, except for quotas.
+    """
+
+    async def there(session: bytes, name: str) -> list[Row]:
+        return await shown(asks, lineages[session], session, name, acting)
+
+    async def last(session: bytes, name: str) -> int:
+        return await numbered(asks, lineages[session], session, name)
+
+    names, making_room, skipped = await _settle(arriving, on_conflict, there, last)
+    numbers: dict[tuple[str, str], int] = {}
+    infos = []
+    for one in arriving:
+        name = names[one.origin, one.new.session, one.new.name]
+        if name is None:
+            continue
+        place, session = (one.new.session, name), id_bytes(one.new.session)
+        if place not in numbers:
+            await units.demand_session(asks, session, "store artifacts")
+            numbers[place] = await last(session, name)
+        numbers[place] = max(numbers[place] + 1, one.number)
+        infos.append(info_of_new(replace(one.new, name=name, version=numbers[place]), at, 0, _NOT_STORED))
+    return Arrived(infos, skipped, _new_names(names), len(making_room))
 
 
 Names = dict[tuple[str, str, str], str | None]
 
 
+def _new_names(names: Names) -> dict[str, str]:
+    return {old: new for (_, _, old), new in names.items() if new is not None and new != old}
+
+
 async def _settle(
-    writer: Writer, arriving: Sequence[Arriving], on_conflict: str
-) -> tuple[Names, list[bytes], list[str]]:
+    arriving: Sequence[Arriving], on_conflict: str, there_under: Callable[[bytes, str], Awaitable[list[Row]]],
+    last_number: LastNumber,
+) -> tuple[Names, list[bytes], list[str]]:  # fmt: skip
     """The name that each group of versions gets (None: it is left out), and the versions that make room. Nothing is
     written, so that what is refused costs nothing.
     """
@@ -99,14 +144,14 @@ async def _settle(
         if group in names:
             continue
         session, name = id_bytes(one.new.session), one.new.name
-        there = await there_under(writer, session, name)
+        there = await there_under(session, name)
         if not there and (one.new.session, name) not in taken:
             names[group] = name
         elif on_conflict == "skip":
             names[group] = None
             skipped.append(name)
         elif on_conflict == "rename":
-            names[group] = await _free_name(writer, one.new.session, name, taken)
+            names[group] = await _free_name(last_number, one.new.session, name, taken)
         elif on_conflict == "replace" and (one.new.session, name) not in taken:
             making_room += [row[0] for row in there]
             names[group] = name
@@ -119,21 +164,19 @@ async def _settle(
     return names, making_room, skipped
 
 
-async def _free_name(writer: Writer, session: str, name: str, taken: set[tuple[str, str]]) -> str:
+async def _free_name(last_number: LastNumber, session: str, name: str, taken: set[tuple[str, str]]) -> str:
     path = PurePosixPath(name)
     suffix = path.suffix if len(path.suffix) <= 20 else ""
     stem = name.removesuffix(suffix)
     for number in range(2, _NAMES_TRIED):
         mark = f" ({number}){suffix}"
         free = stem[: limits.NAME_CHARS_MAX - len(mark)] + mark
-        if (session, free) not in taken and not await last_number(writer, id_bytes(session), free):
+        if (session, free) not in taken and not await last_number(id_bytes(session), free):
             return free
     raise AlreadyExists(f"session {session} has too many artifacts named like {name!r}", code="artifact-exists")
 
 
 def _renamed(new: ArtifactStored, name: str) -> ArtifactStored:
-    from msgspec.structs import replace
-
     return new if new.name == name else replace(new, name=name)
 
 

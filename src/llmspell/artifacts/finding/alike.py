@@ -1,7 +1,12 @@
-"""Names that are alike: by the groups of three characters that they share, as PostgreSQL's pg_trgm judges."""
+"""Names that are alike: by the groups of three characters that they share, as PostgreSQL's pg_trgm judges.
+
+People misspell what they remember of a name, which is seldom its folders or its suffix. So a name is as alike as the
+best of it: the whole, its last segment, that one's stem, or a word of the stem.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from llmspell.artifacts.finding.terms import folded_name
@@ -10,7 +15,15 @@ from llmspell.schema import queries
 
 _SQL = queries("llmspell.artifacts.finding")
 ALIKE_MIN = 0.3
-"""Names are alike from this share of common groups on."""
+"""Names are alike from this share of common groups on: what both have, of what either has."""
+_PARTS_COUNT = (1.0, 0.98, 0.96)
+"""What the share counts for the whole name, its last segment, its stem: of names equally alike, the one that has least
+besides comes first.
+"""
+_WORDS_COUNT = 0.9
+_WORDS = re.compile(r"[^\W_]{3,}").finditer
+_BEFORE, _AFTER = "/-_", ".-_"
+"""What stands before and after a part within a name, where a name of its own has blanks."""
 CANDIDATES_MAX = 2000
 """Names that one group brings up to be compared. A group that more names have says little, and is left out while there
 are rarer ones.
@@ -30,7 +43,29 @@ def _grams_in(folded: str) -> frozenset[str]:
 
 def alike(grams: frozenset[str], name: str) -> float:
     """How alike a name is to what has these groups: 0 to 1."""
-    return _likeness(grams, grams_of(name))
+    return _best(grams, folded_name(name))
+
+
+def _best(grams: frozenset[str], folded: str) -> float:
+    groups = [folded[at : at + 3] for at in range(len(folded) - 2)]
+    best = 0.0
+    for (start, end), counts in _parts(folded).items():
+        part = folded[start:end]
+        # Only what is at its ends is not in the groups of the whole.
+        others = frozenset((f"  {part[:1]}", f" {part} "[:3], f" {part} "[-3:], *groups[start : end - 2]))
+        best = max(best, counts * _likeness(grams, others))
+    return best
+
+
+def _parts(folded: str) -> dict[tuple[int, int], float]:
+    """Where the parts of a name are in it, with what their likeness counts."""
+    end = len(folded) - 1
+    segment = folded.rfind("/") + 1 or 2
+    dot = folded.rfind(".", segment + 1)
+    stem = dot if dot > 0 else end
+    words = {word.span(): _WORDS_COUNT for word in _WORDS(folded, segment, stem)}
+    whole, last, without_suffix = _PARTS_COUNT
+    return words | {(segment, stem): without_suffix} | {(segment, end): last} | {(2, end): whole}
 
 
 def _likeness(grams: frozenset[str], others: frozenset[str]) -> float:
@@ -52,7 +87,7 @@ def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, mos
     grams = grams_of(fuzzy)
     rare: set[int] = set()
     common: list[int] = []
-    for gram in sorted(grams):
+    for gram in sorted(grams | _within(fuzzy)):
         rows = view.all(_SQL["grams_matching"], (_quoted(gram), CANDIDATES_MAX))
         if len(rows) < CANDIDATES_MAX:
             rare.update(row[0] for row in rows)
@@ -67,11 +102,17 @@ def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, mos
     judged = []
     for number, folded in names:
         if folded not in known:
-            known[folded] = _likeness(grams, _grams_in(folded))
+            known[folded] = _best(grams, folded)
         if known[folded] >= ALIKE_MIN:
             judged.append((known[folded], number))
     judged.sort(reverse=True)
     return [number for _, number in judged[:most]]
+
+
+def _within(fuzzy: str) -> frozenset[str]:
+    """The groups at the beginning and the end of what is looked for, where it is a part of a name."""
+    folded = fuzzy.casefold()
+    return frozenset(one + folded[:2] for one in _BEFORE) | frozenset(folded[-2:] + one for one in _AFTER)
 
 
 def _pieces(fuzzy: str) -> list[str]:

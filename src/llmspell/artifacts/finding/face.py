@@ -50,12 +50,13 @@ class Querying:
 
         ``name`` is a pattern with ``*``, ``?`` and ``[…]``; ``tags`` must all be there; ``metadata`` has each
         value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too; times are
-        datetimes or RFC 3339 text, inclusive. ``text`` are words of name,
-        description, tags and metadata, which must all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning,
-        whatever their case and accents. ``fuzzy`` is a name, perhaps misspelt: the 250 most alike are found, most
-        alike first. ``order_by`` is ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way;
-        ``-created_at`` by default. Both times order by the journal: what was imported stands where its import does,
-        and its times, by which conditions go, may be older. All pages show what there was at the first one.
+        datetimes or RFC 3339 text, inclusive. ``text`` are words of name, description, tags and metadata, which must
+        all be there: ``"in a row"`` in quotes, ``beg*`` by their beginning, whatever their case and accents. ``fuzzy``
+        is a name, perhaps misspelt, or its last segment, that without suffix, or a word of it: the 250 most alike are
+        found, most alike first, of those with at least 0.3 of their groups of three letters in common. ``order_by`` is
+        ``created_at``, ``updated_at``, ``name`` or ``size``, with ``-`` the other way; ``-created_at`` by default. Both
+        times order by the journal: what was imported stands where its import does, and its times, by which conditions
+        go, may be older. All pages show what there was at the first one.
 
         Raises InvalidInput (``invalid-selection``, ``invalid-text-query``, ``invalid-time``, ``invalid-order``,
         ``invalid-limit``, ``invalid-cursor``). A page of 50 of 1,000,000 takes some milliseconds where one condition is
