@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import llmspell
 from llmspell.model.clock import ManualClock
+from llmspell.model.ids import id_text
 from llmspell.model.page import read_cursor, write_cursor
 from llmspell.sessions.listing import Place, explain
 from llmspell.sessions.query import session_filter
@@ -177,7 +178,7 @@ def test_pages_give_each_session_that_fitted_at_the_first_page_once_whatever_hap
             world.do(step)
         everything = world.store.sessions.list(order_by="updated_at", limit=1000).items
         given = world.asked(conditions)
-        active = {entry.session: entry.seq for entry in world.store.timeline(limit=1000) if entry.session}
+        active = {id_text(entry.session): entry.seq for entry in world.store.timeline(limit=1000) if entry.session}
         wanted = [info.id for info in expected(everything, given, order, active)]
         assert world.store.sessions.count(**given).number == len(wanted)
         assert world.store.sessions.count(**given, exact=True).number == len(wanted)
