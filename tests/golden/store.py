@@ -27,7 +27,7 @@ PLAIN_TABLES = (
 """Not the indexes of words: those are virtual, lag, and their shadows are SQLite's own affair."""
 SUMMED_UP = {"chunk"}
 """Tables of hundreds of rows that say nothing to a person: their number and a digest."""
-_SIDE_FILES = ("-shm", "-journal", ".lock")
+_SIDE_FILES = ("-shm", "-journal", ".lock", "reserve")
 
 
 def folder_of(number):
