@@ -169,3 +169,31 @@ def test_what_is_done_to_many_is_done_once_to_each_wherever_the_run_was_cut(tmp_
         raise AssertionError("the script never came to its end")
 
     assert asyncio.run(work()) > 12
+
+
+def test_a_run_that_shreds_a_session_goes_on_wherever_it_was_cut(tmp_path):
+    script = """
+    local doomed = Session.create{name = 'doomed', state = {k = 'v'}}
+    Session.complete(doomed)
+    return Session.shred(doomed).id == doomed
+    """
+
+    async def work():
+        for writes in range(2, 60):
+            path = tmp_path / f"cut{writes}"
+            async with await open_async(path, durability="process") as store:
+                dying = dies_after(store, writes)
+                first = await ran(store, script, name="shred.lua")
+                run = await last_run(store)
+            if first.error is not None or dying.left < 0:
+                first = await resumed(path, run)
+            assert (first.error, first.value) == (None, True), writes
+            async with await open_async(path) as store:
+                kinds = [entry.kind for entry in (await store.timeline(limit=500)).items]
+                assert kinds.count("session.created") == 2, "this one and the run's own"
+                assert "session.shredded" in kinds
+            if dying.left >= 0:
+                return writes
+        raise AssertionError("the script never came to its end")
+
+    assert asyncio.run(work()) > 8

@@ -74,6 +74,10 @@ _BOUNDS = options(
     Param("hard", BOOL, "their artifacts for good: collect then frees what they held", optional=True),
     Param("dry_run", BOOL, "only look", optional=True),
 )
+_SHRED_S = 60.0
+"""Both files are written anew. What was done before stands in the run's record first: nobody could ask what became of a
+session that is gone to the last byte.
+"""
 _POLICY = options(
     Param("max_age_s", NUMBER, "those not changed for so many seconds", optional=True),
     Param("max_count", INT, "all but the newest so many", optional=True),
@@ -135,6 +139,7 @@ OPERATIONS = (
         "a table {id, payloads, state_keys, artifact_versions, keys, kept, …}",
         "Destroy a session that is not active for good: no byte of it stays.", _shred,
         errors=("session-not-found", "session-active", "session-needed", "vetoed"), lua_returns="table",
+        wait_s=lambda _: _SHRED_S,
     ),
     Operation(
         "Session", ("set_template", "register_template"), ((_NAME, _FIELDS),), "nothing",
