@@ -46,7 +46,7 @@ def seed(tmp_path_factory):
         other.artifacts.put("bundled-c", b"")
         other.artifacts.put("bundled-d", "small, too")
         other.artifacts.tag_version("bundled-a", 1, "v1")
-        other.artifacts.export(folder / "bundle.zip")
+        other.artifacts.export(worker.bundled(folder))
         for letter in "abcd":
             other.artifacts.delete(f"bundled-{letter}", hard=True)
         store.sessions.delete(other.id)
@@ -322,7 +322,8 @@ def sweep_thread(seed, tmp_path, face, operation, durability, thread, step):
 def sweep_all(seed, tmp_path, face, operation, durability, step):
     """Sweep every thread of the worker; gives how many calls there were."""
     warm = tmp_path / "warm"
-    shutil.copy(worker.carried(seed), worker.carried(warm))
+    for beside in (worker.carried, worker.bundled):
+        shutil.copy(beside(seed), beside(warm))
     shutil.copytree(seed, warm)
     threads = sweep.count_threads(face, operation, warm, durability)
     total = sum(sweep_thread(seed, tmp_path, face, operation, durability, thread, step) for thread in range(threads))

@@ -63,6 +63,11 @@ def carried(folder):
     return Path(folder).with_name("carried.session")
 
 
+def bundled(folder):
+    """The file of some artifacts, beside the store."""
+    return Path(folder).with_name("bundle.zip")
+
+
 def say(text):
     os.write(1, (text + "\n").encode())
 
@@ -111,7 +116,7 @@ class Blocking:
             "migrate": lambda n: drive(migrate(store._store, n)),
             "collect": lambda n: (session.artifacts.delete("erased.bin", version=n, hard=True), store.collect()),
             "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
-            "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
+            "import": lambda n: session.artifacts.import_(bundled(self.folder), on_conflict="rename"),
             "capture": lambda n: session.captures.offer(iter([content(n), b"end"]), source="tool", name="killed"),
             "hard": lambda n: session.artifacts.delete("erased.bin", version=n, hard=True),
             "session-import": lambda n: store.sessions.import_(carried(self.folder), on_conflict="rename"),
@@ -148,7 +153,7 @@ class Looped:
                 "migrate": lambda n: migrate(store, n),
                 "collect": lambda n: erase(store, session, n),
                 "undelete": lambda n: session.artifacts.undelete("deleted.txt", version=n),
-                "import": lambda n: session.artifacts.import_(f"{self.folder}/bundle.zip", on_conflict="rename"),
+                "import": lambda n: session.artifacts.import_(bundled(self.folder), on_conflict="rename"),
                 "capture": lambda n: session.captures.offer(iter([content(n), b"end"]), source="tool", name="killed"),
                 "hard": lambda n: session.artifacts.delete("erased.bin", version=n, hard=True),
                 "session-import": lambda n: store.sessions.import_(carried(self.folder), on_conflict="rename"),

@@ -71,7 +71,7 @@ BAD_FIELDS = {
     "metadata": [5, "text", [1], {1: 2}, {"a": float("nan")}],
     "config": [5, "text", {"a": {1}}],
     "state": [5, "text", [1]],
-    "parent": ["nonsense", 5],
+    "parent": ["", 5],
 }
 
 
@@ -478,7 +478,7 @@ def test_lists_are_ordered_as_asked(store):
 
 BAD_LISTS = [
     {"status": "asleep"}, {"order_by": "size"}, {"order_by": "--created_at"}, {"order_by": 5}, {"limit": 0},
-    {"limit": 10_001}, {"limit": 1.5}, {"limit": True}, {"parent": "x"}, {"tags": "x"}, {"created_by": 5},
+    {"limit": 10_001}, {"limit": 1.5}, {"limit": True}, {"parent": ""}, {"tags": "x"}, {"created_by": 5},
     {"created_by": {}}, {"name": 5}, {"cursor": "garbage"}, {"cursor": ""}, {"cursor": 5}, {"cursor": "\ud800"},
 ]  # fmt: skip
 
