@@ -1,6 +1,7 @@
 """Sessions that are deleted for good: a collect frees what they held, in bounded units, whatever is killed between."""
 
 import os
+from functools import partial
 
 import pytest
 
@@ -131,6 +132,24 @@ def test_an_import_of_the_same_session_keeps_what_it_brings_from_the_rest_of_a_d
     assert [len(again.artifacts.get("a", version=number).read()) for number in range(1, 6)] == [100] * 5
     store.collect()
     assert store.verify().ok
+
+
+def test_a_number_that_an_import_brought_back_is_deleted_and_undeleted_like_any(face, store, tmp_path):
+    session = ended(store, "again")
+    store.sessions.export(session.id, tmp_path / "b")
+    for _ in range(2):
+        store.sessions.delete(session.id, hard=True)
+        store.sessions.import_(tmp_path / "b")
+    again = store.sessions.open(session.id)
+    assert again.artifacts.delete("a", version=1) == 1
+    assert again.artifacts.undelete("a", version=1) == 1
+    assert len(again.artifacts.get("a", version=1).read()) == SIZE
+    assert again.artifacts.delete("a", version=1, hard=True) == 1
+    assert store.collect().chunk_bytes >= SIZE
+    for act in (again.artifacts.undelete, partial(again.artifacts.delete, hard=True)):
+        with pytest.raises(NotFound) as excinfo:
+            act("a", version=1)
+        assert excinfo.value.code == "artifact-erased"
 
 
 def test_a_stored_policy_for_good_is_shown_and_applied_in_the_background(tmp_path):

@@ -146,7 +146,9 @@ class Deleting:
         return infos
 
     async def _every(self, context: Context, name_or_id: str, version: object) -> list[ArtifactInfo]:
-        """Versions by id, or by name (and number), whether they are deleted or not."""
+        """Versions by id, or by name (and number), whether they are deleted or not. A number means one version: that
+        of an earlier life of the session, deleted for good, only where an import brought no other.
+        """
         if is_id(name_or_id):
             check_no_version(version)
             where = "a.id = ?"
@@ -159,7 +161,10 @@ class Deleting:
                 args.append(check_number(version))
         newest = "NOT EXISTS (SELECT 1 FROM artifact l WHERE l.id = a.id AND l.since_seq > a.since_seq)"
         sql = f"{BRIEF} WHERE {where} AND {newest} ORDER BY a.version"
-        return [info_of(row) for row in await self._journal.database.read(lambda view: view.all(sql, args))]
+        found = [info_of(row) for row in await self._journal.database.read(lambda view: view.all(sql, args))]
+        if version is None or len(found) < 2:
+            return found
+        return [info for info in found if not await self._is_erased(info)] or found[:1]
 
     async def _is_erased(self, info: ArtifactInfo) -> bool:
         return await self._journal.database.one(_SQL["erased"], (id_bytes(info.id),)) is not None
