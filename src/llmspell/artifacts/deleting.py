@@ -15,8 +15,8 @@ from llmspell.artifacts.lookup import BRIEF, Lookup, check_no_version, described
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
 from llmspell.artifacts.units import UNIT_VERSIONS
-from llmspell.errors import StorageFailed
 from llmspell.hooks.moment import run_point
+from llmspell.journal.room import making_room
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.ids import id_bytes
 from llmspell.schema import queries
@@ -93,12 +93,9 @@ class Deleting:
             ids = [id_bytes(info.id) for info in part]
             needs = [(one, Level.ADMIN) for one in ids]
             unit = partial(units.delete, artifacts=ids, hard=hard, of_many=of_many)
-            try:
-                gone = await self._lookup.reach.write(unit, needs, context)
-            except StorageFailed as exc:
-                if exc.code != "disk-full" or not self._content.free_reserve():
-                    raise
-                gone = await self._lookup.reach.write(unit, needs, context)
+            gone = await making_room(
+                partial(self._lookup.reach.write, unit, needs, context), self._content.free_reserve
+            )
             count += len(gone)
             await self._run(context, "after", "delete", _those(part, gone))
             if progress is not None:
