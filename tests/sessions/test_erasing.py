@@ -152,6 +152,28 @@ def test_a_number_that_an_import_brought_back_is_deleted_and_undeleted_like_any(
         assert excinfo.value.code == "artifact-erased"
 
 
+def test_what_comes_back_after_a_deletion_for_good_keeps_its_numbers_however_often_it_does(face, store, tmp_path):
+    session = ended(store, "again", versions=2, size=100)
+    session.artifacts.tag_version("a", 1, "best")
+    store.sessions.export(session.id, tmp_path / "b")
+    store.sessions.delete(session.id, hard=True)
+    again = session
+    for _ in range(3):
+        store.sessions.import_(tmp_path / "b", on_conflict="replace")
+        again = store.sessions.open(session.id)
+        assert [info.version for info in again.artifacts.versions("a")] in ([1, 2], [2, 1])
+        assert len(again.artifacts.get("a", version="best").read()) == 100
+    assert again.artifacts.delete("a", version=1) == 1
+    assert again.artifacts.undelete("a", version=1) == 1
+    fork = store.sessions.fork(again)
+    store.sessions.delete(session.id, hard=True)
+    store.sessions.import_(tmp_path / "b")
+    store.collect()
+    assert len(fork.artifacts.get("a", version=1).read()) == 100
+    assert len(store.sessions.open(session.id).artifacts.get("a", version=1).read()) == 100
+    assert store.verify().ok
+
+
 def test_a_stored_policy_for_good_is_shown_and_applied_in_the_background(tmp_path):
     with llmspell.open(tmp_path / "s", durability="process") as store:
         ended(store, "s", versions=2)
