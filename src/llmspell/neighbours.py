@@ -80,9 +80,9 @@ def neighbours_of(
     retention = Timer(clock, in_time, read_only=engine.read_only)
     porter = StorePorter(store.journal, files, offload, protection, removers)
     return Neighbours(
-        set_state, initial_state, delete_state, removers, erase_of_session, rooms, shredder, porter, saver, retention,
-        lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, demand_settled,
-        compare_contents,
+        set_state, initial_state, delete_state, removers, erase_of_session, files.content.free_reserve, rooms, shredder,
+        porter, saver, retention, lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings,
+        demand_settled, compare_contents,
     )  # fmt: skip
 
 

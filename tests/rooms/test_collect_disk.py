@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 import llmspell
+from llmspell import RetentionPolicy
 from llmspell.adapters.sqlite.content_sweep import Sweep
 from llmspell.errors import StorageFailed
 from tests.storage.faulty import Disk, File
@@ -269,3 +270,21 @@ def test_a_small_store_sets_nothing_aside(tmp_path):
         for number in range(16):
             artifacts.put("f", noise(MIB, number + 2))
         assert reserve.stat().st_size == MIB
+
+
+@pytest.mark.parametrize("by", ["delete", "cleanup"])
+def test_sessions_that_go_for_good_make_room_on_a_full_disk(small, by):
+    with llmspell.open(small / "store") as store:
+        for number in range(2):
+            session = store.sessions.create(f"s{number}")
+            for version in range(8):
+                session.artifacts.put("f", noise(MIB + MIB // 4, 10 * number + version))
+            session.complete()
+        fill_up(small)
+        if by == "delete":
+            store.sessions.delete("s0", hard=True)
+        else:
+            assert len(store.sessions.cleanup(RetentionPolicy(max_count=1, hard=True)).deleted) == 1
+        assert store.collect().contents == 8
+        assert store.sessions.open("s1").artifacts.put("again", noise(MIB)).version == 1
+        sound(store)

@@ -1,6 +1,7 @@
 """Sessions that are deleted for good: a collect frees what they held, in bounded units, whatever is killed between."""
 
 import os
+from functools import partial
 
 import pytest
 
@@ -130,6 +131,46 @@ def test_an_import_of_the_same_session_keeps_what_it_brings_from_the_rest_of_a_d
     again = store.sessions.open(session.id)
     assert [len(again.artifacts.get("a", version=number).read()) for number in range(1, 6)] == [100] * 5
     store.collect()
+    assert store.verify().ok
+
+
+def test_a_number_that_an_import_brought_back_is_deleted_and_undeleted_like_any(face, store, tmp_path):
+    session = ended(store, "again")
+    store.sessions.export(session.id, tmp_path / "b")
+    for _ in range(2):
+        store.sessions.delete(session.id, hard=True)
+        store.sessions.import_(tmp_path / "b")
+    again = store.sessions.open(session.id)
+    assert again.artifacts.delete("a", version=1) == 1
+    assert again.artifacts.undelete("a", version=1) == 1
+    assert len(again.artifacts.get("a", version=1).read()) == SIZE
+    assert again.artifacts.delete("a", version=1, hard=True) == 1
+    assert store.collect().chunk_bytes >= SIZE
+    for act in (again.artifacts.undelete, partial(again.artifacts.delete, hard=True)):
+        with pytest.raises(NotFound) as excinfo:
+            act("a", version=1)
+        assert excinfo.value.code == "artifact-erased"
+
+
+def test_what_comes_back_after_a_deletion_for_good_keeps_its_numbers_however_often_it_does(face, store, tmp_path):
+    session = ended(store, "again", versions=2, size=100)
+    session.artifacts.tag_version("a", 1, "best")
+    store.sessions.export(session.id, tmp_path / "b")
+    store.sessions.delete(session.id, hard=True)
+    again = session
+    for _ in range(3):
+        store.sessions.import_(tmp_path / "b", on_conflict="replace")
+        again = store.sessions.open(session.id)
+        assert [info.version for info in again.artifacts.versions("a")] in ([1, 2], [2, 1])
+        assert len(again.artifacts.get("a", version="best").read()) == 100
+    assert again.artifacts.delete("a", version=1) == 1
+    assert again.artifacts.undelete("a", version=1) == 1
+    fork = store.sessions.fork(again)
+    store.sessions.delete(session.id, hard=True)
+    store.sessions.import_(tmp_path / "b")
+    store.collect()
+    assert len(fork.artifacts.get("a", version=1).read()) == 100
+    assert len(store.sessions.open(session.id).artifacts.get("a", version=1).read()) == 100
     assert store.verify().ok
 
 

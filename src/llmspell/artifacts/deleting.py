@@ -15,8 +15,8 @@ from llmspell.artifacts.lookup import BRIEF, Lookup, check_no_version, described
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.artifacts.rules import check_version_number as check_number
 from llmspell.artifacts.units import UNIT_VERSIONS
-from llmspell.errors import StorageFailed
 from llmspell.hooks.moment import run_point
+from llmspell.journal.room import making_room
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.ids import id_bytes
 from llmspell.schema import queries
@@ -93,12 +93,9 @@ class Deleting:
             ids = [id_bytes(info.id) for info in part]
             needs = [(one, Level.ADMIN) for one in ids]
             unit = partial(units.delete, artifacts=ids, hard=hard, of_many=of_many)
-            try:
-                gone = await self._lookup.reach.write(unit, needs, context)
-            except StorageFailed as exc:
-                if exc.code != "disk-full" or not self._content.free_reserve():
-                    raise
-                gone = await self._lookup.reach.write(unit, needs, context)
+            gone = await making_room(
+                partial(self._lookup.reach.write, unit, needs, context), self._content.free_reserve
+            )
             count += len(gone)
             await self._run(context, "after", "delete", _those(part, gone))
             if progress is not None:
@@ -146,7 +143,9 @@ class Deleting:
         return infos
 
     async def _every(self, context: Context, name_or_id: str, version: object) -> list[ArtifactInfo]:
-        """Versions by id, or by name (and number), whether they are deleted or not."""
+        """Versions by id, or by name (and number), whether they are deleted or not. A number means one version: that
+        of an earlier life of the session, deleted for good, only where an import brought no other.
+        """
         if is_id(name_or_id):
             check_no_version(version)
             where = "a.id = ?"
@@ -159,7 +158,10 @@ class Deleting:
                 args.append(check_number(version))
         newest = "NOT EXISTS (SELECT 1 FROM artifact l WHERE l.id = a.id AND l.since_seq > a.since_seq)"
         sql = f"{BRIEF} WHERE {where} AND {newest} ORDER BY a.version"
-        return [info_of(row) for row in await self._journal.database.read(lambda view: view.all(sql, args))]
+        found = [info_of(row) for row in await self._journal.database.read(lambda view: view.all(sql, args))]
+        if version is None or len(found) < 2:
+            return found
+        return [info for info in found if not await self._is_erased(info)] or found[:1]
 
     async def _is_erased(self, info: ArtifactInfo) -> bool:
         return await self._journal.database.one(_SQL["erased"], (id_bytes(info.id),)) is not None

@@ -38,7 +38,7 @@ from llmspell.model.entry import IMPORTED
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.session import check_step
 from llmspell.portable.frames import refuse
-from llmspell.portable.numbers import is_taken, number_here
+from llmspell.portable.numbers import id_before, is_taken, number_here
 from llmspell.portable.payloads import CARRIED
 from llmspell.portable.records import Carried, Header
 from llmspell.runs.items import Item, UnitDone
@@ -207,7 +207,8 @@ class Arrival:
         if self._new_ids is not None:
             self._ids[payload.id] = id_text(self._new_ids())
         elif await self._is_taken(id_bytes(payload.id)):
-            self._ids[payload.id] = id_text(self._writer.draw_id())
+            place = self._session, payload.name, payload.version, payload.digest
+            self._ids[payload.id] = id_text(await id_before(self._writer, *place) or self._writer.draw_id())
         id_ = self._ids.setdefault(payload.id, payload.id)
         if await self._is_there(payload.id):
             raise _taken(f"there is an artifact {id_} already")

@@ -8,6 +8,11 @@ _TAKEN = (
     "SELECT 1 FROM artifact a WHERE session = ? AND name = ? AND version = ? AND id <> ?"
     " AND NOT (digest = ? AND EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id)) LIMIT 1"
 )
+_OF_LIFE_BEFORE = (
+    "SELECT a.id FROM artifact a WHERE a.session = ? AND a.name = ? AND a.version = ? AND a.digest = ?"
+    " AND NOT EXISTS (SELECT 1 FROM artifact o WHERE o.id = a.id AND o.until_seq IS NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM artifact_erased e WHERE e.artifact = a.id) ORDER BY a.since_seq DESC LIMIT 1"
+)
 _LAST = "SELECT max(version) FROM artifact WHERE session = ? AND name = ?"
 
 
@@ -16,6 +21,12 @@ async def is_taken(writer: Writer, session: bytes, name: str, number: int, artif
     for good is the same version, of a life of the session before.
     """
     return await writer.one(_TAKEN, (session, name, number, artifact, bytes.fromhex(digest))) is not None
+
+
+async def id_before(writer: Writer, session: bytes, name: str, number: int, digest: str) -> bytes | None:
+    """The id that a version was given here when it came in before, and was deleted with its session since."""
+    row = await writer.one(_OF_LIFE_BEFORE, (session, name, number, bytes.fromhex(digest)))
+    return None if row is None else bytes(row[0])
 
 
 async def number_here(

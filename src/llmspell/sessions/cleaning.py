@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell.errors import InvalidInput, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.maintenance import Task, is_failure
+from llmspell.journal.room import making_room
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
@@ -100,14 +102,19 @@ class Cleaning:
                 progress("sessions", done)
         if dry_run:
             return report
-        await self._journal.write(lambda writer: finish(writer, policy, report, left, self._near), context=context)
+        await self._write(policy, context, lambda writer: finish(writer, policy, report, left, self._near))
         await self._erase_marked(context)
         return report
+
+    async def _write(self, policy: RetentionPolicy, context: Context, unit: Callable[[Writer], Awaitable[T]]) -> T:
+        """Write a unit; what goes for good by the policy may use the room that is set aside for it."""
+        write = partial(self._journal.write, unit, context=context)
+        return await (making_room(write, self._near.free_reserve) if policy.hard else write())
 
     async def _erase_marked(self, context: Context) -> None:
         """Go on with what is to go for good: of this cleanup, and of those that were killed."""
         for session in await self._journal.database.read(erasing.marked):
-            await erasing.to_the_end(self._journal, context, session, self._near.erase)
+            await erasing.to_the_end(self._journal, context, session, self._near.erase, self._near.free_reserve)
 
     async def _foresee(self, one: Due, policy: RetentionPolicy, key: BundleKey | None, report: CleanupReport) -> None:
         porter, id_ = self._near.porter, one.info.id
@@ -131,7 +138,7 @@ class Cleaning:
             archive = await near.porter.off(archived, near.porter, policy, info.id, key, report)
             if archive is None:
                 return
-        went = await self._journal.write(lambda writer: let_go(writer, one, policy, archive, near), context=inside)
+        went = await self._write(policy, inside, lambda writer: let_go(writer, one, policy, archive, near))
         settle(report, one, archive, went=went)
         if went:
             await self._steps.point(inside, "after_session_delete", "cleanup", info, one.why)

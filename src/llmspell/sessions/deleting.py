@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.acting import InSession, enter
+from llmspell.journal.room import making_room
 from llmspell.model.arguments import check_flags
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.schema import queries
@@ -53,9 +55,12 @@ class Deleting:
             if at.through and not writer.appended:
                 raise _needed(session) if at.kept else units.missing(session)
 
-        await self._journal.write(unit, context=inside)
+        write = partial(self._journal.write, unit, context=inside)
         if hard:
-            await erasing.to_the_end(self._journal, context, session, near.erase)
+            await making_room(write, near.free_reserve)
+            await erasing.to_the_end(self._journal, context, session, near.erase, near.free_reserve)
+        else:
+            await write()
         await self._steps.point(inside, "after_session_delete", "delete", info, reason)
 
     async def _last(self, session: bytes) -> SessionInfo | None:

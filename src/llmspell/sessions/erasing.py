@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from llmspell.journal.room import FreeReserve, making_room
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ async def step(writer: Writer, session: bytes, after: Position | None, erase: Er
     return None
 
 
-async def to_the_end(journal: Journal, context: Context, session: bytes, erase: Erase) -> None:
+async def to_the_end(
+    journal: Journal, context: Context, session: bytes, erase: Erase, free_reserve: FreeReserve
+) -> None:
     """All parts that are left of a session, a unit each; nothing when it is not marked. They are written in no session,
     because this one is gone, and are no part of a script's record, which has the first one.
     """
@@ -78,7 +81,8 @@ async def to_the_end(journal: Journal, context: Context, session: bytes, erase: 
     outside = replace(context, session=None, session_correlation=None, step=None, bounds=None)
     at: Position | None = None
     while True:
-        at = await journal.write(partial(step, session=session, after=at, erase=erase), context=outside)
+        unit = partial(step, session=session, after=at, erase=erase)
+        at = await making_room(partial(journal.write, unit, context=outside), free_reserve)
         if at is None:
             return
 

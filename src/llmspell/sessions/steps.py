@@ -20,6 +20,7 @@ from llmspell.sessions.info import Checkpoint, SessionInfo
 if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.journal import Journal
+    from llmspell.journal.room import FreeReserve
     from llmspell.model.context import Context
     from llmspell.ports.database import Reading, Row
     from llmspell.sessions.comparison import Comparer
@@ -71,6 +72,7 @@ class Neighbours:
         delete_state: units.DeleteState,
         removers: tuple[units.Remove, ...],
         erase: Erase,
+        free_reserve: FreeReserve,
         rooms: SessionRooms,
         shredder: Shredder,
         porter: Porter,
@@ -86,6 +88,7 @@ class Neighbours:
         self.delete_state = delete_state
         self.removers = removers
         self.erase = erase
+        self.free_reserve = free_reserve
         self.rooms = rooms
         self.shredder = shredder
         self.porter = porter

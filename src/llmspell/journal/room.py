@@ -1,0 +1,24 @@
+"""Writing what makes room on a full disk."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from llmspell.errors import StorageFailed
+
+T = TypeVar("T")
+FreeReserve = Callable[[], bool]
+"""Gives up the room that is set aside for deleting; False when there is none."""
+
+
+async def making_room(write: Callable[[], Awaitable[T]], free_reserve: FreeReserve) -> T:
+    """What ``write`` gives; where the disk is full it is called again in the room that was set aside. What it writes
+    is to be deleted for good, so that a collect gives that room back.
+    """
+    try:
+        return await write()
+    except StorageFailed as exc:
+        if exc.code != "disk-full" or not free_reserve():
+            raise
+        return await write()
