@@ -12,6 +12,7 @@ import llmspell
 from llmspell import RetentionPolicy
 from llmspell.adapters.sqlite.content_sweep import Sweep
 from llmspell.errors import StorageFailed
+from llmspell.model.clock import ManualClock
 from tests.storage.faulty import Disk, File
 
 MIB = 1 << 20
@@ -272,9 +273,13 @@ def test_a_small_store_sets_nothing_aside(tmp_path):
         assert reserve.stat().st_size == MIB
 
 
-@pytest.mark.parametrize("by", ["delete", "cleanup"])
+@pytest.mark.parametrize("by", ["delete", "cleanup", "background"])
 def test_sessions_that_go_for_good_make_room_on_a_full_disk(small, by):
-    with llmspell.open(small / "store") as store:
+    clock, newest = ManualClock(), RetentionPolicy(max_count=1, hard=True)
+    with llmspell.open(small / "store", clock=clock) as store:
+        if by == "background":
+            store.sessions.set_retention(newest, every_s=3600)
+            store._store._maintenance.run()
         for number in range(2):
             session = store.sessions.create(f"s{number}")
             for version in range(8):
@@ -283,8 +288,13 @@ def test_sessions_that_go_for_good_make_room_on_a_full_disk(small, by):
         fill_up(small)
         if by == "delete":
             store.sessions.delete("s0", hard=True)
+        elif by == "cleanup":
+            assert len(store.sessions.cleanup(newest).deleted) == 1
         else:
-            assert len(store.sessions.cleanup(RetentionPolicy(max_count=1, hard=True)).deleted) == 1
+            clock.advance(4000)
+            for _ in range(3):  # Each failure ends a run of maintenance.
+                store._store._maintenance.run()
+            assert [info.name for info in store.sessions.list()] == ["s1"]
         assert store.collect().contents == 8
         assert store.sessions.open("s1").artifacts.put("again", noise(MIB)).version == 1
         sound(store)

@@ -19,6 +19,11 @@ async def making_room(write: Callable[[], Awaitable[T]], free_reserve: FreeReser
     try:
         return await write()
     except StorageFailed as exc:
-        if exc.code != "disk-full" or not free_reserve():
+        if not is_full(exc) or not free_reserve():
             raise
         return await write()
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that the disk is full."""
+    return isinstance(error, StorageFailed) and error.code == "disk-full"

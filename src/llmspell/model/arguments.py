@@ -73,7 +73,7 @@ def check_path(path: object) -> Path:
     except UnicodeEncodeError:
         possible = False
     if not possible:
-        raise InvalidInput(f"a path is a str or a Path, not {told(path)}", code="invalid-path")
+        raise InvalidInput(f"a path is a str or a Path that a file can have, not {told(path)}", code="invalid-path")
     return Path(text)
 
 

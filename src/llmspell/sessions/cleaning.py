@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from llmspell.errors import InvalidInput, NotFound, Vetoed
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.maintenance import Task, is_failure
-from llmspell.journal.room import making_room
+from llmspell.journal.room import is_full, making_room
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
@@ -232,13 +232,17 @@ class BackgroundCleaning:
             return _WENT
 
         def settled(result: Result) -> None:
-            if result.error is None or is_failure(result.error):  # Else nothing was tried: the same again.
+            if result.error is None or not self._again(result.error, near):
                 self._marked.pop()
             if result.error is None and at is not None:
                 self._marked.append((session, at))
 
         self._settle = settled
         return self._journal.unit_of(unit, context=MAINTENANCE)
+
+    def _again(self, error: BaseException, near: Neighbours) -> bool:
+        """Whether the same is tried again: nothing was tried, or there is room now for what makes room."""
+        return not is_failure(error) or (self._policy.hard and is_full(error) and near.free_reserve())
 
     def _step(self, near: Neighbours, one: Due) -> Any:
         info, policy, report = one.info, self._policy, self._report
@@ -256,10 +260,10 @@ class BackgroundCleaning:
                 settle(report, one, archive, went=result.value == _WENT)
                 if policy.hard and result.value == _WENT:
                     self._marked.append((session, None))
-            elif is_failure(result.error):
-                report.fail(info.id, result.error)
-            else:  # Nothing was tried: it is the next one again.
+            elif self._again(result.error, near):
                 self._due = [*(self._due or ()), one]
+            else:
+                report.fail(info.id, result.error)
 
         self._settle = settled
         context = enter(MAINTENANCE, InSession(session, id_bytes(info.correlation_id), 0))
