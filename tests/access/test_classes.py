@@ -76,6 +76,17 @@ def test_a_class_does_not_end_with_a_time_to_live_that_a_writer_gave(store, cloc
     assert (store.state_of(A).get("token"), kept_as(store, "plain")) == ("newest", "standard")
 
 
+def test_a_writer_ends_no_key_sooner_whose_class_would_end_with_it(store, clock, writer):
+    store.state_of(A).set("token", "old", state_class="sensitive", ttl_s=3600)
+    denied(lambda: writer.set("token", "new", ttl_s=1), "class-lowered")
+    denied(lambda: writer.set_many({"token": "new"}, ttl_s=3599), "class-lowered")
+    writer.set("token", "new", ttl_s=3601)
+    clock.advance(2)
+    denied(lambda: writer.set("token", "newer", state_class="standard"), "class-lowered")
+    store.state_of(A).set("token", "a secret", ttl_s=3600)
+    assert kept_as(store, "token") == "sensitive"
+
+
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("kept", ORDER)
 def test_a_key_whose_time_ran_out_can_be_written_without_a_class(store, clock, writer, kept, watched):

@@ -38,6 +38,19 @@ def values(store):
     return [value for _, value in store.state.items(prefix="n:")]
 
 
+def test_no_migration_is_taken_back_beneath_a_lazy_handle_for_the_next_version(numbers):
+    run = apply(numbers, "2.0.0")
+    lazy = numbers.migrations.lazily(numbers.migrations.plan("n", "3.0.0"), scope=GLOBAL, functions=FUNCTIONS)
+    assert lazy.get("n:1") == 100
+    for dry_run in (True, False):
+        with pytest.raises(Conflict) as caught:
+            numbers.migrations.rollback(run.id, dry_run=dry_run)
+        assert caught.value.code == "migration-built-on"
+    assert lazy.get("n:2") == 200
+    numbers.schemas.bind("n", "2.0.0", prefix="n:")
+    assert numbers.migrations.rollback(run.id).left == 2
+
+
 def test_migrations_are_taken_back_one_after_another(face, numbers):
     runs = [apply(numbers, version) for version in VERSIONS[1:]]
     numbers.state.set("n:2", 5)

@@ -152,6 +152,26 @@ def test_no_fork_begins_in_the_middle_of_a_migration(store, origin):
     assert store.verify().ok
 
 
+def test_no_session_is_restored_to_the_middle_of_a_migration(store, origin):
+    run = several(store, origin)
+    origin.checkpoint("middle")
+    fork = store.sessions.fork(origin.id, at=run.restore_seq)
+    before = origin.state.items()
+    for moment in ("middle", store.stats()["last_seq"]):
+        with pytest.raises(Conflict) as refused:
+            origin.restore(moment)
+        assert refused.value.code == "migration-running"
+    assert origin.state.items() == before
+    store.migrations.resume(run.id, functions={"stop": lambda value: value})
+    with pytest.raises(Conflict) as refused:
+        origin.restore("middle")
+    assert origin.restore(refused.value.details["after"]) == 0
+    fork.checkpoint("own")
+    fork.state.set("q", 1)
+    assert fork.restore("own") == 1
+    assert fork.restore(run.restore_seq) == 0
+
+
 def test_only_sessions_that_a_migration_is_about_wait_for_it(store, origin):
     other = store.sessions.create("other", state={"p:1": {"name": "other"}, "q": 1})
     fork = store.sessions.fork(origin.id)

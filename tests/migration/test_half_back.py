@@ -129,6 +129,7 @@ def test_a_handle_writes_nothing_when_a_rollback_begins_between_its_look_and_its
     def begin(context):
         if not begun:
             begun.append(context)
+            numbers.schemas.bind("n", "2.0.0", prefix="n:")
             with pytest.raises(Stopped):
                 numbers.migrations.rollback(run.id, batch=1, progress=lambda *_: (_ for _ in ()).throw(Stopped()))
 
@@ -159,6 +160,7 @@ def test_a_handle_from_before_gives_and_writes_nothing_until_all_are_back(number
     lazy = numbers.migrations.lazily(
         numbers.migrations.plan("n", "3.0.0"), scope=GLOBAL, functions=FUNCTIONS, write=False
     )
+    numbers.schemas.bind("n", "2.0.0", prefix="n:")
     with pytest.raises(Stopped):
         numbers.migrations.rollback(run.id, batch=1, progress=lambda *_: (_ for _ in ()).throw(Stopped()))
     head = numbers.stats()["last_seq"]

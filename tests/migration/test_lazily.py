@@ -72,6 +72,15 @@ def test_a_bound_target_is_held_against_the_new_version_and_old_values_wait(face
     assert again.get("user:0006") == new(6, kept={"n": 6})
 
 
+def test_a_trusted_value_written_since_the_binding_is_migrated_too_for_no_schema_held_it(users):
+    lazy = users.migrations.lazily(bound(users))
+    users.state.set("user:trusted", old(1), state_class="trusted")
+    assert lazy.get("user:trusted") == new(1)
+    assert users.state.get("user:trusted") == new(1)
+    users.state.set("user:trusted", old(2))
+    assert lazy.update("user:trusted", lambda value: {**value, "seen": True}) == new(2) | {"seen": True}
+
+
 def test_a_value_that_fits_both_versions_is_changed_once_where_keys_are_bound(store):
     store.schemas.register({"name": "n", "version": "1.0.0", "value": "integer"})
     store.schemas.register({"name": "n", "version": "2.0.0", "value": "integer"})

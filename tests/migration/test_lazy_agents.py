@@ -83,6 +83,15 @@ def test_an_update_writes_the_new_form_and_the_change_at_once(agents):  # noqa: 
         lazy.update("none", turn)
 
 
+def test_a_record_that_an_update_makes_anew_is_of_the_new_form(agents):  # noqa: F811
+    lazy = agents.migrations.lazily_agents(plan_of(agents))
+    saved = lazy.update("a1", lambda state: AgentState("a1", context_variables=state.context_variables))
+    assert (saved.schema_version, saved.context_variables) == ("2.0.0", {"subject": "t1"})
+    before = head(agents)
+    assert lazy.load("a1") == agents.agents.load("a1")
+    assert head(agents) == before
+
+
 def test_only_the_two_versions_of_the_plan_are_known(agents):  # noqa: F811
     agents.agents.save(AgentState("a8", schema_version="3.0.0"))
     lazy, before = agents.migrations.lazily_agents(plan_of(agents)), head(agents)

@@ -205,6 +205,21 @@ def test_a_script_that_ends_with_a_secret_leaves_none(end, rule, tmp_path, monke
     assert leaks(tmp_path) == []
 
 
+def test_a_code_that_a_script_made_of_a_secret_is_none_to_show_however_plain(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
+    end = 'error({code = State.get("agent:lua", "given"), message = "no"})'
+
+    async def work():
+        async with await llmspell.open_async(tmp_path / "s") as store:
+            await store.state_of(llmspell.Scope.agent("lua")).set("given", "swordfish", state_class="sensitive")
+            with pytest.raises(llmspell.ScriptFailed) as failed:
+                await run_script(store, end, name="end.lua")
+            assert failed.value.code == "swordfish", "who runs it gets it"
+
+    asyncio.run(work())
+    assert [where for where, content in contents(tmp_path) if b"swordfish" in content] == []
+
+
 def test_a_resumed_run_knows_of_the_secret_of_an_earlier_attempt(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
     source = 'local t = State.get("agent:lua", "given"); State.set("n", (State.get("n") or 0) + 1); {} return t'

@@ -45,6 +45,19 @@ def test_numbers_in_fields_of_tokens_stay_since_they_count_them(name):
     assert kinds({name: 20480, "total_tokens": 512}) == kinds({name: [20480]}) == []
 
 
+@pytest.mark.parametrize("name", ["password", "access_token", "credentials", "secrets"])
+def test_what_a_tool_says_of_a_field_stays_and_the_values_in_it_go(name):
+    said = {"type": "string", "format": "password", "description": "how to log in", "minLength": 8}
+    tool = {"type": "object", "properties": {name: said}, "required": [name]}
+    assert Redactor().redact(tool) == (tool, [])
+    several = {name: {"type": ["object", "null"], "properties": {"user": said}, "required": ["user"]}}
+    assert Redactor().redact(several) == (several, [])
+    for member in ("default", "const", "example", "value"):
+        assert kinds({name: {**said, member: "abc xyz"}}) == ["named-field"]
+    assert kinds({name: {"type": "basic", "user": "ada"}}) == ["named-field"] * 2
+    assert kinds({name: {"type": "string", "description": TOKEN}}) == ["github-token"]
+
+
 # -- chosen by people --------------------------------------------------------------------------------------------------
 
 CHOSEN = {

@@ -229,6 +229,17 @@ def test_an_external_value_in_which_nothing_was_found_says_so_too(options, hooke
         assert type(store.state.set("z", "bees")) is int
 
 
+def test_the_version_that_an_external_value_got_is_one_to_compare_with():
+    with llmspell.open(":memory:") as store:
+        first = store.state.set("x", "bees", state_class="external")
+        second = store.state.set("x", "more bees", if_version=first)
+        with pytest.raises(llmspell.Conflict):
+            store.state.set("x", "late bees", if_version=first)
+        store.state.delete("x", if_version=second)
+        with pytest.raises(llmspell.InvalidInput):
+            store.state.set("x", "bees", if_version=True)
+
+
 def test_external_values_have_narrower_limits():
     with llmspell.open(":memory:") as store:
         with pytest.raises(LimitExceeded) as refused:

@@ -35,10 +35,10 @@ def demand_settled(view: Reading, scope: str, seq: int) -> None:
         return
     ended = view.one(_SQL["end_after"], (subject, seq))
     first = "call rollback again first, it goes on" if ".rollback_" in last[0] else "resume it or roll it back first"
-    after = first if ended is None else f"at entry {ended[0]}, after it, or later"
+    after = first if ended is None else f"entry {ended[0]}, after it, or a later one"
     raise Conflict(
         f"at entry {seq} the migration {id_} had changed some values of {scope} and not yet others",
-        code="migration-running", hint=f"fork at entry {before}, before it; or {after}", id=id_, before=before,
+        code="migration-running", hint=f"take entry {before}, before it; or {after}", id=id_, before=before,
         after=None if ended is None else ended[0],
     )  # fmt: skip
 

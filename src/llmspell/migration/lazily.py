@@ -149,10 +149,12 @@ class AsyncLazyState:
 
     def _made(self, held: Held) -> tuple[Any, Any]:
         """What is to be written (None: nothing), and the value in the new form. Raises InvalidInput."""
-        if self._bound is not None and held.seq > self._bound.since:
+        later = self._bound is not None and held.seq > self._bound.since
+        if later and held.state_class != "trusted":
             return None, held.value  # It was held against the new version when it was written.
         preparation = self._preparation
-        found = preparation.late(held) if self._bound is None else preparation.one(held, 0)
+        late = later or self._bound is None
+        found = preparation.late(held) if late else preparation.one(held, 0)
         if isinstance(found, Problem):
             raise failed([found])
         return (None, decode_value(held.raw)) if found is None else found

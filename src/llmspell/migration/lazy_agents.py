@@ -98,7 +98,10 @@ class AsyncLazyAgents:
             migrated = fields is not None
             if migrated and not asked:
                 raise _Unasked
-            return fn(_renewed(state, fields))
+            made, plan = fn(_renewed(state, fields)), self._preparation.plan
+            if made is not None and made is not state and made.schema_version == plan.from_version:
+                made.schema_version = plan.to_version  # A record made anew has the version that every new one gets.
+            return made
 
         await self._looking.look(lambda _view: None)
         try:

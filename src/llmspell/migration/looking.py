@@ -43,14 +43,14 @@ class Looking:
         """
 
         def both(view: Reading) -> Any:
-            return load_open(view), query(view)
+            opened = load_open(view)
+            meets = opened is not None and opened.plan.target.meets(self._target)
+            return opened, meets, None if meets else query(view)
 
-        opened, found = await self._journal.database.read(both)
-        if opened is None:
-            return None, found
-        if opened.plan.target.meets(self._target):
+        opened, meets, found = await self._journal.database.read(both)
+        if meets:
             raise units.running(opened.id, alive=self._steering.alive(), back=opened.back)
-        return id_bytes(opened.id), found
+        return None if opened is None else id_bytes(opened.id), found
 
     async def write(self, opened: bytes | None, work: Callable[[Writer], Awaitable[bool]]) -> bool:
         """One unit; False, and nothing is written, when another run is open by now than at the look."""

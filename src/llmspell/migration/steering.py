@@ -266,6 +266,10 @@ class Steering:
         later = await self._journal.database.read(lambda view: load_built_on(view, found))
         if later is not None and found.status == "completed":
             raise units.built_on(found.id, later.id)
+        plan = found.plan
+        bound = (await self._known_of(plan.name, plan.target)).bound
+        if found.status == "completed" and bound not in {None, plan.from_version, plan.to_version}:
+            raise units.bound_on(found.id, plan, bound)
 
     async def _demand_current(self, plan: Plan) -> None:
         """Refuse a plan for values that somebody migrated since, who would be migrated twice. Nobody else is at it."""

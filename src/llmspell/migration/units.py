@@ -179,6 +179,14 @@ def built_on(migration: str, later: str) -> Conflict:
     )  # fmt: skip
 
 
+def bound_on(migration: str, plan: Plan, version: str) -> Conflict:
+    """The error for taking back what values of a further version are made from, as by a lazy handle."""
+    return Conflict(
+        f"{plan.target} are bound to {plan.name} {version} by now, and {migration} led to {plan.to_version}",
+        code="migration-built-on", hint=f"bind them to {plan.to_version} again first", id=migration,
+    )  # fmt: skip
+
+
 def not_open(migration: str, status: str) -> Conflict:
     """The error for what can only be done to a migration that stands otherwise."""
     return Conflict(f"the migration {migration} is {status.replace('_', ' ')}", code="migration-not-open")

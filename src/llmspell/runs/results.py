@@ -15,6 +15,8 @@ from llmspell.runs.kinds import RunFailed, RunFinished
 
 HIDDEN_REASON = f"{REDACTED}: the run had a secret at hand, so what its error says is sealed in its last entry"
 _PATH = "result"
+_RAISED = "script-error"
+"""The code of an error that a script raised without one."""
 _is_code = re.compile(r"[a-z]{1,20}(?:-[a-z]{1,20}){0,5}").fullmatch
 _encode = msgspec.json.Encoder().encode
 
@@ -27,7 +29,9 @@ def seal_result(last: RunFinished | RunFailed, by: Callable[[str, bytes], str]) 
         sealed = by(_PATH, _encode([last.value, last.packed]))
         return msgspec.structs.replace(last, value=REDACTED, packed=False, sealed=sealed)
     sealed = by(_PATH, _encode([last.code, last.reason, last.traceback]))
-    return msgspec.structs.replace(last, code=shown_code(last.code), reason=HIDDEN_REASON, traceback="", sealed=sealed)
+    return msgspec.structs.replace(
+        last, code=shown_code(last.code, last.origin), reason=HIDDEN_REASON, traceback="", sealed=sealed
+    )
 
 
 def open_result(last: RunFinished | RunFailed, by: Callable[[str, str], bytes]) -> RunFinished | RunFailed:
@@ -44,6 +48,7 @@ def open_result(last: RunFinished | RunFailed, by: Callable[[str, str], bytes]) 
     return msgspec.structs.replace(last, code=code, reason=reason, traceback=traceback, sealed=msgspec.UNSET)
 
 
-def shown_code(code: str) -> str:
-    """The code of an error, unless it is a text that a script made up."""
-    return code if _is_code(code) else REDACTED
+def shown_code(code: str, origin: str) -> str:
+    """The code of an error, unless it is a text that a script made up: one it raised itself has what code it likes."""
+    made_up = origin == "script" and code != _RAISED
+    return REDACTED if made_up or not _is_code(code) else code

@@ -92,7 +92,7 @@ async def _fail(
     name, act = failing(run.session, _reason(run, error.message), interrupted=interrupted)
     failed = script_failed(error, cause, run=run.id, session=run.session.id)
     try:
-        await run.main.aside(END, name, [shown_code(error.code) if run.secret else error.code], act)
+        await run.main.aside(END, name, [shown_code(error.code, error.origin) if run.secret else error.code], act)
     except LlmspellError as exc:
         failed.add_note(f"the session could not be ended: {exc}")
     await run.recorder.finish(_last(run, error, retry), secret=run.secret)

@@ -43,6 +43,9 @@ _GLUED = frozenset((
 _KEYS = frozenset(
     ("api", "access", "secret", "private", "signing", "encryption", "auth", "account", "master", "shared")
 )
+_TYPES = frozenset(("string", "integer", "number", "boolean", "array", "object", "null"))
+_SAID = frozenset(("type", "format", "title", "description", "pattern", "required", "$ref"))
+"""Members of a field's JSON Schema that say what its values are like, and are none."""
 _FIELD_CHARS_MAX = 200
 _Told = Literal["secret", "token", "maybe"]
 """What a field's name says of its value: it is a secret; it is one but for numbers, which count tokens; it is one if it
@@ -152,7 +155,13 @@ class Redactor:
                 return self._hide(item)
             return self._text(item, path, found)
         if certain and type(item) is dict:
-            return {key: self._field(one, f"{path}.{key}", told, found) for key, one in item.items()}
+            said = _SAID if _is_schema(item) else ()
+            return {
+                key: self._value(one, f"{path}.{key}", found)
+                if key in said
+                else self._field(one, f"{path}.{key}", told, found)
+                for key, one in item.items()
+            }
         if certain and type(item) is list:
             return [self._field(one, f"{path}[{at}]", told, found) for at, one in enumerate(item)]
         if told == "secret" and type(item) is int and abs(item) > 999:
@@ -269,6 +278,13 @@ def _apart(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
         else:
             merged.append(span)
     return merged
+
+
+def _is_schema(item: dict[str, Any]) -> bool:
+    """Whether an object is what JSON Schema says of a field, as definitions of tools do, rather than its value."""
+    kinds = item.get("type")
+    kinds = kinds if type(kinds) is list else [kinds]
+    return bool(kinds) and all(type(kind) is str and kind in _TYPES for kind in kinds)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -153,7 +153,8 @@ class AsyncSession:
         """Set the session's state back to what it was at a checkpoint (its label) or entry (its seq).
 
         Writes a ``state`` entry for each key that differs, then ``session.restored``, in one transaction; nothing is
-        lost, the journal has both. Returns how many keys changed. Raises NotFound (``checkpoint-not-found``).
+        lost, the journal has both. Returns how many keys changed. Raises NotFound (``checkpoint-not-found``),
+        Conflict (``migration-running`` for a moment in the middle of a migration of its values).
         """
         changed = await self._steps.restore(self, to)
         self.info = await self._steps.refresh(self)

@@ -191,6 +191,7 @@ class Steps:
     async def restore(self, handle: AsyncSession, to: str | int) -> int:
         """Set the session's state back to a checkpoint's label or a seq; gives the number of keys changed."""
         seq, label = await self._restore_point(handle, to)
+        await self._demand_settled(handle, seq)
         context = handle.context()
         await self.point(context, "before_session_restore", "restore", handle.info, label)
         near = self._neighbours
@@ -225,6 +226,13 @@ class Steps:
                 code="invalid-seq",
             )
         return to, None
+
+    async def _demand_settled(self, handle: AsyncSession, seq: int) -> None:
+        """Refuse a moment at which a migration had changed some values and not yet others."""
+        session = [key for key, bound in await self._levels(handle) if bound >= seq][-1]
+        await self._journal.database.read(
+            lambda view: self._neighbours.demand_settled(view, units.scope_of(session), seq)
+        )
 
     async def _levels(self, handle: AsyncSession) -> list[tuple[bytes, int]]:
         """The sessions that a fork goes back to after itself, each with the last entry that counts; or it alone."""

@@ -21,9 +21,9 @@ _RANK = {"trusted": 0, "standard": 1, "external": 2, "sensitive": 3}
 async def demand_class(
     writer: Writer, scope_name: str, scope_id: int, key: str, row: Row | None, wanted: str, expires_at: int | None
 ) -> None:
-    """Refuse a class below the one that the key has, or that a new key of the scope gets; and a time to live for a key
-    that has none and is kept better than new ones: its class would end with it. ``row`` is the key's, as ``row`` of the
-    room's queries gives it. Raises AccessDenied (``class-lowered``).
+    """Refuse a class below the one that the key has, or that a new key of the scope gets; and, for a key that is kept
+    better than new ones, a time to live that ends before its own, or where it has none: its class would end with it.
+    ``row`` is the key's, as ``row`` of the room's queries gives it. Raises AccessDenied (``class-lowered``).
     """
     default = "standard" if writer.defaults is None else await writer.defaults.of(writer, scope_name, scope_id)
     kept = None if row is None or row[4] else str(row[7])
@@ -31,7 +31,8 @@ async def demand_class(
     base = default if ended or kept is None else kept
     if wanted != kept and _RANK[wanted] < _RANK[base]:
         raise _lowered(writer, scope_name, f"keep {key!r} as {wanted}", f"it is kept as {base}")
-    if not ended and row is not None and row[3] is None and expires_at is not None and _RANK[base] > _RANK[default]:
+    sooner = row is not None and expires_at is not None and (row[3] is None or expires_at < row[3])
+    if not ended and sooner and _RANK[base] > _RANK[default]:
         raise _lowered(writer, scope_name, f"let {key!r} end", f"that it is kept as {base} would end with it")
 
 

@@ -16,7 +16,7 @@ from llmspell.model.telling import told
 from llmspell.model.values import Held
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
-from llmspell.state.classes import SECRET, Kept, Protection, Stored
+from llmspell.state.classes import SECRET, Kept, Protection, Stored, Written
 from llmspell.state.foreign import demand_class
 from llmspell.state.inherited import all_rows, inherited_row
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
@@ -212,8 +212,10 @@ def check_artifacts(artifacts: object) -> list[str] | msgspec.UnsetType:
 
 
 def check_version(if_version: object) -> None:
-    """Refuse a version that is none."""
-    if if_version is not None and (type(if_version) is not int or if_version < 0):
+    """Refuse a version that is none. One that writing an external value gave is one, as any."""
+    if if_version is None:
+        return
+    if not isinstance(if_version, int) or type(if_version) not in {int, Written} or if_version < 0:
         raise InvalidInput(f"if_version is an int of at least 0, not {told(if_version)}", code="invalid-version")
 
 

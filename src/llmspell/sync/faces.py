@@ -1192,7 +1192,8 @@ class Session(SessionByHand):
         """Set the session's state back to what it was at a checkpoint (its label) or entry (its seq).
 
         Writes a ``state`` entry for each key that differs, then ``session.restored``, in one transaction; nothing is
-        lost, the journal has both. Returns how many keys changed. Raises NotFound (``checkpoint-not-found``).
+        lost, the journal has both. Returns how many keys changed. Raises NotFound (``checkpoint-not-found``),
+        Conflict (``migration-running`` for a moment in the middle of a migration of its values).
         """
         return drive(self._inner.restore(to))
 
@@ -1884,8 +1885,8 @@ class PrincipalState:
     hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``State``'s.
 
     In a scope that is not its own, a principal may raise the class of a key (trusted, standard, external, sensitive: in
-    this order) and never lower it, below what new keys of the scope get either; nor give a time to live to a key that
-    has none and is kept better than those. That is AccessDenied, too: ``class-lowered``.
+    this order) and never lower it, below what new keys of the scope get either; nor have a key that is kept better
+    than those end sooner than it would, by a time to live. That is AccessDenied, too: ``class-lowered``.
     """
 
     def __init__(self, inner: AsyncPrincipalState) -> None:
