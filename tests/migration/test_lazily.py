@@ -172,3 +172,19 @@ def test_functions_that_were_not_given_are_named(users):
     with pytest.raises(NotFound) as error:
         users.migrations.lazily(plan)
     assert error.value.code == "unknown-function"
+
+
+def test_what_was_migrated_when_it_was_read_is_not_migrated_again_by_a_plan_of_all(store):
+    for version in ("1.0.0", "2.0.0"):
+        store.schemas.register({"name": "n", "version": version, "value": "integer"})
+    store.schemas.bind("n", "1.0.0", scope=GLOBAL, prefix="n")
+    store.state.set_many({"n1": 1, "n2": 2})
+    store.migrations.register(Migration("n", "1.0.0", "2.0.0", [Custom("double")]))
+    double = {"double": lambda value: value * 2}
+    plan = store.migrations.plan("n", "2.0.0")
+    assert store.migrations.lazily(plan, functions=double).get("n1") == 2
+    store.state.set("n3", 7)  # Held against the new version.
+    rest = store.migrations.plan("n", "2.0.0", from_version="1.0.0", scope=GLOBAL, prefix="n")
+    assert store.migrations.apply(rest, functions=double, dry_run=True).changed == 1
+    assert store.migrations.apply(rest, functions=double).changed == 1
+    assert [store.state.get(key) for key in ("n1", "n2", "n3")] == [2, 4, 7]

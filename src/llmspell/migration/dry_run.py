@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmspell.migration.preparing import PROBLEMS_MAX, Preparation
+from llmspell.migration.runs import load_bound_since
 from llmspell.migration.values import MigrationReport, Problem, Sample
 from llmspell.model.values import decode_value
 
@@ -27,7 +28,8 @@ async def rehearse(
     tools: Tools, plan: Plan, values: Values, options: Options, validators: Validators
 ) -> MigrationReport:
     """What applying the plan now would come to. ``problems`` are the first hundred, ``skipped`` counts all."""
-    preparation = Preparation(plan, values, options.functions, validators, options.validation or "strict")
+    since = await tools.read(partial(load_bound_since, plan))
+    preparation = Preparation(plan, values, options.functions, validators, options.validation or "strict", since)
     samples: list[Sample] = []
     problems: list[Problem] = []
     seen = changed = skipped = 0

@@ -39,14 +39,17 @@ class Preparation:
     """A plan with what it needs to be done: functions and validators of this process."""
 
     def __init__(
-        self, plan: Plan, values: Values, functions: Functions, validators: Validators, validation: str
+        self, plan: Plan, values: Values, functions: Functions, validators: Validators, validation: str, since: int = 0
     ) -> None:
-        """Raises NotFound (``unknown-function``, ``unknown-validator``), InvalidInput (``invalid-validation``)."""
+        """What was written after the entry ``since`` was held against the new version, and stays (0: nothing was).
+        Raises NotFound (``unknown-function``, ``unknown-validator``), InvalidInput (``invalid-validation``).
+        """
         check_validation(validation)
         for name in sorted(plan.functions() - set(functions)):
             raise unknown_function(name)
         self.plan = plan
         self.values = values
+        self._since = since
         self._functions = functions
         self._validators = validators
         self._before = validation in {"strict", "report"}
@@ -79,6 +82,8 @@ class Preparation:
         plan = self.plan
         old = self.values.is_old(held, plan.from_version)
         if old is False or self.values.is_other(held, plan):
+            return None
+        if self._since and held.seq > self._since and held.state_class != "trusted":
             return None
         found = self._problems_before(held) if self._before else []
         if old is None and started and held.seq > started and self._is_new(held):

@@ -20,6 +20,7 @@ from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.migration")
+_BINDING = queries("llmspell.registry")["open_one"]
 _started = msgspec.json.Decoder(MigrationStarted).decode
 _registered = msgspec.json.Decoder(MigrationRegistered).decode
 _SEQ_MAX = (1 << 63) - 1
@@ -111,6 +112,14 @@ def load_migrated_since(bound: int, view: Reading) -> int:
     row = view.one("SELECT c.seq FROM entry e JOIN entry c ON c.seq = e.cause WHERE e.seq = ? AND c.kind = ?",
                    (bound, "migration.started"))  # fmt: skip
     return bound if row is None else int(row[0])
+
+
+def load_bound_since(plan: Plan, view: Reading) -> int:
+    """The entry since which values are held against a plan's new version, where exactly its target is bound to that, as
+    by a handle that migrates what it reads; else 0.
+    """
+    row = view.one(_BINDING, (plan.target.scope or "", plan.target.prefix)) if plan.target.kind == "state" else None
+    return 0 if row is None or row[:2] != (plan.name, plan.to_version) else load_migrated_since(row[2], view)
 
 
 def load_built_on(view: Reading, found: Begun) -> Begun | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from llmspell.migration.kinds import (
 from llmspell.migration.plan import Known, Plan, Target
 from llmspell.migration.points import plan_data, rollback_data, run_apply
 from llmspell.migration.preparing import Preparation, check_functions, check_validation
-from llmspell.migration.runs import Begun, load_built_on, load_concerning, load_open, load_run
+from llmspell.migration.runs import Begun, load_bound_since, load_built_on, load_concerning, load_open, load_run
 from llmspell.migration.taking_back import Rollback
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import MigrationReport
@@ -149,7 +150,8 @@ class Steering:
         await self._demand_current(plan)
         values = self._values(plan.target)
         validation = options.validation or "strict"
-        preparation = Preparation(plan, values, options.functions, self._known(options), validation)
+        since = await self._journal.database.read(partial(load_bound_since, plan))
+        preparation = Preparation(plan, values, options.functions, self._known(options), validation, since)
         await self._journal.database.read(values.try_key)
         context = replace(self._acting.context(), step=None)
         await run_apply(self._hooks, context, "before", plan_data(plan, "apply"))
@@ -176,7 +178,8 @@ class Steering:
         plan, row = found.plan, found.row
         validation = found.started.validation
         values = self._values(plan.target)
-        preparation = Preparation(plan, values, options.functions, self._known(options), validation)
+        since = await self._journal.database.read(partial(load_bound_since, plan))
+        preparation = Preparation(plan, values, options.functions, self._known(options), validation, since)
         await self._journal.database.read(values.try_key)
         context = self._context(found)
         again = MigrationResumed(found.id, found.attempt + 1)
