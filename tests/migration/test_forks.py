@@ -243,3 +243,12 @@ def test_a_validation_goes_through_more_than_a_page_of_what_is_inherited(store, 
         store.sessions.fork(everywhere.id)
     assert store.migrations.plan("p", "2.0.0").inherited == 1402
     assert store.migrations.validate("p", version="1.0.0", prefix="p:").checked == 2103
+
+
+def test_no_bundle_is_made_in_the_middle_of_a_migration(store, origin, tmp_path):
+    run = several(store, origin)
+    with pytest.raises(Conflict) as refused:
+        store.sessions.export(origin.id, tmp_path / "bundle")
+    assert (refused.value.code, list(tmp_path.glob("bundle*"))) == ("migration-running", [])
+    store.migrations.rollback(run.id)
+    assert store.sessions.export(origin.id, tmp_path / "bundle").entries

@@ -13,6 +13,7 @@ from typing import IO, Any, Literal
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content_reader import ContentReader
 from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, StorageFailed
+from llmspell.migration.halfway import demand_settled
 from llmspell.model.ids import id_text
 from llmspell.portable.flattening import Flattened, Past, past_of
 from llmspell.portable.frames import CONTENT, ENTRIES, HEADER, PIECE, FrameWriter
@@ -132,7 +133,9 @@ class _Bundle:
         row = view.one(_SESSION, (self._session,))
         if row is None:
             raise NotFound(f"session {id_text(self._session)} does not exist", code="session-not-found")
-        return row[0], view.one("SELECT max(seq) FROM entry")[0], *past_of(view, self._session)
+        seq = view.one("SELECT max(seq) FROM entry")[0]
+        demand_settled(view, f"session:{id_text(self._session)}", seq)  # Elsewhere nobody could finish it.
+        return row[0], seq, *past_of(view, self._session)
 
     def _contents(self, spans: list[tuple[bytes, int, int]]) -> Iterator[tuple[Content, Iterator[bytes]]]:
         """Every content that a version names, once. What only deleted versions name may have been collected; so may

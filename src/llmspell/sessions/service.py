@@ -251,7 +251,7 @@ class AsyncSessions:
         ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
         an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
         NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
-        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        ``path-in-store``), Conflict (``migration-running``), Vetoed, StorageFailed, Corrupt.
         """
         session = await self._steps.resolve(session_id)
         context = self._acting.context()

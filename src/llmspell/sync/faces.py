@@ -1366,7 +1366,7 @@ class Sessions:
         ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
         an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
         NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
-        ``path-in-store``), Vetoed, StorageFailed, Corrupt.
+        ``path-in-store``), Conflict (``migration-running``), Vetoed, StorageFailed, Corrupt.
         """
         return drive(
             self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
