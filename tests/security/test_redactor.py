@@ -371,3 +371,18 @@ def test_a_part_of_the_labelled_set_is_found_as_the_whole_is():
     right = len(results) - len(missed)
     assert right / len(results) >= RECALL_MIN, missed
     assert right / (right + len(wrong)) >= PRECISION_MIN, wrong
+
+
+@pytest.mark.parametrize("value", [
+    {"PWD": "/var/www/html"}, {"env": {"OLDPWD": "/", "PWD": "/workspace"}}, "PWD=/var/www/html",
+    "pwd: ~/notes/today.md",
+])  # fmt: skip
+def test_the_folder_that_a_shell_is_in_is_no_password(value):
+    assert Redactor().redact(value) == (value, [])
+
+
+@pytest.mark.parametrize(
+    "value", [{"pwd": "Sommer2024!"}, {"pwd": "/xK9dQ2mP7vZrT4w"}, "pwd=Sommer2024!", {"password": "/etc/hosts"}]
+)
+def test_what_else_stands_there_is_one(value):
+    assert Redactor().redact(value)[1]

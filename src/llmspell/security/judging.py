@@ -28,6 +28,9 @@ _SPACE = re.compile(r"\s").search
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+").findall
 
 
+_PATH = re.compile(r"(?:~|\.{0,2})/[\w.-]{1,200}+(?:/[\w.-]{1,200}+){0,40}+/?$").match
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -86,9 +89,14 @@ _ENDINGS = tuple(
 )
 
 
+def path_like(value: str) -> bool:
+    """Whether it is the path of a file or folder, as ``PWD=/var/www`` says: made of names, none of which is drawn."""
+    return _PATH(value) is not None and not mixed(value)
+
+
 def chosen(value: str) -> bool:
     """Whether text behind ``password=`` is a password rather than a word, a place to put one, or program code."""
-    if len(value) < 6 or _CODE(value):
+    if len(value) < 6 or _CODE(value) or path_like(value):
         return False
     said = value.rstrip(".:?")  # As a sentence or the key of a mapping ends.
     if len(said) < 4 or _HOLLOW(said):

@@ -18,7 +18,7 @@ from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
 from llmspell.security.base64_texts import base64_texts
 from llmspell.security.expressions import check_expression
-from llmspell.security.judging import bare, literal
+from llmspell.security.judging import bare, literal, path_like
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule
 
 _LAYERS = 2
@@ -35,6 +35,8 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+").findall
 _CERTAIN = frozenset(
     ("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "authorization", "cvv")
 )
+_WHERE = frozenset(("pwd", "oldpwd"))
+"""Names of a password that shells give to the folder they are in."""
 _LIKELY = frozenset(("token", "auth", "bearer", "pass"))
 _GLUED = frozenset((
     "apikey", "xapikey", "accesskey", "secretkey", "privatekey", "clientsecret",
@@ -126,6 +128,8 @@ class Redactor:
                     same[base] = same.get(base, 0) + 1
                     named = f"{base}+{same[base]}"
             told = self._told_by(key)
+            if told and key.lower() in _WHERE and type(item) is str and path_like(item):
+                told = None
             fresh[named] = self._value(item, below, found) if told is None else self._field(item, below, told, found)
         return fresh if len(found) > before else value
 
