@@ -73,7 +73,7 @@ def test_content_is_there_when_the_file_is_opened_again(tmp_path):
     blob = put(store, data)
     store.close()
     store.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["content.db", "packs", "puts.lock", "reserve"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["content.db", "packs", "puts.lock"]
     for read_only in (True, False):
         again = SqliteContent(tmp_path / "content.db", read_only=read_only)
         assert ContentReader(again, blob).read_all() == data

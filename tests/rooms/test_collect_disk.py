@@ -130,8 +130,9 @@ def test_what_lets_chunks_go_is_on_the_disk_before_they_do(store, disk, monkeypa
 
 
 @pytest.fixture
-def small(tmp_path):
-    """A disk of 32 MiB."""
+def small(tmp_path, monkeypatch):
+    """A disk of 32 MiB, half of which is worth a reserve."""
+    monkeypatch.setattr("llmspell.adapters.sqlite.reserve.WORTH_BYTES", 16 * MIB)
     if sys.platform != "linux" or shutil.which("mount") is None:
         pytest.skip("a small disk is made with Linux's mount")
     place = tmp_path / "small"
@@ -262,7 +263,8 @@ def test_room_is_set_aside_again_by_the_collect_that_made_it(small):
         sound(store)
 
 
-def test_a_small_store_sets_nothing_aside(tmp_path):
+def test_a_small_store_sets_nothing_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr("llmspell.adapters.sqlite.reserve.WORTH_BYTES", 16 * MIB)
     with llmspell.open(tmp_path / "store", durability="none") as store:
         artifacts = store.sessions.create("s").artifacts
         artifacts.put("f", noise(MIB))

@@ -84,6 +84,11 @@ class Redactor:
             raise InvalidInput("fields are several names, not one str", code="invalid-argument")
         own = [Rule(kind, check_expression(kind, text), ("",)) for kind, text in (patterns or {}).items()]
         self._rules = (*own, *SHAPES, *BEHIND_NAMES)
+        self._anchors: dict[str, list[int]] = {}
+        """The rules by what a text has to hold for them, so that each is looked for once."""
+        for number, rule in enumerate(self._rules):
+            for anchor in rule.anchors:
+                self._anchors.setdefault(anchor, []).append(number)
         self._fields = frozenset(_plain_name(name) for name in fields)
         self._hide = _replacer(digest_key)
 
@@ -192,12 +197,9 @@ class Redactor:
     def _spans(self, text: str, layers: int) -> list[tuple[int, int, str]]:
         """Where secrets stand, in order, none inside another."""
         spans: list[tuple[int, int, str]] = []
-        for kind, expression, anchors, fits in self._rules:
-            for anchor in anchors:
-                if anchor in text:
-                    break
-            else:
-                continue
+        rules = {number for anchor, numbers in self._anchors.items() if anchor in text for number in numbers}
+        for number in sorted(rules):
+            kind, expression, _, fits = self._rules[number]
             group = "s" if "s" in expression.groupindex else 0
             spans += [
                 (match.start(group), match.end(group), kind)
