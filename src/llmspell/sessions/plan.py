@@ -27,7 +27,8 @@ _COUNT_COLUMN = (
 _WALKED = {"updated_at": "session_since", "created_at": "session_created", "name": "session_name"}
 """The orders in which open sessions can be walked, and by what. For any other all that fit are sorted."""
 _COUNT_HITS = "SELECT count(*) FROM (SELECT 1 FROM session_text WHERE session_text MATCH ? LIMIT ?)"
-_HAS_TERM = " AND EXISTS (SELECT 1 FROM session_term x WHERE x.term = ? AND x.since_seq = {seq})"
+_HAS_TERM = " CROSS JOIN session_term x{n} ON x{n}.term = ? AND x{n}.since_seq = {seq}"
+"""Joined before anything else: what lacks a term is not looked up any further."""
 _ROW_OF = "CROSS JOIN session s ON s.id = c.id AND s.since_seq = c.since_seq"
 """The row of an entry of an index, which has been held against what the index knows by itself."""
 _OPEN_OF = "CROSS JOIN session c INDEXED BY session_since ON c.since_seq = {seq} AND c.until_seq IS NULL " + _ROW_OF
@@ -139,10 +140,10 @@ def _walk(asked: Conditions, index: str, low: int, high: int, name: str, terms: 
     row = "s" if index == "session_name" else "c"  # It knows no times: nothing is gained by asking it before the row.
     created, bounds = asked.created_within(row)
     return Source(
-        name, f"FROM session {row} INDEXED BY {index} {_ROW_OF if row == 'c' else ''}",
-        f"{row}.until_seq IS NULL AND {row}.since_seq > ? AND {row}.since_seq <= ?{created}"
-        + _HAS_TERM.format(seq=f"{row}.since_seq") * len(terms) + plainly,
-        (low, high, *bounds, *terms, *args), f"{row}.since_seq", f"{row}.created_at",
+        name,
+        f"FROM session {row} INDEXED BY {index}{_have(f'{row}.since_seq', terms)} {_ROW_OF if row == 'c' else ''}",
+        f"{row}.until_seq IS NULL AND {row}.since_seq > ? AND {row}.since_seq <= ?{created}{plainly}",
+        (*terms, low, high, *bounds, *args), f"{row}.since_seq", f"{row}.created_at",
     )  # fmt: skip
 
 
@@ -183,15 +184,19 @@ def _count(view: Reading, sql: str, of: Any) -> int:
     return int(row[0]) if row else 0
 
 
+def _have(seq: str, terms: Sequence[int]) -> str:
+    """Joins with the terms that the session of a seq has; each takes one value."""
+    return "".join(_HAS_TERM.format(n=n, seq=seq) for n in range(len(terms)))
+
+
 def _by_term(asked: Conditions, terms: list[int], indexed: int) -> Source:
     """Sessions with all these terms, led by the first."""
     plainly, args = asked.plainly()
     created, bounds = asked.created_within()
     return Source(
-        "term", f"FROM session_term t {_OPEN_OF.format(seq='t.since_seq')}",
-        "t.term = ? AND t.since_seq > ? AND t.since_seq <= ?"
-        + _HAS_TERM.format(seq="t.since_seq") * (len(terms) - 1) + created + plainly,
-        (terms[0], asked.low, min(asked.high, indexed), *terms[1:], *bounds, *args), "t.since_seq",
+        "term", f"FROM session_term t{_have('t.since_seq', terms[1:])} {_OPEN_OF.format(seq='t.since_seq')}",
+        f"t.term = ? AND t.since_seq > ? AND t.since_seq <= ?{created}{plainly}",
+        (*terms[1:], terms[0], asked.low, min(asked.high, indexed), *bounds, *args), "t.since_seq",
     )  # fmt: skip
 
 
@@ -203,7 +208,7 @@ def _by_words(asked: Conditions, terms: list[int], indexed: int) -> Source:
     expression = wanted.text.expression() if wanted.text is not None else ""
     seq = "session_text.rowid"
     return Source(
-        "words", f"FROM session_text {_OPEN_OF.format(seq=seq)}",
-        f"session_text MATCH ? AND {seq} > ? AND {seq} <= ?{_HAS_TERM.format(seq=seq) * len(terms)}{created}{plainly}",
-        (expression, asked.low, min(asked.high, indexed), *terms, *bounds, *args), seq,
+        "words", f"FROM session_text{_have(seq, terms)} {_OPEN_OF.format(seq=seq)}",
+        f"session_text MATCH ? AND {seq} > ? AND {seq} <= ?{created}{plainly}",
+        (*terms, expression, asked.low, min(asked.high, indexed), *bounds, *args), seq,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 RESERVE_FILE = "reserve"
 WORTH_BYTES = 128 << 20
-"""From how much content on, packs included, a store is worth a reserve, which then takes less than a hundredth of it."""
+"""From how much content on, packs included, a store is worth a reserve, which takes less than a hundredth then."""
 NEARLY_FULL_BYTES = 64 << 20
 RESERVE_BYTES = 1 << 20
 """What it takes to delete some hundreds of versions and to collect the first of what they leave."""
