@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.captures.origin import has_sealed_here
@@ -74,6 +75,7 @@ def protection_of(
     Raises WrongKey, NotFound (``key-missing``), InvalidInput (``invalid-key``, ``invalid-policy``), StorageFailed.
     """
 
+    @cache
     def finder() -> Redactor:
         from llmspell.security.redaction import Redactor as Standard
 
