@@ -45,10 +45,10 @@ async def open_async(
     ``key`` is what opens sensitive values: 32 bytes, the path of a file, or a command as a list of words; a FIFO as the
     file is waited for until somebody writes the key into it. Without it, ``LLMSPELL_KEY``, ``LLMSPELL_KEY_FILE`` or
     ``LLMSPELL_KEY_COMMAND``; a key that is given so is tried on the store's keyring, if there is one. Without all, it
-    is made in the user's key folder when it is first needed. ``encrypt`` makes a new store whose
-    files are sealed whole by that key; afterwards the key alone opens it. ``secrets`` says what becomes of secrets in
-    standard values: ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them. ``clock`` and ``ids``
-    replace the system's, for tests and replays. What fails leaves no folder behind. Raises StoreMissing, InvalidInput
+    is made in the user's key folder when it is first needed. ``encrypt`` makes a new store whose files are sealed
+    whole by that key; afterwards the key alone opens it. ``secrets`` says what becomes of secrets in standard values:
+    ``off``, ``warn``, ``refuse`` or ``protect``; ``redactor`` looks for them. ``clock`` and ``ids`` replace the
+    system's, for tests and replays. What fails leaves no folder behind. Raises StoreMissing, InvalidInput
     (``foreign-store``, ``scratch-store``, ``not-encrypted`` …), NeedsMigration (``newer-format``), WrongKey, Busy,
     StorageFailed.
     """

@@ -81,7 +81,6 @@ class Unsealing:
                 if isinstance(item, items.Sealed) and item.text != REDACTED:
                     opening = self._protection.opening(f"session:{id_text(session)}")
                     yield f"step {item.path} of run {record.id}", partial(items.decode, raw, opening)
-
         elif entry.kind in {"run.finished", "run.failed"} and b'"sealed"' in text:
             last = _last[entry.kind](text)
             if last.sealed is not msgspec.UNSET and last.sealed != REDACTED:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmspell.artifacts.blob import unpack_ids
 from llmspell.errors import Corrupt, StorageFailed
+from llmspell.journal.room import is_full
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.schema import queries
 
@@ -40,7 +41,6 @@ _BATCH_CONTENTS = 100
 _PAGE_CONTENTS = 500
 _PAGE_CHUNKS = 1024
 _LISTED_MAX = 1000
-_FULL = "disk-full"
 IN_HISTORY = "in-history"
 IN_PROGRESS = "in-progress"
 IN_PACKS = "in-packs"
@@ -125,7 +125,7 @@ def collect(files: Files, content: ContentStore, *, dry_run: bool, progress: Pro
         try:
             _Run(files, content, sweep, report, progress).all()
         except StorageFailed as exc:
-            if exc.code != _FULL or not content.free_reserve():
+            if not is_full(exc) or not content.free_reserve():
                 raise
             report.kept.clear()
             _Run(files, content, sweep, report, progress).all()
@@ -272,7 +272,7 @@ class _Run:
         try:
             removed = self._commit(partial(self._remove_unnamed, batch))
         except StorageFailed as exc:
-            if exc.code != _FULL:
+            if not is_full(exc):
                 raise
             # What is freed is overwritten, through the WAL; a smaller batch needs less of a disk that has nothing.
             self._sweep.make_room()
@@ -318,9 +318,9 @@ class _Run:
             self.report.freed_bytes += self._sweep.rewrite(pack)
             self.report.files += 1
         except StorageFailed as exc:
-            if exc.code not in {_FULL, "pack-damaged"}:
+            if not is_full(exc) and exc.code != "pack-damaged":
                 raise
-            self.report.keep(NO_ROOM if exc.code == _FULL else DAMAGED, pack.size - pack.alive)
+            self.report.keep(NO_ROOM if is_full(exc) else DAMAGED, pack.size - pack.alive)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

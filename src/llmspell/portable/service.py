@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,7 +72,7 @@ class StorePorter:
         """See ``AsyncSessions.export``."""
         check_flags(secrets=secrets, overwrite=overwrite)
         check_function(progress)
-        target = self.check_path(path)
+        target = check_output(path)
         if key is not None:
             check_bundle_key(key)
         elif secrets:
@@ -97,17 +96,13 @@ class StorePorter:
         """See ``Porter``."""
         now = self._journal.clock.now_ns()
         return export_session(
-            self._origins(), session, self.check_path(path), now, key, secrets=key is not None, overwrite=True,
+            self._origins(), session, check_output(path), now, key, secrets=key is not None, overwrite=True,
             progress=None, whole=True,
         )  # fmt: skip
 
     def demand_plain(self, session: bytes) -> None:
         """See ``Porter``."""
         demand_plain(self._origins(), session)
-
-    def check_path(self, path: Any) -> Path:
-        """See ``Porter``."""
-        return check_output(path)
 
     def check_key(self, key: Any) -> None:
         """See ``Porter``."""
@@ -130,7 +125,7 @@ class StorePorter:
         if key is not None:
             check_bundle_key(key)
         tell = progress or tell_nobody
-        with opened_file(self.check_path(path)) as file:
+        with opened_file(check_output(path)) as file:
             bundle = Bundle(file, key)
             looked = await self._offload.run(look_through, bundle, tell)
             header = looked.header

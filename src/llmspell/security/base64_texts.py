@@ -18,8 +18,6 @@ _RUN = re.compile(r"([A-Za-z0-9+/_-]{16,}+)={0,2}")
 _LETTERS = re.compile(rb"[\t-\r -~]{8}").search
 """Looked for first, being quicker: every secret has eight characters of ASCII in a row, and noise seldom has."""
 _TEXT = re.compile(rb"(?:[\t-\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}){8,}+")
-
-
 _WRAPPED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{60,100}+(?:\r?\n[ \t]{0,8}[A-Za-z0-9+/_-]{1,100}+)++={0,2}")
 _LINE = re.compile(r"[A-Za-z0-9+/_=-]++")
 

@@ -26,8 +26,6 @@ _METHOD = re.compile(
 ).fullmatch
 _SPACE = re.compile(r"\s").search
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+").findall
-
-
 _PATH = re.compile(r"(?:~|\.{0,2})/[\w.-]{1,200}+(?:/[\w.-]{1,200}+){0,40}+/?$").match
 
 

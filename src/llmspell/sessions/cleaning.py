@@ -23,6 +23,7 @@ from llmspell.journal.room import is_full, making_room
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
+from llmspell.outputs import check_output
 from llmspell.schema import queries
 from llmspell.sessions import erasing, units
 from llmspell.sessions.archiving import archived, plain
@@ -69,7 +70,7 @@ class Cleaning:
         """Raises InvalidInput (``invalid-policy``, ``path-in-store`` for a folder of archives in the store's own)."""
         check_policy(policy)
         if policy.archive_to is not None:
-            self._near.porter.check_path(policy.archive_to)
+            check_output(policy.archive_to)
 
     async def cleanup(
         self,

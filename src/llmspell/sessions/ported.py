@@ -87,10 +87,6 @@ class Porter(Protocol):
         """
         ...
 
-    def check_path(self, path: Any) -> Any:
-        """A path that is in no store's folder. Raises InvalidInput (``invalid-path``, ``path-in-store``)."""
-        ...
-
     def check_key(self, key: Any) -> None:
         """Raises InvalidInput (``weak-passphrase``, ``invalid-key``) for what is no key of a bundle."""
         ...

@@ -1471,8 +1471,8 @@ class Sessions:
         """A page of sessions; all conditions given hold together. ``SessionQuery`` asks the same.
 
         ``status``: one, or several of which it has one. ``tags``: has each of them. ``name``: exactly. ``parent``: as
-        for ``create``. ``metadata``:
-        has each value at its path, names joined by dots (``{"user.id": 7}``); a list has its items' values, too.
+        for ``create``. ``metadata``: has each value at its path, names joined by dots (``{"user.id": 7}``); a list has
+        its items' values, too.
         ``text`` are words of name, description, tags and metadata, which must all be there: ``"in a row"`` in quotes,
         ``beg*`` by their beginning, whatever their case and accents. Times are datetimes or RFC 3339 text, inclusive.
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import apsw
 
 from llmspell.adapters.sqlite.content_connections import ContentConnections
+from llmspell.adapters.sqlite.errors import DISK_FULL
 from llmspell.adapters.sqlite.packs import Pack, PackFiles
 from llmspell.adapters.sqlite.pins import Pins
 from llmspell.errors import Busy, StorageFailed
@@ -24,7 +25,6 @@ _VACUUM_PAGES = 256
 _VACUUM_PAGES_MIN = 4
 _SHRINKS = 2
 """SQLite's number for files that give room back when they are told to."""
-_FULL = "disk-full"
 Place = tuple[int, int, int]
 """A chunk in a pack: id, position, length."""
 
@@ -147,7 +147,7 @@ class Sweep:
                 try:
                     pages, size = self._vacuum_step(step)
                 except StorageFailed as exc:
-                    if exc.code != _FULL:
+                    if exc.code != DISK_FULL:
                         raise
                     step //= 4  # Fewer pages need less room to be moved.
                     continue
@@ -178,7 +178,7 @@ class Sweep:
             except Busy:
                 return True  # A reader is in the way, not the disk.
             except StorageFailed as exc:
-                if exc.code != _FULL:
+                if exc.code != DISK_FULL:
                     raise
             else:
                 return True
