@@ -238,7 +238,9 @@ def test_a_store_on_a_full_disk_makes_room_by_itself(small, size, opened_again):
     with store:
         gone = artifacts.delete_matching(name="f*[02468]", hard=True)
         report = store.collect()
-        assert (report.contents, report.content_bytes + report.chunk_bytes) == (gone, gone * size)
+        assert report.contents == gone
+        # The put that found the disk full may have stored its chunks before.
+        assert report.content_bytes + report.chunk_bytes - gone * size in {0, size}
         assert report.freed_bytes > gone * size * 0.8
         assert shutil.disk_usage(small).free > gone * size * 0.8 - MIB
         assert artifacts.put("again", noise(size, 1)).version == 1
