@@ -32,6 +32,16 @@ def head(store):
     return store.stats()["last_seq"]
 
 
+def test_a_limit_is_filled_beyond_many_keys_that_came_later(store):
+    store.state.set_many({f"k{number:04}": number for number in range(0, 400, 100)})
+    past = store.at(head(store))
+    store.state.set_many({f"k{number:04}": "later" for number in range(401)})
+    everything = [(f"k{number:04}", number) for number in range(0, 400, 100)]
+    for limit in (1, 2, 3, 4, 5, 10**30):
+        assert past.state.items(limit=limit) == everything[:limit]
+    assert past.state.keys(after="k0100", limit=1) == ["k0200"]
+
+
 def test_a_view_shows_what_was_and_stays_so(face, store):
     store.state.set("topic", "bees")
     store.state_of(AGENT).set("long", "x" * 5000)

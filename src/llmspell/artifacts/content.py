@@ -36,7 +36,7 @@ _INLINE_LEVEL = 3
 _CHUNK_LEVEL = 1
 _SHARE_BYTES_MIN = 1 << 20
 """Work below this is not worth handing to another thread."""
-_THREADS_MAX = 4
+_THREADS = min(4, os.cpu_count() or 1)
 
 
 class ContentWriter:
@@ -242,7 +242,7 @@ class ContentWriter:
 
     def _shares(self, work: list[tuple[Chunk, memoryview]]) -> list[list[tuple[Chunk, memoryview]]]:
         total = sum(chunk.size for chunk, _ in work)
-        count = max(1, min(_threads(), total // _SHARE_BYTES_MIN))
+        count = max(1, min(_THREADS, total // _SHARE_BYTES_MIN))
         return [work[start::count] for start in range(count)]
 
     def _compressor(self, number: int) -> Compressor:
@@ -252,7 +252,7 @@ class ContentWriter:
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(_threads() - 1, thread_name_prefix="llmspell-compress")
+            self._threads = ThreadPoolExecutor(_THREADS - 1, thread_name_prefix="llmspell-compress")
         return self._threads
 
     # -- ending ------------------------------------------------------------------------------------------------------
@@ -284,7 +284,3 @@ def _view_of(data: bytes | bytearray | memoryview) -> memoryview:
     if not view.c_contiguous:
         raise InvalidInput("content is one contiguous run of bytes; this view has gaps", code="not-bytes")
     return view.cast("B")
-
-
-def _threads() -> int:
-    return min(_THREADS_MAX, os.cpu_count() or 1)

@@ -39,6 +39,8 @@ _THEN = f"SELECT {COLUMNS} FROM entry WHERE subject = ? AND seq <= ? ORDER BY se
 _FIRST = "SELECT kind FROM entry WHERE subject = ? ORDER BY seq LIMIT 1"
 _payload = msgspec.json.Decoder(StateSet).decode
 _PAGE_ROWS = 1000
+_SPARE_ROWS = 20
+"""Rows read beyond a limit: some keys of today were not there then."""
 _AT_ONCE = 500
 """Subjects of one statement."""
 _CANDIDATES_MAX = 20_000
@@ -127,21 +129,25 @@ class AsyncPastState:
             raise InvalidInput(f"limit is a number from 1, not {limit!r:.80}", code="invalid-limit")
         after, high = check_after(after), end_of_prefix(prefix)
         found: list[tuple[str, Any]] = []
+        wanted = _PAGE_ROWS if limit is None else min(limit + _SPARE_ROWS, _PAGE_ROWS)
         while limit is None or len(found) < limit:
 
-            def query(view: Reading, scope: _ScopeRow, after: str = after) -> tuple[int, str, list[tuple[str, Any]]]:
+            def query(
+                view: Reading, scope: _ScopeRow, after: str = after, wanted: int = wanted
+            ) -> tuple[int, str, list[tuple[str, Any]]]:
                 lineage = self._journal.scopes.lineages.get(self.scope.name)
                 if lineage is not None:
                     now, seq = self._moment.now, self._moment.seq
-                    held, end = load_rows(view, lineage, (after, prefix, high), _PAGE_ROWS, now, hidden, seq=seq)
-                    return 0 if end is None else _PAGE_ROWS, end or "", [(one.key, one.value) for one in held]
-                rows = view.all(_ALL, (self._moment.seq, scope[0], after, prefix, high, _PAGE_ROWS))
+                    held, end = load_rows(view, lineage, (after, prefix, high), wanted, now, hidden, seq=seq)
+                    return 0 if end is None else wanted, end or "", [(one.key, one.value) for one in held]
+                rows = view.all(_ALL, (self._moment.seq, scope[0], after, prefix, high, wanted))
                 return len(rows), rows[-1][0] if rows else after, values_at(view, scope, rows, self._moment)
 
             rows, after, page = await self._read(query) or (0, after, [])
             found += page
-            if rows < _PAGE_ROWS:
+            if rows < wanted:
                 break
+            wanted = min(4 * wanted, _PAGE_ROWS)
         return found[:limit]
 
 
