@@ -100,17 +100,18 @@ class AsyncSessions:
             "name": check_label(name, "a session's name"),
             "description": check_text(description, "a description"),
             "tags": check_tags(tags),
-            "metadata": check_metadata({} if metadata is None else metadata),
+            "metadata": {} if metadata is None else check_metadata(metadata),
         }
         settings = check_config(config)
         author = None if created_by is None else check_creator(created_by)
         above = None if parent is None else id_text(await self._steps.resolve(named(parent)))
-        values = check_initial_state({} if state is None else state)
+        values = None if state is None else check_initial_state(state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
-        given = {"config": settings, "created_by": author, "parent": above}
-        fields = await self._steps.before(outer, "create", session, fields, given)
+        if "before_session_create" in self._hooks.armed:
+            given = {"config": settings, "created_by": author, "parent": above}
+            fields = await self._steps.before(outer, "create", session, fields, given)
         new = SessionCreated(
             id_text(session), fields["name"], fields["description"], fields["tags"], fields["metadata"], settings,
             author,
@@ -124,9 +125,12 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours))
-        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
-        await self._created(handle, told)
+        bounds = bounds_of(info, session, self.neighbours) if settings else None
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, InSession(session, correlation, seq, bounds))
+        if told is not None:
+            await told()
+        if "after_session_create" in self._hooks.armed:
+            await self._steps.point(handle.context(), "after_session_create", "create", info)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
@@ -344,12 +348,6 @@ class AsyncSessions:
         return await self._batches.restore_recent(self.open, check_limit(count), progress)
 
     # -- inside --------------------------------------------------------------------------------------------------------
-
-    async def _created(self, handle: AsyncSession, told: Any) -> None:
-        if told is not None:
-            await told()
-        if "after_session_create" in self._hooks.armed:
-            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
 
     async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
         return await self.create(name, **filled(await self._registered.template(template), given))
