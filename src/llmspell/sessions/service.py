@@ -127,10 +127,8 @@ class AsyncSessions:
         info = SessionInfo(first_row(session, correlation, new, at, entries))
         bounds = bounds_of(info, session, self.neighbours) if settings else None
         handle = AsyncSession(self._steps, self.neighbours.rooms, info, InSession(session, correlation, seq, bounds))
-        if told is not None:
-            await told()
-        if "after_session_create" in self._hooks.armed:
-            await self._steps.point(handle.context(), "after_session_create", "create", info)
+        if told is not None or "after_session_create" in self._hooks.armed:
+            await self._created(handle, told)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
@@ -348,6 +346,11 @@ class AsyncSessions:
         return await self._batches.restore_recent(self.open, check_limit(count), progress)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _created(self, handle: AsyncSession, told: Any) -> None:
+        if told is not None:
+            await told()
+        await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
 
     async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
         return await self.create(name, **filled(await self._registered.template(template), given))
