@@ -114,8 +114,7 @@ class AsyncSessions:
             fields = await self._steps.before(outer, "create", session, fields, given)
         new = SessionCreated(
             id_text(session), fields["name"], fields["description"], fields["tags"], fields["metadata"], settings,
-            author,
-            above, id_text(correlation),
+            author, above, id_text(correlation),
         )  # fmt: skip
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
         set_initial = told = None
