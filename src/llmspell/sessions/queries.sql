@@ -34,8 +34,9 @@ ORDER BY seq
 -- name: by_name
 SELECT id FROM session INDEXED BY session_name WHERE name = ? AND until_seq IS NULL LIMIT 2
 
--- name: existed
-SELECT 1 FROM session WHERE id = ? LIMIT 1
+-- name: wrote
+-- Whether there ever was a session of this id, deleted and shredded ones too.
+SELECT 1 FROM entry WHERE session = ? LIMIT 1
 
 -- name: first_seq
 SELECT min(since_seq) FROM session WHERE id = ?
