@@ -98,8 +98,8 @@ class SessionConfig:
                 found[name] = getattr(self, name)
         for name in ("limits", "retention"):
             part = getattr(self, name)
-            given = {one: getattr(part, one) for one in part.__slots__}
-            given = {one: value for one, value in given.items() if value is not None and value is not False}  # 0 is one.
+            asked = {one: getattr(part, one) for one in part.__slots__}
+            given = {one: value for one, value in asked.items() if value is not None and value is not False}  # 0 stays.
             if given:
                 found[name] = given
         return found | dict(self.own)
