@@ -15,6 +15,7 @@ from llmspell.artifacts.content_reader import ContentReader
 from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, StorageFailed
 from llmspell.migration.halfway import demand_settled
 from llmspell.model.ids import id_text
+from llmspell.outputs import beside, check_replaceable
 from llmspell.portable.flattening import Flattened, Past, past_of
 from llmspell.portable.frames import CONTENT, ENTRIES, HEADER, PIECE, FrameWriter
 from llmspell.portable.leaving import Leaving, Read
@@ -58,8 +59,7 @@ def export_session(
     """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries. ``whole``: not
     begun at all when something sealed would be replaced. Raises InvalidInput (``archive-needs-key``).
     """
-    if path.is_dir() or ((path.exists() or path.is_symlink()) and not overwrite):
-        raise _there(path)
+    check_replaceable(path, overwrite=overwrite)
     bundle = _Bundle(store, session, secrets, progress or tell_nobody)
     if whole:
         bundle.demand_whole()
@@ -203,7 +203,7 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
     def __enter__(self) -> tuple[IO[bytes], Callable[[], None]]:
         try:
             descriptor, self._name = tempfile.mkstemp(
-                prefix=f".{self._path.name[:100]}.", suffix=".part", dir=self._path.parent
+                prefix=beside(self._path), suffix=".part", dir=self._path.parent
             )
         except OSError as exc:
             raise _cannot(self._path, exc) from exc
