@@ -202,9 +202,7 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
 
     def __enter__(self) -> tuple[IO[bytes], Callable[[], None]]:
         try:
-            descriptor, self._name = tempfile.mkstemp(
-                prefix=beside(self._path), suffix=".part", dir=self._path.parent
-            )
+            descriptor, self._name = tempfile.mkstemp(prefix=beside(self._path), suffix=".part", dir=self._path.parent)
         except OSError as exc:
             raise _cannot(self._path, exc) from exc
         except ValueError as exc:

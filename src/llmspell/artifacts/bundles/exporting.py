@@ -119,9 +119,7 @@ class BundleFile:
         self._target = _target_of(path, overwrite=overwrite)
         self._done = 0
         with writing(path):
-            descriptor, name = tempfile.mkstemp(
-                prefix=beside(self._target), suffix=".part", dir=self._target.parent
-            )
+            descriptor, name = tempfile.mkstemp(prefix=beside(self._target), suffix=".part", dir=self._target.parent)
             self._temporary = Path(name)
             self._file = os.fdopen(descriptor, "w+b")
             try:
