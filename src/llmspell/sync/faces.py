@@ -1366,8 +1366,8 @@ class Sessions:
         ``overwrite`` replaces a plain file, nothing else. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
         values show as ``[REDACTED]``, unless ``secrets`` asks an encrypted bundle to carry them. ``progress`` is called
         in a thread with what is done and how many. Raises NotFound, AlreadyExists (``file-exists``), InvalidInput
-        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``), Conflict (``migration-running``), Vetoed,
-        StorageFailed, Corrupt.
+        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``), Conflict (``migration-running``;
+        ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed, Corrupt.
         """
         return drive(
             self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
