@@ -340,7 +340,7 @@ class AsyncSessions:
 
     async def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
         """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
-        Gives them, the last changed first.
+        Gives them, the last changed first, without those that others end or delete meanwhile.
         """
         return await self._batches.restore_recent(self.open, check_limit(count), progress)
 

@@ -1445,7 +1445,7 @@ class Sessions:
 
     def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
         """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
-        Gives them, the last changed first.
+        Gives them, the last changed first, without those that others end or delete meanwhile.
         """
         return drive(self._inner.restore_recent(count, progress=progress))
 
