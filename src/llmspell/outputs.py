@@ -53,7 +53,9 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
         )
     if there is not None and not overwrite:
         raise AlreadyExists(
-            f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
+            f"{str(path)!r} is there already",
+            code="file-exists",
+            hint="choose another path, or ask for it to be overwritten",
         )
 
 

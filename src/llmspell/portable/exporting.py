@@ -293,9 +293,7 @@ def _give_name(temporary: Path, path: Path) -> None:
 
 
 def _there(path: Path) -> AlreadyExists:
-    return AlreadyExists(
-        f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
-    )
+    return AlreadyExists(f"{str(path)!r} is there already", code="file-exists", hint="choose another path")
 
 
 def _cannot(path: Path, exc: OSError) -> StorageFailed:

@@ -34,7 +34,7 @@ from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.naming import HasId, named
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
-from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, policy_now, retention_of
+from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, retention_of
 from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
@@ -297,11 +297,8 @@ class AsyncSessions:
         ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
         (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
-        found = policy if policy is not None else await self._journal.database.read(policy_now)
-        if found is None:
-            raise NotFound("no policy is stored: give one, or call set_retention", code="no-policy")
         return await self._cleaning.cleanup(
-            found, self._acting.context(), archive_key=archive_key, dry_run=dry_run, progress=progress
+            policy, self._acting.context(), archive_key=archive_key, dry_run=dry_run, progress=progress
         )
 
     async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
