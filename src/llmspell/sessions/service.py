@@ -132,8 +132,8 @@ class AsyncSessions:
 
     async def open(self, session_id: str) -> AsyncSession:
         """The handle of an existing session, whatever its status, by id or by its unique name. Raises NotFound."""
-        session = await self._steps.resolve(session_id)
-        info = await self._steps.info(session)
+        info = await self._steps.find(session_id)
+        session = id_bytes(info.id)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
         bounds = bounds_of(info, session, self.neighbours)
         place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
@@ -144,7 +144,7 @@ class AsyncSessions:
 
     async def get(self, session_id: str) -> SessionInfo:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
-        return await self._steps.info(await self._steps.resolve(session_id))
+        return await self._steps.find(session_id)
 
     async def count(self, *, exact: bool = False, **filters: Any) -> Count:
         """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are

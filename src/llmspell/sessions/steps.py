@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.timing import Timer
 
 _SQL = queries("llmspell.sessions")
+_OPEN_INFO = f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL"
 _STEPS = {
     "suspend": ("suspended", "suspended"),
     "resume": ("active", "resumed"),
@@ -265,11 +266,18 @@ class Steps:
             )
         return rows[0][0]  # type: ignore[no-any-return]
 
+    async def find(self, session_id: str) -> SessionInfo:
+        """A session as it is now, by its id, with one read then, or its unique name."""
+        key = id_in(session_id)
+        row = None if key is None else await self._row(key)
+        return SessionInfo(row) if row is not None else await self.info(await self.resolve(session_id))
+
+    async def _row(self, session: bytes) -> Row | None:
+        return await self._journal.database.one(_OPEN_INFO, (session,))
+
     async def info(self, session: bytes) -> SessionInfo:
         """A session as it is now."""
-        row = await self._journal.database.read(
-            lambda view: view.one(f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL", (session,))
-        )
+        row = await self._row(session)
         if row is None:
             if await self._journal.database.one(_SQL["shredded"], (session,)) is not None:
                 raise NotFound(f"session {id_text(session)} was shredded", code="erased")
