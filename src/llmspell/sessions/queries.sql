@@ -31,6 +31,11 @@ SELECT seq, label, state_hash, at FROM checkpoint WHERE session = ?1 AND seq <= 
     SELECT 1 FROM session b WHERE b.until_seq = s.since_seq AND b.id = s.id) ORDER BY since_seq DESC LIMIT 1)
 ORDER BY seq
 
+-- name: life
+-- The entry that the life of a session begins with which it has at an entry.
+SELECT since_seq FROM session s WHERE s.id = ?1 AND s.since_seq <= ?2 AND NOT EXISTS (
+  SELECT 1 FROM session b WHERE b.until_seq = s.since_seq AND b.id = s.id) ORDER BY since_seq DESC LIMIT 1
+
 -- name: by_name
 SELECT id FROM session INDEXED BY session_name WHERE name = ? AND until_seq IS NULL LIMIT 2
 
