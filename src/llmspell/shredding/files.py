@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.blob import unpack_ids
-from llmspell.errors import StorageFailed
+from llmspell.errors import Busy, LlmspellError, StorageFailed
 from llmspell.journal.room import is_full
 from llmspell.model import limits
 
@@ -59,25 +59,34 @@ def _remove(content: ContentStore, chunks: list[int]) -> None:
 
 
 def write_anew(files: OpenStore, rewrite: Callable[[Path, float], None], content_too: bool) -> None:
-    """Leave no byte of what was deleted in the files and their WALs. Each is tried, whatever became of the other.
+    """Leave no byte of what was deleted in the files and their WALs. Each is tried, also when the other could not be.
     Raises Busy, StorageFailed.
     """
     if files.path is None:
         return
-    try:
+    failed: LlmspellError | None = None
+    if content_too:
         try:
-            if content_too:
-                files.content.rewrite()
-        finally:
-            with _turn_of(files):
-                rewrite(Path(files.engine.path), limits.BUSY_TIMEOUT_S)
+            files.content.rewrite()
+        except (Busy, StorageFailed) as exc:
+            failed = exc
+    try:
+        with _turn_of(files):
+            rewrite(Path(files.engine.path), limits.BUSY_TIMEOUT_S)
     except StorageFailed as exc:
-        if not is_full(exc):
-            raise
-        raise StorageFailed(
-            f"what the session held is deleted, but bytes of it may be left in freed pages: {exc}", code=exc.code,
-            hint="make as much room as main.db and content.db take, also where temporary files go, and shred it again",
-        ) from exc  # fmt: skip
+        failed = failed or exc
+    if failed is not None:
+        raise _unfinished(failed) if is_full(failed) else failed
+
+
+def _unfinished(full: LlmspellError) -> StorageFailed:
+    """What a full disk left to do, with that as its cause."""
+    told = StorageFailed(
+        f"what the session held is deleted, but bytes of it may be left in freed pages: {full}", code=full.code,
+        hint="make as much room as main.db and content.db take, also where temporary files go, and shred it again",
+    )  # fmt: skip
+    told.__cause__ = full
+    return told
 
 
 def _chunks_in_use(view: Any) -> set[int]:
