@@ -7,13 +7,15 @@ with something else, and with it all that it holds.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-from llmspell.errors import InvalidInput
+from llmspell.errors import AlreadyExists, InvalidInput, StorageFailed
 from llmspell.model.arguments import check_path
 
 _CURRENT = "CURRENT"
 _GENERATION = b"generation-"
+_NAMED_CHARS = 40
 
 
 def check_output(path: object) -> Path:
@@ -32,6 +34,49 @@ def check_output(path: object) -> Path:
                 hint="choose a path elsewhere",
             )  # fmt: skip
     return found
+
+
+def check_replaceable(path: Path, *, overwrite: bool) -> None:
+    """Refuse a path that a new file may not have: where something is, unless it is to be written over, and then where
+    that is no plain file. A file in the place of a device or of a pipe would break whoever else uses that.
+
+    Raises AlreadyExists (``file-exists``), StorageFailed (``cannot-write``: the system does not say what is there).
+    """
+    try:
+        there = _mode_of(path, follow=False)
+        target = _mode_of(path, follow=True) if there is not None and stat.S_ISLNK(there) else there
+    except OSError as exc:
+        raise StorageFailed(f"cannot write {str(path)!r}: {exc.strerror}", code="cannot-write") from exc
+    if target is not None and not stat.S_ISREG(target):
+        raise AlreadyExists(
+            f"{str(path)!r} is there already, and is no plain file", code="file-exists", hint="choose another path"
+        )
+    if there is not None and not overwrite:
+        raise AlreadyExists(
+            f"{str(path)!r} is there already",
+            code="file-exists",
+            hint="choose another path, or ask for it to be overwritten",
+        )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; not where the system does not say, as of a name that is too long."""
+    try:
+        return stat.S_ISDIR(_mode_of(path, follow=True) or 0)
+    except OSError:
+        return False
+
+
+def beside(path: Path) -> str:
+    """The beginning of the name of a temporary file beside one. Short: a name of its own length may not be longer."""
+    return f".{path.name[:_NAMED_CHARS]}."
+
+
+def _mode_of(path: Path, *, follow: bool) -> int | None:
+    try:
+        return path.stat(follow_symlinks=follow).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _is_store(folder: Path) -> bool:

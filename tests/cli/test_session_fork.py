@@ -24,6 +24,15 @@ def test_a_fork_leaves_at_an_entry_or_now_and_says_where(ok, origin):
     assert ok("session", "fork", "Fork", "--at", str(told["forked_at"]), "--name", "Third").status == 0
 
 
+def test_a_fork_leaves_some_time_ago(ok, cli, origin):
+    _, last = origin
+    told = ok("session", "fork", "Origin", "--at", "-0s", "--json").json
+    assert told["forked_at"] > int(last)
+    done = cli("session", "fork", "Origin", "--at", "-5w")
+    assert done.status == 2
+    assert "begins with entry" in done.err
+
+
 def test_what_differs_is_a_table_for_people_and_nested_for_programs(ok, origin):
     session, last = origin
     ok("session", "fork", "Origin", "--at", last, "--name", "Fork")

@@ -1,6 +1,7 @@
 """A session that goes to another store in one file is the same there, with its past, and can go on."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -200,6 +201,48 @@ def test_paths_that_are_no_place_for_a_bundle_are_refused(face, store, bundle):
         store.sessions.import_(path.parent / "nothing")
     with pytest.raises(llmspell.StorageFailed):
         store.sessions.export(session.id, path.parent / "no folder" / "x")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_only_a_plain_file_is_written_over(store, bundle, tmp_path, overwrite):
+    """A device or a pipe that became a file would break whoever else uses it."""
+    session, _, _ = bundle
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to a pipe").symlink_to(tmp_path / "pipe")
+    session.artifacts.put("a", b"a")
+    for name in ("pipe", "to a pipe", "folder"):
+        with pytest.raises(AlreadyExists) as error:
+            store.sessions.export(session.id, tmp_path / name, overwrite=overwrite)
+        assert error.value.code == "file-exists"
+        assert "overwrite" not in str(error.value.hint)
+        if name != "folder":
+            with pytest.raises(AlreadyExists):
+                session.artifacts.export(tmp_path / name, overwrite=overwrite)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "to a pipe").is_symlink()
+
+
+def test_a_link_is_written_over_and_what_it_leads_to_stays(store, bundle, tmp_path):
+    session, _, _ = bundle
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    store.sessions.export(session.id, tmp_path / "link", overwrite=True)
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_a_name_may_be_as_long_as_the_disk_takes_and_no_longer(store, bundle, tmp_path):
+    session, _, _ = bundle
+    session.artifacts.put("a", b"a")
+    longest = "\U0001f41d" * 63 + ".zi"
+    for export in (lambda path: store.sessions.export(session.id, path), session.artifacts.export):
+        export(tmp_path / longest)
+        (tmp_path / longest).unlink()
+        with pytest.raises(llmspell.StorageFailed) as error:
+            export(tmp_path / ("n" * 300))
+        assert error.value.code == "cannot-write"
+    assert [path for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
 KILLED = """

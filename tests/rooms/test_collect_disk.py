@@ -1,4 +1,4 @@
-"""Collecting on a disk that is full, that fails, and that may lose its power."""
+"""Collecting and shredding on a disk that is full, that fails, and that may lose its power."""
 
 import random
 import shutil
@@ -11,7 +11,7 @@ import pytest
 import llmspell
 from llmspell import RetentionPolicy
 from llmspell.adapters.sqlite.content_sweep import Sweep
-from llmspell.errors import StorageFailed
+from llmspell.errors import NotFound, StorageFailed
 from llmspell.model.clock import ManualClock
 from tests.storage.faulty import Disk, File
 
@@ -301,4 +301,55 @@ def test_sessions_that_go_for_good_make_room_on_a_full_disk(small, by):
             assert [info.name for info in store.sessions.list()] == ["s1"]
         assert store.collect().contents == 8
         assert store.sessions.open("s1").artifacts.put("again", noise(MIB)).version == 1
+        sound(store)
+
+
+def filled_with(store, gone, kept):
+    """Two sessions with so many MiB and a quarter of content each, on a disk without room for more."""
+    for name, count, seed in (("gone", gone, 100), ("kept", kept, 200)):
+        session = store.sessions.create(name, state={f"k{number}": "v" * 300 for number in range(100)})
+        for version in range(count):
+            session.artifacts.put("f", noise(MIB + MIB // 4, seed + version))
+        session.complete()
+    return store.sessions.get("gone").id
+
+
+def test_a_session_is_shredded_on_a_full_disk_whose_room_comes_back(small):
+    with llmspell.open(small / "store") as store:
+        gone = filled_with(store, 12, 2)
+        fill_up(small)
+        done = store.sessions.shred(gone)
+        assert (done.artifact_versions, done.contents, done.state_keys) == (12, 12, 100)
+        assert shutil.disk_usage(small).free > 14 * MIB
+        assert store.sessions.open("kept").artifacts.get("f", version=1).read() == noise(MIB + MIB // 4, 200)
+        sound(store)
+
+
+def test_where_files_cannot_be_written_anew_a_shredding_is_told_to_be_unfinished(small):
+    with llmspell.open(small / "store") as store:
+        gone = filled_with(store, 4, 9)
+        fill_up(small)
+        with pytest.raises(StorageFailed, match="what the session held is deleted, but") as refused:
+            store.sessions.shred(gone)
+        assert "nothing was stored" not in str(refused.value.hint)
+        assert code_of(lambda: store.sessions.shred(gone)) == "disk-full"
+        assert [finding.what for finding in store.verify().findings] == [
+            f"the shredding of session {gone} was begun and not finished: shred it again"
+        ]
+        with pytest.raises(NotFound):
+            store.sessions.get(gone)
+        (small / "others").unlink()
+        store.sessions.shred(gone)
+        assert store.sessions.open("kept").artifacts.get("f", version=1).read() == noise(MIB + MIB // 4, 200)
+        sound(store)
+
+
+def test_a_delete_that_makes_no_room_leaves_what_is_set_aside(small):
+    with llmspell.open(small / "store") as store:
+        gone = filled_with(store, 8, 6)
+        fill_up(small)
+        assert code_of(lambda: store.sessions.delete(gone)) == "disk-full"
+        assert (small / "store" / "generation-000001" / "reserve").stat().st_size == MIB
+        store.sessions.delete(gone, hard=True)
+        assert store.collect().contents == 8
         sound(store)

@@ -166,6 +166,16 @@ def test_save_all_active_is_all_or_none(store):
     assert all(len(saves(store, session)) == 1 for session in sessions)
 
 
+def test_what_is_deleted_right_after_it_was_saved_is_left_out(face, store):
+    ids = sorted(store.sessions.create(name).id for name in "abc")
+    with llmspell.open(face.folder, clock=face.clock) as elsewhere:
+        store.hooks.register(
+            "after_session_save",
+            lambda context: elsewhere.sessions.delete(ids[1]) if context.data["id"] == ids[0] else None,
+        )
+        assert [info.id for info in store.sessions.save_all_active()] == [ids[0], ids[2]]
+
+
 def test_restore_recent_takes_up_what_was_set_aside(store, clock):
     for number in range(4):
         store.sessions.create(f"s{number}").suspend()
@@ -176,6 +186,44 @@ def test_restore_recent_takes_up_what_was_set_aside(store, clock):
     assert seen == [("sessions", 1), ("sessions", 2)]
     assert [(info.name, str(info.status)) for info in infos] == [("s3", "active"), ("s2", "active")]
     assert str(store.sessions.get("s1").status) == "suspended"
+
+
+def test_what_others_do_while_recent_sessions_are_taken_up_stops_nothing(face, store):
+    """Two workers that begin at once: each has what is active in the end, whoever resumed it."""
+    sessions = [store.sessions.create(name) for name in ("gone", "ended", "again", "resumed", "first")]
+    for session in sessions:
+        session.suspend()
+    gone, ended, again, resumed, first = sessions
+    with llmspell.open(face.folder, clock=face.clock) as elsewhere:
+        done = []
+
+        def meanwhile(context):
+            if not done:
+                done.append(context.data["id"])
+                elsewhere.sessions.delete(gone.id)
+                elsewhere.sessions.open(ended.id).complete()
+                elsewhere.sessions.open(resumed.id).resume()
+                for step in ("resume", "suspend"):
+                    getattr(elsewhere.sessions.open(again.id), step)()
+
+        store.hooks.register("before_session_open", meanwhile)
+        found = store.sessions.restore_recent(5)
+    assert done == [first.id]
+    assert [info.name for info in found] == ["first", "resumed", "again"]
+    assert {str(info.status) for info in found} == {"active"}
+
+
+def test_a_session_that_others_resume_first_is_taken_up_all_the_same(face, store):
+    session = store.sessions.create("s")
+    session.suspend()
+    with llmspell.open(face.folder, clock=face.clock) as elsewhere:
+
+        def first(_):
+            elsewhere.sessions.open(session.id).resume()
+
+        store.hooks.register("before_session_resume", first)
+        assert [info.status for info in store.sessions.restore_recent(1)] == ["active"]
+    assert [entry.kind for entry in store.timeline(session=session.id)].count("session.resumed") == 1
 
 
 def test_a_session_that_failed_and_was_resumed_is_saved_again(face, store):

@@ -71,3 +71,20 @@ def test_bounds_of_a_history_are_checked(store, bounds, code):
     with pytest.raises(llmspell.InvalidInput) as refused:
         session.history(**bounds)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("how", ["replace", "deleted"])
+def test_only_the_present_life_has_a_history(face, store, tmp_path, how):
+    """What an earlier life changed later stood before what the bundle brought, and the rest came twice."""
+    session = store.sessions.create("one")
+    session.update(name="two")
+    fork = store.sessions.fork(session.id)
+    store.sessions.export(session.id, tmp_path / "b")
+    session.update(name="three")
+    if how == "deleted":
+        store.sessions.delete(session.id)
+    store.sessions.import_(tmp_path / "b", on_conflict="replace")
+    store.sessions.open(session.id).update(name="four")
+    for opened in face.both(store):
+        assert told(opened.sessions.open(session.id).history()) == [("name", "two", "four"), ("name", "one", "two")]
+        assert told(opened.sessions.open(fork.id).history()) == [("name", "one", "two")]

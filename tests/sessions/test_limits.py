@@ -34,6 +34,27 @@ def test_settings_come_back_typed_after_reopening(face, store):
         assert opened.sessions.create("t", config=given.to_dict()).info.settings == given
 
 
+@pytest.mark.parametrize("bound", ["duration_s", "artifacts", "storage_bytes", "operations"])
+def test_a_limit_of_nothing_is_a_limit(store, clock, bound):
+    given = SessionConfig(limits=SessionLimits(**{bound: 0}))
+    session = store.sessions.create("s", config=given)
+    assert session.info.settings == given
+    clock.advance(1)
+    refused(lambda: session.artifacts.put("a", b"a"), f"session-{bound.partition('_')[0]}-limit")
+
+
+def test_an_age_of_nothing_is_an_age(store):
+    given = SessionConfig(retention=SessionRetention(max_age_s=0))
+    assert store.sessions.create("s", config=given).info.settings == given
+
+
+@pytest.mark.parametrize("config", [SessionLimits(), [("a", 1)], "x", 3])
+def test_what_is_no_config_is_refused_as_such(store, config):
+    with pytest.raises(InvalidInput, match="config is") as error:
+        store.sessions.create("s", config=config)
+    assert error.value.code == "invalid-config"
+
+
 def test_a_session_without_settings_has_none(store):
     session = store.sessions.create("s", config={"mine": 1})
     assert session.info.settings == SessionConfig(own={"mine": 1})

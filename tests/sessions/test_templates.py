@@ -99,3 +99,9 @@ def test_settings_and_metadata_of_a_template_are_merged_at_every_depth(store):
         assert session.info.config["mine"] == {"a": {"x": 1}}
         assert session.info.metadata == {"m": {"a": 1, "b": 2}}
         assert session.state.get("s") == {}
+
+
+def test_a_key_spelled_otherwise_is_the_one_of_the_template(store):
+    store.sessions.set_template("t", {"state": {"caf\u00e9": 1, "other": 2}})
+    session = store.sessions.create("s", template="t", state={"cafe\u0301": 3})
+    assert dict(session.state.items()) == {"caf\u00e9": 3, "other": 2}

@@ -313,8 +313,8 @@ STEPS = {
     "key": (service.Shredder, "_destroy_key"),
     "keyring": (Keyring, "shred"),
     "payloads": (service.Shredder, "_erase"),
-    "content": (service.Shredder, "_remove_content"),
-    "rewriting": (service.Shredder, "_rewrite_files"),
+    "content": (service, "remove_content"),
+    "rewriting": (service, "write_anew"),
     "end": (service, "_finish"),
 }
 

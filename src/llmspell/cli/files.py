@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, StorageFailed
-from llmspell.outputs import check_output
+from llmspell.outputs import beside, check_output, is_folder
 
 
 def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
@@ -20,7 +20,7 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     was.
     """
     check_output(path)
-    if path.is_dir():
+    if is_folder(path):
         raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path")
     target = Path(os.path.realpath(path))
     try:
@@ -35,7 +35,7 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _replace(target: Path, pieces: Iterable[bytes]) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=beside(target), suffix=".part", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             for piece in pieces:

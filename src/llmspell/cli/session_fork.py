@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from llmspell.cli import printable
+from llmspell.cli import given, printable
 from llmspell.cli.invocation import running
 from llmspell.cli.output import Column
 from llmspell.cli.suggest import session_id
@@ -18,8 +18,8 @@ Named = Annotated[str, Parameter(help="The session, by name or id.")]
 def fork(
     session: Named, /, *,
     at: Annotated[
-        str | None,
-        Parameter(help="An entry's number, a time, a time ago (--at=-5m), or a checkpoint's label; now by default."),
+        given.Word | None,
+        Parameter(help="An entry's number, a time, a time ago (-5m), or a checkpoint's label; now by default."),
     ] = None,
     name: Annotated[str | None, Parameter(help="Its name; that of the session with (fork) behind by default.")] = None,
 ) -> None:  # fmt: skip

@@ -82,6 +82,14 @@ def id_bytes(text: str, what: str = "id") -> bytes:
         raise InvalidInput(f"{what} {told(text)} is not a UUID", code="invalid-id") from None
 
 
+def id_in(text: str) -> bytes | None:
+    """The 16 bytes of an identifier's text; None when it is none."""
+    try:
+        return id_bytes(text)
+    except InvalidInput:
+        return None
+
+
 def secret_bytes(count: int) -> bytes:
     """Fresh random bytes for keys and nonces. 0.4 µs for 32.
 

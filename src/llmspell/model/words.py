@@ -38,6 +38,8 @@ _BREAKS = frozenset({0x200B, 0x200C})
 """The invisible characters that people write instead of a blank; all others of their kind stand within words."""
 _BARE = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"})
 """Letters whose accent Unicode does not take apart."""
+_IOTA_BELOW = "\u0345"
+"""An accent of Greek of which folding case would make a letter."""
 _KNOWN_MAX = 20_000
 _ASCII = {point: chr(point).lower() if chr(point).isalnum() else " " for point in range(128)}
 _QUERY = re.compile(r'"([^"]*)"(\*?)|([^\s"]+)')
@@ -58,7 +60,8 @@ _FOLDED = _Folded()
 
 
 def _fold(char: str) -> str:
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
+    bare = unicodedata.normalize("NFKD", char).replace(_IOTA_BELOW, "")
+    apart = unicodedata.normalize("NFKD", bare.casefold())
     whole = unicodedata.normalize("NFC", "".join(map(_kept, apart)).translate(_BARE))
     return "".join(f" {one} " if _is_unspaced(ord(one)) else one for one in whole)
 

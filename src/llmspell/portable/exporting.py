@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import IO, Any, Literal
 
 from llmspell.artifacts.blob import Blob
 from llmspell.artifacts.content_reader import ContentReader
-from llmspell.errors import AlreadyExists, Corrupt, InvalidInput, NotFound, StorageFailed
+from llmspell.errors import AlreadyExists, Conflict, Corrupt, InvalidInput, NotFound, StorageFailed
 from llmspell.migration.halfway import demand_settled
 from llmspell.model.ids import id_text
+from llmspell.outputs import beside, check_replaceable
 from llmspell.portable.flattening import Flattened, Past, past_of
 from llmspell.portable.frames import CONTENT, ENTRIES, HEADER, PIECE, FrameWriter
 from llmspell.portable.leaving import Leaving, Read
@@ -31,11 +33,19 @@ from llmspell.portable.records import (
 from llmspell.portable.sealed import new_seal
 from llmspell.ports.content import ContentStore
 from llmspell.ports.database import Reading, Row
+from llmspell.schema import queries
 from llmspell.security.durable import sync_folder
 from llmspell.sessions.ported import BundleKey, Exported, PortProgress, tell_nobody
 from llmspell.state.kinds import StateSet
 
 _SESSION = "SELECT name FROM session WHERE id = ? AND until_seq IS NULL"
+_SESSIONS = queries("llmspell.sessions")
+_ERASED_SINCE = (
+    "SELECT 1 FROM artifact a CROSS JOIN artifact_erased e ON e.artifact = a.id"
+    " WHERE a.session = ? AND e.seq > ? LIMIT 1"
+)
+_DIGESTS = 500
+"""Contents of which one read tells."""
 _BLOB = "SELECT size, stored_size, codec, inline, chunk_ids, chunks_digest, chunk_count FROM blob WHERE digest = ?"
 
 
@@ -58,16 +68,17 @@ def export_session(
     """See ``AsyncSessions.export``. Synchronous, for a thread; memory is bounded by a page of entries. ``whole``: not
     begun at all when something sealed would be replaced. Raises InvalidInput (``archive-needs-key``).
     """
-    if path.is_dir() or ((path.exists() or path.is_symlink()) and not overwrite):
-        raise _there(path)
+    check_replaceable(path, overwrite=overwrite)
     bundle = _Bundle(store, session, secrets, progress or tell_nobody)
-    if whole:
-        bundle.demand_whole()
-    seal = None if key is None else new_seal(key)
-    with _replacing(path, overwrite=overwrite) as (file, finish):
-        frames = FrameWriter(file, seal)
-        digest = bundle.write(frames, now)
-        finish()
+    with bundle.kept():
+        if whole:
+            bundle.demand_whole()
+        seal = None if key is None else new_seal(key)
+        with _replacing(path, overwrite=overwrite) as (file, finish):
+            frames = FrameWriter(file, seal)
+            digest = bundle.write(frames, now)
+            bundle.demand_unshredded()  # Before the file has its name: it may lack what was erased meanwhile.
+            finish()
     return Exported(
         id_text(session), str(path), frames.bytes_written, bundle.entries, bundle.contents, bundle.seq, digest,
         seal is not None, bundle.redacted, bundle.left_out,
@@ -78,7 +89,9 @@ def demand_plain(store: Origins, session: bytes) -> None:
     """See that a session can be exported whole without a key. Raises InvalidInput (``archive-needs-key``), NotFound,
     Corrupt. Reads its values and the records of its runs, up to the first that is sealed, and no content.
     """
-    _Bundle(store, session, secrets=False, progress=tell_nobody).demand_whole()
+    bundle = _Bundle(store, session, secrets=False, progress=tell_nobody)
+    with bundle.kept():
+        bundle.demand_whole()
 
 
 class _Bundle:
@@ -92,6 +105,32 @@ class _Bundle:
         self.entries = self.contents = self.redacted = 0
         self.left_out: dict[str, int] = {}
         self._name, self.seq, self._past, self._forked = store.read(self._now)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """A block that reads it. What is found to be missing there may be so because somebody destroyed it meanwhile:
+        then nothing is damaged. Raises NotFound (``erased``), Conflict (``session-changed``).
+        """
+        try:
+            yield
+        except Corrupt:
+            self.demand_unshredded()
+            self._demand_unerased()
+            raise
+
+    def demand_unshredded(self) -> None:
+        """Raises NotFound (``erased``) when it, or what it goes back to, was shredded since the moment it is as of."""
+        for session in (self._session, *(one for one, _ in self._past)):
+            if self._store.read(partial(_one, _SESSIONS["shredded"], (session,))) is not None:
+                raise NotFound(f"session {id_text(session)} was shredded while it was exported", code="erased")
+
+    def _demand_unerased(self) -> None:
+        for session in (self._session, *(one for one, _ in self._past)):
+            if self._store.read(partial(_one, _ERASED_SINCE, (session, self.seq))) is not None:
+                raise Conflict(
+                    f"artifacts of session {id_text(session)} were deleted for good while it was exported",
+                    code="session-changed", hint="export it again",
+                )  # fmt: skip
 
     def demand_whole(self) -> None:
         """Raises InvalidInput (``archive-needs-key``) when something sealed would be replaced."""
@@ -142,9 +181,9 @@ class _Bundle:
         what a fork dropped, and whether what it inherits is whole is seen when the bundle is taken in.
         """
         store, after = self._store, b""
-        sql = _digests_sql(len(spans))
+        sql = _digests_sql(len(spans), _DIGESTS)
         levels = [one for span in spans for one in span]
-        while rows := store.read(partial(_all, sql, (*levels, self._session, after))):
+        while rows := store.read(partial(_all, sql, (*levels, self.seq, self._session, after))):
             for digest, needed in rows:
                 after = digest
                 row = store.read(partial(_one, _BLOB, (digest,)))
@@ -157,16 +196,17 @@ class _Bundle:
 
 
 @cache
-def _digests_sql(spans: int) -> str:
+def _digests_sql(spans: int, count: int) -> str:
     """Digests that versions of a session name, or of those it goes back to: arguments (session, first and last seq) of
-    each, the session, and the digest to go on after. Whether each is needed by a version of its own that is there.
+    each, the moment's seq, the session, and the digest to go on after. Whether each is needed by a version of its own
+    that was there at the moment.
     """
     levels = ", ".join("(?, ?, ?)" for _ in range(spans))
     return (
         f"WITH level (session, first, bound) AS (VALUES {levels})"
-        " SELECT a.digest, max(a.until_seq IS NULL AND a.session = ?) FROM level v CROSS JOIN artifact a"
-        " ON a.session = v.session AND a.since_seq BETWEEN v.first AND v.bound WHERE a.digest > ?"
-        " GROUP BY a.digest ORDER BY a.digest LIMIT 500"
+        " SELECT a.digest, max((a.until_seq IS NULL OR a.until_seq > ?) AND a.session = ?)"
+        " FROM level v CROSS JOIN artifact a ON a.session = v.session AND a.since_seq BETWEEN v.first AND v.bound"
+        f" WHERE a.digest > ? GROUP BY a.digest ORDER BY a.digest LIMIT {count}"
     )
 
 
@@ -202,9 +242,7 @@ class _replacing:  # noqa: N801 - it is used as the block that it is
 
     def __enter__(self) -> tuple[IO[bytes], Callable[[], None]]:
         try:
-            descriptor, self._name = tempfile.mkstemp(
-                prefix=f".{self._path.name[:100]}.", suffix=".part", dir=self._path.parent
-            )
+            descriptor, self._name = tempfile.mkstemp(prefix=beside(self._path), suffix=".part", dir=self._path.parent)
         except OSError as exc:
             raise _cannot(self._path, exc) from exc
         except ValueError as exc:
@@ -255,9 +293,7 @@ def _give_name(temporary: Path, path: Path) -> None:
 
 
 def _there(path: Path) -> AlreadyExists:
-    return AlreadyExists(
-        f"{str(path)!r} is there already", code="file-exists", hint="choose another path, or give overwrite=True"
-    )
+    return AlreadyExists(f"{str(path)!r} is there already", code="file-exists", hint="choose another path")
 
 
 def _cannot(path: Path, exc: OSError) -> StorageFailed:

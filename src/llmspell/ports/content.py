@@ -244,6 +244,10 @@ class ContentStore(Protocol):
         """
         ...
 
+    def is_tight(self) -> bool:
+        """Whether the disk has so little room left that what is freed should go back to it at once."""
+        ...
+
     def free_reserve(self) -> bool:
         """Give up room that was set aside for deleting on a full disk, to be called after ``disk-full``; False when
         there is none. A collect that makes room sets some aside again.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from llmspell.sessions.retention import CleanupReport, RetentionPolicy
 
 T = TypeVar("T")
+_MEANWHILE = frozenset({"session-not-found", "session-changed", "erased"})
+"""Another cleanup was first, or somebody destroyed what was to be archived."""
 _FOLDER_SUFFIX = ".llmspell-session"
 
 
@@ -45,7 +47,7 @@ def _done(work: Callable[[], T], id_: str, report: CleanupReport) -> T | None:
     try:
         return work()
     except LlmspellError as exc:
-        if exc.code == "session-not-found":  # Another cleanup was first.
+        if exc.code in _MEANWHILE:
             report.changed.append(id_)
         else:
             report.fail(id_, exc)

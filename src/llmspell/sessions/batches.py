@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from llmspell.errors import Conflict, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.model.arguments import check_function
 from llmspell.model.ids import id_bytes
@@ -48,8 +50,9 @@ class Batches:
         )
         found = []
         for done, session in enumerate(saved, 1):
-            found.append(await self._steps.info(session))
-            await self._point("after", context, found[-1])
+            with suppress(NotFound):  # It was saved, and somebody deleted it since.
+                found.append(await self._steps.info(session))
+                await self._point("after", context, found[-1])
             if progress is not None:
                 progress("sessions", done)
         return tuple(found)
@@ -62,10 +65,9 @@ class Batches:
         rows = await self._journal.database.read(lambda view: view.all(_RECENT, (count,)))
         found = []
         for done, row in enumerate(rows, 1):
-            handle = await open_(SessionInfo(row).id)
-            if str(handle.info.status) == "suspended":
-                await handle.resume()
-            found.append(handle.info)
+            info = await _taken_up(open_, SessionInfo(row).id)
+            if info is not None:
+                found.append(info)
             if progress is not None:
                 progress("sessions", done)
         return tuple(found)
@@ -73,3 +75,16 @@ class Batches:
     async def _point(self, moment: str, context: Context, info: SessionInfo) -> None:
         inside = enter(context, InSession(id_bytes(info.id), id_bytes(info.correlation_id), 0))
         await self._steps.point(inside, f"{moment}_session_save", "save", info)
+
+
+async def _taken_up(open_: Callable[[str], Awaitable[Any]], id_: str) -> SessionInfo | None:
+    """A session that is active again, by this or by somebody else meanwhile; None when it ended or went meanwhile."""
+    try:
+        handle = await open_(id_)
+        if str(handle.info.status) == "suspended":
+            with suppress(Conflict):  # Somebody else was first; what it is now says whether that was the same.
+                await handle.resume()
+        info: SessionInfo = await handle.refresh()
+    except NotFound:
+        return None
+    return info if str(info.status) == "active" else None

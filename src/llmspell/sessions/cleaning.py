@@ -74,7 +74,7 @@ class Cleaning:
 
     async def cleanup(
         self,
-        policy: RetentionPolicy,
+        given: RetentionPolicy | None,
         context: Context,
         *,
         archive_key: BundleKey | None,
@@ -82,6 +82,12 @@ class Cleaning:
         progress: PortProgress | None,
     ) -> CleanupReport:
         """See ``AsyncSessions.cleanup``."""
+        policy = given if given is not None else await self._journal.database.read(policy_now)
+        if policy is None:
+            raise NotFound(
+                "no policy is stored, and none was given", code="no-policy",
+                hint="say what may go, or store a policy (`llmspell session retention`)",
+            )  # fmt: skip
         self.check(policy)
         check_flags(dry_run=dry_run)
         check_function(progress)

@@ -98,7 +98,8 @@ class SessionConfig:
                 found[name] = getattr(self, name)
         for name in ("limits", "retention"):
             part = getattr(self, name)
-            given = {one: value for one in part.__slots__ if (value := getattr(part, one)) not in {None, False}}
+            asked = {one: getattr(part, one) for one in part.__slots__}
+            given = {one: value for one, value in asked.items() if value is not None and value is not False}  # 0 stays.
             if given:
                 found[name] = given
         return found | dict(self.own)
@@ -117,7 +118,9 @@ def check_config(config: object) -> dict[str, Any]:
         return {}
     if isinstance(config, SessionConfig):
         return check_metadata(config.to_dict())
-    plain = check_metadata(config)  # type: ignore[arg-type]
+    if not isinstance(config, Mapping):
+        raise _wrong("config is a SessionConfig or a dict", config)
+    plain = check_metadata(config)
     SessionConfig.of(plain)
     return plain
 

@@ -17,7 +17,7 @@ from llmspell.ports.database import Reading
 from llmspell.schema import queries
 from llmspell.sessions.projection import MOVED, UPDATED
 
-_BEFORE = queries("llmspell.sessions")["described_before"]
+_SQL = queries("llmspell.sessions")
 _FIELDS = ("name", "description", "tags", "metadata")
 _KINDS = (UPDATED.name, *(kind.name for kind in MOVED.values()))
 
@@ -48,15 +48,16 @@ class SessionChange:
 
 def read_history(view: Reading, levels: Sequence[Level], limit: int, before: int | None) -> list[SessionChange]:
     """The changes of up to ``limit`` entries, newest first, in a session and in those it goes back to. Hashes are
-    checked.
+    checked. What a life before had is not among them: a session that was deleted and imported again brings its past.
     """
     found: list[SessionChange] = []
     left = limit
     for level in levels:
         bound = level.bound if before is None else min(level.bound, before - 1)
         subject = subject_digest(level.salt, "session")
+        (begun,) = view.one(_SQL["life"], (level.session, level.bound)) or (0,)
         query = EntryQuery(
-            subject=subject, kinds=_KINDS, before=None if bound == ALWAYS else bound + 1, newest_first=True
+            subject=subject, kinds=_KINDS, after=begun, before=None if bound == ALWAYS else bound + 1, newest_first=True
         )
         entries = read_page(view, query, left) if left else []
         left -= len(entries)
@@ -72,7 +73,7 @@ def _changes(view: Reading, session: bytes, entry: Entry) -> Iterator[SessionCha
     if entry.kind != UPDATED.name:
         yield SessionChange("status", data["was"], data["now"], *told, data["reason"])
         return
-    row = view.one(_BEFORE, (session, entry.seq))
+    row = view.one(_SQL["described_before"], (session, entry.seq))
     old = dict(zip(_FIELDS, row, strict=True)) if row is not None else {}
     for name in _FIELDS:
         if name not in data["changed"]:

@@ -171,11 +171,10 @@ def first_row(
     origin: tuple[bytes | None, int | None] = (None, None),
 ) -> Row:  # fmt: skip
     """The row of a session that was just created, as ``info`` would select it; ``origin`` of a fork."""
-    tags, metadata, config = (_json(value).decode() for value in (new.tags, new.metadata, new.config))
     parent = None if new.parent is None else id_bytes(new.parent)
     return (
-        session, new.name, new.description, "active", None, tags, metadata, config, new.created_by, parent, correlation,
-        at, at, at, None, entries, 0, 0, *origin,
+        session, new.name, new.description, "active", None, _json(new.tags).decode(), _json(new.metadata).decode(),
+        _json(new.config).decode(), new.created_by, parent, correlation, at, at, at, None, entries, 0, 0, *origin,
     )  # fmt: skip
 
 

@@ -31,11 +31,17 @@ SELECT seq, label, state_hash, at FROM checkpoint WHERE session = ?1 AND seq <= 
     SELECT 1 FROM session b WHERE b.until_seq = s.since_seq AND b.id = s.id) ORDER BY since_seq DESC LIMIT 1)
 ORDER BY seq
 
+-- name: life
+-- The entry that the life of a session begins with which it has at an entry.
+SELECT since_seq FROM session s WHERE s.id = ?1 AND s.since_seq <= ?2 AND NOT EXISTS (
+  SELECT 1 FROM session b WHERE b.until_seq = s.since_seq AND b.id = s.id) ORDER BY since_seq DESC LIMIT 1
+
 -- name: by_name
 SELECT id FROM session INDEXED BY session_name WHERE name = ? AND until_seq IS NULL LIMIT 2
 
--- name: existed
-SELECT 1 FROM session WHERE id = ? LIMIT 1
+-- name: wrote
+-- Whether there ever was a session of this id, deleted and shredded ones too.
+SELECT 1 FROM entry WHERE session = ? LIMIT 1
 
 -- name: first_seq
 SELECT min(since_seq) FROM session WHERE id = ?

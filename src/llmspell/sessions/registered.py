@@ -92,7 +92,7 @@ def filled(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         elif name == "metadata" and isinstance(value, Mapping):
             found[name] = _merged(template.get(name, {}), value)
         elif name == "state" and isinstance(value, Mapping):
-            found[name] = {**template.get(name, {}), **value}
+            found[name] = {**template.get(name, {}), **check_initial_state(value)}
         else:
             found[name] = value
     return found

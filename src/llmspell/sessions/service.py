@@ -34,7 +34,7 @@ from llmspell.sessions.kinds import SessionCreated
 from llmspell.sessions.naming import HasId, named
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress
 from llmspell.sessions.porting import Porting
-from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, policy_now, retention_of
+from llmspell.sessions.registered import EVERY_S, Registered, check_template, filled, retention_of
 from llmspell.sessions.retention import CleanupReport, RetentionPolicy, policy_of
 from llmspell.sessions.session import AsyncSession
 from llmspell.sessions.steps import Neighbours, Steps
@@ -100,21 +100,21 @@ class AsyncSessions:
             "name": check_label(name, "a session's name"),
             "description": check_text(description, "a description"),
             "tags": check_tags(tags),
-            "metadata": check_metadata({} if metadata is None else metadata),
+            "metadata": {} if metadata is None else check_metadata(metadata),
         }
         settings = check_config(config)
         author = None if created_by is None else check_creator(created_by)
         above = None if parent is None else id_text(await self._steps.resolve(named(parent)))
-        values = check_initial_state({} if state is None else state)
+        values = None if state is None else check_initial_state(state)
         outer = self._acting.context()
         ids = self._journal.ids
         session, correlation = ids.new(), ids.new()
-        given = {"config": settings, "created_by": author, "parent": above}
-        fields = await self._steps.before(outer, "create", session, fields, given)
+        if "before_session_create" in self._hooks.armed:
+            given = {"config": settings, "created_by": author, "parent": above}
+            fields = await self._steps.before(outer, "create", session, fields, given)
         new = SessionCreated(
             id_text(session), fields["name"], fields["description"], fields["tags"], fields["metadata"], settings,
-            author,
-            above, id_text(correlation),
+            author, above, id_text(correlation),
         )  # fmt: skip
         inside = enter(outer, InSession(session, correlation, outer.cause), anew=True)
         set_initial = told = None
@@ -124,15 +124,16 @@ class AsyncSessions:
             lambda writer: units.create(writer, new, set_initial), context=inside
         )
         info = SessionInfo(first_row(session, correlation, new, at, entries))
-        place = InSession(session, correlation, seq, bounds_of(info, session, self.neighbours))
-        handle = AsyncSession(self._steps, self.neighbours.rooms, info, place)
-        await self._created(handle, told)
+        bounds = bounds_of(info, session, self.neighbours) if settings else None
+        handle = AsyncSession(self._steps, self.neighbours.rooms, info, InSession(session, correlation, seq, bounds))
+        if told is not None or "after_session_create" in self._hooks.armed:
+            await self._created(handle, told)
         return handle
 
     async def open(self, session_id: str) -> AsyncSession:
         """The handle of an existing session, whatever its status, by id or by its unique name. Raises NotFound."""
-        session = await self._steps.resolve(session_id)
-        info = await self._steps.info(session)
+        info = await self._steps.find(session_id)
+        session = id_bytes(info.id)
         first = await self._journal.database.one(_SQL["first_seq"], (session,))
         bounds = bounds_of(info, session, self.neighbours)
         place = InSession(session, id_bytes(info.correlation_id), first[0] if first else 0, bounds)
@@ -143,7 +144,7 @@ class AsyncSessions:
 
     async def get(self, session_id: str) -> SessionInfo:
         """A session as it is now, by id or by its unique name. Raises NotFound (``session-not-found``)."""
-        return await self._steps.info(await self._steps.resolve(session_id))
+        return await self._steps.find(session_id)
 
     async def count(self, *, exact: bool = False, **filters: Any) -> Count:
         """How many sessions fit the conditions of ``list``. Above 1,000 the count stops and says only that there are
@@ -248,13 +249,13 @@ class AsyncSessions:
         """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
         events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
 
-        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
-        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
-        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
-        ``path-in-store``), Conflict (``migration-running``), Vetoed, StorageFailed, Corrupt.
+        ``overwrite`` replaces a plain file, nothing else. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
+        values show as ``[REDACTED]``, unless ``secrets`` asks an encrypted bundle to carry them. ``progress`` is called
+        in a thread with what is done and how many. Raises NotFound, AlreadyExists (``file-exists``), InvalidInput
+        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``), Conflict (``migration-running``;
+        ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed, Corrupt.
         """
-        session = await self._steps.resolve(session_id)
-        context = self._acting.context()
+        session, context = await self._steps.resolve(session_id), self._acting.context()
         return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
 
     async def import_(
@@ -296,11 +297,8 @@ class AsyncSessions:
         ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
         (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
         """
-        found = policy if policy is not None else await self._journal.database.read(policy_now)
-        if found is None:
-            raise NotFound("no policy is stored: give one, or call set_retention", code="no-policy")
         return await self._cleaning.cleanup(
-            found, self._acting.context(), archive_key=archive_key, dry_run=dry_run, progress=progress
+            policy, self._acting.context(), archive_key=archive_key, dry_run=dry_run, progress=progress
         )
 
     async def set_retention(self, policy: RetentionPolicy | None, *, every_s: float = EVERY_S) -> None:
@@ -339,7 +337,7 @@ class AsyncSessions:
 
     async def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
         """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
-        Gives them, the last changed first.
+        Gives them, the last changed first, without those that others end or delete meanwhile.
         """
         return await self._batches.restore_recent(self.open, check_limit(count), progress)
 
@@ -348,8 +346,7 @@ class AsyncSessions:
     async def _created(self, handle: AsyncSession, told: Any) -> None:
         if told is not None:
             await told()
-        if "after_session_create" in self._hooks.armed:
-            await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
+        await self._steps.point(handle.context(), "after_session_create", "create", handle.info)
 
     async def _from_template(self, template: str, name: str, **given: Any) -> AsyncSession:
         return await self.create(name, **filled(await self._registered.template(template), given))

@@ -9,7 +9,7 @@ from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.asking import Asking, driven
 from llmspell.journal.lineage import ALWAYS, Level
-from llmspell.model.ids import id_bytes, id_text
+from llmspell.model.ids import id_in, id_text
 from llmspell.model.labels import check_label, check_metadata, check_tags, check_text
 from llmspell.model.telling import told
 from llmspell.schema import queries
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.timing import Timer
 
 _SQL = queries("llmspell.sessions")
+_OPEN_INFO = f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL"
 _STEPS = {
     "suspend": ("suspended", "suspended"),
     "resume": ("active", "resumed"),
@@ -242,14 +243,21 @@ class Steps:
         return [(level.session, level.bound) for level in lineage]
 
     async def resolve(self, session_id: object) -> bytes:
-        """The id of a session that is named by its id or its unique name. Raises InvalidInput, NotFound, Conflict."""
+        """The id of a session that is named by its id or its unique name. Whoever has ids of their own names sessions
+        by them, so a text that could be an id is a name where there never was a session of that id. Raises
+        InvalidInput, NotFound, Conflict.
+        """
         if type(session_id) is not str or not session_id:
             raise InvalidInput(f"a session is named by its id or name, not {told(session_id)}", code="invalid-id")
-        try:
-            return id_bytes(session_id)
-        except InvalidInput:
-            name = check_label(session_id, "a session's name")
-            rows = await self._journal.database.read(lambda view: view.all(_SQL["by_name"], (name,)))
+        name, key = check_label(session_id, "a session's name"), id_in(session_id)
+
+        def query(view: Reading) -> list[Row]:
+            rows = view.all(_SQL["by_name"], (name,))
+            return [] if key is not None and rows and view.one(_SQL["wrote"], (key,)) is not None else rows
+
+        rows = await self._journal.database.read(query)
+        if not rows and key is not None:
+            return key
         if not rows:
             raise NotFound(f"there is no session {session_id!r}", code="session-not-found")
         if len(rows) > 1:
@@ -258,11 +266,18 @@ class Steps:
             )
         return rows[0][0]  # type: ignore[no-any-return]
 
+    async def find(self, session_id: str) -> SessionInfo:
+        """A session as it is now, by its id, with one read then, or its unique name."""
+        key = id_in(session_id)
+        row = None if key is None else await self._row(key)
+        return SessionInfo(row) if row is not None else await self.info(await self.resolve(session_id))
+
+    async def _row(self, session: bytes) -> Row | None:
+        return await self._journal.database.one(_OPEN_INFO, (session,))
+
     async def info(self, session: bytes) -> SessionInfo:
         """A session as it is now."""
-        row = await self._journal.database.read(
-            lambda view: view.one(f"{_SQL['info']} WHERE s.id = ? AND s.until_seq IS NULL", (session,))
-        )
+        row = await self._row(session)
         if row is None:
             if await self._journal.database.one(_SQL["shredded"], (session,)) is not None:
                 raise NotFound(f"session {id_text(session)} was shredded", code="erased")

@@ -2,34 +2,33 @@
 
 1.  one unit writes ``session.shredded``, takes the session out of the tables and notes in ``meta`` what is left to do
 2.  the keyring destroys the session's data key
-3.  units of 500 entries each erase payloads, by ``payload.erased`` entries; what forks have that only the destroyed key
+3.  chunks that no content names any more leave the content file; their bytes in packs are overwritten
+4.  units of 500 entries each erase payloads, by ``payload.erased`` entries; what forks have that only the destroyed key
     opens is deleted there, and then erased
-4.  chunks that no content names any more leave the content file; their bytes in packs are overwritten
 5.  both files are written anew and their WALs emptied, since SQLite leaves copies of what it moved about
 6.  the note is removed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from llmspell.access.units import end_of_session
-from llmspell.artifacts.blob import unpack_ids
 from llmspell.artifacts.finding.index import forget
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.acting import InSession, enter
 from llmspell.journal.asking import Asking, driven
-from llmspell.model import limits
+from llmspell.journal.room import making_room
 from llmspell.model.ids import id_text
 from llmspell.sessions.shredded import Shredded
 from llmspell.shredding.belonging import Step, next_step, of_bindings, ranges_of, still_there, written_elsewhere
+from llmspell.shredding.files import remove_content, write_anew
 from llmspell.shredding.forks import drop_in_forks, sealed_in_forks
 from llmspell.shredding.kinds import PayloadErased, SessionShredded
 from llmspell.shredding.naming import naming
@@ -53,13 +52,13 @@ if TYPE_CHECKING:
     from llmspell.offload import Offload
     from llmspell.ports.content import Place
 
+T = TypeVar("T")
 _STEP_ENTRIES = 500
 _KEEP_NOTE = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _CORRELATION = (
     "SELECT correlation FROM session WHERE id = ? UNION ALL"
     " SELECT correlation FROM entry WHERE session = ? AND +kind = 'session.shredded' LIMIT 1"
 )
-_ALL_LISTS = "SELECT chunk_ids, chunk_count FROM blob WHERE chunk_count > 0"
 
 
 class Shredder:
@@ -89,33 +88,40 @@ class Shredder:
         key = await self._offload.run(self._key_id, session, scope)
         row = await self._journal.database.one(_CORRELATION, (session, session))
         inside = replace(enter(context, InSession(session, row[0] if row else session, 0)), correlation=None, step=None)
-        counts, shared, note = await self._journal.write(
-            lambda writer: _begin(writer, session, scope, places, key, detach), context=inside, strong=True
+        counts, shared, note = await self._write(
+            lambda writer: _begin(writer, session, scope, places, key, detach), inside, strong=True
         )
         self._journal.scopes.forget(scope)
         self._forget(scope)
-        await self._offload.run(self._destroy_key, scope, note.keys)
+        await making_room(
+            partial(self._offload.run, self._destroy_key, scope, note.keys), self._files.content.free_reserve
+        )
+        chunks = await self._offload.run(remove_content, self._files, note)
         payloads, kept = await self._erase(session, scope, note, inside)
         fork_keys, in_forks = await self._erase_in_forks(session, scope, context, inside)
-        chunks = await self._offload.run(self._remove_content, note)
-        await self._offload.run(self._rewrite_files, bool(note.chunks))
-        await self._journal.write(lambda writer: _finish(writer, session), context=inside, strong=True)
+        await self._offload.run(write_anew, self._files, self._rewrite, bool(note.chunks))
+        await self._write(lambda writer: _finish(writer, session), inside, strong=True)
         return Shredded(
             id_text(session), payloads + in_forks, counts.state_keys, counts.artifact_versions, counts.runs,
             counts.contents, chunks, note.keys, shared, len(note.chunks) - chunks, kept, fork_keys,
         )  # fmt: skip
 
+    async def _write(self, unit: Callable[[Writer], Awaitable[T]], context: Context, *, strong: bool = False) -> T:
+        """Write a unit; on a full disk in the room that is set aside for deleting."""
+        write = partial(self._journal.write, unit, context=context, strong=strong)
+        return await making_room(write, self._files.content.free_reserve)
+
     async def _erase(self, session: bytes, scope: str, note: Pending, context: Context) -> tuple[int, dict[str, int]]:
         payloads, kept, after, more = 0, dict[str, int](), 0, True
         while more:
-            step = await self._journal.write(partial(_erase_written, session, scope, after), context=context)
+            step = await self._write(partial(_erase_written, session, scope, after), context)
             after, more, payloads = step.last, step.more, payloads + len(step.own)
             for kind, count in step.kept.items():
                 kept[kind] = kept.get(kind, 0) + count
         for start in range(0, len(note.elsewhere), _STEP_ENTRIES):
             seqs = note.elsewhere[start : start + _STEP_ENTRIES]
-            payloads += await self._journal.write(partial(_erase_elsewhere, session, seqs), context=context)
-        payloads += await self._journal.write(partial(_erase_bindings, session, scope), context=context)
+            payloads += await self._write(partial(_erase_elsewhere, session, seqs), context)
+        payloads += await self._write(partial(_erase_bindings, session, scope), context)
         stay = await self._offload.run(self._files.engine.read, lambda view: naming(view, session, scope))
         return payloads, _added(kept, stay)
 
@@ -127,10 +133,10 @@ class Shredder:
         seqs, keys, payloads = frozenset(found.seqs), 0, 0
         for start in range(0, len(found.keys), _STEP_ENTRIES):
             some = found.keys[start : start + _STEP_ENTRIES]
-            keys += await self._journal.write(partial(drop_in_forks, keys=some, seqs=seqs), context=outside)
+            keys += await self._write(partial(drop_in_forks, keys=some, seqs=seqs), outside)
         for start in range(0, len(found.seqs), _STEP_ENTRIES):
             part = found.seqs[start : start + _STEP_ENTRIES]
-            payloads += await self._journal.write(partial(_erase_elsewhere, session, part), context=context)
+            payloads += await self._write(partial(_erase_elsewhere, session, part), context)
         return keys, payloads
 
     # -- in a thread ---------------------------------------------------------------------------------------------------
@@ -165,25 +171,6 @@ class Shredder:
                 code="keyring-missing",
                 hint="bring it back; if it is lost for good, make another (llmspell key create) and shred again",
             )
-
-    def _remove_content(self, note: Pending) -> int:
-        """Remove the chunks that nobody names; how many of them are gone. Whoever puts content waits for its turn."""
-        if not note.chunks:
-            return 0
-        content = self._files.content
-        with _turn_of(self._files):
-            used = self._files.engine.read(_chunks_in_use)
-            content.remove(sorted(set(note.chunks) - used))
-        content.overwrite(note.places)
-        return len(set(note.chunks) - used)
-
-    def _rewrite_files(self, content_too: bool) -> None:
-        if self._files.path is None:
-            return
-        if content_too:
-            self._files.content.rewrite()
-        with _turn_of(self._files):
-            self._rewrite(Path(self._files.engine.path), limits.BUSY_TIMEOUT_S)
 
 
 # -- units ----------------------------------------------------------------------------------------------------------
@@ -280,20 +267,3 @@ def _look_elsewhere(asks: Asking, session: bytes, scope_name: str) -> int:
     if scope is not None:
         seqs.update(driven(written_elsewhere(asks, session, (scope[0], scope[1]))))
     return len(driven(still_there(asks, seqs)))
-
-
-def _chunks_in_use(view: Any) -> set[int]:
-    found: set[int] = set()
-    for packed, count in view.rows(_ALL_LISTS):
-        found.update(unpack_ids(packed, count))
-    return found
-
-
-@contextmanager
-def _turn_of(files: OpenStore) -> Iterator[None]:
-    """Hold the writers' turn of the main file."""
-    files.engine.turn.acquire(limits.BUSY_TIMEOUT_S)
-    try:
-        yield
-    finally:
-        files.engine.turn.release()

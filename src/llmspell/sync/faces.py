@@ -1363,10 +1363,11 @@ class Sessions:
         """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
         events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
 
-        ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
-        an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
-        NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
-        ``path-in-store``), Conflict (``migration-running``), Vetoed, StorageFailed, Corrupt.
+        ``overwrite`` replaces a plain file, nothing else. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
+        values show as ``[REDACTED]``, unless ``secrets`` asks an encrypted bundle to carry them. ``progress`` is called
+        in a thread with what is done and how many. Raises NotFound, AlreadyExists (``file-exists``), InvalidInput
+        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``), Conflict (``migration-running``;
+        ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed, Corrupt.
         """
         return drive(
             self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
@@ -1444,7 +1445,7 @@ class Sessions:
 
     def restore_recent(self, count: int, *, progress: PortProgress | None = None) -> tuple[SessionInfo, ...]:
         """Take up the ``count`` sessions that changed last and have not ended: suspended ones are active again.
-        Gives them, the last changed first.
+        Gives them, the last changed first, without those that others end or delete meanwhile.
         """
         return drive(self._inner.restore_recent(count, progress=progress))
 

@@ -219,6 +219,10 @@ class SqliteContent:
         """Make everything finished so far survive a power loss. Call it before the main file is checkpointed."""
         self._connections.checkpoint()
 
+    def is_tight(self) -> bool:
+        """Whether the disk is nearly full."""
+        return self._connections.reserve.is_near()
+
     def free_reserve(self) -> bool:
         """Give up the room that is set aside for deleting; whether there was any."""
         return self._connections.reserve.give_up()

@@ -9,6 +9,7 @@ is cut to nothing. Other connections take up the new pages before they write, si
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -33,12 +34,27 @@ def rewrite(path: Path, wait_s: float, *, page_bytes: int = 4096) -> None:
             connection.set_busy_timeout(int(wait_s * 1000))
             if vfs_of(path) is None:
                 connection.execute("PRAGMA temp_store=FILE")  # It holds no more than what stays.
-            connection.execute("VACUUM")
+            _vacuum(connection, path, wait_s)
             _truncate(connection, path, wait_s)
         finally:
             connection.close()
     except apsw.Error as exc:
         raise map_error(exc, f"write {path} anew") from exc
+
+
+def _vacuum(connection: apsw.Connection, path: Path, wait_s: float) -> None:
+    """On a full disk once more in the room that the WAL had; what was rolled back does not keep it."""
+    try:
+        connection.execute("VACUUM")
+    except apsw.FullError:
+        with suppress(apsw.FullError):  # What it holds has no place in the file: the next error says so.
+            _truncate(connection, path, wait_s)
+        try:
+            connection.execute("VACUUM")
+        except apsw.FullError:
+            with suppress(apsw.FullError, Busy):
+                _truncate(connection, path, wait_s)
+            raise
 
 
 def _truncate(connection: apsw.Connection, path: Path, wait_s: float) -> None:

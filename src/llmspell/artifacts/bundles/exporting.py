@@ -25,6 +25,7 @@ from llmspell.journal.asking import Asking, driven
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
+from llmspell.outputs import beside, check_replaceable, is_folder
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -118,9 +119,7 @@ class BundleFile:
         self._target = _target_of(path, overwrite=overwrite)
         self._done = 0
         with writing(path):
-            descriptor, name = tempfile.mkstemp(
-                prefix=f".{self._target.name[:100]}.", suffix=".part", dir=self._target.parent
-            )
+            descriptor, name = tempfile.mkstemp(prefix=beside(self._target), suffix=".part", dir=self._target.parent)
             self._temporary = Path(name)
             self._file = os.fdopen(descriptor, "w+b")
             try:
@@ -182,10 +181,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _target_of(path: Path, *, overwrite: bool) -> Path:
-    if "\0" in str(path) or path.is_dir():
+    if "\0" in str(path) or is_folder(path):
         raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path")
-    if not overwrite and (path.exists() or path.is_symlink()):
-        raise AlreadyExists(f"{str(path)!r} is there already", code="file-exists", hint="overwrite=True replaces it")
+    check_replaceable(path, overwrite=overwrite)
     return Path(os.path.realpath(path))
 
 
