@@ -110,7 +110,7 @@ class Bindings:
         return False
 
     async def hold(self, writer: Writer, scope: str, key: str, raw: bytes, held: Held | None) -> None:
-        """Hold a value against what its key is bound to in this transaction; see ``journal.Guard``."""
+        """Hold a value against what its key is bound to in this transaction; see ``journal.guards``."""
         if self.generation != writer.generation:
             await self.confirm(writer)
         bound = self.bound

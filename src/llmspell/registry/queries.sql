@@ -10,6 +10,9 @@ SELECT e.hash FROM schema_newest n JOIN entry e ON e.seq = n.seq WHERE n.what = 
 -- name: schemas
 SELECT seq FROM schema_version WHERE seq > ? ORDER BY seq LIMIT ?
 
+-- name: hash_of
+SELECT hash FROM schema_version WHERE name = ? AND version = ?
+
 -- name: open
 -- What is bound now.
 SELECT scope, prefix, since_seq, name, version FROM schema_binding INDEXED BY schema_binding_open

@@ -262,7 +262,7 @@ class AsyncState(Defaulting):
 
     async def copy_to(self, scope: Scope) -> int:
         """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart, and
-        ephemeral keys stay where they are.
+        ephemeral keys where they are. Raises Conflict (``migration-running``: some are changed and others not yet).
         """
         return await self._transfer(scope, move=False)
 
