@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.values import Written
 
 if TYPE_CHECKING:
     from llmspell.schemas.field import Field
@@ -99,12 +100,12 @@ def _same_or(made: Any, value: Any, parts: Any) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A JSON value that shares no list and no object with the one given."""
+    """A JSON value that shares no list and no object with the one given; a ``Written`` in it is the int."""
     if type(value) is dict:
         return {name: copied(item) for name, item in value.items()}
     if type(value) is list:
         return [copied(item) for item in value]
-    return value
+    return int(value) if type(value) is Written else value
 
 
 def identity(value: Any) -> Any:
@@ -135,6 +136,8 @@ class _Judge:
 
     def value(self, field: Field, value: Any, path: str) -> None:
         kind = type(value)
+        if kind is Written:
+            kind, value = int, int(value)
         if value is None:
             if not field.accepts_null:
                 self._note(path, "null", f"is null; expected {field.type}")

@@ -19,7 +19,8 @@ from llmspell.journal.journal import Journal, Writer
 from llmspell.model import limits
 from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
-from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
+from llmspell.model.values import Written
+from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, hide
 from llmspell.state.defaults import default_now
 from llmspell.state.inherited import row_now
 from llmspell.state.paging import read_keys

@@ -23,9 +23,9 @@ from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
-from llmspell.model.values import decode_value, encode_value
+from llmspell.model.values import Written, decode_value, encode_value
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, StateClass, Written, check_class
+from llmspell.state.classes import Kept, StateClass, check_class
 from llmspell.state.defaults import Defaulting
 from llmspell.state.guarded import Guarded, read_guarded
 from llmspell.state.inherited import entries_of, load_inherited, row_now

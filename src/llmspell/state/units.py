@@ -13,10 +13,10 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
-from llmspell.model.values import Held
+from llmspell.model.values import Held, Written
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
-from llmspell.state.classes import SECRET, Kept, Protection, Stored, Written
+from llmspell.state.classes import SECRET, Kept, Protection, Stored
 from llmspell.state.foreign import demand_class
 from llmspell.state.inherited import all_rows, inherited_row
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
+    from llmspell.model.values import Written
     from llmspell.principals.events import AsyncPrincipalEvents
     from llmspell.principals.handle import AsyncPrincipal
     from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing, Pipeline
@@ -98,7 +99,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.sessions.shredded import Shredded
-    from llmspell.state.classes import StateClass, Written
+    from llmspell.state.classes import StateClass
     from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
     from llmspell.state.values import StateChange, StateDifference, StateEntry
