@@ -10,6 +10,7 @@ from llmspell.errors import InvalidInput, LlmspellError, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.reading import COLUMNS, check_rows
 from llmspell.model import limits
+from llmspell.model.arguments import is_async
 from llmspell.model.keys import check_key
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
@@ -127,10 +128,10 @@ class AsyncSchemas:
 
     def validator(self, name: str, function: Callable[[Any], Any]) -> None:
         """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
-        good, False or a text that says why not otherwise.
+        good, False or a text that says why not otherwise. Raises InvalidInput (``invalid-validator``).
         """
-        if type(name) is not str or not name or not callable(function):
-            raise InvalidInput("a validator is a name and a function", code="invalid-validator")
+        if type(name) is not str or not name or not callable(function) or is_async(function):
+            raise InvalidInput("a validator is a name and a function that is not async", code="invalid-validator")
         self._bindings.validators[name] = function
 
     # -- bindings ------------------------------------------------------------------------------------------------------

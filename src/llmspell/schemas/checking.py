@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +27,8 @@ Validator = Callable[[Any], Any]
 """Given a part of a value, returns None or True when it is good, False or a text that says why not otherwise."""
 Validators = Mapping[str, Validator]
 
+_asked: ContextVar[frozenset[int]] = ContextVar("asked", default=frozenset())
+"""The validators that are judging now, by identity: one that writes what it judges would never end."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _SCALARS = frozenset({str, int, bool, type(None)})
 _NAMES = {
@@ -216,11 +219,20 @@ class _Judge:
                 hint="register a function under this name before values are checked",
                 validator=name,
             )
+        asked = _asked.get()
+        if id(validator) in asked:
+            raise InvalidInput(
+                f"the validator {name!r} led to a check of a value by itself, without end",
+                code="invalid-validator", hint="a validator judges its value and writes none", validator=name,
+            )  # fmt: skip
+        token = _asked.set(asked | {id(validator)})
         try:
             answer = validator(copied(value))
         except Exception as exc:  # noqa: BLE001 - code of users may raise anything; its text may show the value
             self._note(path, "validator", f"the validator {name!r} raised {type(exc).__name__}")
             return
+        finally:
+            _asked.reset(token)
         if answer is False or type(answer) is str:
             why = "" if not answer or self._veiled else f": {answer[:200]}"
             self._note(path, "validator", f"the validator {name!r} refused it{why}")
