@@ -2243,7 +2243,7 @@ class Schemas:
 
     def validator(self, name: str, function: Callable[[Any], Any]) -> None:
         """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
-        good, False or a text that says why not otherwise.
+        good, False or a text that says why not otherwise. Raises InvalidInput (``invalid-validator``).
         """
         self._inner.validator(name, function)
 
