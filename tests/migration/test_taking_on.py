@@ -203,3 +203,45 @@ def test_a_plan_binds_to_nothing_that_is_not_registered(store):
         assert caught.value.code == "schema-exists"
     assert store.stats()["last_seq"] == head + 1
     assert [one.version for one in store.schemas.bindings()] == ["1.0.0"]
+
+
+def bound(store):
+    return {(one.scope, one.prefix): one.version for one in store.schemas.bindings()}
+
+
+@pytest.mark.parametrize("way", ["apply", "lazily"])
+def test_whatever_of_the_keys_is_bound_to_the_old_version_is_bound_to_the_new_one(face, numbers, way):  # noqa: F811
+    """Its values are of the new version by then: held against the old one, nobody could write them any more."""
+    own = Scope.agent("a")
+    numbers.schemas.bind("n", "1.0.0", prefix="n:more:")
+    numbers.schemas.bind("n", "1.0.0", scope=own, prefix="n:")
+    numbers.schemas.bind("n", "2.0.0", prefix="n:new:")
+    numbers.schemas.bind("n", "1.0.0", prefix="m:")
+    numbers.state.set_many({"n:more:1": 1, "n:new:1": 10, "m:1": 1})
+    numbers.state_of(own).set("n:1", 1)
+    before, run = bound(numbers), None
+    plan = numbers.migrations.plan("n", "2.0.0", prefix="n:")
+    if way == "apply":
+        run = numbers.migrations.apply(plan, functions=FUNCTIONS)
+    else:
+        numbers.migrations.lazily(plan, scope=GLOBAL, functions=FUNCTIONS).items()
+    for store in face.both(numbers):
+        assert bound(store) == {
+            (None, "m:"): "1.0.0", (None, "n:"): "2.0.0", (None, "n:more:"): "2.0.0", (None, "n:new:"): "2.0.0",
+            (own.name, "n:"): "2.0.0",
+        }  # fmt: skip
+    assert dict(store.state.items()) == {"n:1": 10, "n:2": 20, "n:more:1": 10, "n:new:1": 10, "m:1": 1}
+    if run is not None:
+        assert store.state_of(own).get("n:1") == 10
+        store.migrations.rollback(run.id)
+        assert bound(store) == before, "what was bound to the new version before stays so"
+        assert dict(store.state.items()) == {"n:1": 1, "n:2": 2, "n:more:1": 1, "n:new:1": 10, "m:1": 1}
+    assert store.verify().ok
+
+
+def test_what_was_bound_among_keys_that_are_not_as_a_whole_is_bound_to_the_new_version(numbers):  # noqa: F811
+    plan = numbers.migrations.plan("n", "2.0.0", from_version="1.0.0", scope=None, prefix="n")
+    run = numbers.migrations.apply(plan, functions=FUNCTIONS)
+    assert bound(numbers) == {(None, "n:"): "2.0.0"}
+    numbers.migrations.rollback(run.id)
+    assert bound(numbers) == {(None, "n:"): "1.0.0"}

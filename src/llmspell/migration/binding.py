@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmspell.schemas.schema import Schema
 
 _SQL = queries("llmspell.registry")
+_CAUSED_BY = "SELECT 1 FROM entry WHERE seq = ? AND cause = ?"
 _BEGUN_BY = "SELECT c.seq FROM entry e JOIN entry c ON c.seq = e.cause WHERE e.seq = ? AND c.kind = ?"
 
 
@@ -81,27 +82,42 @@ async def bind_anew(writer: Writer, plan: Plan) -> Bound | None:
     return Bound(seq, seq)
 
 
-async def rebind(writer: Writer, plan: Plan, old: str, new: Schema) -> int:
-    """Where exactly a plan's target is bound to one version, bind it to another; gives the entry, 0 without. Raises
-    what ``demand_bindable`` does.
+async def rebind(writer: Writer, plan: Plan, old: str, new: Schema, *, run: int = 0) -> int:
+    """Bind keys of a plan's target that are bound to one version to another, its own binding and those of some of its
+    keys, by a longer prefix or their scope; these only where the run that began with the entry ``run`` bound them, if
+    one is named. Gives the entry of the target's own, 0 without. Raises what ``demand_bindable`` does.
     """
-    found = await find_binding(writer, plan)
-    if found is None or found[0] != old:
-        return 0
-    await _demand_registered(writer, new)
-    if writer.guard is not None:
-        writer.guard.doubt()
-    place, prefix = plan.target.scope or "", plan.target.prefix
-    bound = SchemaBound(place, prefix, new.name, str(new.version))
-    return await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{place}/{prefix}")
+    target, own = plan.target, 0
+    for scope, prefix, seq in await _within(writer, plan, old):
+        exact = (scope, prefix) == (target.scope or "", target.prefix)
+        if run and not exact and await writer.one(_CAUSED_BY, (seq, run)) is None:
+            continue
+        await _demand_registered(writer, new)
+        if writer.guard is not None:
+            writer.guard.doubt()
+        bound = SchemaBound(scope, prefix, new.name, str(new.version))
+        made = await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{scope}/{prefix}")
+        own = made if exact else own
+    return own
+
+
+async def _within(asks: Asks, plan: Plan, version: str) -> list[tuple[str, str, int]]:
+    """Scope, prefix and entry of the bindings of keys of a plan's target, all of them its own, to a version."""
+    target = plan.target
+    if target.kind != "state":
+        return []
+    return [
+        (scope, prefix, seq)
+        for scope, prefix, seq, name, bound in await asks.all(_SQL["open"])
+        if (name, bound) == (plan.name, version) and target.scope in {None, scope} and prefix.startswith(target.prefix)
+    ]
 
 
 async def demand_bindable(asks: Asks, plan: Plan) -> None:
     """Refuse a plan whose end would bind its target to what is no registered schema. Raises NotFound
     (``schema-not-found``), Conflict (``schema-exists``: it is registered with other content).
     """
-    found = await find_binding(asks, plan)
-    if found is not None and found[0] == plan.from_version:
+    if await _within(asks, plan, plan.from_version):
         await _demand_registered(asks, plan.to_schema)
 
 

@@ -150,8 +150,8 @@ async def put_back(
 
 async def finish_rollback(writer: Writer, one: MigrationRolledBack, plan: Plan) -> int:
     """The last entry of a rollback. Keys are held against the old version again."""
-    await _demand(writer, one.id, one.attempt, ("rolling_back",))
-    await rebind(writer, plan, plan.to_version, plan.from_schema)
+    row = await _demand(writer, one.id, one.attempt, ("rolling_back",))
+    await rebind(writer, plan, plan.to_version, plan.from_schema, run=row[6])
     return await _append(writer, ROLLED_BACK, one)
 
 

@@ -20,7 +20,7 @@ WHERE until_seq IS NULL ORDER BY scope, prefix
 
 -- name: open_schemas
 -- The same with the entries that hold the schemas.
-SELECT b.scope, b.prefix, v.seq AS schema_seq FROM schema_binding b INDEXED BY schema_binding_open
+SELECT b.scope, b.prefix, b.since_seq, v.seq AS schema_seq FROM schema_binding b INDEXED BY schema_binding_open
 JOIN schema_version v ON v.name = b.name AND v.version = b.version WHERE b.until_seq IS NULL
 
 -- name: open_one

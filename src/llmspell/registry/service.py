@@ -130,8 +130,10 @@ class AsyncSchemas:
         """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
         good, False or a text that says why not otherwise. Raises InvalidInput (``invalid-validator``).
         """
-        if type(name) is not str or not name or not callable(function) or is_async(function):
-            raise InvalidInput("a validator is a name and a function that is not async", code="invalid-validator")
+        if type(name) is not str or not name or not callable(function):
+            raise InvalidInput("a validator is a name and a function", code="invalid-validator")
+        if is_async(function):
+            raise InvalidInput("a validator is a plain function, not an async one", code="invalid-validator")
         self._bindings.validators[name] = function
 
     # -- bindings ------------------------------------------------------------------------------------------------------

@@ -125,12 +125,14 @@ class Schemas(Protocol):
         """Whether any key of a scope is held against anything."""
         ...
 
-    def name_of(self, scope: str, key: str) -> str | None:
-        """The schema that a key is held against, as far as is known here; None without."""
+    def bound_by(self, scope: str, key: str) -> tuple[str, str, int] | None:
+        """Name and version of the schema that a key is held against, and the entry that bound it, as far as is known
+        here; None without.
+        """
         ...
 
-    def name_at(self, scope: str, prefix: str) -> str | None:
-        """The schema that exactly these keys are bound to (an empty scope: those of every scope); None without."""
+    def bound_at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
+        """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
         ...
 
     def check(self, scope: str, key: str, held: Held) -> bytes:
