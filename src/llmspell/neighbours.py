@@ -19,7 +19,7 @@ from llmspell.migration.halfway import demand_settled
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
-from llmspell.registry.inheriting import inherit_bindings
+from llmspell.registry.inheriting import end_bindings, inherit_bindings
 from llmspell.report import report_maintenance
 from llmspell.sessions.cleaning import BackgroundCleaning
 from llmspell.sessions.index import indexing_sessions
@@ -71,6 +71,7 @@ def neighbours_of(
 
     async def remove_state(writer: Any, session: bytes) -> None:
         await clear_scope(writer, scope_of(session), 0, inherited=False)
+        await end_bindings(writer, scope_of(session))
 
     removers = remove_state, remove_of_session, end_of_session
     rooms = _Rooms(store, state_of)

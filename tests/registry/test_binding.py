@@ -281,3 +281,20 @@ def test_a_validator_that_writes_what_it_judges_is_stopped():
         assert caught.value.code == "schema-mismatch"
         assert (len(asked), store.state.keys()) == (2, ["other"])  # Once by what was known, once by what is bound now.
         assert [one.code for one in store.schemas.check(1, "l")] == ["validator"]
+
+
+def test_nothing_is_bound_in_a_session_that_is_deleted(face, store):
+    store.schemas.register(ONE)
+    sessions = [store.sessions.create(name, state={"note": {"text": "x"}}) for name in "ab"]
+    for session in sessions:
+        for prefix in ("note", "more"):
+            store.schemas.bind("note", "1.0.0", scope=Scope.session(session.id), prefix=prefix)
+    store.sessions.delete(sessions[0].id)
+    kept = Scope.session(sessions[1].id)
+    for opened in face.both(store):
+        assert {one.scope for one in opened.schemas.bindings()} == {kept.name}
+        with pytest.raises(InvalidInput):
+            opened.state_of(kept).set("note", {"text": 5})
+    opened.schemas.unbind(scope=kept, prefix="more")
+    assert opened.migrations.plan("note", "1.0.0").target.scope == kept.name
+    assert opened.verify().ok

@@ -34,6 +34,9 @@ WHERE scope IN (?1, '') AND since_seq < ?3 AND (until_seq IS NULL OR until_seq >
   AND substr(?2, 1, length(prefix)) = prefix
 ORDER BY scope = '', length(prefix) DESC LIMIT 1
 
+-- name: of_scope
+SELECT prefix FROM schema_binding INDEXED BY schema_binding_open WHERE scope = ? AND until_seq IS NULL ORDER BY prefix
+
 -- name: of_scope_at
 -- What was bound to a scope's own keys when an entry was written.
 SELECT prefix, name, version FROM schema_binding
