@@ -39,7 +39,7 @@ _PLACES = {
     "Field": "llmspell.schemas.field",
     "View": "llmspell.sync.faces",
     "AsyncView": "llmspell.views",
-    "Written": "llmspell.state.classes",
+    "Written": "llmspell.model.values",
     "StateEntry": "llmspell.state.values",
     "StateChange": "llmspell.state.values",
     "StateDifference": "llmspell.state.values",
@@ -152,6 +152,7 @@ if TYPE_CHECKING:
     from llmspell.model.page import Page as Page
     from llmspell.model.scope import Scope as Scope
     from llmspell.model.session import SessionStatus as SessionStatus
+    from llmspell.model.values import Written as Written
     from llmspell.opening import open_async as open_async
     from llmspell.principals.handle import AsyncPrincipal as AsyncPrincipal
     from llmspell.principals.sharing import Pipeline as Pipeline
@@ -169,7 +170,6 @@ if TYPE_CHECKING:
     from llmspell.sessions.retention import RetentionPolicy as RetentionPolicy
     from llmspell.sessions.session import AsyncSession as AsyncSession
     from llmspell.sessions.session import current_session as current_session
-    from llmspell.state.classes import Written as Written
     from llmspell.state.values import StateChange as StateChange
     from llmspell.state.values import StateDifference as StateDifference
     from llmspell.state.values import StateEntry as StateEntry

@@ -19,7 +19,7 @@ from llmspell.migration.halfway import demand_settled
 from llmspell.model.context import MAINTENANCE
 from llmspell.model.scope import Scope
 from llmspell.portable.service import StorePorter
-from llmspell.registry.inheriting import inherit_bindings
+from llmspell.registry.inheriting import end_bindings, inherit_bindings
 from llmspell.report import report_maintenance
 from llmspell.sessions.cleaning import BackgroundCleaning
 from llmspell.sessions.index import indexing_sessions
@@ -51,9 +51,11 @@ _AGAIN_NS = 60_000_000_000
 
 def neighbours_of(
     store: AsyncStore, shredder: Any, files: OpenStore, offload: Offload, state_of: Callable[..., AsyncState],
-    cleaning: BackgroundCleaning,
+    cleaning: BackgroundCleaning, forget: Callable[[str], None],
 ) -> Neighbours:  # fmt: skip
-    """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere."""
+    """The neighbours in an open store. ``state_of`` gives the state of a scope for a handle that acts elsewhere;
+    ``forget`` ends the ephemeral state of a scope.
+    """
     protection = store.protection
 
     async def set_state(writer: Any, scope: str, key: str, held: Any) -> None:
@@ -72,17 +74,21 @@ def neighbours_of(
     async def remove_state(writer: Any, session: bytes) -> None:
         await clear_scope(writer, scope_of(session), 0, inherited=False)
 
+    async def remove_bindings(writer: Any, session: bytes) -> None:
+        await end_bindings(writer, scope_of(session))
+
     removers = remove_state, remove_of_session, end_of_session
     rooms = _Rooms(store, state_of)
     engine, clock = files.engine, store.journal.clock
     saver = AutoSaver(store.journal, engine, report_maintenance)
     in_time = CleaningInTime(cleaning, engine.read, engine.after_checkpoint, clock.monotonic_ns, report_maintenance)
     retention = Timer(clock, in_time, read_only=engine.read_only)
-    porter = StorePorter(store.journal, files, offload, protection, removers)
+    porter = StorePorter(store.journal, files, offload, protection, removers)  # What is bound holds for what comes.
     return Neighbours(
-        set_state, initial_state, delete_state, removers, erase_of_session, files.content.free_reserve, rooms, shredder,
+        set_state, initial_state, delete_state, (*removers, remove_bindings), erase_of_session,
+        files.content.free_reserve, rooms, shredder,
         porter, saver, retention, lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings,
-        demand_settled, compare_contents,
+        demand_settled, compare_contents, lambda session: forget(scope_of(session)),
     )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ class AsyncStore:
         self.sharing = AsyncSharing(self.journal, self._acting)
         self.schemas = AsyncSchemas(self.journal, self.hooks, self._acting, offload, bindings)
         self.migrations = self._migrations(bindings.validators)
-        near = neighbours_of(self, self._shredder(), files, offload, self._state, cleaning)
+        near = neighbours_of(self, self._shredder(), files, offload, self._state, cleaning, self._ephemeral.forget)
         self.sessions = AsyncSessions(self.journal, self.hooks, self._acting, near)
 
     async def start(self) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.migration.changing import Convert, Custom, Default, Remove
 from llmspell.migration.migration import Migration
+from llmspell.migration.moving import Rename
 from llmspell.migration.plan import Plan, Target, find_path, warnings_of
 from llmspell.schemas.risk import Risk
 from llmspell.schemas.schema import Schema
@@ -103,6 +104,9 @@ def test_a_plan_comes_back_from_its_entry_and_is_the_same_plan():
     lambda: Migration("user", "1.0.0", "2.0.0", [Remove("a")] * 201), lambda: Migration.from_dict([]),
     lambda: Migration.from_dict({"name": "user"}), lambda: Migration("user", "1.0.0", "2.0.0", description=5),
     lambda: Migration.from_dict({"name": "u", "from_version": "1.0.0", "to_version": "2.0.0", "then": 1}),
+    lambda: Migration("user", "1.0.0", "2.0.0", [Rename("a", "b", overwrite="false")]),
+    lambda: Migration("user", "1.0.0", "2.0.0", [Default("a", 1, when_null=5)]),
+    lambda: Migration("user", "1.0.0", "2.0.0", [Convert("a", "list", wrap="no")]),
 ])  # fmt: skip
 def test_a_migration_that_makes_no_sense_is_refused(make):
     with pytest.raises(InvalidInput):

@@ -148,6 +148,10 @@ def test_no_refusal_shows_the_value(bound):
     assert "hunter2" not in str(error) + repr(error.details)
 
 
+async def judge_later(_value):
+    return True
+
+
 @pytest.mark.parametrize("call", [
     lambda store: store.schemas.bind("note", prefix=5), lambda store: store.schemas.bind("note", prefix="x" * 300),
     lambda store: store.schemas.bind("note", prefix="e\u0301"),
@@ -155,7 +159,7 @@ def test_no_refusal_shows_the_value(bound):
     lambda store: store.schemas.bind("note", "9.9.9"), lambda store: store.schemas.bind("nothing"),
     lambda store: store.schemas.unbind(prefix="\ud800"), lambda store: store.schemas.bound(".."),
     lambda store: store.schemas.bound("k", seq=-1), lambda store: store.schemas.validator("", print),
-    lambda store: store.schemas.validator("x", None),
+    lambda store: store.schemas.validator("x", None), lambda store: store.schemas.validator("x", judge_later),
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused_and_writes_nothing(store, call):
     store.schemas.register(ONE)
@@ -249,3 +253,48 @@ def test_a_prefix_that_some_key_begins_with_is_bound(store, prefix):
     store.schemas.register(ONE)
     assert store.schemas.bind("note", prefix=prefix).prefix == prefix
     mismatch(lambda: store.state.set(prefix.ljust(3, "x"), BAD))
+
+
+def test_a_validator_that_writes_what_it_judges_is_stopped():
+    asked = []
+    with llmspell.open(":memory:") as store:
+
+        def judge(value):
+            asked.append(value)
+            store.state.set(f"n{len(asked)}", value)
+
+        def first(value):
+            return store.schemas.check(value, "m") == []
+
+        def second(value):
+            return store.schemas.check(value, "l") == []
+
+        for name, validator in {"judge": judge, "first": first, "second": second}.items():
+            store.schemas.validator(name, validator)
+        store.schemas.register({"name": "n", "version": "1.0.0", "value": {"type": "any", "validators": ["judge"]}})
+        store.schemas.register({"name": "l", "version": "1.0.0", "value": {"type": "any", "validators": ["first"]}})
+        store.schemas.register({"name": "m", "version": "1.0.0", "value": {"type": "any", "validators": ["second"]}})
+        store.schemas.bind("n", prefix="n")
+        store.state.set("other", 1)  # What is bound is known from here on.
+        with pytest.raises(InvalidInput) as caught:
+            store.state.set("n", 1)
+        assert caught.value.code == "schema-mismatch"
+        assert (len(asked), store.state.keys()) == (2, ["other"])  # Once by what was known, once by what is bound now.
+        assert [one.code for one in store.schemas.check(1, "l")] == ["validator"]
+
+
+def test_nothing_is_bound_in_a_session_that_is_deleted(face, store):
+    store.schemas.register(ONE)
+    sessions = [store.sessions.create(name, state={"note": {"text": "x"}}) for name in "ab"]
+    for session in sessions:
+        for prefix in ("note", "more"):
+            store.schemas.bind("note", "1.0.0", scope=Scope.session(session.id), prefix=prefix)
+    store.sessions.delete(sessions[0].id)
+    kept = Scope.session(sessions[1].id)
+    for opened in face.both(store):
+        assert {one.scope for one in opened.schemas.bindings()} == {kept.name}
+        with pytest.raises(InvalidInput):
+            opened.state_of(kept).set("note", {"text": 5})
+    opened.schemas.unbind(scope=kept, prefix="more")
+    assert opened.migrations.plan("note", "1.0.0").target.scope == kept.name
+    assert opened.verify().ok

@@ -356,3 +356,38 @@ def test_a_flipped_class_is_damage_and_not_another_class(tmp_path):
         store._inner._files.engine.writer.execute("UPDATE state SET class = 'standard' WHERE key = 'p'")
         with pytest.raises(Corrupt):
             store.state.get("p")
+
+
+def test_a_clear_that_is_refused_leaves_ephemeral_values_too():
+    with llmspell.open(":memory:") as store:
+        store.state.set("e", 1, state_class="ephemeral")
+        store.state.set("k", 1)
+        hook = store.hooks.register("before_state_clear", lambda _context: Cancel("no"))
+        with pytest.raises(llmspell.Vetoed):
+            store.state.clear()
+        assert store.state.items() == [("e", 1), ("k", 1)]
+        store.hooks.unregister(hook)
+        assert (store.state.clear(), store.state.keys()) == (2, [])
+
+
+def test_no_version_of_an_ephemeral_key_is_compared_when_it_is_deleted():
+    with llmspell.open(":memory:") as store:
+        store.state.set("e", 1, state_class="ephemeral")
+        for version in (0, 1):
+            with pytest.raises(llmspell.InvalidInput) as caught:
+                store.state.delete("e", if_version=version)
+            assert (caught.value.code, store.state.get("e")) == ("no-versions", 1)
+        assert store.state.delete("e")
+        assert not store.state.delete("e", if_version=0)
+
+
+def test_ephemeral_values_go_with_the_session_that_is_deleted():
+    with llmspell.open(":memory:") as store:
+        session, other = store.sessions.create("s"), store.sessions.create("t")
+        for one in (session, other):
+            one.state.set("e", 1, state_class="ephemeral")
+        store.sessions.delete(session.id)
+        assert store.state_of(Scope.session(session.id)).items() == []
+        other.complete()
+        store.sessions.cleanup(llmspell.RetentionPolicy(max_count=0))
+        assert store.state_of(Scope.session(other.id)).items() == []

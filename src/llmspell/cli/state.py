@@ -17,7 +17,7 @@ from llmspell.errors import Conflict, InvalidInput, NotFound
 from llmspell.model.entry import REDACTED
 from llmspell.model.page import check_limit
 from llmspell.model.scope import Scope
-from llmspell.state.classes import Written
+from llmspell.model.values import Written
 
 if TYPE_CHECKING:
     from llmspell.sync.faces import State, Store

@@ -14,7 +14,7 @@ from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.model.labels import check_label, check_tags
 from llmspell.model.telling import told
-from llmspell.model.values import encode_value
+from llmspell.model.values import decode_value, encode_value
 
 if TYPE_CHECKING:
     from llmspell.events.dispatcher import Dispatcher, FromPosition
@@ -140,8 +140,7 @@ class AsyncEvents:
         data = {"type": event.type, "data": event.data, "tags": event.tags}
         outcome = await run_point(self._hooks, context, "before_event_publish", "event", "publish", data)
         if outcome is not None and outcome.changed:
-            encode_value(outcome.data["data"])
-            event.data = outcome.data["data"]
+            event.data = decode_value(encode_value(outcome.data["data"]))
             event.tags = check_tags(outcome.data["tags"])
 
     def _event(self, given: Mapping[str, Any]) -> EventPublished:
@@ -174,7 +173,7 @@ class AsyncEvents:
         check_event_type(kind)
         if kind in self._journal.kinds:
             raise InvalidInput(f"{kind!r} is an event of the store itself; choose another type", code="reserved-type")
-        encode_value(data)
+        data = decode_value(encode_value(data))  # Its own: it is written later.
         if type(priority) is not int or abs(priority) > _PRIORITY_MAX:
             raise InvalidInput(f"a priority is up to {_PRIORITY_MAX}, not {told(priority)}", code="invalid-priority")
         return EventPublished(

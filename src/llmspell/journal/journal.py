@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from blake3 import blake3
@@ -33,6 +33,9 @@ from llmspell.model.entry import Entry, Head, entry_hash, payload_digest, subjec
 from llmspell.model.ids import Ids
 from llmspell.ports.database import Database, Transaction, Unit
 
+if TYPE_CHECKING:
+    from llmspell.journal.guards import Defaults, Guard, Settled
+
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _INSERT = (
@@ -55,50 +58,6 @@ class Origin:
         self.jumped_s = jumped_s
 
 
-class Guard(Protocol):
-    """What writers of values rely on, although another process may change it: which keys are held against a schema."""
-
-    generation: int
-    """The generation of the transaction that it was last confirmed in."""
-    active: bool
-    """Whether anything is held against a schema, as far as was confirmed."""
-
-    async def confirm(self, writer: Transaction | Writer) -> bool:
-        """Whether what was known holds in this transaction; if not, it is known now."""
-        ...
-
-    async def hold(self, writer: Writer, scope: str, key: str, raw: bytes, held: Any) -> None:
-        """Hold a value (its JSON, or what ``held`` says of it) against what its key is bound to in this transaction,
-        unless ``held`` says that just this was done. Raises InvalidInput, NotFound.
-        """
-        ...
-
-    def binds(self, scope: str) -> bool:
-        """Whether values of a scope are held against anything."""
-        ...
-
-    def doubt(self) -> None:
-        """Let the next unit confirm it: this one changes it."""
-        ...
-
-
-class Defaults(Protocol):
-    """Rules of scopes that another process may change: the class that keys get whose writer names none."""
-
-    generation: int
-    """The generation of the transaction that it was last confirmed in."""
-    active: bool
-    """Whether any scope has such a rule, as far as was confirmed."""
-
-    async def of(self, writer: Writer, scope_name: str, scope_id: int) -> str:
-        """The class of a scope's new keys in this transaction."""
-        ...
-
-    def doubt(self) -> None:
-        """Let the next unit confirm it: this one changes it."""
-        ...
-
-
 class Writer:
     """One run of a unit: reads and appends in its transaction. ``appended`` are the seqs it wrote, in order.
     ``foreign`` are scopes in which it writes for a principal that they are not the own scope of.
@@ -106,7 +65,7 @@ class Writer:
 
     __slots__ = (
         "_journal", "_tx", "_used", "all", "appended", "at", "defaults", "foreign", "generation", "guard", "learned",
-        "one", "origin", "run",
+        "one", "origin", "run", "settled",
     )  # fmt: skip
 
     def __init__(self, journal: Journal, tx: Transaction, origin: Origin) -> None:
@@ -121,6 +80,7 @@ class Writer:
         self.generation = tx.generation
         self.guard = journal.guard
         self.defaults = journal.defaults
+        self.settled = journal.settled
         self.foreign: tuple[str, ...] = ()
         self.at = 0
         self.learned: dict[str, Known] | None = None
@@ -318,6 +278,7 @@ class Journal:
         self.watched = watched
         self.guard: Guard | None = None
         self.defaults: Defaults | None = None
+        self.settled: Settled | None = None
         self._last = (clock.now_ns(), clock.monotonic_ns())
         self._jumped_s = 0.0
 

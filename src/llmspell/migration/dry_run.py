@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from llmspell.journal.asking import Asking, driven
+from llmspell.migration.binding import demand_bindable, load_bound_since
 from llmspell.migration.preparing import PROBLEMS_MAX, Preparation
-from llmspell.migration.runs import load_bound_since
 from llmspell.migration.values import MigrationReport, Problem, Sample
 from llmspell.model.values import decode_value
 
@@ -28,6 +29,7 @@ async def rehearse(
     tools: Tools, plan: Plan, values: Values, options: Options, validators: Validators
 ) -> MigrationReport:
     """What applying the plan now would come to. ``problems`` are the first hundred, ``skipped`` counts all."""
+    await tools.read(lambda view: driven(demand_bindable(Asking(view), plan)))
     since = await tools.read(partial(load_bound_since, plan))
     preparation = Preparation(plan, values, options.functions, validators, options.validation or "strict", since)
     samples: list[Sample] = []

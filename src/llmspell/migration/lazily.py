@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import Conflict, InvalidInput
 from llmspell.migration.applying import failed
@@ -24,6 +24,7 @@ from llmspell.state.rows import check_after
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
+    from llmspell.migration.binding import Bound
     from llmspell.migration.held import Held
     from llmspell.migration.looking import Looking
     from llmspell.migration.points import LazyPoints
@@ -35,15 +36,6 @@ if TYPE_CHECKING:
 _BINDING = queries("llmspell.registry")["open_one"]
 ATTEMPTS_MAX = 100
 """Times that something is read again because somebody keeps writing it."""
-
-
-class Bound(NamedTuple):
-    """That a target is bound to the new version: by the entry ``binding``; what was written after the entry ``since``
-    was held against it.
-    """
-
-    binding: int
-    since: int
 
 
 class AsyncLazyState:

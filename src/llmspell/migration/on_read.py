@@ -6,15 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from llmspell.errors import Conflict, InvalidInput
+from llmspell.journal.asking import Asking, driven
 from llmspell.migration.agent_values import AgentValues
+from llmspell.migration.binding import Bound, bind_anew, find_standing
 from llmspell.migration.given import one_scope
-from llmspell.migration.lazily import AsyncLazyState, Bound
+from llmspell.migration.lazily import AsyncLazyState
 from llmspell.migration.lazy_agents import AsyncLazyAgents
 from llmspell.migration.looking import Looking
 from llmspell.migration.plan import Plan
 from llmspell.migration.points import LazyPoints
 from llmspell.migration.preparing import Preparation
-from llmspell.migration.runs import load_migrated_since
 from llmspell.migration.state_values import StateValues
 from llmspell.migration.steering import Options
 from llmspell.migration.transform import Functions
@@ -86,7 +87,8 @@ class OnRead:
         ``before_migration_batch`` for each value that is to be written; their ``operation`` is ``lazy``. A value that
         they do not let be written is given in the new form and stays as it is. Raises InvalidInput (``invalid-plan``,
         ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``), Conflict (``migration-running``: a
-        migration of these values is open, by which some are changed and others not), Vetoed.
+        migration of these values is open, by which some are changed and others not; ``plan-outdated``: they are bound
+        to a third version; ``schema-exists``), NotFound (``schema-not-found``: the new one is not registered), Vetoed.
         """
         _check(plan, "state", "lazily_agents")
         check_flags(write=write)
@@ -141,19 +143,13 @@ class OnRead:
         return Preparation(plan, values, options.functions, known, "strict")
 
     async def _rebound(self, plan: Plan) -> Bound | None:
-        """Since when the target is bound to the new version; None when it is not bound."""
-        target = plan.target
-        for one in await self._schemas.bindings():
-            if (one.name, one.scope, one.prefix) != (plan.name, target.scope, target.prefix):
-                continue
-            if one.version == plan.to_version:
-                since = await self._journal.database.read(partial(load_migrated_since, one.since_seq))
-                return Bound(one.since_seq, since)
-            if one.version == plan.from_version:
-                scope = None if target.scope is None else Scope.from_name(target.scope)
-                bound = await self._schemas.bind(plan.name, plan.to_version, scope=scope, prefix=target.prefix)
-                return Bound(bound.since_seq, bound.since_seq)
-        return None
+        """Since when the target is bound to the new version, to which it is bound now where it is to the old one; None
+        when it is not bound.
+        """
+        old, bound = await self._journal.database.read(lambda view: driven(find_standing(Asking(view), plan)))
+        if not old:
+            return bound  # As it is at one moment. What is to be written is decided anew where it is written.
+        return await self._journal.write(lambda writer: bind_anew(writer, plan), context=self._acting.context())
 
 
 async def _nothing() -> None:

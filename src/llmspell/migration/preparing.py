@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
 from typing import Any, Final, Literal, get_args
 
 from llmspell.errors import InvalidInput, LimitExceeded, NotFound
@@ -13,6 +12,7 @@ from llmspell.migration.held import Held, Values
 from llmspell.migration.plan import Plan
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import Problem
+from llmspell.model.arguments import is_async
 from llmspell.model.telling import told
 from llmspell.model.values import encode_value
 from llmspell.schemas import checking
@@ -153,7 +153,7 @@ def check_functions(given: object, what: str) -> None:
     if not isinstance(given, Mapping) or not all(type(name) is str and callable(one) for name, one in given.items()):
         raise InvalidInput(f"{what} are functions by their names, not {told(given)}", code="invalid-functions")
     for name, one in given.items():
-        if iscoroutinefunction(one):
+        if is_async(one):
             raise InvalidInput(f"{what} are plain functions; {told(name)} is async", code="invalid-functions")
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from llmspell.errors import Corrupt
-from llmspell.journal.reading import entry_at
+from llmspell.journal.asking import Asking, Asks, driven
+from llmspell.journal.reading import COLUMNS, check_row, entry_at
 from llmspell.migration.kinds import MigrationRegistered, MigrationStarted
 from llmspell.migration.migration import Migration
 from llmspell.migration.plan import Plan, Target
@@ -20,7 +21,7 @@ from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.migration")
-_BINDING = queries("llmspell.registry")["open_one"]
+_ENTRY = f"SELECT {COLUMNS} FROM entry WHERE seq = ?"
 _started = msgspec.json.Decoder(MigrationStarted).decode
 _registered = msgspec.json.Decoder(MigrationRegistered).decode
 _SEQ_MAX = (1 << 63) - 1
@@ -71,18 +72,29 @@ class Begun:
         )  # fmt: skip
 
 
+async def find_run(asks: Asks, migration: bytes) -> Begun | None:
+    """A run by its id; None when there is none. Raises Corrupt."""
+    row = await asks.one(_SQL["run"], (migration,))
+    return None if row is None else _begun(row, await asks.one(_ENTRY, (row[6],)))
+
+
+async def find_open(asks: Asks) -> Begun | None:
+    """The run that is neither completed nor rolled back, or is being taken back; there is one at most."""
+    row = await asks.one(_SQL["open"])
+    return None if row is None else await find_run(asks, row[0])
+
+
 def load_run(view: Reading, migration: str) -> Begun:
     """A run by its id. Raises NotFound (``migration-not-found``), Corrupt."""
-    row = view.one(_SQL["run"], (id_bytes(migration, "migration"),))
-    if row is None:
+    found = driven(find_run(Asking(view), id_bytes(migration, "migration")))
+    if found is None:
         raise not_found(migration)
-    return _begun(view, row)
+    return found
 
 
 def load_open(view: Reading) -> Begun | None:
-    """The run that is neither completed nor rolled back, or is being taken back; there is one at most."""
-    row = view.one(_SQL["open"])
-    return None if row is None else load_run(view, id_text(row[0]))
+    """See ``find_open``."""
+    return driven(find_open(Asking(view)))
 
 
 def load_concerning(view: Reading, target: Target) -> Begun | None:
@@ -105,23 +117,6 @@ def load_runs(view: Reading, limit: int, before: int | None = None) -> list[Begu
     return [load_run(view, id_text(row[0])) for row in rows]
 
 
-def load_migrated_since(bound: int, view: Reading) -> int:
-    """The entry since which values are of the version that the entry ``bound`` binds them to: the first one of the
-    migration that wrote it, else itself.
-    """
-    row = view.one("SELECT c.seq FROM entry e JOIN entry c ON c.seq = e.cause WHERE e.seq = ? AND c.kind = ?",
-                   (bound, "migration.started"))  # fmt: skip
-    return bound if row is None else int(row[0])
-
-
-def load_bound_since(plan: Plan, view: Reading) -> int:
-    """The entry since which values are held against a plan's new version, where exactly its target is bound to that, as
-    by a handle that migrates what it reads; else 0.
-    """
-    row = view.one(_BINDING, (plan.target.scope or "", plan.target.prefix)) if plan.target.kind == "state" else None
-    return 0 if row is None or row[:2] != (plan.name, plan.to_version) else load_migrated_since(row[2], view)
-
-
 def load_built_on(view: Reading, found: Begun) -> Begun | None:
     """The last completed run that went on from where another one led to, with some of its values; None without."""
     for (id_,) in view.all(_SQL["completed_after"], (found.seq, found.plan.name)):
@@ -139,8 +134,8 @@ def load_registered(view: Reading, name: str | None) -> list[Migration]:
     return [_migration(view, row[0]) for row in rows]
 
 
-def _begun(view: Reading, row: Row) -> Begun:
-    entry = entry_at(view, row[6])
+def _begun(row: Row, stored: Row | None) -> Begun:
+    entry = None if stored is None else check_row(stored)
     if entry is None or entry.payload is None or entry.kind != "migration.started":
         raise Corrupt(f"the migration {id_text(row[0])} should have begun with entry {row[6]}", seq=row[6])
     started = _started(entry.payload)

@@ -21,6 +21,7 @@ from llmspell.migration.inherited import Inherited, inherited_page, told_of
 from llmspell.migration.kinds import MigrationRegistered
 from llmspell.migration.migration import Migration
 from llmspell.migration.on_read import OnRead
+from llmspell.migration.open_run import OpenRun
 from llmspell.migration.plan import Known, Plan, Target, find_path, with_warnings
 from llmspell.migration.runs import load_concerning, load_open, load_registered, load_run, load_runs, told_open
 from llmspell.migration.state_values import StateValues
@@ -74,6 +75,7 @@ class AsyncMigrations(OnRead):
         self._scan = scan
         self._schemas = schemas
         self._steering = Steering(journal, hooks, acting, offload, place, self._values, validators, self._known_of)
+        journal.settled = OpenRun(self._steering.alive)
 
     # -- migrations ----------------------------------------------------------------------------------------------------
 

@@ -107,15 +107,15 @@ class StateValues:
         return None
 
     def is_other(self, held: Held, plan: Plan, /) -> bool:
-        """Where these keys are bound to the plan's schema: whether this one is to another, by a longer prefix or by its
-        scope.
+        """Where these keys are bound to the plan's schema: whether this one is to another, or to another version, by a
+        longer prefix or by its scope.
         """
         schemas = self._protection.schemas
-        name = schemas.name_of(held.scope, held.key)
-        return (
-            name not in (None, plan.name)
-            and schemas.name_at(self._target.scope or "", self._target.prefix) == plan.name
-        )
+        found = schemas.bound_by(held.scope, held.key)
+        own = schemas.bound_at(self._target.scope or "", self._target.prefix)
+        if found is None or own is None or own[0] != plan.name or found[:2] == (plan.name, plan.from_version):
+            return False
+        return found[:2] != own[:2] or found[2] < own[2]  # What was bound to the new one before all were: new already.
 
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Stored | None:
         """See ``Values``. Kept in its class: sealed again, or searched for secrets again."""

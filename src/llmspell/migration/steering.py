@@ -13,6 +13,7 @@ from llmspell.errors import Busy, InvalidInput, LlmspellError, ReadOnly, Storage
 from llmspell.lease import Lease
 from llmspell.migration import units
 from llmspell.migration.applying import Application, Counts, MigrationProgress, Pace, Tools
+from llmspell.migration.binding import load_bound_since, outdated
 from llmspell.migration.kinds import (
     MigrationFailed,
     MigrationResumed,
@@ -24,7 +25,7 @@ from llmspell.migration.kinds import (
 from llmspell.migration.plan import Known, Plan, Target
 from llmspell.migration.points import plan_data, rollback_data, run_apply
 from llmspell.migration.preparing import Preparation, check_functions, check_validation
-from llmspell.migration.runs import Begun, load_bound_since, load_built_on, load_concerning, load_open, load_run
+from llmspell.migration.runs import Begun, load_built_on, load_concerning, load_open, load_run
 from llmspell.migration.taking_back import Rollback
 from llmspell.migration.transform import Functions
 from llmspell.migration.values import MigrationReport
@@ -161,7 +162,7 @@ class Steering:
             id_text(id_), plan.to_entry(), plan.hash, 0, count, validation, id_text(id_)
         )  # fmt: skip
         context = replace(context, correlation=self._correlation(plan, id_, context.correlation))
-        seq, _ = await self._journal.write(lambda writer: units.start(writer, started), context=context)
+        seq, _ = await self._journal.write(lambda writer: units.start(writer, started, plan), context=context)
         tools = self.tools(options, replace(context, cause=seq))
         return await self._carry(
             Application(
@@ -280,7 +281,7 @@ class Steering:
             now = await self._known_of(plan.name, plan.target)
             for then, version in zip(plan.known, now, strict=True):
                 if version not in (then, plan.from_version):
-                    raise units.outdated(plan, version)
+                    raise outdated(plan, version)
 
     async def _open(self) -> Begun | None:
         return await self._journal.database.read(load_open)

@@ -23,7 +23,7 @@ def transform_of(given: Any) -> Transform:
     if isinstance(given, Transform):
         if type(given) is not OPS.get(given.op):  # A class of the caller's own: nobody could read it back.
             raise refuse_transform(f"{type(given).__name__} is no transform; there are {', '.join(OPS)}")
-        return given
+        given = given.to_dict()  # What is stored of it is what can be read back.
     if not isinstance(given, Mapping):
         raise refuse_transform(f"a transform is an object with its op, not {type(given).__name__}")
     op = given.get("op")

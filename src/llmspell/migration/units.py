@@ -12,6 +12,7 @@ from typing import Any
 from llmspell.errors import Conflict, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.journal.kinds import Kind
+from llmspell.migration.binding import demand_bindable, rebind
 from llmspell.migration.held import Back, Held, Values
 from llmspell.migration.kinds import (
     MigrationBatch,
@@ -24,7 +25,7 @@ from llmspell.migration.kinds import (
     MigrationRolledBack,
     MigrationStarted,
 )
-from llmspell.migration.plan import Plan, Target
+from llmspell.migration.plan import Plan
 from llmspell.migration.projection import (
     BATCH,
     COMPLETED,
@@ -37,12 +38,9 @@ from llmspell.migration.projection import (
     STARTED,
 )
 from llmspell.model.ids import id_bytes, id_text
-from llmspell.registry.kinds import SchemaBound
-from llmspell.registry.projection import BOUND
 from llmspell.schema import queries
 
 _SQL = queries("llmspell.migration")
-_BINDING = queries("llmspell.registry")["open_one"]
 _NEWER = "SELECT count(*) FROM entry WHERE seq > ? AND kind = ? AND cause <> ?"
 Clock = Callable[[], int]
 BACK = "rolling_back"
@@ -63,11 +61,14 @@ async def register(writer: Writer, one: MigrationRegistered, replace: bool) -> b
     return True
 
 
-async def start(writer: Writer, one: MigrationStarted) -> tuple[int, int]:
-    """Begin; gives the seq of the entry and the one before. Raises Conflict (``migration-running``)."""
+async def start(writer: Writer, one: MigrationStarted, plan: Plan) -> tuple[int, int]:
+    """Begin; gives the seq of the entry and the one before. Raises Conflict (``migration-running``), and what
+    ``demand_bindable`` does.
+    """
     row = await writer.one(_SQL["open"])
     if row is not None:
         raise running(id_text(row[0]), alive=False, back=row[1] == BACK)
+    await demand_bindable(writer, plan)
     await _confirm(writer)
     one.restore_seq = writer.head_seq
     return await _append(writer, STARTED, one), one.restore_seq
@@ -111,7 +112,7 @@ async def complete(
     row = await writer.one(_NEWER, (bound, kind, started))
     if not last and row is not None and row[0]:
         return 0
-    await _rebind(writer, plan.target, plan.name, plan.from_version, plan.to_version)
+    await rebind(writer, plan, plan.from_version, plan.to_schema)
     return await _append(writer, COMPLETED, one)
 
 
@@ -149,8 +150,8 @@ async def put_back(
 
 async def finish_rollback(writer: Writer, one: MigrationRolledBack, plan: Plan) -> int:
     """The last entry of a rollback. Keys are held against the old version again."""
-    await _demand(writer, one.id, one.attempt, ("rolling_back",))
-    await _rebind(writer, plan.target, plan.name, plan.to_version, plan.from_version)
+    row = await _demand(writer, one.id, one.attempt, ("rolling_back",))
+    await rebind(writer, plan, plan.to_version, plan.from_schema, run=row[6])
     return await _append(writer, ROLLED_BACK, one)
 
 
@@ -192,14 +193,6 @@ def not_open(migration: str, status: str) -> Conflict:
     return Conflict(f"the migration {migration} is {status.replace('_', ' ')}", code="migration-not-open")
 
 
-def outdated(plan: Plan, version: str | None) -> Conflict:
-    """The error for a plan that came too late."""
-    return Conflict(
-        f"{plan.target} are of {plan.name} {version} by now; this plan was made before that, for {plan.from_version}",
-        code="plan-outdated", hint="plan again",
-    )  # fmt: skip
-
-
 def not_found(migration: str) -> NotFound:
     """The error for an id that no migration has."""
     return NotFound(
@@ -227,18 +220,6 @@ async def _confirm(writer: Writer) -> None:
     """Know what is bound as of this transaction: what is written here was held against its version by the plan."""
     if writer.guard is not None:
         await writer.guard.confirm(writer)
-
-
-async def _rebind(writer: Writer, target: Target, name: str, old: str, new: str) -> None:
-    """Where exactly these keys are held against one version, hold them against another."""
-    place = target.scope or ""
-    row = None if target.kind != "state" else await writer.one(_BINDING, (place, target.prefix))
-    if row is None or tuple(row[:2]) != (name, old):
-        return
-    bound = SchemaBound(place, target.prefix, name, new)
-    await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{place}/{target.prefix}")
-    if writer.guard is not None:
-        writer.guard.doubt()
 
 
 async def _append(writer: Writer, kind: Kind, payload: Any) -> int:

@@ -10,7 +10,7 @@ from llmspell.errors import InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
-from llmspell.model.values import encode_value
+from llmspell.model.values import decode_value, encode_value
 
 
 def check_label(text: str, what: str, *, chars_max: int = limits.NAME_CHARS_MAX, empty: bool = False) -> str:
@@ -63,12 +63,12 @@ def check_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON object of at most 1 MiB, as a dict of its own. Raises InvalidInput, LimitExceeded."""
     if not isinstance(metadata, Mapping):
         raise InvalidInput(f"metadata is a dict, not {type(metadata).__name__}", code="invalid-metadata")
-    plain = dict(metadata)
     try:
-        encode_value(plain, bytes_max=limits.METADATA_BYTES_MAX)
+        encoded = encode_value(dict(metadata), bytes_max=limits.METADATA_BYTES_MAX)
     except LimitExceeded as exc:
         raise LimitExceeded(f"metadata: {exc.message}", code="metadata-too-large") from None
-    return plain
+    own: dict[str, Any] = decode_value(encoded)
+    return own
 
 
 def _normal(text: str, what: str, form: str | None = "NFC") -> str:

@@ -1,13 +1,15 @@
 """JSON values: the only data the store keeps. Checked by exact type before encoding, because encoders change what
 they do not know (NaN becomes null, tuples become lists, int keys become strings) without a word.
 
-Accepted: dict with str keys, list, str, int of any size, finite float, bool, None; depth up to 128. Everything else
-is InvalidInput and the message names the path, like ``$.user.tags[3]``.
+Accepted: dict with str keys, list, str, int of any size, finite float, bool, None; depth up to 128. A ``Written``, that
+the store itself gives for a version, is the int that it is. Everything else is InvalidInput and the message names the
+path, like ``$.user.tags[3]``.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn, Self
 
 import msgspec
 
@@ -19,6 +21,20 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+class Written(int):
+    """The version that writing an external value gave its key. ``redactions`` say what was replaced in it (``path`` and
+    ``kind`` of each, none when nothing was). Kept as a value, or in one, it is the int.
+    """
+
+    redactions: tuple[dict[str, str], ...]
+
+    def __new__(cls, version: int, redactions: Sequence[dict[str, str]] = ()) -> Self:
+        """A version with what was replaced."""
+        made = super().__new__(cls, version)
+        made.redactions = tuple(redactions)
+        return made
+
+
 def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> bytes:
     """UTF-8 JSON of an exact JSON value.
 
@@ -26,7 +42,7 @@ def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> byte
     part, LimitExceeded (``value-too-large``) above ``bytes_max``. About 0.1 µs per node.
     """
     if type(value) not in _PLAIN and _exact(value, limits.VALUE_DEPTH_MAX, bytes_max) < 0:
-        _explain(value, bytes_max)
+        value = _made_plain(value, bytes_max)
     try:
         encoded = _encode(value)
     except (UnicodeEncodeError, RecursionError):
@@ -40,6 +56,15 @@ def encode_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> byte
             f"{len(encoded):,} bytes as JSON, more than the {bytes_max:,} allowed", len(encoded), bytes_max
         )
     return encoded
+
+
+def plain_value(value: Any, *, bytes_max: int = limits.VALUE_BYTES_MAX) -> Any:
+    """The value itself; where a ``Written`` is in it, a copy with the int. For whoever keeps a value besides its JSON.
+    Raises what ``encode_value`` does, but for texts, and integers that are too long.
+    """
+    if type(value) in _PLAIN or _exact(value, limits.VALUE_DEPTH_MAX, bytes_max) >= 0:
+        return value
+    return _made_plain(value, bytes_max)
 
 
 def decode_value(encoded: bytes | str | msgspec.Raw) -> Any:
@@ -85,6 +110,25 @@ def _too_large(what: str, size: int, limit: int) -> LimitExceeded:
         size=size,
         limit=limit,
     )
+
+
+def _made_plain(value: Any, bytes_max: int) -> Any:
+    """A value in which there is something that is not plain: a ``Written``, or what is refused here."""
+    _walk(value, "$", {}, _Room(bytes_max))
+    made = _with_ints(value)
+    if type(made) not in _PLAIN and _exact(made, limits.VALUE_DEPTH_MAX, bytes_max) < 0:
+        _explain(made, bytes_max)
+    return made
+
+
+def _with_ints(value: Any) -> Any:
+    """A copy of a value that was walked, so it ends."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _with_ints(item) for key, item in value.items()}
+    if kind is list:
+        return [_with_ints(item) for item in value]
+    return int(value) if kind is Written else value
 
 
 def _explain(value: Any, bytes_max: int) -> NoReturn:
@@ -143,7 +187,7 @@ def _walk(value: Any, path: str, above: dict[int, str], room: _Room) -> None:
                 _check_text(step, path)
             _walk(item, f"{path}.{step}" if kind is dict else f"{path}[{step}]", above, room)
         del above[id(value)]
-    elif kind not in _PLAIN:
+    elif kind not in _PLAIN and kind is not Written:
         raise InvalidInput(
             f"{path} is a {kind.__module__}.{kind.__qualname__};"
             " accepted are dict, list, str, int, float, bool and None",

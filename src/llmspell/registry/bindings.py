@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SQL = queries("llmspell.registry")
 _MARK = _SQL["mark"]
-_OPEN = f"SELECT scope, prefix, {COLUMNS} FROM ({_SQL['open_schemas']}) JOIN entry ON entry.seq = schema_seq"
+_OPEN = f"SELECT scope, prefix, since_seq, {COLUMNS} FROM ({_SQL['open_schemas']}) JOIN entry ON entry.seq = schema_seq"
 _payload = msgspec.json.Decoder(SchemaRegistered).decode
 
 
@@ -60,21 +60,30 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """All bindings: for a scope's name (empty: every scope) its prefixes, the longest first.
+    """All bindings: for a scope's name (empty: every scope) its prefixes, the longest first, with the entry that
+    bound each.
 
     ``mark`` is the hash of the newest entry about them, empty when there is none. A seq would not do: what a batch
     wrote that was undone had one too, and another entry has it now.
     """
 
     mark: bytes = b""
-    by_scope: Mapping[str, tuple[tuple[str, Schema], ...]] = field(default_factory=dict)
+    by_scope: Mapping[str, tuple[tuple[str, Schema, int], ...]] = field(default_factory=dict)
 
     def schema(self, scope: str, key: str) -> Schema | None:
         """What a key is held against: the scope's own binding before one for every scope, then the longest prefix."""
         for place in (scope, ""):
-            for prefix, schema in self.by_scope.get(place, ()):
+            for prefix, schema, _ in self.by_scope.get(place, ()):
                 if key.startswith(prefix):
                     return schema
+        return None
+
+    def since(self, scope: str, key: str) -> tuple[str, str, int] | None:
+        """Name and version of that, and the entry that bound it."""
+        for place in (scope, ""):
+            for prefix, schema, since in self.by_scope.get(place, ()):
+                if key.startswith(prefix):
+                    return schema.name, str(schema.version), since
         return None
 
 
@@ -110,7 +119,7 @@ class Bindings:
         return False
 
     async def hold(self, writer: Writer, scope: str, key: str, raw: bytes, held: Held | None) -> None:
-        """Hold a value against what its key is bound to in this transaction; see ``journal.Guard``."""
+        """Hold a value against what its key is bound to in this transaction; see ``journal.guards``."""
         if self.generation != writer.generation:
             await self.confirm(writer)
         bound = self.bound
@@ -133,15 +142,16 @@ class Bindings:
         """Whether any key of a scope is held against anything."""
         return scope in self.bound.by_scope or "" in self.bound.by_scope
 
-    def name_of(self, scope: str, key: str) -> str | None:
-        """The schema that a key is held against, as far as is known; None without."""
-        schema = self.bound.schema(scope, key)
-        return None if schema is None else schema.name
+    def bound_by(self, scope: str, key: str) -> tuple[str, str, int] | None:
+        """Name and version of the schema that a key is held against, and the entry that bound it, as far as is known;
+        None without.
+        """
+        return self.bound.since(scope, key)
 
-    def name_at(self, scope: str, prefix: str) -> str | None:
-        """The schema that exactly these keys are bound to (an empty scope: those of every scope); None without."""
-        found = (schema.name for bound, schema in self.bound.by_scope.get(scope, ()) if bound == prefix)
-        return next(found, None)
+    def bound_at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
+        """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
+        places = self.bound.by_scope.get(scope, ())
+        return next(((one.name, str(one.version), since) for bound, one, since in places if bound == prefix), None)
 
     def check(self, scope: str, key: str, held: Held) -> bytes:
         """Hold a value against what its key is bound to, as far as is known; gives the mark of that. Raises
@@ -181,11 +191,13 @@ def _within(path: str, places: Iterable[str]) -> bool:
 
 
 def bound_of(mark: bytes, rows: Iterable[Row]) -> Bound:
-    """What is bound as of the entry with the hash ``mark``, of rows of scope, prefix and the entry of a schema."""
-    by_scope: dict[str, list[tuple[str, Schema]]] = {}
-    for scope, prefix, *stored in rows:
+    """What is bound as of the entry with the hash ``mark``, of rows of scope, prefix, the entry that bound it and that
+    of a schema.
+    """
+    by_scope: dict[str, list[tuple[str, Schema, int]]] = {}
+    for scope, prefix, since, *stored in rows:
         entry = check_row(tuple(stored))
-        by_scope.setdefault(scope, []).append((prefix, schema_in(entry.payload, f"of entry {entry.seq}")))
+        by_scope.setdefault(scope, []).append((prefix, schema_in(entry.payload, f"of entry {entry.seq}"), since))
     return Bound(mark, {scope: tuple(sorted(found, key=lambda one: -len(one[0]))) for scope, found in by_scope.items()})
 
 

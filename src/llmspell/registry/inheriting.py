@@ -1,11 +1,11 @@
-"""What is bound to the keys of a scope, for one that begins with what the other held."""
+"""What is bound to the keys of a scope, for one that begins with what the other held, and at the end of a scope."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmspell.registry.kinds import SchemaBound
-from llmspell.registry.projection import BOUND
+from llmspell.registry.kinds import SchemaBound, SchemaUnbound
+from llmspell.registry.projection import BOUND, UNBOUND
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
@@ -26,3 +26,17 @@ async def inherit_bindings(writer: Writer, source: str, target: str, seq: int) -
     place = await writer.scope("global")
     for prefix, name, version in rows:
         await writer.append(BOUND, SchemaBound(target, prefix, name, version), place, f"binding/{target}/{prefix}")
+
+
+async def end_bindings(writer: Writer, scope: str) -> None:
+    """Unbind the keys of a scope that is no more, inside a unit that removes it. Asks one thing where nothing is
+    bound.
+    """
+    rows = await writer.all(_SQL["of_scope"], (scope,))
+    if not rows:
+        return
+    if writer.guard is not None:
+        writer.guard.doubt()
+    place = await writer.scope("global")
+    for (prefix,) in rows:
+        await writer.append(UNBOUND, SchemaUnbound(scope, prefix), place, f"binding/{scope}/{prefix}")

@@ -10,6 +10,9 @@ SELECT e.hash FROM schema_newest n JOIN entry e ON e.seq = n.seq WHERE n.what = 
 -- name: schemas
 SELECT seq FROM schema_version WHERE seq > ? ORDER BY seq LIMIT ?
 
+-- name: hash_of
+SELECT hash FROM schema_version WHERE name = ? AND version = ?
+
 -- name: open
 -- What is bound now.
 SELECT scope, prefix, since_seq, name, version FROM schema_binding INDEXED BY schema_binding_open
@@ -17,7 +20,7 @@ WHERE until_seq IS NULL ORDER BY scope, prefix
 
 -- name: open_schemas
 -- The same with the entries that hold the schemas.
-SELECT b.scope, b.prefix, v.seq AS schema_seq FROM schema_binding b INDEXED BY schema_binding_open
+SELECT b.scope, b.prefix, b.since_seq, v.seq AS schema_seq FROM schema_binding b INDEXED BY schema_binding_open
 JOIN schema_version v ON v.name = b.name AND v.version = b.version WHERE b.until_seq IS NULL
 
 -- name: open_one
@@ -30,6 +33,9 @@ SELECT scope, prefix, since_seq, name, version FROM schema_binding
 WHERE scope IN (?1, '') AND since_seq < ?3 AND (until_seq IS NULL OR until_seq > ?3)
   AND substr(?2, 1, length(prefix)) = prefix
 ORDER BY scope = '', length(prefix) DESC LIMIT 1
+
+-- name: of_scope
+SELECT prefix FROM schema_binding INDEXED BY schema_binding_open WHERE scope = ? AND until_seq IS NULL ORDER BY prefix
 
 -- name: of_scope_at
 -- What was bound to a scope's own keys when an entry was written.

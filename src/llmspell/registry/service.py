@@ -10,6 +10,7 @@ from llmspell.errors import InvalidInput, LlmspellError, NotFound
 from llmspell.hooks.moment import run_point
 from llmspell.journal.reading import COLUMNS, check_rows
 from llmspell.model import limits
+from llmspell.model.arguments import is_async
 from llmspell.model.keys import check_key
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
@@ -127,10 +128,12 @@ class AsyncSchemas:
 
     def validator(self, name: str, function: Callable[[Any], Any]) -> None:
         """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
-        good, False or a text that says why not otherwise.
+        good, False or a text that says why not otherwise. Raises InvalidInput (``invalid-validator``).
         """
         if type(name) is not str or not name or not callable(function):
             raise InvalidInput("a validator is a name and a function", code="invalid-validator")
+        if is_async(function):
+            raise InvalidInput("a validator is a plain function, not an async one", code="invalid-validator")
         self._bindings.validators[name] = function
 
     # -- bindings ------------------------------------------------------------------------------------------------------
@@ -145,7 +148,8 @@ class AsyncSchemas:
         From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
         schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
         own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``. Raises
-        InvalidInput (``invalid-prefix``, also for one that no key begins with), NotFound (``schema-not-found``).
+        InvalidInput (``invalid-prefix``, also for one that no key begins with), NotFound (``schema-not-found``),
+        Conflict (``migration-running``: one of such values is open, or is being taken back, and binds them itself).
         """
         schema = await (self.get(name, version) if version is not None else self._latest(name))
         place, prefix = _place(scope), _beginning(prefix)
@@ -155,6 +159,7 @@ class AsyncSchemas:
             row = await writer.one(_SQL["open_one"], (place, prefix))
             if row is not None and row[:2] == (wanted.name, wanted.version):
                 return int(row[2])
+            await self._demand_settled(writer, place, prefix)
             self._bindings.doubt()
             return await writer.append(BOUND, wanted, await writer.scope("global"), f"binding/{place}/{prefix}")
 
@@ -162,12 +167,15 @@ class AsyncSchemas:
         return Binding(wanted.name, wanted.version, place or None, prefix, since)
 
     async def unbind(self, *, scope: Scope | None = None, prefix: str = "") -> bool:
-        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``."""
+        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``. Raises
+        InvalidInput (``invalid-prefix``), Conflict (``migration-running``), as ``bind`` does.
+        """
         place, prefix = _place(scope), check_prefix(prefix)
 
         async def unit(writer: Writer) -> bool:
             if await writer.one(_SQL["open_one"], (place, prefix)) is None:
                 return False
+            await self._demand_settled(writer, place, prefix)
             payload = SchemaUnbound(place, prefix)
             self._bindings.doubt()
             await writer.append(UNBOUND, payload, await writer.scope("global"), f"binding/{place}/{prefix}")
@@ -190,6 +198,10 @@ class AsyncSchemas:
         return None if row is None else _binding(row)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _demand_settled(self, writer: Writer, place: str, prefix: str) -> None:
+        if writer.settled is not None:
+            await writer.settled.demand_prefix(writer, place or None, prefix)
 
     async def _latest(self, name: str) -> Schema:
         """The latest release; where there is none, the latest version."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
 
 from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.values import Written
 
 if TYPE_CHECKING:
     from llmspell.schemas.field import Field
@@ -25,6 +27,8 @@ Validator = Callable[[Any], Any]
 """Given a part of a value, returns None or True when it is good, False or a text that says why not otherwise."""
 Validators = Mapping[str, Validator]
 
+_asked: ContextVar[frozenset[int]] = ContextVar("asked", default=frozenset())
+"""The validators that are judging now, by identity: one that writes what it judges would never end."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _SCALARS = frozenset({str, int, bool, type(None)})
 _NAMES = {
@@ -99,12 +103,12 @@ def _same_or(made: Any, value: Any, parts: Any) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A JSON value that shares no list and no object with the one given."""
+    """A JSON value that shares no list and no object with the one given; a ``Written`` in it is the int."""
     if type(value) is dict:
         return {name: copied(item) for name, item in value.items()}
     if type(value) is list:
         return [copied(item) for item in value]
-    return value
+    return int(value) if type(value) is Written else value
 
 
 def identity(value: Any) -> Any:
@@ -135,6 +139,8 @@ class _Judge:
 
     def value(self, field: Field, value: Any, path: str) -> None:
         kind = type(value)
+        if kind is Written:
+            kind, value = int, int(value)
         if value is None:
             if not field.accepts_null:
                 self._note(path, "null", f"is null; expected {field.type}")
@@ -213,11 +219,20 @@ class _Judge:
                 hint="register a function under this name before values are checked",
                 validator=name,
             )
+        asked = _asked.get()
+        if id(validator) in asked:
+            raise InvalidInput(
+                f"the validator {name!r} led to a check of a value by itself, without end",
+                code="invalid-validator", hint="a validator judges its value and writes none", validator=name,
+            )  # fmt: skip
+        token = _asked.set(asked | {id(validator)})
         try:
             answer = validator(copied(value))
         except Exception as exc:  # noqa: BLE001 - code of users may raise anything; its text may show the value
             self._note(path, "validator", f"the validator {name!r} raised {type(exc).__name__}")
             return
+        finally:
+            _asked.reset(token)
         if answer is False or type(answer) is str:
             why = "" if not answer or self._veiled else f": {answer[:200]}"
             self._note(path, "validator", f"the validator {name!r} refused it{why}")

@@ -148,6 +148,7 @@ class Cleaning:
         went = await self._write(policy, inside, lambda writer: let_go(writer, one, policy, archive, near))
         settle(report, one, archive, went=went)
         if went:
+            near.forget(session)
             await self._steps.point(inside, "after_session_delete", "cleanup", info, one.why)
 
 
@@ -265,6 +266,8 @@ class BackgroundCleaning:
         def settled(result: Result) -> None:
             if result.error is None:
                 settle(report, one, archive, went=result.value == _WENT)
+                if result.value == _WENT:
+                    near.forget(session)
                 if policy.hard and result.value == _WENT:
                     self._marked.append((session, None))
             elif self._again(result.error, near):

@@ -61,6 +61,7 @@ class Deleting:
             await erasing.to_the_end(self._journal, context, session, near.erase, near.free_reserve)
         else:
             await write()
+        near.forget(session)
         await self._steps.point(inside, "after_session_delete", "delete", info, reason)
 
     async def _last(self, session: bytes) -> SessionInfo | None:

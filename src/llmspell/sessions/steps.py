@@ -83,6 +83,7 @@ class Neighbours:
         inherit_bindings: InheritBindings,
         demand_settled: DemandSettled,
         compare: Comparer,
+        forget: Callable[[bytes], None],
     ) -> None:
         self.set_state = set_state
         self.initial_state = initial_state
@@ -99,6 +100,8 @@ class Neighbours:
         self.inherit_bindings = inherit_bindings
         self.demand_settled = demand_settled
         self.compare = compare
+        self.forget = forget
+        """What this process holds of a session that is no more."""
 
     def close(self) -> None:
         """Save what changed, and end the threads of the background. Idempotent."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Literal, Protocol, Self, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from llmspell.errors import Corrupt, InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.context import current
 from llmspell.model.telling import told
-from llmspell.model.values import Held, decode_value, encode_value
+from llmspell.model.values import Held, Written, decode_value, encode_value, plain_value
 from llmspell.offload import Inline, Offload
 from llmspell.state.kinds import StateSet
 
@@ -103,20 +103,6 @@ class Sealer(Protocol):
         ...
 
 
-class Written(int):
-    """The version that writing an external value gave its key. ``redactions`` say what was replaced in it (``path`` and
-    ``kind`` of each, none when nothing was). It is no plain JSON value: keep ``int(version)``.
-    """
-
-    redactions: tuple[dict[str, str], ...]
-
-    def __new__(cls, version: int, redactions: Sequence[dict[str, str]] = ()) -> Self:
-        """A version with what was replaced."""
-        made = super().__new__(cls, version)
-        made.redactions = tuple(redactions)
-        return made
-
-
 SECRET = frozenset({"sensitive", "external"})
 """Classes of values that may be secrets, or hold some."""
 MISMATCH = "schema-mismatch"
@@ -139,12 +125,14 @@ class Schemas(Protocol):
         """Whether any key of a scope is held against anything."""
         ...
 
-    def name_of(self, scope: str, key: str) -> str | None:
-        """The schema that a key is held against, as far as is known here; None without."""
+    def bound_by(self, scope: str, key: str) -> tuple[str, str, int] | None:
+        """Name and version of the schema that a key is held against, and the entry that bound it, as far as is known
+        here; None without.
+        """
         ...
 
-    def name_at(self, scope: str, prefix: str) -> str | None:
-        """The schema that exactly these keys are bound to (an empty scope: those of every scope); None without."""
+    def bound_at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
+        """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
         ...
 
     def check(self, scope: str, key: str, held: Held) -> bytes:
@@ -218,6 +206,7 @@ class Protection:
         what the sealer raises.
         """
         encoded = _encoded(value, state_class)  # A value that is none is refused as such.
+        value = plain_value(value)
         held = Held(value, secret=state_class in SECRET or self.secrets != "off")
         if self.schemas.active and state_class != "trusted":
             held = replace(held, mark=self.schemas.check(scope, key, held))

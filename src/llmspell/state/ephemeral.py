@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import RLock
 from typing import Any
 
-from llmspell.errors import LimitExceeded
+from llmspell.errors import InvalidInput, LimitExceeded
 from llmspell.model import limits
 from llmspell.model.values import decode_value, encode_value
 
@@ -79,3 +79,10 @@ class Ephemeral:
                 code="too-many-ephemeral",
                 hint="delete some, give them a ttl_s, or keep them in the store",
             )
+
+
+def check_unversioned(key: str, if_version: int | None) -> str:
+    """An ephemeral key, unless a version of it is to be compared. Raises InvalidInput (``no-versions``)."""
+    if if_version is not None:
+        raise InvalidInput("an ephemeral key has no versions to compare", code="no-versions")
+    return key

@@ -19,12 +19,21 @@ from llmspell.journal.journal import Journal, Writer
 from llmspell.model import limits
 from llmspell.model.clock import to_ns
 from llmspell.model.keys import check_key
-from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, Written, hide
+from llmspell.model.values import Written
+from llmspell.state.classes import MISMATCH, Kept, Protection, Stored, hide
 from llmspell.state.defaults import default_now
 from llmspell.state.inherited import row_now
 from llmspell.state.paging import read_keys
 from llmspell.state.rows import load_row
-from llmspell.state.units import clear_scope, delete_key, demand_version, list_or_unset, set_key, transfer_scope
+from llmspell.state.units import (
+    clear_scope,
+    delete_key,
+    demand_settled,
+    demand_version,
+    list_or_unset,
+    set_key,
+    transfer_scope,
+)
 from llmspell.state.values import StateEntry
 
 if TYPE_CHECKING:
@@ -206,6 +215,7 @@ class Guarded:
             stored = await self._kept(target, found)
 
             async def unit(writer: Writer, found: list[StateEntry] = found, stored: list[Stored] = stored) -> int:
+                await demand_settled(writer, self._scope, [one.key for one in found])
                 for one, kept in zip(found, stored, strict=True):
                     await demand_version(writer, self._scope, one.key, one.version)
                     expires_at = None if one.expires_at is None else to_ns(one.expires_at)
@@ -219,8 +229,9 @@ class Guarded:
 
             try:
                 return int(await self._write(unit))
-            except Conflict:
-                continue
+            except Conflict as exc:
+                if exc.code != Conflict.code:  # A migration is open, and will be.
+                    raise
         raise self._moving("the scope")
 
     async def _kept(self, scope: str, given: Sequence[_Decided | StateEntry]) -> list[Stored]:

@@ -23,16 +23,17 @@ from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
 from llmspell.model.scope import Scope
 from llmspell.model.telling import told
-from llmspell.model.values import decode_value, encode_value
+from llmspell.model.values import Written, decode_value, encode_value
 from llmspell.schema import queries
-from llmspell.state.classes import Kept, StateClass, Written, check_class
+from llmspell.state.classes import Kept, StateClass, check_class
 from llmspell.state.defaults import Defaulting
+from llmspell.state.ephemeral import check_unversioned
 from llmspell.state.guarded import Guarded, read_guarded
 from llmspell.state.inherited import entries_of, load_inherited, row_now
 from llmspell.state.paging import read_keys
 from llmspell.state.rows import change_of, is_plain, load_row, matches
 from llmspell.state.units import check_artifacts, check_version, clear_scope, delete_key, set_key, transfer_scope
-from llmspell.state.values import StateEntry
+from llmspell.state.values import StateEntry, check_ttl
 
 if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
@@ -143,8 +144,8 @@ class AsyncState(Defaulting):
         """Delete ``key``; True if it had a value. With ``if_version``: Conflict unless it has that version now."""
         key = check_key(key)
         check_version(if_version)
-        if self._ephemeral.scopes and if_version is None and self._ephemeral.delete(self._name, key):
-            return True
+        if self._held(key) is not None:
+            return self._ephemeral.delete(self._name, check_unversioned(key, if_version))
         context = self._acting.context()
         try:
             if "before_state_delete" in self._armed or "after_state_delete" in self._armed:
@@ -255,14 +256,15 @@ class AsyncState(Defaulting):
         """Delete every key of the scope in one transaction; returns how many had a value."""
         context = self._acting.context()
         now = self._journal.clock.now_ns()
-        held = self._ephemeral.clear(self._name, now) if self._ephemeral.scopes else 0
         if "before_state_clear" in self._armed or "after_state_clear" in self._armed:
-            return held + await self._guard(context).clear()
-        return held + await self._journal.write(lambda writer: clear_scope(writer, self._name, now), context=context)
+            count = await self._guard(context).clear()
+        else:
+            count = await self._journal.write(lambda writer: clear_scope(writer, self._name, now), context=context)
+        return count + (self._ephemeral.clear(self._name, now) if self._ephemeral.scopes else 0)
 
     async def copy_to(self, scope: Scope) -> int:
         """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart, and
-        ephemeral keys stay where they are.
+        ephemeral keys where they are. Raises Conflict (``migration-running``: some are changed and others not yet).
         """
         return await self._transfer(scope, move=False)
 
@@ -341,8 +343,7 @@ class AsyncState(Defaulting):
         return versions
 
     async def _hold(self, key: str, value: Any, if_version: int | None, expires_at: int | None) -> int:
-        if if_version is not None:
-            raise InvalidInput("an ephemeral key has no versions to compare", code="no-versions")
+        check_unversioned(key, if_version)
         if self._held(key) is None and await self._visible(key) is not None:
             raise Conflict(
                 f"{key!r} has a stored value; delete it before it can be ephemeral", code="class-conflict", key=key
@@ -393,8 +394,4 @@ class AsyncState(Defaulting):
         return [one for key in names if (one := self._held(key)) is not None]
 
     def _expiry(self, ttl_s: float | None) -> int | None:
-        if ttl_s is None:
-            return None
-        if type(ttl_s) not in (int, float) or not 0 < ttl_s < limits.TTL_S_MAX:
-            raise InvalidInput(f"ttl_s is a number of seconds above 0, not {told(ttl_s)}", code="invalid-ttl")
-        return self._journal.clock.now_ns() + round(ttl_s * 1e9)
+        return None if ttl_s is None else self._journal.clock.now_ns() + check_ttl(ttl_s)

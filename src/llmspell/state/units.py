@@ -13,10 +13,10 @@ from llmspell.journal.reading import COLUMNS, check_row
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.telling import told
-from llmspell.model.values import Held
+from llmspell.model.values import Held, Written
 from llmspell.ports.database import Reading, Row
 from llmspell.schema import queries
-from llmspell.state.classes import SECRET, Kept, Protection, Stored, Written
+from llmspell.state.classes import SECRET, Kept, Protection, Stored
 from llmspell.state.foreign import demand_class
 from llmspell.state.inherited import all_rows, inherited_row
 from llmspell.state.kinds import StateDeleted, StateExpired, StateSet
@@ -149,7 +149,9 @@ async def clear_scope(writer: Writer, scope_name: str, now: int, *, inherited: b
 
 
 async def transfer_scope(writer: Writer, source: str, target: str, now: int, move: bool) -> int:
-    """Set every key of ``source`` in ``target``; with ``move`` delete it in ``source``."""
+    """Set every key of ``source`` in ``target``; with ``move`` delete it in ``source``. Raises Conflict
+    (``migration-running``).
+    """
     scope = await writer.existing_scope(source)
     if scope is None:
         return 0
@@ -160,6 +162,7 @@ async def transfer_scope(writer: Writer, source: str, target: str, now: int, mov
         if guard.binds(target):
             raise Kept(None)  # Each value is opened and held against its schema, which is no unit's work.
     rows = await _live(writer, source, scope, now)
+    await demand_settled(writer, source, [row[0] for row in rows])
     for key, version, seq in rows:
         stored = await writer.one(f"SELECT {COLUMNS} FROM entry WHERE seq = ?", (seq,))
         entry = check_row(stored) if stored is not None else None
@@ -187,6 +190,12 @@ async def expire_keys(writer: Writer, limit: int) -> int:
             EXPIRED, StateExpired(name, key, version + 1, seq), await writer.scope(name), f"state/{key}"
         )
     return len(rows)
+
+
+async def demand_settled(writer: Writer, scope_name: str, keys: list[str]) -> None:
+    """Refuse to take values on that are in the middle of a migration. Raises Conflict (``migration-running``)."""
+    if writer.settled is not None:
+        await writer.settled.demand_keys(writer, scope_name, keys)
 
 
 async def demand_version(writer: Writer, scope_name: str, key: str, version: int) -> None:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from llmspell.errors import InvalidInput
+from llmspell.model import limits
+from llmspell.model.telling import told
+
 
 @dataclass(frozen=True, slots=True)
 class StateEntry:
@@ -86,3 +90,10 @@ class StateDifference:
             "before": self.before and self.before.to_dict(),
             "after": self.after and self.after.to_dict(),
         }
+
+
+def check_ttl(ttl_s: float) -> int:
+    """A time to live in nanoseconds. Raises InvalidInput (``invalid-ttl``)."""
+    if type(ttl_s) not in (int, float) or not 0 < ttl_s < limits.TTL_S_MAX:
+        raise InvalidInput(f"ttl_s is a number of seconds above 0, not {told(ttl_s)}", code="invalid-ttl")
+    return round(ttl_s * 1e9)

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from llmspell.model.entry import Entry
     from llmspell.model.page import Page
     from llmspell.model.scope import Scope
+    from llmspell.model.values import Written
     from llmspell.principals.events import AsyncPrincipalEvents
     from llmspell.principals.handle import AsyncPrincipal
     from llmspell.principals.sharing import AsyncPrincipalSharing, AsyncSharing, Pipeline
@@ -98,7 +99,7 @@ if TYPE_CHECKING:
     from llmspell.sessions.service import AsyncSessions
     from llmspell.sessions.session import AsyncSession
     from llmspell.sessions.shredded import Shredded
-    from llmspell.state.classes import StateClass, Written
+    from llmspell.state.classes import StateClass
     from llmspell.state.past import AsyncPastState
     from llmspell.state.service import AsyncState
     from llmspell.state.values import StateChange, StateDifference, StateEntry
@@ -338,7 +339,7 @@ class State:
 
     def copy_to(self, scope: Scope) -> int:
         """Set every key of this scope in ``scope`` too, in one transaction; returns how many. Histories stay apart, and
-        ephemeral keys stay where they are.
+        ephemeral keys where they are. Raises Conflict (``migration-running``: some are changed and others not yet).
         """
         return drive(self._inner.copy_to(scope))
 
@@ -1586,7 +1587,8 @@ class Migrations:
         ``before_migration_batch`` for each value that is to be written; their ``operation`` is ``lazy``. A value that
         they do not let be written is given in the new form and stays as it is. Raises InvalidInput (``invalid-plan``,
         ``invalid-scope``), NotFound (``unknown-function``, ``unknown-validator``), Conflict (``migration-running``: a
-        migration of these values is open, by which some are changed and others not), Vetoed.
+        migration of these values is open, by which some are changed and others not; ``plan-outdated``: they are bound
+        to a third version; ``schema-exists``), NotFound (``schema-not-found``: the new one is not registered), Vetoed.
         """
         return LazyState(
             drive(self._inner.lazily(plan, scope=scope, functions=functions, validators=validators, write=write))
@@ -2242,7 +2244,7 @@ class Schemas:
 
     def validator(self, name: str, function: Callable[[Any], Any]) -> None:
         """Make known what a validator of that name does, in this process: of a part of a value, None or True when it is
-        good, False or a text that says why not otherwise.
+        good, False or a text that says why not otherwise. Raises InvalidInput (``invalid-validator``).
         """
         self._inner.validator(name, function)
 
@@ -2254,12 +2256,15 @@ class Schemas:
         From then on every write of such a value is refused with InvalidInput (``schema-mismatch``) unless it meets the
         schema, except those of the classes trusted and ephemeral. What is stored already is not looked at. A scope's
         own binding goes before one for all scopes, then the longest prefix. Writes ``schema.bound``. Raises
-        InvalidInput (``invalid-prefix``, also for one that no key begins with), NotFound (``schema-not-found``).
+        InvalidInput (``invalid-prefix``, also for one that no key begins with), NotFound (``schema-not-found``),
+        Conflict (``migration-running``: one of such values is open, or is being taken back, and binds them itself).
         """
         return drive(self._inner.bind(name, version, scope=scope, prefix=prefix))
 
     def unbind(self, *, scope: Scope | None = None, prefix: str = "") -> bool:
-        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``."""
+        """End the binding of exactly these keys; False when there was none. Writes ``schema.unbound``. Raises
+        InvalidInput (``invalid-prefix``), Conflict (``migration-running``), as ``bind`` does.
+        """
         return drive(self._inner.unbind(scope=scope, prefix=prefix))
 
     def bindings(self) -> list[Binding]:

@@ -18,7 +18,7 @@ from llmspell.errors import InvalidInput
 from llmspell.model import limits
 from llmspell.model.labels import check_label, check_metadata, check_tags
 from llmspell.model.telling import told
-from llmspell.model.values import encode_value
+from llmspell.model.values import Written, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from llmspell.offload import Offload
 
 _UNNAMED = {"tool": "output", "agent": "output", "user": "input"}
-_JSON_TYPES = (dict, list, int, float, bool, type(None))
+_JSON_TYPES = (dict, list, int, Written, float, bool, type(None))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,143 @@
+"""What a migration's target is bound to, and its binding to the version that its values come to have.
+
+What must stay true: a binding is moved in the transaction that found it, and only to a version that is registered with
+the content that the values were held against.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmspell.errors import Conflict, NotFound
+from llmspell.journal.asking import Asking, Asks, driven
+from llmspell.registry.kinds import SchemaBound
+from llmspell.registry.projection import BOUND
+from llmspell.schema import queries
+
+if TYPE_CHECKING:
+    from llmspell.journal.journal import Writer
+    from llmspell.migration.plan import Plan
+    from llmspell.ports.database import Reading
+    from llmspell.schemas.schema import Schema
+
+_SQL = queries("llmspell.registry")
+_CAUSED_BY = "SELECT 1 FROM entry WHERE seq = ? AND cause = ?"
+_BEGUN_BY = "SELECT c.seq FROM entry e JOIN entry c ON c.seq = e.cause WHERE e.seq = ? AND c.kind = ?"
+
+
+class Bound(NamedTuple):
+    """That a target is bound to the new version: by the entry ``binding``; what was written after the entry ``since``
+    was held against it. That is the first one of the migration that bound it, else the binding's own.
+    """
+
+    binding: int
+    since: int
+
+
+async def find_binding(asks: Asks, plan: Plan) -> tuple[str, int] | None:
+    """The version that exactly a plan's target is bound to, and by which entry; None for none of its schema."""
+    place = plan.target.scope or "", plan.target.prefix
+    row = await asks.one(_SQL["open_one"], place) if plan.target.kind == "state" else None
+    return None if row is None or row[0] != plan.name else (row[1], row[2])
+
+
+async def find_bound(asks: Asks, plan: Plan) -> Bound | None:
+    """Since when values are held against a plan's new version, as by a handle that migrates what it reads; None where
+    exactly its target is not bound to that.
+    """
+    found = await find_binding(asks, plan)
+    if found is None or found[0] != plan.to_version:
+        return None
+    row = await asks.one(_BEGUN_BY, (found[1], "migration.started"))
+    return Bound(found[1], found[1] if row is None else row[0])
+
+
+def load_bound_since(plan: Plan, view: Reading) -> int:
+    """What ``find_bound`` gives as ``since``; else 0."""
+    bound = driven(find_bound(Asking(view), plan))
+    return 0 if bound is None else bound.since
+
+
+async def find_standing(asks: Asks, plan: Plan) -> tuple[bool, Bound | None]:
+    """Whether exactly a plan's target is bound to the version that it leads from; and what ``find_bound`` gives. Raises
+    Conflict (``plan-outdated``) where it is bound to a third one.
+    """
+    found, bound = await find_binding(asks, plan), await find_bound(asks, plan)
+    if found is not None and found[0] not in {plan.from_version, plan.to_version}:
+        raise outdated(plan, found[0])
+    return found is not None and bound is None, bound
+
+
+async def bind_anew(writer: Writer, plan: Plan) -> Bound | None:
+    """Bind a plan's target to the new version where it is bound to the old one, inside a unit, as whoever migrates what
+    is read does; gives what ``find_bound`` does then. Raises Conflict (``migration-running``), and what
+    ``find_standing`` and ``rebind`` do.
+    """
+    old, bound = await find_standing(writer, plan)
+    if not old:
+        return bound
+    if writer.settled is not None:
+        await writer.settled.demand_prefix(writer, plan.target.scope, plan.target.prefix)
+    seq = await rebind(writer, plan, plan.from_version, plan.to_schema)
+    return Bound(seq, seq)
+
+
+async def rebind(writer: Writer, plan: Plan, old: str, new: Schema, *, run: int = 0) -> int:
+    """Bind keys of a plan's target that are bound to one version to another, its own binding and those of some of its
+    keys, by a longer prefix or their scope; these only where the run that began with the entry ``run`` bound them, if
+    one is named. Gives the entry of the target's own, 0 without. Raises what ``demand_bindable`` does.
+    """
+    target, own = plan.target, 0
+    for scope, prefix, seq in await _within(writer, plan, old):
+        exact = (scope, prefix) == (target.scope or "", target.prefix)
+        if run and not exact and await writer.one(_CAUSED_BY, (seq, run)) is None:
+            continue
+        await _demand_registered(writer, new)
+        if writer.guard is not None:
+            writer.guard.doubt()
+        bound = SchemaBound(scope, prefix, new.name, str(new.version))
+        made = await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{scope}/{prefix}")
+        own = made if exact else own
+    return own
+
+
+async def _within(asks: Asks, plan: Plan, version: str) -> list[tuple[str, str, int]]:
+    """Scope, prefix and entry of the bindings of keys of a plan's target, all of them its own, to a version."""
+    target = plan.target
+    if target.kind != "state":
+        return []
+    return [
+        (scope, prefix, seq)
+        for scope, prefix, seq, name, bound in await asks.all(_SQL["open"])
+        if (name, bound) == (plan.name, version) and target.scope in {None, scope} and prefix.startswith(target.prefix)
+    ]
+
+
+async def demand_bindable(asks: Asks, plan: Plan) -> None:
+    """Refuse a plan whose end would bind its target to what is no registered schema. Raises NotFound
+    (``schema-not-found``), Conflict (``schema-exists``: it is registered with other content).
+    """
+    if await _within(asks, plan, plan.from_version):
+        await _demand_registered(asks, plan.to_schema)
+
+
+async def _demand_registered(asks: Asks, schema: Schema) -> None:
+    row = await asks.one(_SQL["hash_of"], (schema.name, str(schema.version)))
+    if row is None:
+        raise NotFound(
+            f"{schema.name} {schema.version} is not registered, and keys that are bound to another version are to be"
+            " bound to it", code="schema-not-found", hint="register it with store.schemas.register first",
+        )  # fmt: skip
+    if row[0] != schema.hash:
+        raise Conflict(
+            f"{schema.name} {schema.version} is registered with other content than the plan's", code="schema-exists",
+            hint="plan again without a catalog", name=schema.name, version=str(schema.version),
+        )  # fmt: skip
+
+
+def outdated(plan: Plan, version: str | None) -> Conflict:
+    """The error for a plan that came too late."""
+    return Conflict(
+        f"{plan.target} are of {plan.name} {version} by now; this plan was made before that, for {plan.from_version}",
+        code="plan-outdated", hint="plan again",
+    )  # fmt: skip
