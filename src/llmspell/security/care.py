@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed, WrongKey
 from llmspell.model.arguments import check_path
-from llmspell.outputs import check_output
+from llmspell.outputs import check_outside
 from llmspell.security.durable import sync_folder, write_new
 from llmspell.security.export import export_key, import_key
+from llmspell.security.key_files import check_output
 from llmspell.security.keyring import Keyring
 from llmspell.security.sources import KeyFile
 from llmspell.security.user_key import UserKey
@@ -73,7 +74,8 @@ class AsyncKeys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``, ``path-of-key``),
+        StorageFailed.
         """
         await self._offload.run(self._export, check_output(path), passphrase)
 
@@ -97,7 +99,7 @@ class AsyncKeys:
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``; ``path-in-store``: a key is not
         kept with what it opens), StorageFailed.
         """
-        return await self._offload.run(self._rotate, None if to is None else check_output(to))
+        return await self._offload.run(self._rotate, None if to is None else check_outside(to))
 
     # -- in a thread ---------------------------------------------------------------------------------------------------
 

@@ -251,7 +251,7 @@ class AsyncSessions:
         ``key``, a passphrase or 32 bytes, encrypts it. Sensitive values show as ``[REDACTED]``, unless ``secrets`` asks
         an encrypted bundle to carry them. ``progress`` is called in a thread with what is done and how many. Raises
         NotFound, AlreadyExists (``file-exists``), InvalidInput (``weak-passphrase``, ``secrets-need-key``,
-        ``path-in-store``), Conflict (``migration-running``), Vetoed, StorageFailed, Corrupt.
+        ``path-in-store``, ``path-of-key``), Conflict (``migration-running``), Vetoed, StorageFailed, Corrupt.
         """
         session = await self._steps.resolve(session_id)
         context = self._acting.context()
@@ -294,7 +294,7 @@ class AsyncSessions:
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
         ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
-        (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
+        (``no-policy``), InvalidInput (``weak-passphrase``, ``invalid-key``, and as ``set_retention``).
         """
         found = policy if policy is not None else await self._journal.database.read(policy_now)
         if found is None:
@@ -307,7 +307,7 @@ class AsyncSessions:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
         registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
-        ``path-in-store``).
+        ``path-in-store``, ``path-of-key``).
         """
         if policy is not None:
             self._cleaning.check(policy)
