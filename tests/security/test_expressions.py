@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from llmspell import InvalidInput
 from llmspell.security import expressions as security_expressions
+from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import STEPS_MAX, check_expression
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES
 
@@ -184,12 +185,12 @@ def test_the_count_is_not_far_from_the_truth():
 
 # -- ours, where their anchors stand in ordinary texts -----------------------------------------------------------------
 
-ORDINARY = {"key", "oken", "pass", "ecret", "earer ", "asic ", "://", "aws", ".", "1"}
+ORDINARY = {"key", "oken", "pass", "ecret", "earer ", "asic ", "uthorization", "://", "aws", ".", "1"}
 
 
 @pytest.mark.parametrize(
     "rule",
-    [rule for rule in (*SHAPES, *BEHIND_NAMES) if ORDINARY.intersection(rule.anchors)],
+    [*IN_COMMANDS, *(rule for rule in (*SHAPES, *BEHIND_NAMES) if ORDINARY.intersection(rule.anchors))],
     ids=lambda rule: f"{rule.kind} {rule.expression.pattern[:40]}",
 )
 def test_the_engine_can_skip_to_the_few_letters_that_such_an_expression_begins_with(rule):

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.secrets import PRECISION_MIN, RECALL_MIN, decoys, hidden, positives
 from llmspell import InvalidInput, Redactor
 from llmspell.security import redaction
+from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import check_expression
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES
 
@@ -110,7 +111,7 @@ def kinds(value, **options):
 
 
 def test_every_rule_has_a_sample_here():
-    assert {*WHOLE, *PARTS} == {rule.kind for rule in (*SHAPES, *BEHIND_NAMES)}
+    assert {*WHOLE, *PARTS} == {rule.kind for rule in (*SHAPES, *BEHIND_NAMES, *IN_COMMANDS)}
 
 
 @pytest.mark.parametrize("kind", WHOLE)

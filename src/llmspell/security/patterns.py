@@ -15,6 +15,7 @@ from typing import NamedTuple
 from llmspell.security.judging import (
     bare,
     chosen,
+    drawn,
     hollow,
     literal,
     mixed,
@@ -153,6 +154,8 @@ BEHIND_NAMES: tuple[Rule, ...] = (
     _free("password", _CHOSEN + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})", *_BY_CHOSEN, fits=chosen),
     _free("password", _CHOSEN + _DIRECT + _WORDS + _ENDS, *_BY_CHOSEN, fits=worded),
     _free("password", _CHOSEN + _DIRECT + _WORDS + _GOES_ON, *_BY_CHOSEN, fits=worded_amid),
+    _free("password", r"[pP](?:(?<![A-Za-z].)|(?<=[a-z]P))(?i:ass(?:code)?|w)" + _SIGN + rf"(?P<s>{_UNTIL}{{8,200}})",
+          "pass", "Pass", "PASS", "pw", "PW", fits=drawn),
     _free("aws-secret-key", r"[wW](?<=[aA].)(?i:s.{0,20}?(?:secret|key))[^A-Za-z0-9/+]{1,20}(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
           "aws", "AWS", "Aws", fits=random_looking),
     _free("named-secret", _DRAWN_OR_SECRET + "(?i:[_-](?:key|id|access[_-]key))?"
@@ -163,14 +166,11 @@ BEHIND_NAMES: tuple[Rule, ...] = (
     _free("named-secret", _ECRET + _DIRECT + _WORDS + _GOES_ON, *_BY_HIDDEN,
           fits=lambda value: value.count("-") > 1 and worded_amid(value)),
     _free("named-secret", _DRAWN + _DIRECT + r"[\"'\\]{0,4}" + _WORDS + r"(?![\w:(\[@/-]|\.\w)", *_BY_DRAWN, fits=worded_long),
-    _free("password-argument", r"--(?:(?:[a-z]{1,20}-){0,3}(?:password|passwd|passphrase|pass|secret|api-?key)"
-          r"|(?:(?:access|auth|bearer|api|refresh|session|id|bot)-)?token)[ \t]{1,4}"
-          r"[\"']?(?P<s>(?![-(])[^\s\"'`,;&<>|]{6,200})", "--", fits=lambda value: chosen(value) or worded(value.rstrip(".:"))),
-    _free("password-argument", r"\bcurl\b[^\r\n|;]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[ =]?\s{0,2}[\"']?[^\s:\"'$<>]{1,80}:"
-          r"(?P<s>[^\s\"']{3,200})", "curl", fits=lambda value: value != "pass" and not hollow(value)),
+    _free("named-secret", r"[aA](?i:uthorization)" + _DIRECT + r"[\"'\\]{0,4}(?i:(?:token|key|api-?key|digest|negotiate|oauth)\s{1,4})?"
+          rf"(?P<s>{_UNTIL}{{12,2000}})", "uthorization", "UTHORIZATION", fits=random_looking),
     _free("password-element", r"<[\w:.-]{0,40}?" + _HIDDEN + r"(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{6,200})</",
           "</", fits=lambda value: chosen(value) or literal(value)),
     _free("password-element", r"<[\w:.-]{0,40}?(?i:api[_-]?key|token)(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{8,400})</",
           "</", fits=bare),
 )  # fmt: skip
-"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``, ``--password …``, ``<password>…``."""
+"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``, ``<password>…``."""

@@ -17,8 +17,9 @@ from blake3 import blake3
 from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
 from llmspell.security.base64_texts import base64_texts
+from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import check_expression
-from llmspell.security.judging import bare, literal, path_like
+from llmspell.security.judging import bare, header, literal, path_like
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule
 
 _LAYERS = 2
@@ -32,11 +33,11 @@ _FIELD = re.compile(
 ).finditer
 _QUOTED_TEXT = re.compile(r"""(["'])((?:(?!\1)[^\\\n]){1,400}+)\1""").finditer
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+").findall
-_CERTAIN = frozenset(
-    ("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "authorization", "cvv")
-)
+_CERTAIN = frozenset(("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "cvv"))
 _WHERE = frozenset(("pwd", "oldpwd"))
 """Names of a password that shells give to the folder they are in."""
+_FETCHING = frozenset(("include", "same-origin", "omit"))
+"""What ``credentials`` says of a request of JavaScript."""
 _LIKELY = frozenset(("token", "auth", "bearer", "pass"))
 _GLUED = frozenset((
     "apikey", "xapikey", "accesskey", "secretkey", "privatekey", "clientsecret",
@@ -49,10 +50,11 @@ _TYPES = frozenset(("string", "integer", "number", "boolean", "array", "object",
 _SAID = frozenset(("type", "format", "title", "description", "pattern", "required", "$ref"))
 """Members of a field's JSON Schema that say what its values are like, and are none."""
 _FIELD_CHARS_MAX = 200
-_Told = Literal["secret", "token", "maybe"]
+_Told = Literal["secret", "token", "header", "maybe"]
 """What a field's name says of its value: it is a secret; it is one but for numbers, which count tokens; it is one if it
-looks so.
+looks like a header's; it is one if it looks so.
 """
+_JUDGES: dict[str, Callable[[str], bool]] = {"header": header, "maybe": bare}
 
 
 class Found(NamedTuple):
@@ -83,7 +85,7 @@ class Redactor:
         if isinstance(fields, str):
             raise InvalidInput("fields are several names, not one str", code="invalid-argument")
         own = [Rule(kind, check_expression(kind, text), ("",)) for kind, text in (patterns or {}).items()]
-        self._rules = (*own, *SHAPES, *BEHIND_NAMES)
+        self._rules = (*own, *SHAPES, *BEHIND_NAMES, *IN_COMMANDS)
         self._anchors: dict[str, list[int]] = {}
         """The rules by what a text has to hold for them, so that each is looked for once."""
         for number, rule in enumerate(self._rules):
@@ -133,7 +135,7 @@ class Redactor:
                     same[base] = same.get(base, 0) + 1
                     named = f"{base}+{same[base]}"
             told = self._told_by(key)
-            if told and key.lower() in _WHERE and type(item) is str and path_like(item):
+            if told and type(item) is str and _says_how(key, item):
                 told = None
             fresh[named] = self._value(item, below, found) if told is None else self._field(item, below, told, found)
         return fresh if len(found) > before else value
@@ -149,6 +151,8 @@ class Redactor:
             return None
         last = words[-1] if words[-1] == "pass" else words[-1].removesuffix("s")
         before = words[-2] if len(words) > 1 else ""
+        if last == "authorization":
+            return "header"
         if last in _CERTAIN or (last == "key" and before in _KEYS):
             return "secret"
         if last in _GLUED or before + last in _GLUED:
@@ -159,7 +163,8 @@ class Redactor:
         """The value of a field whose name gives it away. All texts in a certain one are secrets, also below it."""
         certain = told != "maybe"
         if type(item) is str:
-            if item and not item.startswith(REDACTED[:-1]) and (certain or bare(item)):
+            judge = _JUDGES.get(told)
+            if item and not item.startswith(REDACTED[:-1]) and (judge is None or judge(item)):
                 found.append(Found(path, "named-field", 0, len(item)))
                 return self._hide(item)
             return self._text(item, path, found)
@@ -168,7 +173,7 @@ class Redactor:
             return {
                 key: self._value(one, f"{path}.{key}", found)
                 if key in said
-                else self._field(one, f"{path}.{key}", told, found)
+                else self._field(one, f"{path}.{key}", self._below(told, key), found)
                 for key, one in item.items()
             }
         if certain and type(item) is list:
@@ -177,6 +182,10 @@ class Redactor:
             found.append(Found(path, "named-field", 0, len(str(item))))
             return self._hide(str(item))
         return self._value(item, path, found)
+
+    def _below(self, told: _Told, key: str) -> _Told:
+        """What a field below one says of its value: what that one did, unless it is more certain itself."""
+        return (self._told_by(key) or told) if told == "header" else told
 
     # -- texts ---------------------------------------------------------------------------------------------------------
 
@@ -218,11 +227,11 @@ class Redactor:
         for match in _FIELD(text):
             told = self._told_by(match[2])
             if told is not None:
-                fits = bare if told == "maybe" else literal
+                fits = _JUDGES.get(told, literal)
                 spans += [
                     (item.start(2), item.end(2), "named-field")
                     for item in _QUOTED_TEXT(text, match.start(3), match.end(3))
-                    if fits(item[2])
+                    if fits(item[2]) and not _says_how(match[2], item[2])
                 ]
         return spans
 
@@ -284,6 +293,12 @@ def _apart(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
         else:
             merged.append(span)
     return merged
+
+
+def _says_how(name: str, value: str) -> bool:
+    """Whether a field with a telling name has what is no secret: the folder of a shell, the mode of a request."""
+    name = name.lower()
+    return (name in _WHERE and path_like(value)) or (name == "credentials" and value in _FETCHING)
 
 
 def _is_schema(item: dict[str, Any]) -> bool:
