@@ -8,6 +8,7 @@ base64; two layers). What is found is replaced, the rest stays as it is.
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,7 @@ from blake3 import blake3
 
 from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
+from llmspell.model.telling import told as told_of
 from llmspell.security.base64_texts import base64_texts
 from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import check_expression
@@ -50,6 +52,9 @@ _TYPES = frozenset(("string", "integer", "number", "boolean", "array", "object",
 _SAID = frozenset(("type", "format", "title", "description", "pattern", "required", "$ref"))
 """Members of a field's JSON Schema that say what its values are like, and are none."""
 _FIELD_CHARS_MAX = 200
+_CARD_MIN, _CARD_MAX = 10**12, 10**19
+_WRITTEN_MAX = 10**600
+_OTHER = frozenset((float, bool, type(None)))
 _Told = Literal["secret", "token", "header", "maybe"]
 """What a field's name says of its value: it is a secret; it is one but for numbers, which count tokens; it is one if it
 looks like a header's; it is one if it looks so.
@@ -72,7 +77,7 @@ class Redactor:
     ``patterns`` are further expressions by the name of their kind, ``fields`` further names of fields, whose values are
     replaced whole. With ``digest_key`` (32 bytes) a keyed digest of 8 hex digits stands beside ``REDACTED``, so that
     equal secrets can be told to be equal by whoever has the key. Raises InvalidInput: ``invalid-pattern`` for an
-    expression that could take more than bounded work at one place of a text, ``invalid-key``.
+    expression that could take more than bounded work at one place of a text, ``invalid-key``, ``invalid-argument``.
     """
 
     def __init__(
@@ -82,8 +87,11 @@ class Redactor:
         fields: Iterable[str] = (),
         digest_key: bytes | None = None,
     ) -> None:
-        if isinstance(fields, str):
-            raise InvalidInput("fields are several names, not one str", code="invalid-argument")
+        names = _names(fields)
+        if patterns is not None and not isinstance(patterns, Mapping):
+            raise InvalidInput(
+                f"patterns are expressions by their names, not {told_of(patterns)}", code="invalid-argument"
+            )
         own = [Rule(kind, check_expression(kind, text), ("",)) for kind, text in (patterns or {}).items()]
         self._rules = (*own, *SHAPES, *BEHIND_NAMES, *IN_COMMANDS)
         self._anchors: dict[str, list[int]] = {}
@@ -91,7 +99,7 @@ class Redactor:
         for number, rule in enumerate(self._rules):
             for anchor in rule.anchors:
                 self._anchors.setdefault(anchor, []).append(number)
-        self._fields = frozenset(_plain_name(name) for name in fields)
+        self._fields = frozenset(map(_plain_name, names))
         self._hide = _replacer(digest_key)
 
     def scan(self, value: Any) -> list[Found]:
@@ -100,10 +108,14 @@ class Redactor:
 
     def redact(self, value: Any) -> tuple[Any, list[Found]]:
         """The value with its secrets replaced by ``[REDACTED]`` (``[REDACTED:…]`` with a digest key), and what was
-        found; the value itself when nothing was. About 10 µs for a value of 1 KB, linear in its size.
+        found; the value itself when nothing was. About 10 µs for a value of 1 KB, linear in its size. Raises
+        InvalidInput (``invalid-value``, ``value-depth``) for what is no JSON value: it would not be looked through.
         """
         found: list[Found] = []
-        return self._value(value, "$", found), found
+        try:
+            return self._value(value, "$", found), found
+        except RecursionError:
+            raise InvalidInput("the value is nested too deep, or contains itself", code="value-depth") from None
 
     # -- values --------------------------------------------------------------------------------------------------------
 
@@ -117,8 +129,14 @@ class Redactor:
             before = len(found)
             items = [self._value(item, f"{path}[{at}]", found) for at, item in enumerate(value)]
             return items if len(found) > before else value
-        if kind is int and value > 10**12 and self._text(str(value), path, found) != str(value):
-            return REDACTED
+        if kind is int:
+            is_found = _CARD_MIN < value < _CARD_MAX and self._text(str(value), path, found) != str(value)
+            return REDACTED if is_found else value
+        if kind not in _OTHER:
+            raise InvalidInput(
+                f"{path} is a {kind.__module__}.{kind.__qualname__}; secrets are looked for in JSON values",
+                code="invalid-value", path=path,
+            )  # fmt: skip
         return value
 
     def _dict(self, value: dict[str, Any], path: str, found: list[Found]) -> Any:
@@ -126,6 +144,8 @@ class Redactor:
         fresh: dict[str, Any] = {}
         same: dict[str, int] = {}
         for key, item in value.items():
+            if type(key) is not str:
+                raise InvalidInput(f"{path} has a key of type {type(key).__name__}", code="invalid-value", path=path)
             below = f"{path}.{key}"
             named = self._text(key, f"{path} (a key)", found)
             if named != key:
@@ -179,8 +199,9 @@ class Redactor:
         if certain and type(item) is list:
             return [self._field(one, f"{path}[{at}]", told, found) for at, one in enumerate(item)]
         if told == "secret" and type(item) is int and abs(item) > 999:
-            found.append(Found(path, "named-field", 0, len(str(item))))
-            return self._hide(str(item))
+            text = str(item) if abs(item) < _WRITTEN_MAX else f"{item:x}"  # Python writes no longer ones.
+            found.append(Found(path, "named-field", 0, len(text)))
+            return self._hide(text)
         return self._value(item, path, found)
 
     def _below(self, told: _Told, key: str) -> _Told:
@@ -325,5 +346,20 @@ def _replacer(digest_key: bytes | None) -> Callable[[str], str]:
     return lambda secret: f"[REDACTED:{blake3(secret.encode(errors='surrogatepass'), key=digest_key).hexdigest(4)}]"
 
 
+def _names(fields: object) -> list[str]:
+    if isinstance(fields, str) or not isinstance(fields, Iterable):
+        raise InvalidInput(f"fields are several names, not {told_of(fields)}", code="invalid-argument")
+    names = list(fields)
+    for name in names:
+        if type(name) is not str or not _plain_name(name):
+            raise InvalidInput(
+                f"the name of a field is a text with letters or digits, not {told_of(name)}", code="invalid-argument"
+            )
+    return names
+
+
 def _plain_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Letters and digits of any script, whatever their case."""
+    if name.isascii():
+        return re.sub(r"[^a-z0-9]", "", name.lower())
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
