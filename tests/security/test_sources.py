@@ -130,6 +130,10 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for_for_ever(tmp_path, monke
         os.close(writer)
 
 
+def test_what_reads_keys_reads_no_more_of_a_file_than_a_key_takes(tmp_path):
+    assert len(sources.read_key_file(Path("/dev/zero"))) == sources.KEY_FILE_BYTES_MAX
+
+
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 

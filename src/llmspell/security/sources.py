@@ -59,7 +59,7 @@ class KeyFile:
         (``invalid-key``).
         """
         self._warn()
-        key = _parsed(_read_file(self.path))
+        key = _parsed(read_key_file(self.path))
         if key is None:
             raise _no_key(str(self))
         return key
@@ -253,7 +253,10 @@ def _no_key(where: str, *, raw: bool = True, hint: str = _IMPORT) -> InvalidInpu
     )
 
 
-def _read_file(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
+    """The first 4 KiB of a file, which may be a pipe. Raises NotFound (``key-missing``), StorageFailed
+    (``key-unreadable``).
+    """
     try:
         with open(path, "rb", buffering=0, opener=without_waiting) as file:
             if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):

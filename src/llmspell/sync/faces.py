@@ -1541,8 +1541,8 @@ class Keys:
         is tried on it.
 
         Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
-        (``invalid-key``, ``invalid-key-export``), NotFound (also ``keyring-missing``: the store has sealed values, and
-        their keyring is not here), StorageFailed.
+        (``invalid-key``, ``invalid-key-export``), NotFound (``key-missing``; ``keyring-missing``: the store has sealed
+        values, and their keyring is not here), StorageFailed.
         """
         return drive(self._inner.import_(path, passphrase=passphrase))
 
