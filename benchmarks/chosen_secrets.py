@@ -27,6 +27,13 @@ TOOLS = (
 """Beginnings of commands whose next letters are a password."""
 
 
+PAIRS = (
+    "- name: DB_PASSWORD\n  value: {}", '{{"name": "API_KEY", "value": "{}"}}', "machine h.example login ada password {}",
+    "CREATE USER ada IDENTIFIED BY '{}'", "ALTER ROLE app WITH PASSWORD '{}'", "ENV APP_SECRET {}", "PASSWORD=b'{}'",
+)  # fmt: skip
+"""Texts in which the name and its password stand beside each other in other ways than ``name=password``."""
+
+
 def letters(rng: random.Random) -> str:
     """A password of letters only, of two words or of one that is long."""
     return rng.choice([
@@ -82,6 +89,8 @@ KINDS: dict[str, Make] = {
     "user of curl": lambda rng: f"curl -s {rng.choice(['-u ', '--user ', '-u'])}admin:{_chosen(rng)}",
     "password of a tool": lambda rng: f"{rng.choice(TOOLS)}{_chosen(rng)}",
     "pass label": lambda rng: f"{rng.choice(['pass', 'PASS', 'db_pass', 'smtpPass', 'pw', 'passcode'])}{rng.choice(['=', ': '])}{_typed(rng)}",
+    "named beside": lambda rng: rng.choice(PAIRS).format(_chosen(rng)),
+    "url token": lambda rng: f"https://{''.join(rng.choices(string.ascii_letters + string.digits, k=30))}7x@git.example/x.git",
     "header without bearer": lambda rng: f"Authorization: {rng.choice(['', 'token ', 'Key '])}{''.join(rng.choices(string.ascii_letters, k=29))}7",
     "password element": lambda rng: f"<{(tag := rng.choice(['password', 'dbPassword', 'secret']))}>{_chosen(rng)}</{tag}>",
     "nvidia": lambda rng: "nvapi-" + "".join(rng.choices(string.ascii_letters + string.digits + "-_", k=63)) + "x",
@@ -89,6 +98,7 @@ KINDS: dict[str, Make] = {
 }  # fmt: skip
 FIELDS: dict[str, tuple[tuple[str, ...], Make]] = {
     "chosen password field": (("password", "passwords", "dbPasswd", "secrets"), _chosen),
+    "named value": (("DB_PASSWORD", "apiKey", "client_secret"), _chosen),
     "chosen token field": (("access_token", "apikey", "authToken", "bearer_token", "idToken", "api_keys"), _chosen),
     "authorization field": (("authorization", "Authorization", "proxy-authorization"), lambda rng: f"{rng.choice(['Bearer', 'Basic', 'token'])} {_chosen(rng)}"),
     "bare token field": (("token", "auth", "github_token"), _bare),
@@ -123,6 +133,8 @@ CODE = (
     "mysql -p mydb < dump.sql", 'mysql -u root -p"$MYSQL_PASS" mydb', "mysql -P3306 -h db", "sshpass -e ssh host", "sshpass -f /etc/pw ssh host",
     'sshpass -p "$PW" ssh host', "docker run -p 8080:80 nginx", "docker login --password-stdin", "mkdir -p a1b2/c3d4", "redis-cli -a $PW", "pass=O(n1og2n)",
     "fetch(url, {credentials: 'include'})", "token = datetime.now().isoformat()",
+    "ALTER USER app WITH PASSWORD :password", "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef: db1", "- name: API_KEY\n  value: $(OTHER_KEY)",
+    "git clone https://somebody@host.example/x.git", "form.get('password', 'username')", "return d['password'] or other['value']", "ENV APP_KEY $APP_KEY",
     "password=new_password, confirm=confirmPassword", "token=access_token", "token = tokenizer.next_token()", "password: confirmPassword,",
     "class PasswordField(CharField): pass", "if password != confirmation: raise ValueError", "password = hashlib.sha256(data).hexdigest()",
     "return {'password': hash_password(password)}", 'errors["password"] = "Password is too short"', '{"password": "This field is required."}',
@@ -145,6 +157,9 @@ FIELDS_WITHOUT: tuple[dict[str, Any], ...] = (
     {"authorization": "required"}, {"authorization": "none"}, {"authorization": "OAuth 2.0"}, {"authorization": "role-based"}, {"authorization": True},
     {"credentials": "include"}, {"credentials": "same-origin"}, {"token": "2026-11-21T10:00:00Z"}, {"token": "2026-11-21"}, {"auth": "10.0.0.12:8080"},
     {"authorization": {"type": "oauth2", "flow": "implicit"}}, {"token_expires": "2026-11-21T10:00:00Z"}, {"pass": "12-of-12"},
+    {"name": "password", "value": "${DB_PASSWORD}"}, {"required": ["password", "username"]}, {"name": "token", "value": "understanding"},
+    {"name": "keyboard", "value": "qwertzuiop"}, {"key": "primary_key", "value": "users.identity"}, {"pair": ["authorization", "required"]},
+    {"name": "max_tokens", "value": 128000}, {"headers": [["Accept", "application/json1"]]},
     {"token": "understanding"}, {"token": "getElementById", "logprob": -0.31}, {"token": " function", "bytes": [32, 102]},
     {"token": "----------------"}, {"token": "\u0120representation"}, {"eos_token": "<|endoftext|>"}, {"mask_token": "[MASK]"},
     {"token": ".println("}, {"total_tokens": 512, "prompt_tokens": 4096}, {"session_tokens": 20480}, {"token": 123}, {"id_token": None},

@@ -77,6 +77,26 @@ def test_what_a_header_of_authorization_holds_goes(value):
     assert kinds({"authorization": {"password": "swordfish", "user": "ada"}}) == ["named-field"]
 
 
+@pytest.mark.parametrize("value", [
+    {"name": "DB_PASSWORD", "value": "hunter2x"}, {"env": [{"name": "API_KEY", "value": "abc xyz"}]},
+    {"Key": "client_secret", "Value": "swordfish"}, {"headers": [["Authorization", "Bearer swordfish"], ["Accept", 1]]},
+    {"headers": [{"name": "authorization", "value": "Bearer swordfish"}]}, ["X-Api-Key", "abc123xyz"],
+    {"name": "password", "value": {"a": ["swordfish"]}},
+])  # fmt: skip
+def test_a_value_that_a_name_beside_it_gives_away_is_replaced(value):
+    assert kinds(value) == ["named-field"]
+
+
+@pytest.mark.parametrize("value", [
+    {"name": "DB_PASSWORD", "value": "${DB_PASSWORD}"}, {"name": "keyboard", "value": "qwertzuiop"},
+    {"required": ["password", "username"]}, ["authorization", "required"], ["password", "hunter2x"],
+    {"value": "x", "key": 5},
+    {"name": "access_token", "value": 20480}, {"name": "token", "value": "understanding"}, {"key": "DB_PASSWORD"},
+])  # fmt: skip
+def test_a_value_that_no_name_beside_it_gives_away_stays(value):
+    assert Redactor().redact(value) == (value, [])
+
+
 MOMENTS = ["2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456+00:00", "20261121T100000Z", "2026-11-21T10:00"]
 
 
@@ -132,6 +152,16 @@ CHOSEN = {
     "ldapsearch -x -w {} -b dc=x": "hunter2x",
     "openssl enc -pass pass:{} -in f": "hunter2x",
     "pass: {}": "hunter2hunter2",
+    "- name: DB_PASSWORD\n  value: {}": "hunter2x",
+    '{{"name": "API_KEY", "value": "{}"}}': "hunter2x",
+    "machine h login ada password {}": "hunter2x",
+    "CREATE USER ada IDENTIFIED BY '{}'": "hunter2x",
+    "ALTER ROLE app WITH PASSWORD '{}' LOGIN": "swordfish",
+    "SET PASSWORD = PASSWORD('{}')": "hunter2x",
+    "ENV DB_PASSWORD {}": "hunter2x",
+    "{{'password': u'{}'}}": "swordfish",
+    "connect(password=b'{}')": "hunter2x",
+    "az login -u a -p {}": "hunter2x",
     "login ada, pass={}; host h": "Sommer2024!x",
     "smtpPass: {}": "xK9dQ2mP7",
     "pw is {}": "hunter2hunter2",

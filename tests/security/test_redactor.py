@@ -95,6 +95,7 @@ PARTS = {
     "slack-webhook": ("https://hooks.slack.com/{}", f"services/T{word(8)}/B{word(8)}/{word(24)}", "services/T1/x"),
     "discord-webhook": ("https://discord.com/api/{}", f"webhooks/{'1' * 18}/{word(68)}", "webhooks/1/x"),
     "connection-string": ("postgres://app:{}@db:5432/x", "tr0ub4dor", "<your-password>"),
+    "url-token": ("git clone https://{}@h.example/x.git", word(24), "somebody-with-a-long-name"),
     "bearer-token": ("Authorization: Bearer {} end", word(40), "of-the-good-news-only"),
     "basic-auth": ("authorization: basic {} end", word(24), "understanding"),
     "password": ("the password={} and", "hunter2!", "required"),

@@ -118,6 +118,7 @@ SHAPES: tuple[Rule, ...] = (
           r"(?:-----END (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?", "PRIVATE KEY"),
     _free("connection-string", r"://(?<=[A-Za-z0-9+.-]{2}://)[^\s:/@\"'<>]{0,100}:(?P<s>[^\s/@\"'<>]{1,200})@[\w.\[-]",
           "://", fits=lambda value: not hollow(value)),
+    _free("url-token", r"://(?P<s>[^\s:/@\"'<>?#]{20,200})@[\w.\[-]", "://", fits=random_looking),
     _free("bearer-token", r"[bB](?i:earer)\s{1,4}(?P<s>[A-Za-z0-9._~+/-]{16,2000}={0,2})", "earer ", "EARER ",
           fits=random_looking),
     _free("basic-auth", r"[bB](?i:asic)\s{1,4}(?P<s>[A-Za-z0-9+/]{12,600}={0,2})(?![A-Za-z0-9])", "asic ", "ASIC ",
@@ -149,13 +150,28 @@ _BY_CHOSEN = ("pass", "Pass", "PASS", "pwd", "Pwd", "PWD")
 _BY_HIDDEN = ("ecret", "ECRET")
 _BY_DRAWN = ("key", "Key", "KEY", "oken", "OKEN", "redential", "REDENTIAL", "earer", "EARER")
 
+_NAMED = f"[pPcCkK](?i:(?<=p)(?:assword|asswd|assphrase|wd)|(?<=sec)ret|{_KEYS}|(?<=_tok)en)"
+"""The end of a telling name, in a list of names with values."""
+
+
+def _given(value: str) -> bool:
+    return chosen(value) or worded(value)
+
+
 BEHIND_NAMES: tuple[Rule, ...] = (
-    _free("password", _HIDDEN + _DIRECT + _QUOTED, *_BY_CHOSEN, *_BY_HIDDEN, fits=literal),
+    _free("password", _HIDDEN + _DIRECT + "[bBuUrR]{0,2}" + _QUOTED, *_BY_CHOSEN, *_BY_HIDDEN, fits=literal),
     _free("password", _CHOSEN + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})", *_BY_CHOSEN, fits=chosen),
     _free("password", _CHOSEN + _DIRECT + _WORDS + _ENDS, *_BY_CHOSEN, fits=worded),
     _free("password", _CHOSEN + _DIRECT + _WORDS + _GOES_ON, *_BY_CHOSEN, fits=worded_amid),
     _free("password", r"[pP](?:(?<![A-Za-z].)|(?<=[a-z]P))(?i:ass(?:code)?|w)" + _SIGN + rf"(?P<s>{_UNTIL}{{8,200}})",
           "pass", "Pass", "PASS", "pw", "PW", fits=drawn),
+    _free("password", r"[pP](?i:assword|asswd)(?:\s{1,3}|\s{0,2}\(\s{0,2})'(?P<s>[^'\\\r\n]{6,200})'", *_BY_CHOSEN, fits=literal),
+    _free("password", r"[iI](?i:dentified\s{1,4}by)\s{1,4}'(?P<s>[^'\\\r\n]{6,200})'", "dentified", "DENTIFIED", fits=literal),
+    _free("password", r"[lL](?i:ogin)\s{1,4}[^\s]{1,80}\s{1,8}password\s{1,4}(?P<s>[^\s]{6,200})", "ogin", "OGIN", fits=_given),
+    _free("password", _NAMED + r"[\"']?,?\s{1,40}[\"']?(?i:value)[\"']?\s{0,3}[:=]\s{0,3}[\"']?" + rf"(?P<s>{_UNTIL}{{6,400}})",
+          "alue", "ALUE", fits=_given),
+    _free("password", r"ENV\s{1,4}(?:[A-Z0-9]{1,20}_){0,4}(?:PASS(?:WORD|WD)?|SECRET|TOKEN|KEY)\s{1,4}" + rf"(?P<s>{_UNTIL}{{6,400}})",
+          "ENV ", fits=_given),
     _free("aws-secret-key", r"[wW](?<=[aA].)(?i:s.{0,20}?(?:secret|key))[^A-Za-z0-9/+]{1,20}(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
           "aws", "AWS", "Aws", fits=random_looking),
     _free("named-secret", _DRAWN_OR_SECRET + "(?i:[_-](?:key|id|access[_-]key))?"

@@ -21,7 +21,7 @@ from llmspell.model.telling import told as told_of
 from llmspell.security.base64_texts import base64_texts
 from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import check_expression
-from llmspell.security.judging import bare, header, literal, path_like
+from llmspell.security.judging import bare, header, hollow, literal, path_like
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule
 
 _LAYERS = 2
@@ -40,6 +40,7 @@ _WHERE = frozenset(("pwd", "oldpwd"))
 """Names of a password that shells give to the folder they are in."""
 _FETCHING = frozenset(("include", "same-origin", "omit"))
 """What ``credentials`` says of a request of JavaScript."""
+_NAMING = ("name", "key", "Name", "Key")
 _LIKELY = frozenset(("token", "auth", "bearer", "pass"))
 _GLUED = frozenset((
     "apikey", "xapikey", "accesskey", "secretkey", "privatekey", "clientsecret",
@@ -59,6 +60,9 @@ _Told = Literal["secret", "token", "header", "maybe"]
 """What a field's name says of its value: it is a secret; it is one but for numbers, which count tokens; it is one if it
 looks like a header's; it is one if it looks so.
 """
+_HEADERS: dict[str, _Told] = {
+    "authorization": "header", "proxy-authorization": "header", "x-api-key": "maybe", "x-auth-token": "maybe",
+}  # fmt: skip
 _JUDGES: dict[str, Callable[[str], bool]] = {"header": header, "maybe": bare}
 
 
@@ -127,7 +131,12 @@ class Redactor:
             return self._dict(value, path, found)
         if kind is list:
             before = len(found)
-            items = [self._value(item, f"{path}[{at}]", found) for at, item in enumerate(value)]
+            told = self._told_of_pair(value)
+            items = [
+                self._value(item, f"{path}[{at}]", found) if told is None or not at
+                else self._field(item, f"{path}[{at}]", told, found)
+                for at, item in enumerate(value)
+            ]  # fmt: skip
             return items if len(found) > before else value
         if kind is int:
             is_found = _CARD_MIN < value < _CARD_MAX and self._text(str(value), path, found) != str(value)
@@ -141,6 +150,7 @@ class Redactor:
 
     def _dict(self, value: dict[str, Any], path: str, found: list[Found]) -> Any:
         before = len(found)
+        valued, told_of_value = self._told_by_name(value)
         fresh: dict[str, Any] = {}
         same: dict[str, int] = {}
         for key, item in value.items():
@@ -154,7 +164,7 @@ class Redactor:
                 while named in fresh or named in value:
                     same[base] = same.get(base, 0) + 1
                     named = f"{base}+{same[base]}"
-            told = self._told_by(key)
+            told = self._told_by(key) if key != valued else told_of_value
             if told and type(item) is str and _says_how(key, item):
                 told = None
             fresh[named] = self._value(item, below, found) if told is None else self._field(item, below, told, found)
@@ -178,6 +188,25 @@ class Redactor:
         if last in _GLUED or before + last in _GLUED:
             return "token" if last.endswith("token") else "secret"
         return "maybe" if words[-1] in _LIKELY else None
+
+    def _told_by_name(self, value: dict[str, Any]) -> tuple[str | None, _Told | None]:
+        """The member that has the value in an object like ``{"name": "DB_PASSWORD", "value": …}``, and what the name
+        says of it.
+        """
+        valued = "value" if "value" in value else "Value"
+        for name in _NAMING if valued in value else ():
+            told = self._told_by(held) if type(held := value.get(name)) is str else None
+            if told is not None and not (type(given := value[valued]) is str and hollow(given)):
+                return valued, told
+        return None, None
+
+    def _told_of_pair(self, value: list[Any]) -> _Told | None:
+        """The same of the second of a pair like ``["Authorization", "Bearer …"]``; of names of headers only, since
+        other telling names stand in lists of names.
+        """
+        if len(value) != 2 or type(value[0]) is not str:
+            return None
+        return _HEADERS.get(value[0].lower())
 
     def _field(self, item: Any, path: str, told: _Told, found: list[Found]) -> Any:
         """The value of a field whose name gives it away. All texts in a certain one are secrets, also below it."""
