@@ -284,3 +284,14 @@ def test_a_passphrase_is_a_short_text_in_a_file(ok, cli, keys, tmp_path, where):
     refused = cli("key", "export", str(tmp_path / "kept"), "--passphrase", str(tmp_path / where), "--json")
     assert (refused.status, refused.error["code"]) == (2, "file-unreadable")
     assert not (tmp_path / "kept").exists()
+
+
+def test_the_status_of_a_lost_keyring_is_not_that_there_was_none_yet(ok, cli, keys, monkeypatch, tmp_path):
+    ok("state", "set", "a", "1")
+    assert ok("key", "status", "--json").json["keyring"] is None
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "elsewhere"))
+    lost = cli("key", "status", "--json")
+    assert (lost.status, lost.error["code"]) == (13, "keyring-missing")
+    ok("key", "create")
+    assert ok("key", "status", "--json").json["keyring"] is not None

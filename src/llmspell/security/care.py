@@ -57,7 +57,9 @@ class AsyncKeys:
         self._offload = offload
 
     async def status(self) -> KeyStatus:
-        """What there is. Raises WrongKey when the master key does not open the keyring."""
+        """What there is. Raises WrongKey when the master key does not open the keyring, NotFound (``keyring-missing``)
+        when the store has sealed values, and their keyring is not here.
+        """
         return await self._offload.run(self._status)
 
     async def create(self) -> KeyStatus:
@@ -107,6 +109,7 @@ class AsyncKeys:
         sealer = self._sealer()
         source, private = sealer.told, sealer.private
         if not sealer.path.exists():
+            self._demand_keyring()
             return KeyStatus(source, None, None, private=private)
         found = sealer.keyring().status()
         private = private and found.private

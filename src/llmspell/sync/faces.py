@@ -1514,7 +1514,9 @@ class Keys:
         self._inner = inner
 
     def status(self) -> KeyStatus:
-        """What there is. Raises WrongKey when the master key does not open the keyring."""
+        """What there is. Raises WrongKey when the master key does not open the keyring, NotFound (``keyring-missing``)
+        when the store has sealed values, and their keyring is not here.
+        """
         return drive(self._inner.status())
 
     def create(self) -> KeyStatus:
