@@ -204,6 +204,8 @@ def positives(rng: random.Random, each: int) -> Iterator[tuple[str, str, str, An
         for kind, (names, make) in FIELDS.items():
             secret = make(rng)
             value: Any = {(name := rng.choice(names)): [secret] if name.endswith("s") else secret, "user": "ada"}
+            if kind == "named value":
+                value = {"name": name, "value": secret}
             yield kind, "plain", secret, value if number % 2 else {"text": json.dumps(value)}
 
 
@@ -281,7 +283,7 @@ def decoys(rng: random.Random, count: int) -> Iterator[tuple[str, Any]]:
 
 
 CORES = re.compile(
-    r"AccountKey=([^;]+);|://\w+:([^@]+)@|(?:password|PASSWORD|passwd)(?:=|: )(.+)$|^\{\"\w+\": \"([^\"]+)\"\}$|>([^<>]+)</\w+>$"
+    r"AccountKey=([^;]+);|://\w+:([^@]+)@|https://(\w+)@|(?:password|PASSWORD|passwd)(?:=|: )(.+)$|^\{\"\w+\": \"([^\"]+)\"\}$|>([^<>]+)</\w+>$"
 )
 """Where the secret itself stands in texts that hold more than it."""
 

@@ -1,7 +1,7 @@
 """Where files may be written: anywhere but among the files of a store.
 
-Whatever writes a file by a path of the caller's asks here first. A path typed wrong would otherwise replace a database
-with something else, and with it all that it holds.
+Whatever writes a file by a path of the caller's asks ``security.key_files``, which asks here first. A path typed wrong
+would otherwise replace a database with something else, and with it all that it holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _GENERATION = b"generation-"
 _NAMED_CHARS = 40
 
 
-def check_output(path: object) -> Path:
+def check_outside(path: object) -> Path:
     """A path that is, links followed, in no store's folder: neither the open one's nor another's.
 
     A store is known by its files, so it does not matter by which of its names the way leads there. Raises InvalidInput

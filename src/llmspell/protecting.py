@@ -6,7 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.captures.origin import has_sealed_here
-from llmspell.errors import NotFound
+from llmspell.errors import InvalidInput, NotFound
+from llmspell.model.telling import told
 from llmspell.registry.bindings import Bindings
 from llmspell.report import report_secrets
 from llmspell.security import variables
@@ -52,6 +53,15 @@ class LazyVault:
         made: StoreVault = self._made or StoreVault(self._key)
         self._made = made
         return made
+
+
+def check_redactor(redactor: object) -> None:
+    """Raises InvalidInput (``invalid-argument``) for what has no ``redact``."""
+    if redactor is not None and (isinstance(redactor, type) or not callable(getattr(redactor, "redact", None))):
+        raise InvalidInput(
+            f"a redactor has a function redact(value), which {told(redactor)} has not", code="invalid-argument",
+            hint="llmspell.Redactor(patterns={…}, fields=[…])",
+        )  # fmt: skip
 
 
 def check_protection(key: KeySource | None, secrets: SecretsPolicy, *, encrypt: bool) -> None:

@@ -84,6 +84,42 @@ def test_what_cannot_be_a_principal_is_refused(store, given):
     assert error.value.code == "invalid-principal"
 
 
+UNSEEN = [
+    "a\u200b",
+    "\ufeffa",
+    "a\u200d",
+    "\u200ca",
+    "a\u200db",
+    "a\u202eb",
+    "a\u00adb",
+    "a\u2066b",
+    "a ",
+    " a",
+    "a\u00a0",
+    "a\u3000",
+]
+
+
+@pytest.mark.parametrize("text", [f"agent:{name}" for name in UNSEEN] + ["step:w :s", "step:w: s"], ids=ascii)
+def test_no_two_principals_differ_in_what_nobody_sees(store, text):
+    for call in (
+        lambda: store.acting_as(text), lambda: store.access.grant(text, "agent:x", {"read"}),
+        lambda: store.access.revoke(text, "agent:x"), lambda: store.access.cut_off(text),
+        lambda: store.sharing.collaborate("board", ["agent:a", text]),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput) as error:
+            call()
+        assert error.value.code == "invalid-principal"
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", "\U0001f469\u200d\U0001f4bb", "\u0645\u06cc\u200c\u062e\u0648", "a-b.c@d/e%2A*"]
+)
+def test_names_of_all_scripts_are_principals(store, name):
+    store.acting_as(Scope.agent(name)).own.set("k", 1)
+    assert store.state_of(Scope.agent(name)).get("k") == 1
+
+
 def test_two_normal_forms_of_a_name_are_never_mixed_up(store):
     store.acting_as(f"user:{COMPOSED}").own.set("k", SECRET)
     store.state_of(Scope.user(DECOMPOSED)).set("k", "other")

@@ -8,7 +8,7 @@ from tests.access.conftest import A, denied
 
 ORDER = ["trusted", "standard", "external", "sensitive"]
 LOWER = [(kept, given) for n, kept in enumerate(ORDER) for given in ORDER[:n]]
-RAISE = [(kept, given) for n, kept in enumerate(ORDER) for given in ORDER[n:]]
+RAISE = [(kept, given) for n, kept in enumerate(ORDER) for given in ORDER[n:] if kept == given or given != "external"]
 
 
 @pytest.fixture
@@ -51,6 +51,38 @@ def test_a_new_key_is_kept_no_less_than_the_scopes_new_keys_are(store, writer, b
     denied(lambda: b.state_of(A, state_class=given).set("n", 1), "class-lowered")
     writer.set("n", 1)
     assert kept_as(store, "n") == rule
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("kept", ["trusted", "standard"])
+def test_a_writer_makes_no_key_external_that_has_a_value(store, writer, b, kept, watched):
+    """What the owner set there next would not be kept: its secrets would be replaced."""
+    if watched:
+        store.hooks.register("before_state_set", lambda context: None)
+    mine = store.state_of(A)
+    mine.set("s", "old", state_class=kept)
+    b.own.set("s", "of b", state_class="external")
+    for call in (
+        lambda: writer.set("s", "new", state_class="external"),
+        lambda: writer.set_many({"s": "new"}, state_class="external"),
+        lambda: b.state_of(A, state_class="external").set("s", "new", state_class="external"),
+        lambda: b.own.copy_to(A),
+    ):
+        denied(call, "class-lowered")
+    mine.set("s", "password: hunter2!x")
+    assert (kept_as(store, "s"), mine.get("s")) == (kept, "password: hunter2!x")
+
+
+def test_a_writer_may_put_what_comes_from_outside_under_a_new_name(store, writer, b):
+    mine = store.state_of(A)
+    mine.set("gone", "old")
+    mine.delete("gone")
+    for key in ("new", "gone"):
+        writer.set(key, "password: hunter2!x", state_class="external")
+        writer.set(key, "password: hunter2!y", state_class="external")
+        assert (kept_as(store, key), mine.get(key)) == ("external", "password: [REDACTED]")
+    mine.set("new", "password: hunter2!z", state_class="standard")
+    assert mine.get("new") == "password: hunter2!z"
 
 
 def test_a_copy_lowers_no_class_where_it_goes(store, writer, b):

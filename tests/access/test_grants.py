@@ -251,6 +251,39 @@ def test_every_right_in_and_of_a_session_ends_with_it(face, store, a, b, end):
         assert store.verify().ok
 
 
+@pytest.mark.parametrize("end", ["delete", "shred"])
+def test_nobody_is_let_into_the_scope_of_a_session_that_ended_nor_it_anywhere(face, store, a, b, end):
+    scope = Scope.session(store.sessions.create("one", state={"k": 1}).id)
+    store.sessions.open("one").complete()
+    getattr(store.sessions, end)(scope.ids[0])
+    first = store
+    for store in face.both(first):  # noqa: PLR1704
+        before = head(store)
+        for call in (
+            lambda store=store: store.access.grant("agent:b", scope, {"read"}),
+            lambda store=store: store.access.grant(scope, "agent:a", {"read"}),
+            lambda store=store: store.access.set_boundary(scope, "read-only"),
+            lambda store=store: store.sharing.collaborate("board", [scope, "agent:a"]),
+        ):
+            with pytest.raises(llmspell.NotFound) as refused:
+                call()
+            assert refused.value.code == "session-not-found"
+        assert head(store) == before
+        assert store.access.revoke("agent:b", scope) == 0
+        assert not store.access.set_boundary(scope, "strict")
+        assert store.access.cut_off(scope)
+        assert store.access.restore(scope)
+        denied(lambda store=store: store.acting_as("agent:b").access.grant("agent:c", scope, {"read"}), "grant-exceeds")
+
+
+def test_an_id_that_no_session_ever_had_is_a_name_like_any_other(store, b):
+    scope = Scope.session("0199aaaa-0000-7000-8000-000000000001")
+    store.access.grant("agent:b", scope, ALL)
+    b.state_of(scope).set("k", 1)
+    store.access.grant(scope, "agent:a", {"read"})
+    assert store.access.set_boundary(scope, "read-only")
+
+
 def test_children_reach_one_level_and_never_a_shared_scope(store, b):
     store.access.grant("agent:b", "global", ALL, children=True)
     assert b.state_of(Scope.workflow("w")).keys() == []

@@ -89,6 +89,19 @@ def test_doctor_finds_variables_and_permissions_to_mend(cli, tmp_path, monkeypat
     assert "finding: LLMSPELL_DURABILTY" in cli("doctor").out
 
 
+def test_doctor_finds_keys_that_are_lost_or_open_to_others(ok, cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "keys"))
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    assert ok("doctor", "--json").json["findings"] == []
+    next((tmp_path / "keys").glob("*.keyring")).chmod(0o644)
+    ran = cli("doctor", "--json")
+    assert (ran.status, [one["code"] for one in ran.json["findings"]]) == (3, ["key-open-to-others"])
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "elsewhere"))
+    ran = cli("doctor", "--json")
+    assert (ran.status, [one["code"] for one in ran.json["findings"]]) == (3, ["keyring-missing"])
+    assert ran.json["store"]["exists"]
+
+
 def test_doctor_reports_a_full_disk_and_an_old_engine(cli, monkeypatch):
     import llmspell.cli.doctor as module
 

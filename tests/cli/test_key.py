@@ -262,3 +262,36 @@ def test_a_warning_about_a_key_is_one_line_for_a_person(tmp_path, keys):
     assert line == (
         f"llmspell: warning: {tmp_path}/open holds a key and is open to others (mode 644): chmod 600 {tmp_path}/open"
     )
+
+
+def test_an_import_without_the_passphrase_says_that_there_is_one(ok, cli, keys, tmp_path):
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    (tmp_path / "words").write_text("six random words of my own\n")
+    ok("key", "export", str(tmp_path / "kept"), "--passphrase", str(tmp_path / "words"))
+    next(keys.glob("*.key")).unlink()
+    refused = cli("key", "import", str(tmp_path / "kept"), "--json")
+    assert (refused.status, refused.error["code"]) == (2, "invalid-key")
+    assert "exported with a passphrase" in refused.error["message"]
+
+
+@pytest.mark.parametrize("where", ["/dev/zero", "long", "missing", "folder", "bytes"])
+def test_a_passphrase_is_a_short_text_in_a_file(ok, cli, keys, tmp_path, where):
+    ok("state", "set", "a", "1")
+    ok("key", "create")
+    (tmp_path / "long").write_text("words " * 1000)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe" * 10)
+    refused = cli("key", "export", str(tmp_path / "kept"), "--passphrase", str(tmp_path / where), "--json")
+    assert (refused.status, refused.error["code"]) == (2, "file-unreadable")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_the_status_of_a_lost_keyring_is_not_that_there_was_none_yet(ok, cli, keys, monkeypatch, tmp_path):
+    ok("state", "set", "a", "1")
+    assert ok("key", "status", "--json").json["keyring"] is None
+    ok("state", "set", "p", "hunter2", "--class", "sensitive")
+    monkeypatch.setenv("LLMSPELL_KEYS", str(tmp_path / "elsewhere"))
+    lost = cli("key", "status", "--json")
+    assert (lost.status, lost.error["code"]) == (13, "keyring-missing")
+    ok("key", "create")
+    assert ok("key", "status", "--json").json["keyring"] is not None

@@ -1,4 +1,4 @@
-"""Whatever writes a file refuses a path among the files of a store, and the store stays as it was."""
+"""Whatever writes a file refuses a path among the files of a store and those of keys, and all stay as they were."""
 
 import inspect
 import sys
@@ -38,6 +38,10 @@ READING_COMMANDS = {
     ("migrate", "register", "file"), ("key", "import", "path"), ("key", "import", "passphrase"),
     ("key", "export", "passphrase"),
 }  # fmt: skip
+
+
+READS_KEY = {"Keys.rotate", ("key", "rotate", "to")}
+"""What takes a path of a key in order to read it: it is refused in a store all the same, where no key is to lie."""
 
 
 def policy(path):
@@ -159,3 +163,72 @@ def test_a_folder_that_only_looks_a_little_like_a_store_is_written_to(folder):
     with llmspell.open(folder / ".llmspell") as store:
         report = store.artifacts.export(folder / "rocks" / "x.zip")
     assert Path(report.path).is_file()
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keyed(folder):
+    """The same with a key that was made, and a second store whose key is in a file of its own."""
+    with llmspell.open(folder / ".llmspell") as store:
+        store.state.set("pin", "4711", state_class="sensitive")
+    (folder / "own.key").write_text("11" * 32)
+    (folder / "own.key").chmod(0o600)
+    with llmspell.open(folder / "third", key=folder / "own.key") as store:
+        store.state.set("pin", "4711", state_class="sensitive")
+    return folder
+
+
+def ways_to_keys(folder):
+    """Paths of keys and keyrings, by every kind of name, and of what is there only while they are changed."""
+    keys = folder / "keys"
+    name = next(keys.glob("*.key")).stem
+    (folder / "to_key").symlink_to(keys / f"{name}.key")
+    (folder / "to_keys").symlink_to(keys, target_is_directory=True)
+    (folder / "same_key").hardlink_to(folder / "own.key")
+    return [
+        str(keys / f"{name}.key"), f"keys/{name}.keyring", f"x/../keys/{name}.key", "to_key", f"to_keys/{name}.KEY",
+        f"keys/{name}.key.next", f"keys/{name}.keyring.new", "own.key", "same_key",
+    ]  # fmt: skip
+
+
+def files_of_keys(folder):
+    found = [path for path in (folder / "keys").iterdir() if not path.name.endswith(".lock")]
+    return {path: path.read_bytes() for path in [*found, folder / "own.key"]}
+
+
+@pytest.mark.parametrize("method", METHODS.keys() - READS_KEY)
+def test_no_method_writes_over_a_key_or_a_keyring(keyed, method):
+    paths, before = ways_to_keys(keyed), files_of_keys(keyed)
+    with llmspell.open(keyed / ".llmspell") as store, llmspell.open(keyed / "third", key="own.key"):
+        for path in paths:
+            with pytest.raises(InvalidInput) as refused:
+                METHODS[method](store, path)
+            assert refused.value.code == "path-of-key", path
+        assert files_of_keys(keyed) == before
+        assert store.state.get("pin") == "4711"
+
+
+@pytest.mark.parametrize("command", COMMANDS.keys() - READS_KEY, ids=" ".join)
+def test_no_command_writes_over_a_key_or_a_keyring(keyed, command, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stdin", None)
+    paths = ways_to_keys(keyed)
+    with llmspell.open(keyed / ".llmspell") as store:
+        store.keys.rotate("own.key")
+    monkeypatch.setenv("LLMSPELL_KEY_FILE", "own.key")
+    before = files_of_keys(keyed)
+    for path in paths:
+        status = main([path if word == "PATH" else word for word in COMMANDS[command]])
+        told = capfd.readouterr().err
+        assert (status, "path-of-key" in told or "file of a key" in told) == (2, True), (path, told)
+    assert files_of_keys(keyed) == before
+
+
+def test_beside_keys_and_over_what_only_looks_like_one_is_written(keyed):
+    with llmspell.open(keyed / ".llmspell") as store:
+        (keyed / "copy.key").write_text("22" * 32)
+        name = next((keyed / "keys").glob("*.key")).name
+        (keyed / name).write_text("33" * 32)
+        for path in ("keys/backup.zip", "copy.key", name, "own.key"):
+            assert Path(store.artifacts.export(path, overwrite=True).path).is_file()

@@ -58,6 +58,64 @@ def test_what_a_tool_says_of_a_field_stays_and_the_values_in_it_go(name):
     assert kinds({name: {"type": "string", "description": TOKEN}}) == ["github-token"]
 
 
+@pytest.mark.parametrize("value", [
+    "required", "not required", "none", "Bearer", "basic", "oauth2", "OAuth 2.0", "role-based", "Bearer authentication",
+    "Bearer <token>", "required for writing", True, None,
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["authorization", "Proxy-Authorization"])
+def test_what_is_said_of_an_authorization_stays(name, value):
+    assert kinds({name: value}) == kinds({name: {"mode": value}}) == kinds({"text": f'{{"{name}": "{value}"}}'}) == []
+
+
+@pytest.mark.parametrize("value", [
+    "Bearer abc", "Bearer swordfish", "Basic YWRhOnN3", "token abc123", "x8Kd02mfPq",
+    'Digest username="ada", response="6629"',
+])  # fmt: skip
+def test_what_a_header_of_authorization_holds_goes(value):
+    for one in ({"authorization": value}, {"Proxy-Authorization": [value]}, {"authorization": {"value": value}}):
+        assert kinds(one) == ["named-field"]
+    assert kinds({"authorization": {"password": "swordfish", "user": "ada"}}) == ["named-field"]
+
+
+@pytest.mark.parametrize("value", [
+    {"name": "DB_PASSWORD", "value": "hunter2x"}, {"env": [{"name": "API_KEY", "value": "abc xyz"}]},
+    {"Key": "client_secret", "Value": "swordfish"}, {"headers": [["Authorization", "Bearer swordfish"], ["Accept", 1]]},
+    {"headers": [{"name": "authorization", "value": "Bearer swordfish"}]}, ["X-Api-Key", "abc123xyz"],
+    {"name": "password", "value": {"a": ["swordfish"]}},
+])  # fmt: skip
+def test_a_value_that_a_name_beside_it_gives_away_is_replaced(value):
+    assert kinds(value) == ["named-field"]
+
+
+@pytest.mark.parametrize("value", [
+    {"name": "DB_PASSWORD", "value": "${DB_PASSWORD}"}, {"name": "keyboard", "value": "qwertzuiop"},
+    {"required": ["password", "username"]}, ["authorization", "required"], ["password", "hunter2x"],
+    {"value": "x", "key": 5},
+    {"name": "access_token", "value": 20480}, {"name": "token", "value": "understanding"}, {"key": "DB_PASSWORD"},
+])  # fmt: skip
+def test_a_value_that_no_name_beside_it_gives_away_stays(value):
+    assert Redactor().redact(value) == (value, [])
+
+
+MOMENTS = ["2026-11-21T10:00:00Z", "2026-11-21T10:00:00.123456+00:00", "20261121T100000Z", "2026-11-21T10:00"]
+
+
+@pytest.mark.parametrize("moment", [*MOMENTS, "2026-11-21"])
+@pytest.mark.parametrize(
+    "text", ["token: {}", "token={}&x=1", "the api_key: {}.", "bearer {}", "credentials: {}", '"auth": "{}"']
+)
+def test_a_time_or_a_date_is_no_token(text, moment):
+    value = text.format(moment)
+    assert Redactor().redact(value) == (value, [])
+    assert kinds({"token": moment, "auth": moment}) == []
+
+
+def test_a_time_is_no_password_and_a_date_may_be_one():
+    for moment in MOMENTS:
+        assert kinds(f"the password: {moment}") == kinds(f"secret={moment}") == []
+    assert kinds("password: 2026-11-21") == ["password"]
+
+
 # -- chosen by people --------------------------------------------------------------------------------------------------
 
 CHOSEN = {
@@ -82,6 +140,34 @@ CHOSEN = {
     "mytool --token {}": "abc123xyz",
     "curl -s -u ada:{} https://h.example": "s3cr3tpw",
     "curl --user 'ada:{}' h": "swordfish",
+    "curl -X POST \\\n  -u ada:{} \\\n  h": "swordfish",
+    "curl -sSu ada:'{}' h": "hunter2x",
+    "sshpass -p {} ssh ada@h": "hunter2x",
+    "sshpass -p'{}' ssh ada@h": "swordfish",
+    "mysql -u root -p{} db < d.sql": "hunter2x",
+    "mariadb-dump -h db -P3306 -p'{}' db": "swordfish",
+    "docker login -u ada -p {} r.example": "hunter2x",
+    "mongosh -u ada -p {}": "hunter2x",
+    "redis-cli -h h -a {} ping": "hunter2x",
+    "ldapsearch -x -w {} -b dc=x": "hunter2x",
+    "openssl enc -pass pass:{} -in f": "hunter2x",
+    "pass: {}": "hunter2hunter2",
+    "- name: DB_PASSWORD\n  value: {}": "hunter2x",
+    '{{"name": "API_KEY", "value": "{}"}}': "hunter2x",
+    "machine h login ada password {}": "hunter2x",
+    "CREATE USER ada IDENTIFIED BY '{}'": "hunter2x",
+    "ALTER ROLE app WITH PASSWORD '{}' LOGIN": "swordfish",
+    "SET PASSWORD = PASSWORD('{}')": "hunter2x",
+    "ENV DB_PASSWORD {}": "hunter2x",
+    "{{'password': u'{}'}}": "swordfish",
+    "connect(password=b'{}')": "hunter2x",
+    "az login -u a -p {}": "hunter2x",
+    "login ada, pass={}; host h": "Sommer2024!x",
+    "smtpPass: {}": "xK9dQ2mP7",
+    "pw is {}": "hunter2hunter2",
+    "Authorization: token {}": "x8Kd02mfPq71ZcVb44Ty",
+    '{{"authorization": "{}"}}': "Bearer swordfish",
+    '{{"authorization": "{}"}} ': "hunter2x",
     "<password>{}</password>": "hunter2!x",
     "<x:apiKey>{}</x:apiKey>": "correct-horse-battery",
 }

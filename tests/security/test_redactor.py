@@ -15,6 +15,7 @@ import pytest
 from benchmarks.secrets import PRECISION_MIN, RECALL_MIN, decoys, hidden, positives
 from llmspell import InvalidInput, Redactor
 from llmspell.security import redaction
+from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import check_expression
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES
 
@@ -94,6 +95,7 @@ PARTS = {
     "slack-webhook": ("https://hooks.slack.com/{}", f"services/T{word(8)}/B{word(8)}/{word(24)}", "services/T1/x"),
     "discord-webhook": ("https://discord.com/api/{}", f"webhooks/{'1' * 18}/{word(68)}", "webhooks/1/x"),
     "connection-string": ("postgres://app:{}@db:5432/x", "tr0ub4dor", "<your-password>"),
+    "url-token": ("git clone https://{}@h.example/x.git", word(24), "somebody-with-a-long-name"),
     "bearer-token": ("Authorization: Bearer {} end", word(40), "of-the-good-news-only"),
     "basic-auth": ("authorization: basic {} end", word(24), "understanding"),
     "password": ("the password={} and", "hunter2!", "required"),
@@ -110,7 +112,7 @@ def kinds(value, **options):
 
 
 def test_every_rule_has_a_sample_here():
-    assert {*WHOLE, *PARTS} == {rule.kind for rule in (*SHAPES, *BEHIND_NAMES)}
+    assert {*WHOLE, *PARTS} == {rule.kind for rule in (*SHAPES, *BEHIND_NAMES, *IN_COMMANDS)}
 
 
 @pytest.mark.parametrize("kind", WHOLE)
@@ -190,12 +192,6 @@ def test_own_fields_are_replaced_however_they_are_spelt():
     assert kinds(value) == []
     clean = Redactor(fields=["door code"]).redact(value)[0]
     assert clean == {"doorCode": "[REDACTED]", "DOOR-CODE": "[REDACTED]", "door_codes": "4713"}
-
-
-def test_fields_are_names_and_not_the_letters_of_one():
-    with pytest.raises(InvalidInput) as refused:
-        Redactor(fields="pin")
-    assert refused.value.code == "invalid-argument"
 
 
 def test_secrets_in_names_of_fields_are_replaced_and_no_field_is_lost():

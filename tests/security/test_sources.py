@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmspell.errors import InvalidInput, LlmspellError, NotFound, StorageFailed
+from llmspell.security import sources
 from llmspell.security.keys import MasterKey
 from llmspell.security.sources import (
     InsecureKey,
@@ -114,6 +115,23 @@ def test_a_key_may_come_through_a_pipe(tmp_path):
     writer = subprocess.Popen([sys.executable, "-c", f"open({str(pipe)!r}, 'w').write({HEX!r})"])
     assert KeyFile(pipe)() == KEY
     assert writer.wait(30) == 0
+
+
+@pytest.mark.parametrize("holds", [False, True], ids=["nobody opens it", "somebody holds it open"])
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for_for_ever(tmp_path, monkeypatch, holds):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    writer = os.open(pipe, os.O_RDWR) if holds else None
+    monkeypatch.setattr(sources, "PIPE_TIMEOUT_S", 0.01)
+    with pytest.raises(StorageFailed) as refused:
+        KeyFile(pipe)()
+    assert refused.value.code == "key-unreadable"
+    if writer is not None:
+        os.close(writer)
+
+
+def test_what_reads_keys_reads_no_more_of_a_file_than_a_key_takes(tmp_path):
+    assert len(sources.read_key_file(Path("/dev/zero"))) == sources.KEY_FILE_BYTES_MAX
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from llmspell.errors import InvalidInput, NotFound, WrongKey
+from llmspell.security.key_files import key_folder
 from llmspell.security.keyring import Keyring
 from llmspell.security.keys import MasterKey
 from llmspell.security.sources import KeyFile
-from llmspell.security.user_key import UserKey, key_folder
+from llmspell.security.user_key import UserKey
 
 STORE = bytes(range(16))
 NAME = "00010203-0405-0607-0809-0a0b0c0d0e0f.key"

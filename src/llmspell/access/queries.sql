@@ -38,6 +38,10 @@ SELECT
 SELECT CASE WHEN created_by GLOB 'user:?*' THEN 'user:' || replace(replace(substr(created_by, 6), '%', '%25'), ':', '%3A')
  ELSE 'global' END FROM session INDEXED BY session_open WHERE id = ? AND until_seq IS NULL
 
+-- name: about
+-- Whether the journal has anything about a subject.
+SELECT 1 FROM entry WHERE subject = ? LIMIT 1
+
 -- name: boundary
 SELECT rights FROM access_boundary INDEXED BY access_boundary_open WHERE scope = ? AND until_seq IS NULL
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -33,6 +34,7 @@ ALL = 15
 STRICT = "strict"
 READ_ONLY = "read-only"
 _BOUNDARIES = {STRICT: 0, READ_ONLY: BITS[Right.READ] | BITS[Right.LIST]}
+_JOINERS = "\u200c\u200d"
 _NO_PRINCIPALS = frozenset(("global", "shared"))
 
 
@@ -81,8 +83,9 @@ def scope_of(given: str | Scope) -> Scope:
 def principal_of(given: str | Scope) -> Scope:
     """The principal that is meant: a scope of any kind but global and shared, whose text has one spelling.
 
-    Raises InvalidInput (``invalid-principal``): a text with control characters or more than 255 characters, one that is
-    not in Unicode's normal form C (two principals that look the same), or one that typing cannot name.
+    Raises InvalidInput (``invalid-principal``): a text with control characters or more than 255 characters, one that
+    looks like another principal's (not in Unicode's normal form C, with signs that nobody sees, with space around an
+    id), or one that typing cannot name.
     """
     try:
         scope = scope_of(given)
@@ -108,7 +111,22 @@ def principal_of(given: str | Scope) -> Scope:
             f"{text!r} is not in Unicode's normal form C, so it could be mistaken for another principal",
             code="invalid-principal",
         )
+    if _unseen(text) or any(one != one.strip() for one in scope.ids):
+        raise InvalidInput(
+            f"{text!r} holds what nobody sees, so it could be mistaken for another principal", code="invalid-principal",
+            hint="take away spaces around the name, zero-width signs and marks of direction",
+        )  # fmt: skip
     return scope
+
+
+def _unseen(text: str) -> bool:
+    """Whether a text has signs without a shape of their own. Joiners amid letters and signs that take them are none."""
+    if text.isprintable():  # Nearly always; a sign without a shape is not.
+        return False
+    return any(
+        unicodedata.category(char) == "Cf" and not (char in _JOINERS and before > "\x7f" and after > "\x7f")
+        for before, char, after in zip(f" {text}", text, f"{text[1:]} ", strict=False)
+    )
 
 
 def shown(name: str) -> str:

@@ -60,7 +60,8 @@ class AsyncAccess:
 
         It holds until it is revoked, or for ``expires_in_s`` seconds. ``children`` opens the scopes directly below as
         well: a workflow's steps, the sessions created by a user. For each right this replaces what the owner granted
-        there before. Raises InvalidInput (``invalid-principal``, ``invalid-scope``, ``invalid-right``, ``own-scope``).
+        there before. Raises InvalidInput (``invalid-principal``, ``invalid-scope``, ``invalid-right``, ``own-scope``),
+        NotFound (``session-not-found``) for the scope of a session that was deleted, or that as the principal.
         """
         gift = _gift(self._journal.clock, None, principal, scope, rights, expires_in_s, children)
         return await self._journal.write(lambda writer: grant(writer, gift), context=self._acting.context())
@@ -78,7 +79,8 @@ class AsyncAccess:
 
     async def set_boundary(self, scope: str | Scope, boundary: str | Rights) -> bool:
         """Say what every principal may do in a scope: ``"strict"`` nothing (as it is by default), ``"read-only"`` read
-        and list, or a set of rights. False when it was so already.
+        and list, or a set of rights. False when it was so already. Raises NotFound (``session-not-found``), as
+        ``grant``.
         """
         name, mask = scope_of(scope).name, boundary_of(boundary)
         return await self._journal.write(

@@ -6,23 +6,25 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmspell.access.check import Demand, bits_of
+from llmspell.access.check import Demand, bits_of, session_id
 from llmspell.access.kinds import AccessBoundarySet, AccessCutOff, AccessGranted, AccessRestored, AccessRevoked
 from llmspell.access.passing import FOR_EVER, Held, above_of, held_by, unsupported
 from llmspell.access.projection import BOUNDARY_SET, CUT_OFF, GRANTED, RESTORED, REVOKED
 from llmspell.access.rights import OWNER, rights_of
-from llmspell.errors import AccessDenied, LimitExceeded
+from llmspell.errors import AccessDenied, LimitExceeded, NotFound
 from llmspell.model import limits
+from llmspell.model.entry import subject_digest
 from llmspell.model.ids import id_text
+from llmspell.model.scope import Scope
 from llmspell.schema import queries
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
-    from llmspell.model.scope import Scope
 
 _SQL = queries("llmspell.access")
-_CUT, _BOUNDARY, _OPEN_OF, _OPEN_BY, _COUNT_BY = (
-    _SQL["cut"], _SQL["boundary"], _SQL["open_of"], _SQL["open_by"], _SQL["count_by"]
+_CUT, _BOUNDARY, _OPEN_OF, _OPEN_BY, _COUNT_BY, _ABOVE_SESSION, _ABOUT = (
+    _SQL["cut"], _SQL["boundary"], _SQL["open_of"], _SQL["open_by"], _SQL["count_by"], _SQL["above_session"],
+    _SQL["about"],
 )  # fmt: skip
 _OF_SESSION = _SQL["open_in"], _SQL["open_to"], _OPEN_BY
 
@@ -43,6 +45,7 @@ async def grant(writer: Writer, gift: Gift) -> int:
     by = OWNER if gift.by is None else gift.by.name
     if gift.by is not None:
         await demand_held(writer, gift.by, gift)
+    await demand_there(writer, gift.principal, gift.scope)
     principal, scope = gift.principal.name, gift.scope.name
     before = [Held(*row) for row in await writer.all(_OPEN_OF, (principal, scope))]
     payload = AccessGranted(principal, scope, list(rights_of(gift.mask)), by, gift.children, gift.expires_at)
@@ -73,6 +76,23 @@ async def demand_held(writer: Writer, by: Scope, gift: Gift) -> None:
             code="too-many-grants",
             hint="revoke those that are not needed, or use a shared scope",
         )
+
+
+async def demand_there(writer: Writer, *scopes: Scope) -> None:
+    """Raises NotFound (``session-not-found``) for the scope of a session that was deleted: whoever may do something
+    there would be let in by nothing that anybody can see. An id that no session of this store ever had is a name like
+    any other.
+    """
+    for scope in scopes:
+        session = session_id(scope)
+        if session is None or await writer.one(_ABOVE_SESSION, (session,)) is not None:
+            continue
+        known = await writer.existing_scope(scope.name)
+        if known is not None and await writer.one(_ABOUT, (subject_digest(known[1], "session"),)) is not None:
+            raise NotFound(
+                f"session {scope.ids[0]} was deleted: nobody is given rights in its scope, nor is it given any",
+                code="session-not-found", hint="`llmspell session list` shows all",
+            )  # fmt: skip
 
 
 async def _missing(writer: Writer, by: Scope, gift: Gift) -> int:
@@ -156,7 +176,9 @@ def _gift_of(one: Held) -> tuple[str, str, str]:
 
 
 async def set_boundary(writer: Writer, scope: str, mask: int) -> bool:
-    """Set what everybody may do in a scope; False when it was so already."""
+    """Set what everybody may do in a scope; False when it was so already. Raises as ``demand_there``."""
+    if mask:
+        await demand_there(writer, Scope.from_name(scope))
     row = await writer.one(_BOUNDARY, (scope,))
     if (row[0] if row is not None else 0) == mask:
         return False

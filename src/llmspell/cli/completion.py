@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from llmspell.cli.invocation import running
 from llmspell.errors import InvalidInput
-from llmspell.outputs import check_output
+from llmspell.security.key_files import check_output
 
 
 def install_completion(

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmspell.cli import printable
 from llmspell.cli.exits import FINDINGS, Finished
@@ -20,6 +20,9 @@ from llmspell.config import unknown_variables
 from llmspell.errors import LlmspellError, StoreMissing
 from llmspell.opening import open_async
 from llmspell.schema import FORMAT
+
+if TYPE_CHECKING:
+    from llmspell.sync.faces import Store
 
 SQLITE_SAFE = (3, 51, 3)
 """From this version on SQLite has no known way to lose a WAL that is being reset while somebody reads it."""
@@ -53,6 +56,8 @@ def _store(run: Invocation, facts: dict[str, Any], findings: list[dict[str, Any]
     try:
         with run.reading() as store:
             facts["store"] |= {"exists": True, "id": store.id, "durability": _durability(run, store.durability)}
+            if isinstance(place, Path):
+                _keys(store, findings)
     except StoreMissing as exc:
         if origin not in {"default", "nearest"}:
             _found(findings, exc)
@@ -62,6 +67,14 @@ def _store(run: Invocation, facts: dict[str, Any], findings: list[dict[str, Any]
     if isinstance(place, Path) and place.is_dir():
         facts["store"] |= _files(place, findings)
         facts["store"]["open_in"] = holders(place)
+
+
+def _keys(store: Store, findings: list[dict[str, Any]]) -> None:
+    """Whether what is sealed can be opened, and by its owner only."""
+    status = store.keys.status()
+    if not status.private:
+        files = " or ".join(filter(None, (status.keyring, status.source)))
+        _find(findings, "key-open-to-others", f"others may read a key: {files}", "chmod 600 on both files")
 
 
 def _durability(run: Invocation, of_store: str) -> str:

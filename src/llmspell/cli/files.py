@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, StorageFailed
-from llmspell.outputs import beside, check_output, is_folder
+from llmspell.outputs import beside, is_folder
+from llmspell.security.key_files import check_output
 
 
 def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     """Write to a temporary file beside ``path``, make it durable, then give it the name. A link's target is written.
 
     What is no ordinary file (a pipe, a terminal) is written directly. Raises InvalidInput (``invalid-path``,
-    ``path-in-store``), StorageFailed (``cannot-write``); what ``pieces`` raises goes through, and the file stays as it
-    was.
+    ``path-in-store``, ``path-of-key``), StorageFailed (``cannot-write``); what ``pieces`` raises goes through, and the
+    file stays as it was.
     """
     check_output(path)
     if is_folder(path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from llmspell.cli.invocation import running
-from llmspell.errors import InvalidInput
+from llmspell.errors import InvalidInput, LlmspellError
 
 if TYPE_CHECKING:
     from llmspell.security.care import KeyStatus
@@ -67,10 +67,15 @@ def rotate(
 def _line(path: Path | None) -> str | None:
     if path is None:
         return None
+    from llmspell.security.sources import KEY_FILE_BYTES_MAX, read_key_file
+
     try:
-        return path.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
+        text = read_key_file(path)
+        if len(text) < KEY_FILE_BYTES_MAX:
+            return text.decode().rstrip("\r\n")
+    except (LlmspellError, UnicodeDecodeError) as exc:
         raise InvalidInput(f"cannot read a passphrase from {path}", code="file-unreadable") from exc
+    raise InvalidInput(f"a passphrase in a file takes less than {KEY_FILE_BYTES_MAX:,} bytes", code="file-unreadable")
 
 
 def _show(found: KeyStatus) -> None:

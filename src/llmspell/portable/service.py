@@ -18,7 +18,7 @@ from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import Context
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.values import Held
-from llmspell.outputs import check_output
+from llmspell.outputs import check_outside
 from llmspell.portable.arriving import Target
 from llmspell.portable.exporting import Origins, demand_plain, export_session
 from llmspell.portable.importing import (
@@ -31,6 +31,7 @@ from llmspell.portable.importing import (
 from llmspell.portable.sealed import check_bundle_key
 from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
+from llmspell.security.key_files import check_output
 from llmspell.sessions import units
 from llmspell.sessions.kinds import SessionImported
 from llmspell.sessions.ported import Exported, Imported, OnConflict, PortProgress, tell_nobody
@@ -125,7 +126,7 @@ class StorePorter:
         if key is not None:
             check_bundle_key(key)
         tell = progress or tell_nobody
-        with opened_file(check_output(path)) as file:
+        with opened_file(check_outside(path)) as file:
             bundle = Bundle(file, key)
             looked = await self._offload.run(look_through, bundle, tell)
             header = looked.header

@@ -33,8 +33,9 @@ class AsyncPrincipalState:
     hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``AsyncState``'s.
 
     In a scope that is not its own, a principal may raise the class of a key (trusted, standard, external, sensitive: in
-    this order) and never lower it, below what new keys of the scope get either; nor have a key that is kept better
-    than those end sooner than it would, by a time to live. That is AccessDenied, too: ``class-lowered``.
+    this order) and never lower it, below what new keys of the scope get either; nor make a key external that has a
+    value in another class; nor have a key that is kept better than those end sooner than it would, by a time to live.
+    That is AccessDenied, too: ``class-lowered``.
     """
 
     def __init__(

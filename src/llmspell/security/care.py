@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell.errors import AlreadyExists, InvalidInput, NotFound, StorageFailed, WrongKey
 from llmspell.model.arguments import check_path
-from llmspell.outputs import check_output
+from llmspell.outputs import check_outside
 from llmspell.security.durable import sync_folder, write_new
-from llmspell.security.export import export_key, import_key
+from llmspell.security.export import PREFIX, export_key, import_key
+from llmspell.security.key_files import check_output
 from llmspell.security.keyring import Keyring
-from llmspell.security.sources import KeyFile
+from llmspell.security.sources import KeyFile, read_key_file
 from llmspell.security.user_key import UserKey
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class AsyncKeys:
         self._offload = offload
 
     async def status(self) -> KeyStatus:
-        """What there is. Raises WrongKey when the master key does not open the keyring."""
+        """What there is. Raises WrongKey when the master key does not open the keyring, NotFound (``keyring-missing``)
+        when the store has sealed values, and their keyring is not here.
+        """
         return await self._offload.run(self._status)
 
     async def create(self) -> KeyStatus:
@@ -73,7 +76,8 @@ class AsyncKeys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``, ``path-of-key``),
+        StorageFailed.
         """
         await self._offload.run(self._export, check_output(path), passphrase)
 
@@ -82,8 +86,8 @@ class AsyncKeys:
         is tried on it.
 
         Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
-        (``invalid-key``, ``invalid-key-export``), NotFound (also ``keyring-missing``: the store has sealed values, and
-        their keyring is not here), StorageFailed.
+        (``invalid-key``, ``invalid-key-export``), NotFound (``key-missing``; ``keyring-missing``: the store has sealed
+        values, and their keyring is not here), StorageFailed.
         """
         return await self._offload.run(self._import, check_path(path), passphrase)
 
@@ -97,7 +101,7 @@ class AsyncKeys:
         (``key-not-ours``: no ``to``, but the key came from the caller; ``same-key``; ``path-in-store``: a key is not
         kept with what it opens), StorageFailed.
         """
-        return await self._offload.run(self._rotate, None if to is None else check_output(to))
+        return await self._offload.run(self._rotate, None if to is None else check_outside(to))
 
     # -- in a thread ---------------------------------------------------------------------------------------------------
 
@@ -105,6 +109,7 @@ class AsyncKeys:
         sealer = self._sealer()
         source, private = sealer.told, sealer.private
         if not sealer.path.exists():
+            self._demand_keyring()
             return KeyStatus(source, None, None, private=private)
         found = sealer.keyring().status()
         private = private and found.private
@@ -154,7 +159,7 @@ class AsyncKeys:
                 hint="if it opens nothing any more, move it away first; to change a key that does, rotate it",
             )  # fmt: skip
         self._demand_keyring()
-        key = KeyFile(path)() if passphrase is None else import_key(_text(path), passphrase)
+        key = _bare(path) if passphrase is None else import_key(_text(path), passphrase)
         if sealer.path.exists():
             Keyring.open(sealer.path, key, sealer.store_id).close()
         own.keep(key, outside=sealer.outside)
@@ -168,8 +173,17 @@ class AsyncKeys:
         return self._status()
 
 
-def _text(path: Path) -> str:
+def _bare(path: Path) -> MasterKey:
     try:
-        return path.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise NotFound(f"cannot read an exported key from {path}", code="key-missing") from exc
+        return KeyFile(path)()
+    except InvalidInput as exc:
+        if path.is_file() and _text(path).startswith(PREFIX):
+            raise InvalidInput(
+                f"the key in {path} was exported with a passphrase", code="invalid-key", hint="give that, too"
+            ) from exc
+        raise
+
+
+def _text(path: Path) -> str:
+    """What a file holds that is no text is no exported key, whatever stands for it."""
+    return read_key_file(path).decode("ascii", "replace")

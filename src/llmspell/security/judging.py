@@ -25,7 +25,16 @@ _METHOD = re.compile(
     r"(?i)(?:(?:scram|hmac|sha|md|aws|oauth|oidc|saml|sasl|ntlm|kerberos|ldap|tls|ssl|x|v|sig|sigv|jwt|rsa|ecdsa|ed)[-_.\d]{0,6}){1,5}"
 ).fullmatch
 _SPACE = re.compile(r"\s").search
+_DAY = r"\d{4}-?\d\d-?\d\d"
+_CLOCK = r"\d\d(?:(?::|%3[Aa])?\d\d){0,2}(?:[.,]\d{1,9})?"
+_ZONE = r"(?:[Zz]|(?:[+-]|%2[Bb])\d\d(?:(?::|%3[Aa])?\d\d)?)?"
+_TIME = re.compile(f"{_DAY}[Tt ]{_CLOCK}{_ZONE}").fullmatch
+"""A moment as ISO 8601 writes it, also in a URL."""
+_PLAIN = re.compile(_DAY + r"|v?\d{1,5}(?:\.\d{1,5}){1,3}(?::\d{1,5})?").fullmatch
+"""A day, a version, an address with its port."""
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+").findall
+_SIGNED = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[\w]+[!$#?*%&@+^~][\w!$#?*%&@+^~]*").fullmatch
+_INNER_DIGIT = re.compile(r"[A-Za-z]{1,40}\d{1,40}[A-Za-z]").search
 _PATH = re.compile(r"(?:~|\.{0,2})/[\w.-]{1,200}+(?:/[\w.-]{1,200}+){0,40}+/?$").match
 
 
@@ -77,6 +86,8 @@ _COMMON = _words(
     """
 )
 """Words of eight letters and more that stand behind ``password:`` in manuals, messages and code."""
+_SCHEMES = _words("apikey api-key aws4-hmac-sha256 basic bearer digest hmac key negotiate ntlm oauth signature token")
+"""Words that credentials follow in a header."""
 _ENDINGS = tuple(
     _words(
         """
@@ -94,7 +105,7 @@ def path_like(value: str) -> bool:
 
 def chosen(value: str) -> bool:
     """Whether text behind ``password=`` is a password rather than a word, a place to put one, or program code."""
-    if len(value) < 6 or _CODE(value) or path_like(value):
+    if len(value) < 6 or _CODE(value) or path_like(value) or _TIME(value):
         return False
     said = value.rstrip(".:?")  # As a sentence or the key of a mapping ends.
     if len(said) < 4 or _HOLLOW(said):
@@ -106,10 +117,26 @@ def chosen(value: str) -> bool:
 
 def random_looking(value: str) -> bool:
     """Whether text behind ``token=`` was drawn rather than written: long, with digits among letters."""
-    if len(value) < 12 or _HOLLOW(value) or _CODE(value) or _CAMEL(value):
+    if len(value) < 12 or _HOLLOW(value) or _CODE(value) or _CAMEL(value) or _TIME(value.rstrip(".")):
         return False
-    drawn = mixed(value) or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
-    return drawn and len(set(value)) >= 7
+    is_mixed = mixed(value) or (any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
+    return is_mixed and len(set(value)) >= 7
+
+
+def drawn(value: str) -> bool:
+    """Whether text behind ``pass:``, which tests and rounds have as well, is a password: no name, count or result, but
+    letters around digits, signs among letters, or capitals inside of words.
+    """
+    if not chosen(value) or _METHOD(value) or _PLACE(value) or _PLAIN(value):
+        return False
+    core = value.strip(".:,")
+    if len(re.split(r"[-_./:]+", core)) > 1:
+        return mixed(core)
+    if _SIGNED(core):
+        return True
+    if len(core) >= 10 and _INNER_DIGIT(core) is not None:
+        return True
+    return mixed(core) and core.lower() != core != core.upper() and any(map(str.isdigit, core))
 
 
 def mixed(value: str) -> bool:
@@ -162,7 +189,7 @@ def bare(value: str) -> bool:
     made of a text, the name of a method, or a place. Eight characters without spaces at the least.
     """
     value = value.strip()
-    if _SPACE(value):
+    if _SPACE(value) or _TIME(value) or _PLAIN(value):
         return False
     if random_looking(value):
         return not _METHOD(value)
@@ -171,8 +198,22 @@ def bare(value: str) -> bool:
         return False
     words = re.split(r"[-_./]+", core)
     if not all(map(str.isalpha, words)):
-        return True
+        return not any(len(word) > 1 and word in _SMALL for word in words)  # 3-of-4
     if len(words) < 3:
         return mixed(core) and not _CAMEL(core)
     small = {word.lower() for word in words}
     return not (small & _SMALL or small & _TERMS)
+
+
+def header(value: str) -> bool:
+    """Whether the value of a field ``authorization`` is what a header of that name holds: a scheme and its credentials,
+    or a text that was drawn; rather than what is said of it, like ``required``.
+    """
+    scheme, _, rest = value.strip().partition(" ")
+    rest = rest.strip()
+    if not rest:
+        return bare(scheme)
+    words = set(rest.lower().split())
+    if scheme.lower() not in _SCHEMES:
+        return any(map(bare, value.split()))
+    return not (hollow(rest) or _PLAIN(rest) or words & _SMALL or words & _TERMS or words & _COMMON)

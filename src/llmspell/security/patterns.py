@@ -2,7 +2,8 @@
 
 Every expression is bounded: no group that repeats without bound repeats itself, so that time grows with the text and
 not faster. ``anchors`` are texts of which one must be there for the rule to match at all; looking for them is what most
-values cost.
+values cost. Where they stand in ordinary texts, too, an expression begins with one of few letters and looks behind it
+for what comes before: Python's engine skips to such a letter, while it tries a choice of names at every place.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from llmspell.security.judging import (
     bare,
     chosen,
+    drawn,
     hollow,
     literal,
     mixed,
@@ -58,8 +60,7 @@ _ISSUED = re.compile(
     r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11})"
 ).fullmatch
-_NAME = "(?i:"
-_SIGN = r")[\"'\\]{0,4}\s{0,4}(?:=>|:=|=|:|is\b:?)\s{0,4}[\"'\\]{0,4}"
+_SIGN = r"[\"'\\]{0,4}\s{0,4}(?:=>|:=|=|:|is\b:?)\s{0,4}[\"'\\]{0,4}"
 _UNTIL = r"[^\s\"'\\,;&<>|)}\]]"
 
 SHAPES: tuple[Rule, ...] = (
@@ -93,7 +94,7 @@ SHAPES: tuple[Rule, ...] = (
     _shape("slack-token", r"xox[abeoprs]-[A-Za-z0-9-]{20,200}|xapp-\d-[A-Za-z0-9-]{20,200}", "xox", "xapp-"),
     _free("slack-webhook", r"hooks\.slack\.com/(?P<s>services/T\w{6,14}/B\w{6,14}/\w{20,30})", "hooks.slack.com/"),
     _free("discord-webhook", r"discord(?:app)?\.com/api/(?P<s>webhooks/\d{17,20}/[\w-]{60,75})", "/api/webhooks/"),
-    _shape("discord-token", r"[MNO][A-Za-z0-9]{23,27}\.[\w-]{6}\.[\w-]{27,40}", "."),
+    _free("discord-token", r"[MNO](?<![A-Za-z0-9_].)[A-Za-z0-9]{23,27}\.[\w-]{6}\.[\w-]{27,40}" + _RIGHT, "."),
     _shape("telegram-token", r"\d{8,10}:AA[\w-]{33}", ":AA"),
     _shape("stripe-key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{24,120}", "k_live_", "k_test_"),
     _shape("stripe-webhook-secret", r"whsec_[A-Za-z0-9]{32,64}", "whsec_"),
@@ -115,24 +116,32 @@ SHAPES: tuple[Rule, ...] = (
     _shape("age-secret-key", r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}", "AGE-SECRET-KEY-1"),
     _free("private-key", r"-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[^-]{0,6000}(?:-(?!----)[^-]{0,6000}){0,6}"
           r"(?:-----END (?:[A-Z]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?", "PRIVATE KEY"),
-    _free("connection-string", r"(?i:[a-z][a-z0-9+.-]{1,30})://[^\s:/@\"'<>]{0,100}:(?P<s>[^\s/@\"'<>]{1,200})@[\w.\[-]",
+    _free("connection-string", r"://(?<=[A-Za-z0-9+.-]{2}://)[^\s:/@\"'<>]{0,100}:(?P<s>[^\s/@\"'<>]{1,200})@[\w.\[-]",
           "://", fits=lambda value: not hollow(value)),
-    _free("bearer-token", r"(?i:bearer)\s{1,4}(?P<s>[A-Za-z0-9._~+/-]{16,2000}={0,2})", "earer ", "EARER ",
+    _free("url-token", r"://(?P<s>[^\s:/@\"'<>?#]{20,200})@[\w.\[-]", "://", fits=random_looking),
+    _free("bearer-token", r"[bB](?i:earer)\s{1,4}(?P<s>[A-Za-z0-9._~+/-]{16,2000}={0,2})", "earer ", "EARER ",
           fits=random_looking),
-    _free("basic-auth", r"(?i:basic)\s{1,4}(?P<s>[A-Za-z0-9+/]{12,600}={0,2})(?![A-Za-z0-9])", "asic ", "ASIC ",
+    _free("basic-auth", r"[bB](?i:asic)\s{1,4}(?P<s>[A-Za-z0-9+/]{12,600}={0,2})(?![A-Za-z0-9])", "asic ", "ASIC ",
           fits=random_looking),
-    _free("payment-card", r"(?<![A-Za-z0-9._-])\d(?:[ -]?\d){12,18}(?![A-Za-z0-9_]|[.-]\d)", "0", "1", "2", "3", "4", "5", "6", "7", "8",
+    _free("payment-card", r"\d(?<![A-Za-z0-9._-].)(?:[ -]?\d){12,18}(?![A-Za-z0-9_]|[.-]\d)", "0", "1", "2", "3", "4", "5", "6", "7", "8",
           "9", fits=_card),
 )  # fmt: skip
 """By what stands in the value itself."""
 
-_CHOSEN = r"password|passwd|passphrase|pwd|passwort"
-_HIDDEN = rf"(?:{_CHOSEN}|secret)"
-_DRAWN = (
-    r"(?:api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key"
-    r"|credentials?|bearer|(?:auth|access|refresh|session|bearer|id|api|csrf|bot)?[_-]?token)"
-)
-_DIRECT = r")[\"'\\]{0,4}[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}"
+_CHOSEN = "[pP](?i:assword|asswd|assphrase|wd|asswort)"
+_ECRET = "[cC](?i:(?<=sec)ret)"
+_HIDDEN = "[pPcC](?i:(?<=p)(?:assword|asswd|assphrase|wd|asswort)|(?<=sec)ret)"
+
+
+def _key_of(*owners: str) -> str:
+    """What stands behind the ``k`` of ``api_key`` and its like."""
+    return f"ey(?:{'|'.join(f'(?<={owner}{dash}key)' for owner in owners for dash in ('', '[_-]'))})"
+
+
+_KEYS = _key_of("api", "access", "auth", "private", "signing", "encryption", "account")
+_DRAWN = f"[kKdDbB](?i:{_KEYS}|(?<=tok)en|(?<=cred)entials?|earer)"
+_DRAWN_OR_SECRET = f"[kKdDbBcC](?i:{_KEYS}|(?<=tok)en|(?<=cred)entials?|(?<=sec)ret|(?<=b)earer)"
+_DIRECT = r"[\"'\\]{0,4}[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}"
 _WORDS = r"(?P<s>[^\W\d_]{2,64}+(?:-[^\W\d_]{1,40}+){0,8}+)"
 _ENDS = r"(?=[.,;]?[ \t]{0,4}(?:\Z|[\r\n\"'\\<>|)}\]&#])|[,;]\S)"
 _GOES_ON = r"(?=[.,;]?[ \t]{1,4}[^\s#])"
@@ -141,29 +150,43 @@ _BY_CHOSEN = ("pass", "Pass", "PASS", "pwd", "Pwd", "PWD")
 _BY_HIDDEN = ("ecret", "ECRET")
 _BY_DRAWN = ("key", "Key", "KEY", "oken", "OKEN", "redential", "REDENTIAL", "earer", "EARER")
 
+_NAMED = f"[pPcCkK](?i:(?<=p)(?:assword|asswd|assphrase|wd)|(?<=sec)ret|{_KEYS}|(?<=_tok)en)"
+"""The end of a telling name, in a list of names with values."""
+
+
+def _given(value: str) -> bool:
+    return chosen(value) or worded(value)
+
+
 BEHIND_NAMES: tuple[Rule, ...] = (
-    _free("password", _NAME + _HIDDEN + _DIRECT + _QUOTED, *_BY_CHOSEN, *_BY_HIDDEN, fits=literal),
-    _free("password", _NAME + _CHOSEN + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})", *_BY_CHOSEN, fits=chosen),
-    _free("password", _NAME + _CHOSEN + _DIRECT + _WORDS + _ENDS, *_BY_CHOSEN, fits=worded),
-    _free("password", _NAME + _CHOSEN + _DIRECT + _WORDS + _GOES_ON, *_BY_CHOSEN, fits=worded_amid),
-    _free("aws-secret-key", r"(?i:aws.{0,20}?(?:secret|key))[^A-Za-z0-9/+]{1,20}(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
+    _free("password", _HIDDEN + _DIRECT + "[bBuUrR]{0,2}" + _QUOTED, *_BY_CHOSEN, *_BY_HIDDEN, fits=literal),
+    _free("password", _CHOSEN + _SIGN + rf"(?P<s>{_UNTIL}{{6,200}})", *_BY_CHOSEN, fits=chosen),
+    _free("password", _CHOSEN + _DIRECT + _WORDS + _ENDS, *_BY_CHOSEN, fits=worded),
+    _free("password", _CHOSEN + _DIRECT + _WORDS + _GOES_ON, *_BY_CHOSEN, fits=worded_amid),
+    _free("password", r"[pP](?:(?<![A-Za-z].)|(?<=[a-z]P))(?i:ass(?:code)?|w)" + _SIGN + rf"(?P<s>{_UNTIL}{{8,200}})",
+          "pass", "Pass", "PASS", "pw", "PW", fits=drawn),
+    _free("password", r"[pP](?i:assword|asswd)(?:\s{1,3}|\s{0,2}\(\s{0,2})'(?P<s>[^'\\\r\n]{6,200})'", *_BY_CHOSEN, fits=literal),
+    _free("password", r"[iI](?i:dentified\s{1,4}by)\s{1,4}'(?P<s>[^'\\\r\n]{6,200})'", "dentified", "DENTIFIED", fits=literal),
+    _free("password", r"[lL](?i:ogin)\s{1,4}[^\s]{1,80}\s{1,8}password\s{1,4}(?P<s>[^\s]{6,200})", "ogin", "OGIN", fits=_given),
+    _free("password", _NAMED + r"[\"']?,?\s{1,40}[\"']?(?i:value)[\"']?\s{0,3}[:=]\s{0,3}[\"']?" + rf"(?P<s>{_UNTIL}{{6,400}})",
+          "alue", "ALUE", fits=_given),
+    _free("password", r"ENV\s{1,4}(?:[A-Z0-9]{1,20}_){0,4}(?:PASS(?:WORD|WD)?|SECRET|TOKEN|KEY)\s{1,4}" + rf"(?P<s>{_UNTIL}{{6,400}})",
+          "ENV ", fits=_given),
+    _free("aws-secret-key", r"[wW](?<=[aA].)(?i:s.{0,20}?(?:secret|key))[^A-Za-z0-9/+]{1,20}(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
           "aws", "AWS", "Aws", fits=random_looking),
-    _free("named-secret", _NAME + rf"(?:secret|client[_-]?secret|{_DRAWN})(?:[_-](?:key|id|access[_-]key))?"
+    _free("named-secret", _DRAWN_OR_SECRET + "(?i:[_-](?:key|id|access[_-]key))?"
           + _SIGN + rf"(?P<s>{_UNTIL}{{12,400}})", *_BY_DRAWN, *_BY_HIDDEN, fits=random_looking),
-    _free("named-secret", "(?<!:)" + _NAME + "secret" + _DIRECT + rf"(?P<s>{_UNTIL}{{8,200}})", *_BY_HIDDEN, fits=chosen),
-    _free("named-secret", r"(?<![A-Za-z'][ ])" + _NAME + "secret" + _DIRECT + _WORDS + _ENDS, *_BY_HIDDEN, fits=worded),
-    _free("named-secret", _NAME + r"secret)=" + _WORDS + _ENDS, *_BY_HIDDEN, fits=worded),
-    _free("named-secret", _NAME + "secret" + _DIRECT + _WORDS + _GOES_ON, *_BY_HIDDEN,
+    _free("named-secret", _ECRET + "(?<!:......)" + _DIRECT + rf"(?P<s>{_UNTIL}{{8,200}})", *_BY_HIDDEN, fits=chosen),
+    _free("named-secret", _ECRET + "(?<![A-Za-z'][ ]......)" + _DIRECT + _WORDS + _ENDS, *_BY_HIDDEN, fits=worded),
+    _free("named-secret", _ECRET + "=" + _WORDS + _ENDS, *_BY_HIDDEN, fits=worded),
+    _free("named-secret", _ECRET + _DIRECT + _WORDS + _GOES_ON, *_BY_HIDDEN,
           fits=lambda value: value.count("-") > 1 and worded_amid(value)),
-    _free("named-secret", _NAME + _DRAWN + _DIRECT + r"[\"'\\]{0,4}" + _WORDS + r"(?![\w:(\[@/-]|\.\w)", *_BY_DRAWN, fits=worded_long),
-    _free("password-argument", r"--(?:(?:[a-z]{1,20}-){0,3}(?:password|passwd|passphrase|pass|secret|api-?key)"
-          r"|(?:(?:access|auth|bearer|api|refresh|session|id|bot)-)?token)[ \t]{1,4}"
-          r"[\"']?(?P<s>(?![-(])[^\s\"'`,;&<>|]{6,200})", "--", fits=lambda value: chosen(value) or worded(value.rstrip(".:"))),
-    _free("password-argument", r"\bcurl\b[^\r\n|;]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[ =]?\s{0,2}[\"']?[^\s:\"'$<>]{1,80}:"
-          r"(?P<s>[^\s\"']{3,200})", "curl", fits=lambda value: value != "pass" and not hollow(value)),
-    _free("password-element", r"<[\w:.-]{0,40}?" + _NAME + _HIDDEN + r")(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{6,200})</",
+    _free("named-secret", _DRAWN + _DIRECT + r"[\"'\\]{0,4}" + _WORDS + r"(?![\w:(\[@/-]|\.\w)", *_BY_DRAWN, fits=worded_long),
+    _free("named-secret", r"[aA](?i:uthorization)" + _DIRECT + r"[\"'\\]{0,4}(?i:(?:token|key|api-?key|digest|negotiate|oauth)\s{1,4})?"
+          rf"(?P<s>{_UNTIL}{{12,2000}})", "uthorization", "UTHORIZATION", fits=random_looking),
+    _free("password-element", r"<[\w:.-]{0,40}?" + _HIDDEN + r"(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{6,200})</",
           "</", fits=lambda value: chosen(value) or literal(value)),
-    _free("password-element", r"<[\w:.-]{0,40}?" + _NAME + r"api[_-]?key|token)(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{8,400})</",
+    _free("password-element", r"<[\w:.-]{0,40}?(?i:api[_-]?key|token)(?:\s[^<>]{0,200})?>(?P<s>[^\s<>]{8,400})</",
           "</", fits=bare),
 )  # fmt: skip
-"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``, ``--password …``, ``<password>…``."""
+"""By what stands before it in a text: ``password=…``, ``"api_key": "…"``, ``<password>…``."""

@@ -8,6 +8,7 @@ base64; two layers). What is found is replaced, the rest stays as it is.
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -16,9 +17,11 @@ from blake3 import blake3
 
 from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
+from llmspell.model.telling import told as told_of
 from llmspell.security.base64_texts import base64_texts
+from llmspell.security.commands import IN_COMMANDS
 from llmspell.security.expressions import check_expression
-from llmspell.security.judging import bare, literal, path_like
+from llmspell.security.judging import bare, header, hollow, literal, path_like
 from llmspell.security.patterns import BEHIND_NAMES, SHAPES, Rule
 
 _LAYERS = 2
@@ -32,11 +35,12 @@ _FIELD = re.compile(
 ).finditer
 _QUOTED_TEXT = re.compile(r"""(["'])((?:(?!\1)[^\\\n]){1,400}+)\1""").finditer
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+").findall
-_CERTAIN = frozenset(
-    ("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "authorization", "cvv")
-)
+_CERTAIN = frozenset(("password", "passwd", "passphrase", "pwd", "passwort", "secret", "credential", "cvv"))
 _WHERE = frozenset(("pwd", "oldpwd"))
 """Names of a password that shells give to the folder they are in."""
+_FETCHING = frozenset(("include", "same-origin", "omit"))
+"""What ``credentials`` says of a request of JavaScript."""
+_NAMING = ("name", "key", "Name", "Key")
 _LIKELY = frozenset(("token", "auth", "bearer", "pass"))
 _GLUED = frozenset((
     "apikey", "xapikey", "accesskey", "secretkey", "privatekey", "clientsecret",
@@ -49,10 +53,17 @@ _TYPES = frozenset(("string", "integer", "number", "boolean", "array", "object",
 _SAID = frozenset(("type", "format", "title", "description", "pattern", "required", "$ref"))
 """Members of a field's JSON Schema that say what its values are like, and are none."""
 _FIELD_CHARS_MAX = 200
-_Told = Literal["secret", "token", "maybe"]
+_CARD_MIN, _CARD_MAX = 10**12, 10**19
+_WRITTEN_MAX = 10**600
+_OTHER = frozenset((float, bool, type(None)))
+_Told = Literal["secret", "token", "header", "maybe"]
 """What a field's name says of its value: it is a secret; it is one but for numbers, which count tokens; it is one if it
-looks so.
+looks like a header's; it is one if it looks so.
 """
+_HEADERS: dict[str, _Told] = {
+    "authorization": "header", "proxy-authorization": "header", "x-api-key": "maybe", "x-auth-token": "maybe",
+}  # fmt: skip
+_JUDGES: dict[str, Callable[[str], bool]] = {"header": header, "maybe": bare}
 
 
 class Found(NamedTuple):
@@ -70,7 +81,7 @@ class Redactor:
     ``patterns`` are further expressions by the name of their kind, ``fields`` further names of fields, whose values are
     replaced whole. With ``digest_key`` (32 bytes) a keyed digest of 8 hex digits stands beside ``REDACTED``, so that
     equal secrets can be told to be equal by whoever has the key. Raises InvalidInput: ``invalid-pattern`` for an
-    expression that could take more than bounded work at one place of a text, ``invalid-key``.
+    expression that could take more than bounded work at one place of a text, ``invalid-key``, ``invalid-argument``.
     """
 
     def __init__(
@@ -80,16 +91,19 @@ class Redactor:
         fields: Iterable[str] = (),
         digest_key: bytes | None = None,
     ) -> None:
-        if isinstance(fields, str):
-            raise InvalidInput("fields are several names, not one str", code="invalid-argument")
+        names = _names(fields)
+        if patterns is not None and not isinstance(patterns, Mapping):
+            raise InvalidInput(
+                f"patterns are expressions by their names, not {told_of(patterns)}", code="invalid-argument"
+            )
         own = [Rule(kind, check_expression(kind, text), ("",)) for kind, text in (patterns or {}).items()]
-        self._rules = (*own, *SHAPES, *BEHIND_NAMES)
+        self._rules = (*own, *SHAPES, *BEHIND_NAMES, *IN_COMMANDS)
         self._anchors: dict[str, list[int]] = {}
         """The rules by what a text has to hold for them, so that each is looked for once."""
         for number, rule in enumerate(self._rules):
             for anchor in rule.anchors:
                 self._anchors.setdefault(anchor, []).append(number)
-        self._fields = frozenset(_plain_name(name) for name in fields)
+        self._fields = frozenset(map(_plain_name, names))
         self._hide = _replacer(digest_key)
 
     def scan(self, value: Any) -> list[Found]:
@@ -98,10 +112,14 @@ class Redactor:
 
     def redact(self, value: Any) -> tuple[Any, list[Found]]:
         """The value with its secrets replaced by ``[REDACTED]`` (``[REDACTED:…]`` with a digest key), and what was
-        found; the value itself when nothing was. About 10 µs for a value of 1 KB, linear in its size.
+        found; the value itself when nothing was. About 10 µs for a value of 1 KB, linear in its size. Raises
+        InvalidInput (``invalid-value``, ``value-depth``) for what is no JSON value: it would not be looked through.
         """
         found: list[Found] = []
-        return self._value(value, "$", found), found
+        try:
+            return self._value(value, "$", found), found
+        except RecursionError:
+            raise InvalidInput("the value is nested too deep, or contains itself", code="value-depth") from None
 
     # -- values --------------------------------------------------------------------------------------------------------
 
@@ -113,17 +131,31 @@ class Redactor:
             return self._dict(value, path, found)
         if kind is list:
             before = len(found)
-            items = [self._value(item, f"{path}[{at}]", found) for at, item in enumerate(value)]
+            told = self._told_of_pair(value)
+            items = [
+                self._value(item, f"{path}[{at}]", found) if told is None or not at
+                else self._field(item, f"{path}[{at}]", told, found)
+                for at, item in enumerate(value)
+            ]  # fmt: skip
             return items if len(found) > before else value
-        if kind is int and value > 10**12 and self._text(str(value), path, found) != str(value):
-            return REDACTED
+        if kind is int:
+            is_found = _CARD_MIN < value < _CARD_MAX and self._text(str(value), path, found) != str(value)
+            return REDACTED if is_found else value
+        if kind not in _OTHER:
+            raise InvalidInput(
+                f"{path} is a {kind.__module__}.{kind.__qualname__}; secrets are looked for in JSON values",
+                code="invalid-value", path=path,
+            )  # fmt: skip
         return value
 
     def _dict(self, value: dict[str, Any], path: str, found: list[Found]) -> Any:
         before = len(found)
+        valued, told_of_value = self._told_by_name(value)
         fresh: dict[str, Any] = {}
         same: dict[str, int] = {}
         for key, item in value.items():
+            if type(key) is not str:
+                raise InvalidInput(f"{path} has a key of type {type(key).__name__}", code="invalid-value", path=path)
             below = f"{path}.{key}"
             named = self._text(key, f"{path} (a key)", found)
             if named != key:
@@ -132,8 +164,8 @@ class Redactor:
                 while named in fresh or named in value:
                     same[base] = same.get(base, 0) + 1
                     named = f"{base}+{same[base]}"
-            told = self._told_by(key)
-            if told and key.lower() in _WHERE and type(item) is str and path_like(item):
+            told = self._told_by(key) if key != valued else told_of_value
+            if told and type(item) is str and _says_how(key, item):
                 told = None
             fresh[named] = self._value(item, below, found) if told is None else self._field(item, below, told, found)
         return fresh if len(found) > before else value
@@ -149,17 +181,39 @@ class Redactor:
             return None
         last = words[-1] if words[-1] == "pass" else words[-1].removesuffix("s")
         before = words[-2] if len(words) > 1 else ""
+        if last == "authorization":
+            return "header"
         if last in _CERTAIN or (last == "key" and before in _KEYS):
             return "secret"
         if last in _GLUED or before + last in _GLUED:
             return "token" if last.endswith("token") else "secret"
         return "maybe" if words[-1] in _LIKELY else None
 
+    def _told_by_name(self, value: dict[str, Any]) -> tuple[str | None, _Told | None]:
+        """The member that has the value in an object like ``{"name": "DB_PASSWORD", "value": …}``, and what the name
+        says of it.
+        """
+        valued = "value" if "value" in value else "Value"
+        for name in _NAMING if valued in value else ():
+            told = self._told_by(held) if type(held := value.get(name)) is str else None
+            if told is not None and not (type(given := value[valued]) is str and hollow(given)):
+                return valued, told
+        return None, None
+
+    def _told_of_pair(self, value: list[Any]) -> _Told | None:
+        """The same of the second of a pair like ``["Authorization", "Bearer …"]``; of names of headers only, since
+        other telling names stand in lists of names.
+        """
+        if len(value) != 2 or type(value[0]) is not str:
+            return None
+        return _HEADERS.get(value[0].lower())
+
     def _field(self, item: Any, path: str, told: _Told, found: list[Found]) -> Any:
         """The value of a field whose name gives it away. All texts in a certain one are secrets, also below it."""
         certain = told != "maybe"
         if type(item) is str:
-            if item and not item.startswith(REDACTED[:-1]) and (certain or bare(item)):
+            judge = _JUDGES.get(told)
+            if item and not item.startswith(REDACTED[:-1]) and (judge is None or judge(item)):
                 found.append(Found(path, "named-field", 0, len(item)))
                 return self._hide(item)
             return self._text(item, path, found)
@@ -168,15 +222,20 @@ class Redactor:
             return {
                 key: self._value(one, f"{path}.{key}", found)
                 if key in said
-                else self._field(one, f"{path}.{key}", told, found)
+                else self._field(one, f"{path}.{key}", self._below(told, key), found)
                 for key, one in item.items()
             }
         if certain and type(item) is list:
             return [self._field(one, f"{path}[{at}]", told, found) for at, one in enumerate(item)]
         if told == "secret" and type(item) is int and abs(item) > 999:
-            found.append(Found(path, "named-field", 0, len(str(item))))
-            return self._hide(str(item))
+            text = str(item) if abs(item) < _WRITTEN_MAX else f"{item:x}"  # Python writes no longer ones.
+            found.append(Found(path, "named-field", 0, len(text)))
+            return self._hide(text)
         return self._value(item, path, found)
+
+    def _below(self, told: _Told, key: str) -> _Told:
+        """What a field below one says of its value: what that one did, unless it is more certain itself."""
+        return (self._told_by(key) or told) if told == "header" else told
 
     # -- texts ---------------------------------------------------------------------------------------------------------
 
@@ -218,11 +277,11 @@ class Redactor:
         for match in _FIELD(text):
             told = self._told_by(match[2])
             if told is not None:
-                fits = bare if told == "maybe" else literal
+                fits = _JUDGES.get(told, literal)
                 spans += [
                     (item.start(2), item.end(2), "named-field")
                     for item in _QUOTED_TEXT(text, match.start(3), match.end(3))
-                    if fits(item[2])
+                    if fits(item[2]) and not _says_how(match[2], item[2])
                 ]
         return spans
 
@@ -286,6 +345,12 @@ def _apart(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     return merged
 
 
+def _says_how(name: str, value: str) -> bool:
+    """Whether a field with a telling name has what is no secret: the folder of a shell, the mode of a request."""
+    name = name.lower()
+    return (name in _WHERE and path_like(value)) or (name == "credentials" and value in _FETCHING)
+
+
 def _is_schema(item: dict[str, Any]) -> bool:
     """Whether an object is what JSON Schema says of a field, as definitions of tools do, rather than its value."""
     kinds = item.get("type")
@@ -310,5 +375,20 @@ def _replacer(digest_key: bytes | None) -> Callable[[str], str]:
     return lambda secret: f"[REDACTED:{blake3(secret.encode(errors='surrogatepass'), key=digest_key).hexdigest(4)}]"
 
 
+def _names(fields: object) -> list[str]:
+    if isinstance(fields, str) or not isinstance(fields, Iterable):
+        raise InvalidInput(f"fields are several names, not {told_of(fields)}", code="invalid-argument")
+    names = list(fields)
+    for name in names:
+        if type(name) is not str or not _plain_name(name):
+            raise InvalidInput(
+                f"the name of a field is a text with letters or digits, not {told_of(name)}", code="invalid-argument"
+            )
+    return names
+
+
 def _plain_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Letters and digits of any script, whatever their case."""
+    if name.isascii():
+        return re.sub(r"[^a-z0-9]", "", name.lower())
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmspell.errors import InvalidInput, NotFound
-from llmspell.model.arguments import at_home
 from llmspell.model.ids import id_bytes, secret_bytes
-from llmspell.security import variables
+from llmspell.security.key_files import folder_in_use, hold, let_go
 from llmspell.security.keyring import Keyring
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, KEY_ID_BYTES, DataKey, MasterKey
 from llmspell.security.sealing import key_id_of, place, seal, unseal
 from llmspell.security.sources import KeyCommand, KeyFile, KeyVariable, source_of, source_of_environment
-from llmspell.security.user_key import UserKey, key_folder
+from llmspell.security.user_key import UserKey
 
 KeySource = bytes | str | os.PathLike[str] | Sequence[str] | MasterSource
 """32 bytes, the path of a file with a key, a command as a list of words, or a function that gives a ``MasterKey``."""
@@ -30,12 +29,18 @@ class StoreSealer:
     def __init__(self, key: KeySource | None, store_id: str, outside: Path) -> None:
         self.store_id = id_bytes(store_id)
         self.outside = outside
-        named = os.environ.get(variables.FOLDER)
-        folder = at_home(named) if named else key_folder()
+        folder = folder_in_use()
         self.path = folder / f"{store_id}.keyring"
         self.source = self._source(key, folder)
         self._keyring: Keyring | None = None
         self._lock = threading.Lock()
+        hold(self)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The keyring, and the master key where it is in a file."""
+        source = self.source
+        return (self.path, source.path) if isinstance(source, KeyFile | UserKey) else (self.path,)
 
     def prepare(self, scope: str) -> None:
         """Have the key of a scope: what ``seal`` would make, and wait for the disk."""
@@ -98,6 +103,7 @@ class StoreSealer:
 
     def close(self) -> None:
         """Close what was opened. Idempotent."""
+        let_go(self)
         with self._lock:
             if self._keyring is not None:
                 self._keyring.close()

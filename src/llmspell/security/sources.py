@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import os
 import re
 import selectors
@@ -25,11 +26,14 @@ from pathlib import Path
 
 from llmspell.errors import InvalidInput, NotFound, StorageFailed
 from llmspell.model.arguments import at_home
+from llmspell.outputs import without_waiting
 from llmspell.security import variables
 from llmspell.security.keyring_shared import MasterSource
 from llmspell.security.keys import KEY_BYTES, MasterKey
 
 COMMAND_TIMEOUT_S = 30.0
+PIPE_TIMEOUT_S = 30.0
+"""How long a key may take to come through a named pipe."""
 KEY_FILE_BYTES_MAX = 4096
 """A key takes 32 to 64 bytes; whatever is longer than this is none, and is not read to its end."""
 
@@ -55,7 +59,7 @@ class KeyFile:
         (``invalid-key``).
         """
         self._warn()
-        key = _parsed(_read_file(self.path))
+        key = _parsed(read_key_file(self.path))
         if key is None:
             raise _no_key(str(self))
         return key
@@ -249,22 +253,34 @@ def _no_key(where: str, *, raw: bool = True, hint: str = _IMPORT) -> InvalidInpu
     )
 
 
-def _read_file(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
+    """The first 4 KiB of a file, which may be a pipe. Raises NotFound (``key-missing``), StorageFailed
+    (``key-unreadable``).
+    """
     try:
-        with path.open("rb") as file:
-            return file.read(KEY_FILE_BYTES_MAX)
+        with open(path, "rb", buffering=0, opener=without_waiting) as file:
+            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                content = _read_pipe(file.fileno(), time.monotonic() + PIPE_TIMEOUT_S)
+            else:
+                content = file.read(KEY_FILE_BYTES_MAX)
     except FileNotFoundError:
         raise NotFound(
             f"there is no key at {path}", code="key-missing", hint="bring the file back, or import the key"
         ) from None
     except OSError as exc:
         raise StorageFailed(f"cannot read the key at {path}: {exc.strerror}", code="key-unreadable") from exc
+    if content is None:
+        raise StorageFailed(
+            f"no key came through the pipe {path} within {PIPE_TIMEOUT_S:g} s", code="key-unreadable",
+            hint="start what writes to it",
+        )  # fmt: skip
+    return content
 
 
 def _output(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, str | None]:
     """What a process prints, the first 4 KiB of it, and what went wrong with it."""
     deadline = time.monotonic() + timeout_s
-    output = _read_pipe(process, deadline)
+    output = _printed(process, deadline)
     if output is None:
         return b"", f"took longer than {timeout_s:g} s"
     if len(output) >= KEY_FILE_BYTES_MAX:
@@ -278,28 +294,36 @@ def _output(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, 
 
 if sys.platform == "win32":  # pragma: no cover - the other branch is
 
-    def _read_pipe(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
+    def _printed(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
         try:
             return process.communicate(timeout=deadline - time.monotonic())[0]
         except subprocess.TimeoutExpired:
             return None
 
+    def _read_pipe(_descriptor: int, _deadline: float) -> bytes | None:
+        raise OSError(errno.ENOTSUP, "there are no such pipes here")
+
 else:
 
-    def _read_pipe(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
-        """Read to the end or to the bound; None when the deadline comes first.
-
-        ``communicate`` would take whatever comes, and wait for a grandchild that keeps the pipe open.
-        """
+    def _printed(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
+        """``communicate`` would take whatever comes, and wait for a grandchild that keeps the pipe open."""
         assert process.stdout is not None  # noqa: S101 - it is a pipe
-        descriptor, output = process.stdout.fileno(), b""
+        return _read_pipe(process.stdout.fileno(), deadline)
+
+    def _read_pipe(descriptor: int, deadline: float) -> bytes | None:
+        """Read to the end or to the bound; None when the deadline comes first."""
+        output = b""
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
             while len(output) < KEY_FILE_BYTES_MAX:
                 if not selector.select(max(0, deadline - time.monotonic())):
                     output = b""
                     return None
-                piece = os.read(descriptor, KEY_FILE_BYTES_MAX - len(output))
+                try:
+                    piece = os.read(descriptor, KEY_FILE_BYTES_MAX - len(output))
+                except OSError:
+                    output = b""
+                    raise
                 if not piece:
                     break
                 output += piece

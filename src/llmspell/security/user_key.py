@@ -20,6 +20,7 @@ from llmspell.errors import AlreadyExists, InvalidInput, NotFound, WrongKey
 from llmspell.model import limits
 from llmspell.model.ids import id_text
 from llmspell.security.durable import BINARY, overwrite, overwrite_open, sync_folder, write_new
+from llmspell.security.key_files import key_folder
 from llmspell.security.keyring import Keyring
 from llmspell.security.keyring_file import mapped
 from llmspell.security.keys import MasterKey
@@ -208,13 +209,6 @@ class _Coming:
         if not self.is_in_place:
             yield self.key
         yield from self._source.candidates()
-
-
-def key_folder() -> Path:
-    """The key folder of the person who runs this: ``llmspell/keys`` where their data is."""
-    from platformdirs import user_data_path
-
-    return user_data_path("llmspell", appauthor=False) / "keys"
 
 
 def _real(path: Path) -> Path:

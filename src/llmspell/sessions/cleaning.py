@@ -23,8 +23,8 @@ from llmspell.journal.room import is_full, making_room
 from llmspell.model.arguments import check_flags, check_function
 from llmspell.model.context import MAINTENANCE, Context
 from llmspell.model.ids import id_bytes
-from llmspell.outputs import check_output
 from llmspell.schema import queries
+from llmspell.security.key_files import check_output
 from llmspell.sessions import erasing, units
 from llmspell.sessions.archiving import archived, plain
 from llmspell.sessions.kinds import SessionsCleaned
@@ -67,7 +67,9 @@ class Cleaning:
         self._near = neighbours
 
     def check(self, policy: RetentionPolicy) -> None:
-        """Raises InvalidInput (``invalid-policy``, ``path-in-store`` for a folder of archives in the store's own)."""
+        """Raises InvalidInput (``invalid-policy``, ``path-in-store`` for a folder of archives in the store's own,
+        ``path-of-key``).
+        """
         check_policy(policy)
         if policy.archive_to is not None:
             check_output(policy.archive_to)

@@ -252,8 +252,9 @@ class AsyncSessions:
         ``overwrite`` replaces a plain file, nothing else. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
         values show as ``[REDACTED]``, unless ``secrets`` asks an encrypted bundle to carry them. ``progress`` is called
         in a thread with what is done and how many. Raises NotFound, AlreadyExists (``file-exists``), InvalidInput
-        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``), Conflict (``migration-running``;
-        ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed, Corrupt.
+        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``, ``path-of-key``), Conflict
+        (``migration-running``; ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed,
+        Corrupt.
         """
         session, context = await self._steps.resolve(session_id), self._acting.context()
         return await self._porting.export(session, path, key, progress, context, secrets=secrets, overwrite=overwrite)
@@ -295,7 +296,7 @@ class AsyncSessions:
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
         ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
-        (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
+        (``no-policy``), InvalidInput (``weak-passphrase``, ``invalid-key``, and as ``set_retention``).
         """
         return await self._cleaning.cleanup(
             policy, self._acting.context(), archive_key=archive_key, dry_run=dry_run, progress=progress
@@ -305,7 +306,7 @@ class AsyncSessions:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
         registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
-        ``path-in-store``).
+        ``path-in-store``, ``path-of-key``).
         """
         if policy is not None:
             self._cleaning.check(policy)

@@ -702,8 +702,8 @@ class Artifacts(ArtifactsByHand):
         With their fields, labels and relations among each other; each content once, with its digest. The file has its
         name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
         Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
-        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``), Vetoed (hooks before reading),
-        StorageFailed (``cannot-write``), Corrupt.
+        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``, ``path-of-key``), Vetoed (hooks
+        before reading), StorageFailed (``cannot-write``), Corrupt.
         """
         return drive(
             self._inner.export(
@@ -1367,8 +1367,9 @@ class Sessions:
         ``overwrite`` replaces a plain file, nothing else. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
         values show as ``[REDACTED]``, unless ``secrets`` asks an encrypted bundle to carry them. ``progress`` is called
         in a thread with what is done and how many. Raises NotFound, AlreadyExists (``file-exists``), InvalidInput
-        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``), Conflict (``migration-running``;
-        ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed, Corrupt.
+        (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``, ``path-of-key``), Conflict
+        (``migration-running``; ``session-changed``: some of it was deleted for good meanwhile), Vetoed, StorageFailed,
+        Corrupt.
         """
         return drive(
             self._inner.export(session_id, path, key=key, secrets=secrets, overwrite=overwrite, progress=progress)
@@ -1411,7 +1412,7 @@ class Sessions:
         was done in all. ``archive_key``, a passphrase or 32 bytes, encrypts the archives, which then carry what is
         sealed; without it a session with sealed values stays, as ``failed`` with the code ``archive-needs-key``.
         ``dry_run`` only looks, and foresees that. The hooks of deleting are asked for each. Raises NotFound
-        (``no-policy``), InvalidInput (``invalid-policy``, ``path-in-store``, ``weak-passphrase``, ``invalid-key``).
+        (``no-policy``), InvalidInput (``weak-passphrase``, ``invalid-key``, and as ``set_retention``).
         """
         return drive(self._inner.cleanup(policy, archive_key=archive_key, dry_run=dry_run, progress=progress))
 
@@ -1419,7 +1420,7 @@ class Sessions:
         """Store the policy that an open store applies in the background, at most every ``every_s`` seconds, whoever had
         it open; None: no policy any more, but what sessions say themselves. While a ``before_session_delete`` hook is
         registered, only ``cleanup`` lets sessions go. Raises InvalidInput (``invalid-policy``, ``rule-not-stored``,
-        ``path-in-store``).
+        ``path-in-store``, ``path-of-key``).
         """
         drive(self._inner.set_retention(policy, every_s=every_s))
 
@@ -1516,7 +1517,9 @@ class Keys:
         self._inner = inner
 
     def status(self) -> KeyStatus:
-        """What there is. Raises WrongKey when the master key does not open the keyring."""
+        """What there is. Raises WrongKey when the master key does not open the keyring, NotFound (``keyring-missing``)
+        when the store has sealed values, and their keyring is not here.
+        """
         return drive(self._inner.status())
 
     def create(self) -> KeyStatus:
@@ -1533,7 +1536,8 @@ class Keys:
         With a passphrase only that opens it, by ``import_``; without, it is the key itself, in hex. It is tried on the
         keyring first: nobody is to keep a key that opens nothing. Raises WrongKey, NotFound (``key-missing``;
         ``keyring-missing``: the store has sealed values, and their keyring is not here), AlreadyExists
-        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``), StorageFailed.
+        (``file-exists``), InvalidInput (``weak-passphrase``, ``invalid-path``, ``path-in-store``, ``path-of-key``),
+        StorageFailed.
         """
         drive(self._inner.export(path, passphrase=passphrase))
 
@@ -1542,8 +1546,8 @@ class Keys:
         is tried on it.
 
         Raises AlreadyExists (``key-exists``), WrongKey (also when it does not open the keyring), InvalidInput
-        (``invalid-key``, ``invalid-key-export``), NotFound (also ``keyring-missing``: the store has sealed values, and
-        their keyring is not here), StorageFailed.
+        (``invalid-key``, ``invalid-key-export``), NotFound (``key-missing``; ``keyring-missing``: the store has sealed
+        values, and their keyring is not here), StorageFailed.
         """
         return drive(self._inner.import_(path, passphrase=passphrase))
 
@@ -1796,7 +1800,8 @@ class Access:
 
         It holds until it is revoked, or for ``expires_in_s`` seconds. ``children`` opens the scopes directly below as
         well: a workflow's steps, the sessions created by a user. For each right this replaces what the owner granted
-        there before. Raises InvalidInput (``invalid-principal``, ``invalid-scope``, ``invalid-right``, ``own-scope``).
+        there before. Raises InvalidInput (``invalid-principal``, ``invalid-scope``, ``invalid-right``, ``own-scope``),
+        NotFound (``session-not-found``) for the scope of a session that was deleted, or that as the principal.
         """
         return drive(self._inner.grant(principal, scope, rights, expires_in_s=expires_in_s, children=children))
 
@@ -1811,7 +1816,8 @@ class Access:
 
     def set_boundary(self, scope: str | Scope, boundary: str | Rights) -> bool:
         """Say what every principal may do in a scope: ``"strict"`` nothing (as it is by default), ``"read-only"`` read
-        and list, or a set of rights. False when it was so already.
+        and list, or a set of rights. False when it was so already. Raises NotFound (``session-not-found``), as
+        ``grant``.
         """
         return drive(self._inner.set_boundary(scope, boundary))
 
@@ -1888,8 +1894,9 @@ class PrincipalState:
     hook runs; whether the scope or the key exists makes no difference. Otherwise it is ``State``'s.
 
     In a scope that is not its own, a principal may raise the class of a key (trusted, standard, external, sensitive: in
-    this order) and never lower it, below what new keys of the scope get either; nor have a key that is kept better
-    than those end sooner than it would, by a time to live. That is AccessDenied, too: ``class-lowered``.
+    this order) and never lower it, below what new keys of the scope get either; nor make a key external that has a
+    value in another class; nor have a key that is kept better than those end sooner than it would, by a time to live.
+    That is AccessDenied, too: ``class-lowered``.
     """
 
     def __init__(self, inner: AsyncPrincipalState) -> None:

@@ -14,7 +14,7 @@ from llmspell.model.arguments import check_flags
 from llmspell.model.clock import Clock, SystemClock
 from llmspell.model.ids import Ids, SystemIds
 from llmspell.offload import Inline
-from llmspell.protecting import LazyVault, check_protection, protection_of
+from llmspell.protecting import LazyVault, check_protection, check_redactor, protection_of
 from llmspell.store import AsyncStore
 from llmspell.sync.drive import drive
 from llmspell.sync.faces import Store
@@ -54,6 +54,7 @@ def open(
     StorageFailed.
     """
     check_flags(create=create, read_only=read_only, encrypt=encrypt)
+    check_redactor(redactor)
     place, _ = locate(path)
     source = ids or SystemIds()
     vault = LazyVault(key)

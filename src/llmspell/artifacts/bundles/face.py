@@ -27,9 +27,9 @@ from llmspell.model import limits
 from llmspell.model.arguments import check_flags, check_function, check_many, check_path
 from llmspell.model.ids import id_bytes, id_text
 from llmspell.model.labels import check_tags
-from llmspell.outputs import check_output
 from llmspell.ports.content import COLLECTED
 from llmspell.schema import queries
+from llmspell.security.key_files import check_output
 
 if TYPE_CHECKING:
     from llmspell.artifacts.lookup import Lookup
@@ -83,8 +83,8 @@ class Bundling:
         With their fields, labels and relations among each other; each content once, with its digest. The file has its
         name only when it is whole and on disk. ``progress`` is told how many bytes of content of how many are done.
         Memory does not grow with content. Raises NotFound, AlreadyExists (``file-exists``, unless ``overwrite``),
-        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``), Vetoed (hooks before reading),
-        StorageFailed (``cannot-write``), Corrupt.
+        LimitExceeded (``bundle-too-large``), InvalidInput (``path-in-store``, ``path-of-key``), Vetoed (hooks
+        before reading), StorageFailed (``cannot-write``), Corrupt.
         """
         check_format(format)
         check_flags(overwrite=overwrite)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from llmspell.errors import InvalidInput
 from llmspell.model.entry import REDACTED
 
 WINDOW_CHARS = 1 << 20
@@ -79,7 +80,7 @@ class Screen:
             value = msgspec.json.decode(data)
             clean = self.value(value)
             return None if clean is value else msgspec.json.encode(clean)
-        except (msgspec.DecodeError, RecursionError, ValueError):
+        except (msgspec.DecodeError, RecursionError, ValueError, InvalidInput):
             return None
 
     def _screened(self, *, last: bool) -> bytes:
