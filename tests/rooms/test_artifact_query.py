@@ -234,6 +234,9 @@ MISSPELT = {
     "quartely": ["reports/2026/quarterly-summary.md"], "sumary": ["reports/2026/quarterly-summary.md"],
     "qXrly": [], "beXht": ["notes/becht.txt"], "gitigonre": ["home/.gitignore"], "reports": [], "2026": [],
     "doc/Beriht": ["doc/Bericht.md"], "straße": ["plan/STRASSE-1.png"],
+    "resume": ["old/Résumé.pdf"], "rÉsmue": ["old/Résumé.pdf"], "hnoey": ["honey.json"], "wxa": ["wax"],
+    "hoeny.json": ["honey.json"],
+    "honyes": ["honey.json"], "ete": ["l-Été"],
 }  # fmt: skip
 
 
@@ -247,6 +250,18 @@ def test_a_part_of_a_name_is_found_misspelt_without_folders_and_suffix(face, sto
         assert names(store.artifacts.query(fuzzy=fuzzy)) == MISSPELT[fuzzy]
         assert store.artifacts.count(fuzzy=fuzzy).number == len(MISSPELT[fuzzy])
         index(face, store)
+
+
+def test_patterns_mean_accents_that_the_index_does_not_keep(face, store, session):
+    for name in ("old/Résumé.pdf", "Resume.pdf", "æon.md", "straße.md"):
+        session.artifacts.put(name, b"")
+    index(face, store)
+    for pattern, wanted in {
+        "*Résumé*": ["old/Résumé.pdf"], "*sumé*": ["old/Résumé.pdf"], "*esume*": ["Resume.pdf"], "*æon*": ["æon.md"],
+        "*raße*": ["straße.md"], "*rasse*": [], "?é*": [],
+    }.items():  # fmt: skip
+        assert names(store.artifacts.query(name=pattern)) == wanted, pattern
+    assert store.verify().ok
 
 
 def test_of_names_alike_the_one_with_least_besides_comes_first(face, store, session):
