@@ -7,7 +7,7 @@ import pytest
 
 from llmspell.artifacts.finding.index import step, watermark_of
 from llmspell.artifacts.finding.pages import plans
-from llmspell.artifacts.finding.wanted import Conditions, glob_of
+from llmspell.artifacts.finding.wanted import Conditions
 from llmspell.errors import LlmspellError
 from llmspell.model.page import read_cursor, write_cursor
 from tests.rooms.conftest import sql
@@ -377,36 +377,6 @@ def test_a_sessions_handle_queries_its_own_artifacts_and_no_others(store, sessio
     assert names(session.artifacts.query()) == ["mine"]
     assert code(lambda: session.artifacts.query(session=other.id)) == "invalid-selection"
     assert code(lambda: session.artifacts.count(session=[session.id, other.id])) == "invalid-selection"
-
-
-def test_patterns_mean_the_same_as_in_a_shell():
-    from fnmatch import translate
-    from re import compile as pattern
-
-    names = ("a", "b", "^", "]", "[", "ab", "a[", "-", "!", "*", "a-c", "a]b")
-    shapes = (
-        "a*",
-        "[ab]",
-        "[!a]",
-        "[^a]",
-        "[^]",
-        "[]a]",
-        "[!]]",
-        "[",
-        "a[",
-        "[a",
-        "?",
-        "*[*",
-        "[a-b]*",
-        "[!a-b]",
-        "[*]",
-    )
-    connection = apsw.Connection(":memory:")
-    for shape in shapes:
-        meant = pattern(translate(shape))
-        for name in names:
-            (found,) = connection.execute("SELECT ? GLOB ?", (name, glob_of(shape))).fetchone()
-            assert bool(found) == bool(meant.match(name)), (shape, name)
 
 
 def test_the_index_lags_without_anything_being_missed_and_is_verified(face, store, session):

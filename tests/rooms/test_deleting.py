@@ -237,7 +237,7 @@ def test_what_is_deleted_can_be_matched_to_be_deleted_for_good(store, session, m
 
 @pytest.mark.parametrize("condition, why", [
     ({}, "nothing-selected"), ({"name": "*", "deleted": True}, "invalid-selection"),
-    ({"name": 5}, "invalid-selection"), ({"min_size": -1}, "invalid-selection"),
+    ({"name": 5}, "invalid-name"), ({"min_size": -1}, "invalid-selection"),
     ({"digest": "zz"}, "invalid-selection"), ({"created_after": "yesterday"}, "invalid-time"),
     ({"session": "nobody"}, "invalid-id"), ({"text": "..."}, "invalid-text-query"),
     ({"updated_before": "tomorrow"}, "invalid-time"), ({"dry_run": 1, "name": "*"}, "invalid-input"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from llmspell.artifacts.finding.alike import ALIKE_MAX, CANDIDATES_MAX, gram_query, numbers_alike, packed_numbers
-from llmspell.artifacts.finding.wanted import Wanted, runs_of
+from llmspell.artifacts.finding.wanted import Wanted
+from llmspell.artifacts.patterns import beginning_of, runs_of
 from llmspell.errors import InvalidInput
 from llmspell.journal.reading import seq_at
 from llmspell.model.telling import told
@@ -171,7 +172,7 @@ def _ranges(view: Reading, wanted: Wanted) -> dict[str, tuple[str, tuple[Any, ..
         found["size"] = " AND f.size >= ? AND f.size <= ?", (least or 0, _SIZE_MAX if most is None else most)
     if wanted.changed is not None:
         found["updated_at"] = " AND f.since_seq > ?", (seq_at(view, wanted.changed - 1),)
-    prefix = _prefix(wanted.pattern)
+    prefix = "" if wanted.pattern is None else beginning_of(wanted.pattern)
     if prefix:
         found["name"] = " AND n.name >= ? AND n.name < ?", (prefix, prefix + "\U0010ffff")
     return found
@@ -212,12 +213,3 @@ def _grams(view: Reading, wanted: Wanted, order: str) -> str | None:
     if query is None or order == "created_at":
         return query
     return query if len(view.all(_SQL["grams_matching"], (query, FEW + 1))) <= FEW else None
-
-
-def _prefix(pattern: str | None) -> str:
-    if pattern is None:
-        return ""
-    for at, char in enumerate(pattern):
-        if char in "*?[":
-            return pattern[:at]
-    return pattern
