@@ -368,6 +368,32 @@ def test_a_batch_of_puts_stores_what_it_can_and_names_what_it_cannot(face, store
         assert not sound(opened).orphans().in_progress
 
 
+class Broken:
+    def read(self, _count):
+        raise RuntimeError("no more")
+
+
+def endless():
+    yield b"x"
+    raise ZeroDivisionError
+
+
+def test_what_sources_and_validators_raise_keeps_no_other_from_being_stored(face, store, session):
+    session.artifacts.add_validator("odd", lambda _info, _content: str(int("odd")))
+    report = session.artifacts.put_many([
+        {"name": "a", "data": "one"}, {"name": "b", "data": Broken()}, {"name": "c", "data": endless()},
+        {"name": "d", "data": "x", "type": "odd"}, {"name": "e", "data": "two"},
+    ])  # fmt: skip
+    assert [item.error.code if item.error else None for item in report] == [
+        None, "source-failed", "source-failed", "invalid-artifact", None,
+    ]  # fmt: skip
+    assert "no more" in report.items[1].error.message
+    assert isinstance(report.items[2].error.__cause__, ZeroDivisionError)
+    for opened in face.both(store):
+        assert held(opened, session) == {("a", 1): b"one", ("e", 1): b"two"}
+        assert not sound(opened).orphans().in_progress
+
+
 def test_many_small_puts_share_commits(store, session):
     report = session.artifacts.put_many([{"name": f"f{n}", "data": f"{n}"} for n in range(200)])
     assert report.ok

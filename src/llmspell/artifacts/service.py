@@ -115,7 +115,8 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
 
         Each item is a mapping of ``name``, ``data`` and whatever else ``put`` takes. Those whose content is in memory
         are named in few units, so a batch costs far less than its puts. ``progress`` is told how many of how many are
-        done. Raises only what is wrong with all of them (``no-session``).
+        done. Raises only what is wrong with all of them (``no-session``); what a source or a validator of the caller's
+        raises is the failure of its item (``source-failed``, ``invalid-artifact``).
         """
         context = self._acting.context()
         check_function(progress)
