@@ -69,6 +69,15 @@ def test_an_open_pipe_is_stored_to_its_end_under_a_name(process, session, path):
     assert process("artifact", "get", "b", "--session", "R").stdout == content
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="it takes open files with names")
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
+def test_content_goes_into_an_open_pipe(process, ok, session, path):
+    content = bytes(range(256)) * 8000
+    ok("artifact", "put", "-", "--session", "R", "--name", "b", stdin=content)
+    got = process("--quiet", "artifact", "get", "b", "--session", "R", "-o", path)
+    assert (got.returncode, got.stdout) == (0, content), got.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it takes a pipe with a name")
 def test_a_pipe_with_a_name_is_read_to_its_end(ok, session, tmp_path):
     os.mkfifo(tmp_path / "pipe")

@@ -185,7 +185,11 @@ def _target_of(path: Path, *, overwrite: bool) -> Path:
     if "\0" in str(path) or path.is_dir():
         raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path")
     if not overwrite and (path.exists() or path.is_symlink()):
-        raise AlreadyExists(f"{str(path)!r} is there already", code="file-exists", hint="overwrite=True replaces it")
+        raise AlreadyExists(
+            f"{str(path)!r} is there already",
+            code="file-exists",
+            hint="choose another name, or replace it: overwrite=True, in a shell --overwrite",
+        )
     return Path(os.path.realpath(path))
 
 
