@@ -142,3 +142,9 @@ def test_what_is_sampled_is_the_same_on_every_machine():
 
 
 KEPT = [5, 6, 9, 10, 12, 13, 14, 15]
+
+
+def test_a_pattern_means_a_name_however_its_accents_are_written():
+    rule = CaptureRule(name="r", names=["cafe\u0301*"])
+    assert rule.is_about("tool", "caf\u00e9-1", "text/plain", error=False)
+    assert rule.to_dict()["names"] == ["caf\u00e9*"]

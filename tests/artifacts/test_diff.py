@@ -1,12 +1,15 @@
 """Differences of texts: whoever has the old one and the lines has the new one."""
 
+import random
 import re
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmspell.artifacts import lines as lines_module
 from llmspell.artifacts.diff import NO_NEWLINE, diff_contents, text_changes
 from llmspell.artifacts.info import ArtifactInfo
 
@@ -76,3 +79,58 @@ def test_json_that_is_too_deep_to_be_read_is_compared_as_text():
     found = diff_contents(info, info, deep, deep + b"\n")
     assert found.kind == "text"
     assert found.lines[-1] == "+" + deep.decode()
+
+
+def rewritten(number, lines, mode):
+    rnd = random.Random(number)
+    was = [f"{mode(at, rnd)}\n" for at in range(lines)]
+    now = [line for line in was if rnd.random() < 0.98]
+    for _ in range(lines // 50):
+        now.insert(rnd.randrange(len(now) + 1), f"new {rnd.randrange(9)}\n")
+    return "".join(was), "".join(now)
+
+
+MODES = {
+    "unique": lambda at, rnd: at, "often": lambda at, rnd: rnd.randrange(8), "one": lambda at, rnd: 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_few_changes_of_many_lines_are_few_lines(mode):
+    for number in range(3):
+        was, now = rewritten(number, 6000, MODES[mode])
+        lines = list(text_changes(was, now, "f v1", "f v2"))
+        assert applied(was, lines) == now
+        assert sum(line[0] in "+-" for line in lines[2:]) <= 2 * sum(1 for _ in changed(was, now))
+
+
+def changed(was, now):
+    """What a minimal edit would touch, roughly: lines that the one has more often."""
+    counts = Counter(was.split("\n"))
+    others = Counter(now.split("\n"))
+    yield from ((counts - others) + (others - counts)).elements()
+
+
+def test_lines_that_come_again_and_again_are_compared_right():
+    was, now = rewritten(1, 6000, lambda at, rnd: at % 7)
+    assert applied(was, text_changes(was, now, "f v1", "f v2")) == now
+
+
+@pytest.mark.parametrize("other", [
+    lambda lines: [str(2 * int(line)) for line in lines], lambda lines: lines[::-1],
+    lambda lines: [str(int(line) % 5) for line in lines], sorted,
+], ids=["doubled", "reversed", "in turn", "sorted"])  # fmt: skip
+def test_no_two_texts_are_compared_line_by_line(monkeypatch, other):
+    """Which would be 10,000,000,000 pairs here: ``difflib`` is asked about few at a time, and few in all."""
+    asked = []
+
+    def by_pairs(_a, _b, gap):
+        asked.append(gap)
+        return []
+
+    monkeypatch.setattr(lines_module, "_by_pairs", by_pairs)
+    lines = [str(n) for n in range(100_000)]
+    list(text_changes("\n".join(lines), "\n".join(other(lines)), "f v1", "f v2"))
+    pairs = [(gap.a_high - gap.a_low) * (gap.b_high - gap.b_low) for gap in asked]
+    assert max(pairs, default=0) <= 4096
+    assert sum(pairs) <= 2_000_000

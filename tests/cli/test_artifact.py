@@ -3,8 +3,11 @@
 import base64
 import os
 import stat
+import threading
+from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 
 @pytest.fixture
@@ -53,6 +56,37 @@ def test_put_needs_a_session_that_exists_and_makes_no_store(cli, tmp_path):
     assert cli("artifact", "put", "f").status == 2
     assert cli("artifact", "put", "f", "--session", "R").status == 10
     assert not (tmp_path / ".llmspell").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="it takes open files with names")
+@pytest.mark.parametrize("path", ["/dev/stdin", "/dev/fd/0"])
+def test_an_open_pipe_is_stored_to_its_end_under_a_name(process, session, path):
+    content = bytes(range(256)) * 8000
+    refused = process("artifact", "put", path, "--session", "R", input=content)
+    assert (refused.returncode, b"--name" in refused.stderr) == (2, True)
+    put = process("artifact", "put", path, "--session", "R", "--name", "b", input=content)
+    assert put.returncode == 0, put.stderr
+    assert process("artifact", "get", "b", "--session", "R").stdout == content
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="it takes open files with names")
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
+def test_content_goes_into_an_open_pipe(process, ok, session, path):
+    content = bytes(range(256)) * 8000
+    ok("artifact", "put", "-", "--session", "R", "--name", "b", stdin=content)
+    got = process("--quiet", "artifact", "get", "b", "--session", "R", "-o", path)
+    assert (got.returncode, got.stdout) == (0, content), got.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it takes a pipe with a name")
+def test_a_pipe_with_a_name_is_read_to_its_end(ok, session, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    content = os.urandom(300_000)
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,), daemon=True)
+    writer.start()
+    made = ok("artifact", "put", "pipe", "--session", "R", "--json").json
+    writer.join(timeout=30)
+    assert (made["name"], made["digest"]) == ("pipe", blake3(content).hexdigest())
 
 
 def test_bytes_go_through_a_pipe_unchanged(process, session):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from llmspell.errors import LlmspellError
+from llmspell.errors import Conflict, LlmspellError
 
 
 def code(call):
@@ -159,3 +159,15 @@ def test_a_relation_that_cannot_be_is_refused_by_name(session, put, arguments, e
 def test_a_depth_is_a_number_of_steps(session, put, depth):
     put("a")
     assert code(lambda: session.artifacts.ancestors("a", depth=depth)) == "invalid-depth"
+
+
+def test_a_cycle_is_told_in_words(store, session):
+    first, second = (session.artifacts.put(name, b"").id for name in "ab")
+    for kind, words in (
+        ("derived_from", "is derived from"), ("child_of", "is a child of"), ("depends_on", "depends on"),
+        ("version_of", "is a version of"),
+    ):  # fmt: skip
+        store.artifacts.relate(second, kind, first)
+        with pytest.raises(Conflict) as refused:
+            store.artifacts.relate(first, kind, second)
+        assert f"{second} {words} {first}" in refused.value.message

@@ -145,3 +145,14 @@ def test_what_is_shredded_leaves_no_relation_no_grant_and_no_word(face, store, s
     held = b"".join(path.read_bytes() for path in face.folder.rglob("*") if path.is_file())
     assert b"unmistakable" not in held
     assert b"rarelabel" not in held
+
+
+def test_a_version_that_has_to_be_said_is_not_the_latest_by_default(session):
+    session.artifacts.put("a", "one")
+    for call in (
+        lambda: session.artifacts.diff("a", None), lambda: session.artifacts.restore_version("a", None),
+        lambda: session.artifacts.tag_version("a", None, "v1"),
+    ):  # fmt: skip
+        assert code(call) == "invalid-version"
+    assert [info.version for info in session.artifacts.versions("a")] == [1]
+    assert session.artifacts.labels("a") == {}

@@ -237,7 +237,7 @@ def test_what_is_deleted_can_be_matched_to_be_deleted_for_good(store, session, m
 
 @pytest.mark.parametrize("condition, why", [
     ({}, "nothing-selected"), ({"name": "*", "deleted": True}, "invalid-selection"),
-    ({"name": 5}, "invalid-selection"), ({"min_size": -1}, "invalid-selection"),
+    ({"name": 5}, "invalid-name"), ({"min_size": -1}, "invalid-selection"),
     ({"digest": "zz"}, "invalid-selection"), ({"created_after": "yesterday"}, "invalid-time"),
     ({"session": "nobody"}, "invalid-id"), ({"text": "..."}, "invalid-text-query"),
     ({"updated_before": "tomorrow"}, "invalid-time"), ({"dry_run": 1, "name": "*"}, "invalid-input"),
@@ -365,6 +365,32 @@ def test_a_batch_of_puts_stores_what_it_can_and_names_what_it_cannot(face, store
     assert [info.version for info in report.results] == [1, 1, 2]
     for opened in face.both(store):
         assert held(opened, session) == {("a", 1): b"one", ("a", 2): b"two", ("big", 1): LARGE}
+        assert not sound(opened).orphans().in_progress
+
+
+class Broken:
+    def read(self, _count):
+        raise RuntimeError("no more")
+
+
+def endless():
+    yield b"x"
+    raise ZeroDivisionError
+
+
+def test_what_sources_and_validators_raise_keeps_no_other_from_being_stored(face, store, session):
+    session.artifacts.add_validator("odd", lambda _info, _content: str(int("odd")))
+    report = session.artifacts.put_many([
+        {"name": "a", "data": "one"}, {"name": "b", "data": Broken()}, {"name": "c", "data": endless()},
+        {"name": "d", "data": "x", "type": "odd"}, {"name": "e", "data": "two"},
+    ])  # fmt: skip
+    assert [item.error.code if item.error else None for item in report] == [
+        None, "source-failed", "source-failed", "invalid-artifact", None,
+    ]  # fmt: skip
+    assert "no more" in report.items[1].error.message
+    assert isinstance(report.items[2].error.__cause__, ZeroDivisionError)
+    for opened in face.both(store):
+        assert held(opened, session) == {("a", 1): b"one", ("e", 1): b"two"}
         assert not sound(opened).orphans().in_progress
 
 

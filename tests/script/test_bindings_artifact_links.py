@@ -143,6 +143,38 @@ def test_history_and_names_are_changed_and_told():
     assert value(script) == [1, "stored", "new", "renamed"]
 
 
+def test_names_change_and_histories_are_told_in_other_sessions_and_after_a_delete():
+    script = """
+    local other = Session.create{name = 'other'}
+    Artifact.store(other, 'data', 'a', '1', {})
+    local count = Artifact.rename(other, 'a', 'b')
+    local id = Artifact.info(other, 'b').id
+    Artifact.delete(id)
+    return {count, #Artifact.history(id), Artifact.history{id = id}[3].operation}
+    """
+    assert value(script) == [1, 3, "deleted"]
+
+
+def test_a_bundle_comes_into_the_session_that_is_named(tmp_path):
+    with llmspell.open(tmp_path / "other") as store:
+        session = store.sessions.create("s")
+        session.artifacts.put("x", "content")
+        session.artifacts.export(tmp_path / "b.zip")
+    script = f"""
+    local other = Session.create{{name = 'other'}}
+    local r = Artifact.import(other, '{tmp_path}/b.zip', {{on_conflict = 'skip'}})
+    return {{#r.artifacts, Artifact.get(other, 'x').content, #Artifact.list()}}
+    """
+    assert value(script, grants=Grants(files=(tmp_path,))) == [1, "content", 0]
+
+
+def test_a_session_in_the_place_of_the_type_is_refused():
+    """Three texts are type, name and content; with the session before them there are metadata, too."""
+    refused = failure("local s = Session.create{name = 'other'} Artifact.store(s, 'a.txt', 'hello')")
+    assert refused.code == "invalid-name"
+    assert "type" in refused.message
+
+
 def test_a_bundle_is_read_only_where_the_run_may_read(tmp_path):
     with llmspell.open(tmp_path / "other") as store:
         session = store.sessions.create("s")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import RLock
 from types import TracebackType
 from typing import Self
 
@@ -40,7 +41,8 @@ _THREADS = min(4, os.cpu_count() or 1)
 
 
 class ContentWriter:
-    """One content on its way in. Synchronous; one thread at a time.
+    """One content on its way in. Synchronous; one thread at a time, but for ``abort``: whoever waits for a thread that
+    feeds may give up, and then it is that thread which puts an end to it, when it is done.
 
     ``feed`` as often as there is data, then ``finish`` for the blob, or ``abort``; after the unit that names the blob,
     ``release``. As a context manager it aborts unless it was finished, and releases. ``compression``: see
@@ -81,13 +83,41 @@ class ContentWriter:
         self._generation = 0
         self._ids: Sequence[int] = ()
         self._ended = False
+        self._given_up = False
+        self._at_work = RLock()
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes. Raises InvalidInput for other types, and what the store raises."""
+        with self._at_work:
+            self._feed(data)
+        if self._given_up:
+            self.abort()
+
+    def finish(self) -> Blob:
+        """The blob of everything fed; its chunks are durable. Raises what the store raises."""
+        with self._at_work:
+            blob = self._finish()
+        if self._given_up:
+            self.abort()
+        return blob
+
+    def abort(self) -> None:
+        """Give up. What was stored so far is not visible to anyone, and may be collected. Twice is allowed, and so is
+        while another thread feeds: it never waits for that.
+        """
+        self._given_up = True
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._at_work.release()
+
+    def _feed(self, data: bytes | bytearray | memoryview) -> None:
         self._check_open()
         view = _view_of(data)
         try:
             for start in range(0, len(view), FEED_BYTES):
+                self._check_open()
                 part = view[start : start + FEED_BYTES]
                 # What may change under us is copied; bytes are not.
                 self._hold(part if isinstance(data, bytes) else bytes(part))
@@ -95,8 +125,7 @@ class ContentWriter:
             self.abort()
             raise
 
-    def finish(self) -> Blob:
-        """The blob of everything fed; its chunks are durable. Raises what the store raises."""
+    def _finish(self) -> Blob:
         self._check_open()
         try:
             blob = self._finish_small() if self._appender is None else None
@@ -107,13 +136,15 @@ class ContentWriter:
         finally:
             self._let_go()
 
-    def abort(self) -> None:
-        """Give up. What was stored so far is not visible to anyone. Twice is allowed."""
+    def _end(self) -> None:
         if self._in_flight is not None:
             wait([self._in_flight])
             self._in_flight = None
-        if self._appender is not None and not self._ended:
-            self._appender.abort()
+        if self._appender is not None:
+            if self._ended:
+                self._appender.release()
+            else:
+                self._appender.abort()
         self._let_go()
 
     def release(self) -> None:
@@ -258,7 +289,7 @@ class ContentWriter:
     # -- ending ------------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
-        if self._ended:
+        if self._ended or self._given_up:
             raise InvalidInput("this content was finished or aborted; start another writer", code="writer-ended")
 
     def _let_go(self) -> None:

@@ -4,12 +4,12 @@ rest.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmspell.artifacts.info import ArtifactInfo
+from llmspell.artifacts.lines import Lines
 from llmspell.model.values import decode_value
 
 _TEXT_BYTES_MAX = 4 << 20
@@ -78,14 +78,33 @@ def diff_contents(old: ArtifactInfo, new: ArtifactInfo, was: bytes, now: bytes) 
 
 def text_changes(was: str, now: str, old_name: str, new_name: str) -> Iterator[str]:
     """The lines of a unified diff, without their ends; none only when the texts are equal."""
-    diff = difflib.unified_diff(_lines(was), _lines(now), old_name, new_name, lineterm="")
-    for number, line in enumerate(diff):
-        if number < 2 or line.startswith("@@"):
-            yield line
-        elif line.endswith("\n"):
-            yield line[:-1]
+    old, new = _lines(was), _lines(now)
+    for number, hunk in enumerate(Lines(old, new).get_grouped_opcodes()):
+        if not number:
+            yield f"--- {old_name}"
+            yield f"+++ {new_name}"
+        (_, i, _, j, _), (_, _, i_end, _, j_end) = hunk[0], hunk[-1]
+        yield f"@@ -{_range(i, i_end)} +{_range(j, j_end)} @@"
+        for operation, i, i_end, j, j_end in hunk:
+            if operation == "equal":
+                yield from _signed(" ", old[i:i_end])
+            else:
+                yield from _signed("-", old[i:i_end])
+                yield from _signed("+", new[j:j_end])
+
+
+def _range(low: int, high: int) -> str:
+    """Lines as a hunk's head counts them: one alone by its number, none by that of the line before."""
+    length = high - low
+    return f"{low + 1}" if length == 1 else f"{low + 1 if length else low},{length}"
+
+
+def _signed(sign: str, lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        if line.endswith("\n"):
+            yield sign + line[:-1]
         else:
-            yield line
+            yield sign + line
             yield NO_NEWLINE
 
 

@@ -260,6 +260,12 @@ def check_no_version(version: object) -> None:
         raise InvalidInput("an artifact's id already names a version", code="invalid-version")
 
 
+def check_some_version(version: object) -> None:
+    """Refuse None, which elsewhere means the latest, where a version has to be said."""
+    if version is None:
+        raise InvalidInput("say which version is meant: a number, 'latest' or a label", code="invalid-version")
+
+
 def missing(name_or_id: str, version: int | str | None) -> NotFound:
     """The error for an artifact that is not there."""
     which = f"{name_or_id!r}" if version is None else f"{name_or_id!r} version {version!r}"

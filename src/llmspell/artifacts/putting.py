@@ -26,7 +26,7 @@ from llmspell.artifacts.lookup import described
 from llmspell.artifacts.mime import guess_mime
 from llmspell.artifacts.quotas import Bound, check_size, largest_allowed
 from llmspell.artifacts.rules import check_artifact_name, check_fields, check_mime, check_sources, check_type
-from llmspell.errors import Conflict, Corrupt, InvalidInput, LlmspellError
+from llmspell.errors import Conflict, Corrupt, InvalidInput, LlmspellError, StorageFailed
 from llmspell.hooks.moment import run_point
 from llmspell.model import limits
 from llmspell.model.ids import id_bytes, id_text
@@ -216,8 +216,8 @@ class Putting:
                     one.request = await self.check(context, session, **_arguments(one.item))
                     one.taken = await self._take(session, one.request, None)
                     one.new = await self._checked(session, one.request, one.taken)
-                except LlmspellError as exc:
-                    one.error = exc
+                except Exception as exc:  # noqa: BLE001 - a source or a validator may raise anything; the others go on
+                    one.error = _reason(one, exc)
             await self._store_group(context, [one for one in group if one.error is None])
         finally:
             for one in group:
@@ -258,8 +258,8 @@ class Putting:
         if one.error is not None and one.error.code == COLLECTED and one.request and one.request.can_begin_again:
             try:
                 return BatchItem(one.index, one.name, await self.put(context, session, one.request, None))
-            except LlmspellError as exc:
-                one.error = exc
+            except Exception as exc:  # noqa: BLE001 - as the first time
+                one.error = _reason(one, exc)
         return BatchItem(one.index, one.name, None, one.error)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -343,6 +343,20 @@ def _arguments(item: Any) -> dict[str, Any]:
             code="invalid-item",
         )
     return dict(item)
+
+
+def _reason(one: _Pending, exc: Exception) -> LlmspellError:
+    """Why one of many puts failed, also where the caller's own code raised something of its own."""
+    if isinstance(exc, LlmspellError):
+        return exc
+    told = f"{type(exc).__name__}: {exc}"
+    reason: LlmspellError
+    if one.taken is None:
+        reason = StorageFailed(f"the content of {one.name!r} cannot be read: {told}", code="source-failed")
+    else:
+        reason = InvalidInput(f"what validates {one.name!r} failed: {told}", code="invalid-artifact")
+    reason.__cause__ = exc
+    return reason
 
 
 def _is_mapping(item: object) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmspell.artifacts import units
 from llmspell.artifacts.content_handle import AsyncContent
 from llmspell.artifacts.diff import ArtifactDiff, diff_contents, field_changes, first_difference
-from llmspell.artifacts.lookup import described
+from llmspell.artifacts.lookup import check_some_version, described
 from llmspell.artifacts.rules import check_artifact_name, is_id
 from llmspell.errors import InvalidInput
 from llmspell.hooks.moment import run_point
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from llmspell.hooks.registry import Hooks
     from llmspell.journal.acting import Acting
     from llmspell.journal.journal import Journal
+    from llmspell.offload import Offload
     from llmspell.ports.database import Row
 
 _SQL = queries("llmspell.artifacts")
 DIFF_BYTES_MAX = 16 << 20
 """Larger contents are compared as bytes, a piece at a time."""
 _PIECE_BYTES = 1 << 20
+_INLINE_BYTES = 32 << 10
+"""Contents up to this size, both together, are compared at once; longer ones where they hold up nobody."""
 _FIELDS = ("name", "mime_type", "description", "tags", "metadata")
 
 
@@ -56,6 +59,7 @@ class Revising:
     """The part of ``AsyncArtifacts`` about what changes."""
 
     _journal: Journal
+    _offload: Offload
     _hooks: Hooks
     _armed: Any
     _acting: Acting
@@ -106,8 +110,10 @@ class Revising:
         """What differs between two versions of a name (``new`` None: the latest), or between two artifacts, given by
         their ids: lines of text, paths of JSON, or how much both ends have in common; and their fields.
 
-        Contents above 16 MiB are compared as bytes, without being held.
+        Text above 4 MiB is compared as bytes, and what is above 16 MiB without being held. Lines of text take some
+        microseconds each, whatever they are.
         """
+        check_some_version(old)
         if is_id(name):
             if new is not None or not isinstance(old, str) or not is_id(old):
                 raise InvalidInput("an id names a version: give the other one's id with it", code="invalid-version")
@@ -117,7 +123,10 @@ class Revising:
         if max(was.info.size, now.info.size) <= DIFF_BYTES_MAX or was.info.digest == now.info.digest:
             small = was.info.size <= DIFF_BYTES_MAX
             contents = (await was.read(), await now.read()) if small else (b"", b"")
-            found = diff_contents(was.info, now.info, *contents)
+            if sum(map(len, contents)) <= _INLINE_BYTES:
+                found = diff_contents(was.info, now.info, *contents)
+            else:
+                found = await self._offload.run(diff_contents, was.info, now.info, *contents)
             if small:
                 return found
             return ArtifactDiff("same", was.info, now.info, [], [], was.info.size, 0, found.fields)

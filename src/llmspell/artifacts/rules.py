@@ -32,8 +32,14 @@ def is_id(name_or_id: str) -> bool:
 
 
 def check_type(kind: str) -> str:
-    """A type: one of the known ones or a text of the caller's own."""
-    return check_label(kind, "an artifact's type", chars_max=limits.TAG_CHARS_MAX)
+    """A type: one of the known ones or a text of the caller's own, but no id: that is a session in the wrong place."""
+    kind = check_label(kind, "an artifact's type", chars_max=limits.TAG_CHARS_MAX)
+    if is_id(kind):
+        raise InvalidInput(
+            f"an artifact's type is a word, not an id like {kind!r}", code="invalid-name",
+            hint="a script's Artifact.store(session, type, name, content, metadata) takes all five",
+        )  # fmt: skip
+    return kind
 
 
 def check_sources(derived_from: Iterable[str]) -> list[str]:

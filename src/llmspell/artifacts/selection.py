@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from llmspell.artifacts.info import ArtifactInfo, info_of
 from llmspell.artifacts.inherited import shown_by
 from llmspell.artifacts.lookup import BRIEF, OPEN
+from llmspell.artifacts.patterns import check_pattern, matching
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput
 from llmspell.model.fields import Fields, fields_of, have_fields
@@ -70,7 +70,7 @@ class Selection:
                 sql.append(clause)
                 args.append(value)
         tags, fields = check_tags(self.tags), fields_of(self.metadata)
-        name = _pattern(self.name)
+        name = None if self.name is None else matching(check_pattern(self.name))
         text = None if self.text is None else TextQuery.parse(self.text)
         if len(sql) == 1 and not tags and not fields and name is None and text is None:
             raise InvalidInput(
@@ -99,7 +99,7 @@ class Where:
 
     sql: str
     args: list[Any]
-    name: re.Pattern[str] | None
+    name: Callable[[str], bool] | None
     tags: frozenset[str]
     metadata: Fields
     fork: bytes | None = None
@@ -123,18 +123,10 @@ class Where:
     def fits(self, info: ArtifactInfo) -> bool:
         """Whether a row that the database found, and that has the words, is meant."""
         return (
-            (self.name is None or self.name.match(info.name) is not None)
+            (self.name is None or self.name(info.name))
             and self.tags <= set(info.tags)
             and have_fields(info.metadata, self.metadata)
         )
-
-
-def _pattern(name: str | None) -> re.Pattern[str] | None:
-    if name is None:
-        return None
-    if type(name) is not str or not 0 < len(name) <= 1000:
-        raise InvalidInput(f"a pattern of names is a short text, not {told(name)}", code="invalid-selection")
-    return re.compile(translate(name))
 
 
 def _bytes(value: int | None) -> int | None:

@@ -26,7 +26,7 @@ from llmspell.artifacts.grants.reach import Note, Reach, unnoted
 from llmspell.artifacts.info import ArtifactInfo, info_of, info_of_new
 from llmspell.artifacts.intake import Progress, Source
 from llmspell.artifacts.kinds import ArtifactStored
-from llmspell.artifacts.lookup import BRIEF, OPEN, Lookup, described
+from llmspell.artifacts.lookup import BRIEF, OPEN, Lookup, check_some_version, described
 from llmspell.artifacts.putting import Putting
 from llmspell.artifacts.quotas import ArtifactQuota, check_bounds, read_quota, set_quota
 from llmspell.artifacts.relations.face import Relating
@@ -115,7 +115,8 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
 
         Each item is a mapping of ``name``, ``data`` and whatever else ``put`` takes. Those whose content is in memory
         are named in few units, so a batch costs far less than its puts. ``progress`` is told how many of how many are
-        done. Raises only what is wrong with all of them (``no-session``).
+        done. Raises only what is wrong with all of them (``no-session``); what a source or a validator of the caller's
+        raises is the failure of its item (``source-failed``, ``invalid-artifact``).
         """
         context = self._acting.context()
         check_function(progress)
@@ -239,6 +240,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
         """Let ``label`` (``v1``, ``approved``) mean this version of ``name``; before, it may have meant another. Raises
         InvalidInput (``invalid-label`` for a number, ``latest``, or a range like ``^1``), NotFound.
         """
+        check_some_version(version)
         label = check_version_label(label)
         info = await self.info(name, version=version)
         artifact = id_bytes(info.id)
@@ -247,6 +249,7 @@ class AsyncArtifacts(Querying, Relating, Granting, Bundling, Revising):
 
     async def restore_version(self, name: str, version: int | str) -> ArtifactInfo:
         """Store an older version's content and fields again as the newest one; its metadata is the old one's."""
+        check_some_version(version)
         old = await self.info(name, version=version)
         context = self._acting.context()
         fields: dict[str, Any] = {"name": old.name, "tags": old.tags, "metadata": old.metadata}

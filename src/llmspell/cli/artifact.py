@@ -83,9 +83,9 @@ def put(
     mime: Annotated[str | None, Parameter(help="Its MIME type; default: guessed from the name.")] = None,
     derived_from: Annotated[list[str] | None, Parameter(help="Id of an artifact behind it; several times.")] = None,
 ) -> None:  # fmt: skip
-    """Store a file (- is stdin) as the next version of its name."""
-    if name is None and file == given.STDIN:
-        raise InvalidInput("content from stdin has no name: give it one with --name", code="usage")
+    """Store a file (- is stdin, a pipe is read to its end) as the next version of its name."""
+    if name is None and given.nameless(file):
+        raise InvalidInput(f"content from {file} has no name: give it one with --name", code="usage")
     if file != given.STDIN and Path(file).is_dir():
         raise InvalidInput(f"{file!r} is a folder; an artifact is one file", code="invalid-path")
     metadata, out = given.pairs(meta, "--meta"), running.get().out

@@ -34,7 +34,7 @@ def offer(
     cause: Annotated[int | None, Parameter(help="The entry that led here.")] = None,
     record: Annotated[bool, Parameter(help="Write an entry also when it is skipped.")] = False,
 ) -> None:  # fmt: skip
-    """Offer a file (- is stdin) as an output: the rules say whether it becomes an artifact."""
+    """Offer a file (- is stdin, a pipe is read to its end) as an output: the rules say if it is kept."""
     if file != given.STDIN and Path(file).is_dir():
         raise InvalidInput(f"{file!r} is a folder; an output is one file", code="invalid-path")
     metadata = given.pairs(meta, "--meta")

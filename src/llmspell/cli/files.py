@@ -25,8 +25,8 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
         raise InvalidInput(f"{str(path)!r} is not a file's name", code="invalid-path")
     target = Path(os.path.realpath(path))
     try:
-        if target.exists() and not target.is_file():
-            _write_directly(target, pieces)
+        if path.exists() and not path.is_file():
+            _write_directly(path, pieces)  # Where a pipe's link leads has no name that can be opened.
         else:
             _replace(target, pieces)
     except OSError as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +13,14 @@ import msgspec
 from cyclopts import Parameter
 
 from llmspell.cli.invocation import running
-from llmspell.errors import InvalidInput, LimitExceeded
+from llmspell.errors import InvalidInput, LimitExceeded, StorageFailed
 from llmspell.model.clock import Clock, to_datetime
 from llmspell.model.limits import VALUE_BYTES_MAX
 from llmspell.model.values import decode_value
 
 STDIN = "-"
+_PIECE_BYTES = 1 << 20
+_OPEN_FILE = re.compile(r"/(?:dev|proc/[^/]+)/fd/[^/]+").fullmatch
 _NUMBER = re.compile(r"-\d").match
 _OPTION = re.compile(r"-{1,2}[a-z][a-z-]*(?:=.*)?", re.DOTALL).fullmatch
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?)(s|m|h|d|w)").fullmatch
@@ -141,5 +143,25 @@ def time(text: str | None, clock: Clock) -> datetime | str | None:
 
 
 def source(text: str) -> Any:
-    """What an artifact is made of: the file of that name, or stdin for ``-``."""
-    return sys.stdin.buffer if text == STDIN else Path(text)
+    """What an artifact is made of: the file of that name, or stdin for ``-``. A pipe (``<(command)``) is waited for,
+    and read to its end: whoever writes its name on a line means that, as with ``cat``.
+    """
+    if text == STDIN:
+        return sys.stdin.buffer
+    path = Path(text)
+    return _piped(path) if path.exists() and not path.is_file() and not path.is_dir() else path
+
+
+def nameless(text: str) -> bool:
+    """Whether what is given is the open file of a process (``-``, ``/dev/stdin``, ``<(command)``), which has no name of
+    its own.
+    """
+    return text in (STDIN, "/dev/stdin") or _OPEN_FILE(text) is not None
+
+
+def _piped(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from iter(lambda: file.read(_PIECE_BYTES), b"")
+    except OSError as exc:
+        raise StorageFailed(f"cannot read {str(path)!r}: {exc.strerror}", code="source-failed") from exc

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,21 +49,40 @@ _json = msgspec.json.Encoder().encode
 class _Folded(dict[int, str]):
     """What becomes of a code point of composed text, worked out when it is first met."""
 
+    def __init__(self, fold: Callable[[str], str]) -> None:
+        self._fold = fold
+
     def __missing__(self, point: int) -> str:
-        folded = _fold(chr(point))
+        folded = self._fold(chr(point))
         if len(self) < _KNOWN_MAX:
             self[point] = folded
         return folded
 
 
-_FOLDED = _Folded()
-
-
 def _fold(char: str) -> str:
+    return "".join(f" {one} " if _is_unspaced(ord(one)) else one for one in _folded(char, _kept))
+
+
+def _folded(char: str, kept: Callable[[str], str]) -> str:
     bare = unicodedata.normalize("NFKD", char).replace(_IOTA_BELOW, "")
     apart = unicodedata.normalize("NFKD", bare.casefold())
-    whole = unicodedata.normalize("NFC", "".join(map(_kept, apart)).translate(_BARE))
-    return "".join(f" {one} " if _is_unspaced(ord(one)) else one for one in whole)
+    return unicodedata.normalize("NFC", "".join(map(kept, apart)).translate(_BARE))
+
+
+def _without_accent(char: str) -> str:
+    """A character, or nothing for an accent."""
+    return "" if unicodedata.category(char) == "Mn" and not _kept(char) else char
+
+
+_FOLDED = _Folded(_fold)
+_PLAIN = _Folded(lambda char: _folded(char, _without_accent))
+
+
+def without_accents(text: str) -> str:
+    """Composed text without case and accents, one character after the other: a part of it is a part of what this gives.
+    What separates words stays.
+    """
+    return text.lower() if text.isascii() else text.translate(_PLAIN)
 
 
 def _kept(char: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmspell.artifacts.rules import is_id
 from llmspell.operations.artifact_found import find
 from llmspell.operations.host import Host
 from llmspell.operations.operation import Form, Operation
@@ -118,8 +119,11 @@ async def _grants(host: Host, artifact: Named) -> list[dict[str, Any]]:
 
 
 async def _history(host: Host, artifact: Named, options: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    info = await find(host, artifact, None, (options or {}).get("version"))
-    return [one.to_dict() for one in await host.store.artifacts.history(info.id)]
+    version = (options or {}).get("version")
+    known = artifact if isinstance(artifact, str) else artifact.get("id")
+    if version is not None or not isinstance(known, str) or not is_id(known):
+        known = (await find(host, artifact, None, version)).id
+    return [one.to_dict() for one in await host.store.artifacts.history(known)]
 
 
 async def _rename(host: Host, name: str, to: str, session: str | None = None) -> int:
@@ -194,6 +198,8 @@ _BUNDLE = (
     ), "how", optional=True),
 )  # fmt: skip
 _MISSING = ("artifact-not-found", "no-session")
+_SESSION = Param("session", SESSION, "id or unique name; nil or '' is the current one")
+_RENAMED = Param("name", NAME, "its name"), Param("to", NAME, "its new name")
 
 OPERATIONS = (
     Operation(
@@ -253,12 +259,13 @@ OPERATIONS = (
         errors=_MISSING, lua_returns="table[]",
     ),
     Operation(
-        "Artifact", ("rename",), ((Param("name", NAME, "its name"), Param("to", NAME, "its new name")),),
-        "how many versions", "Give every version of a name in the current session another name.", _rename,
+        "Artifact", ("rename",), (_RENAMED, (_SESSION, *_RENAMED)),
+        "how many versions", "Give every version of a name in a session another name.", _rename,
         errors=(*_MISSING, "artifact-exists", "vetoed"), lua_returns="integer",
     ),
     Operation(
-        "Artifact", ("import",), (_BUNDLE,), "a table {artifacts, skipped, renamed, replaced, bytes}",
+        "Artifact", ("import",), (_BUNDLE, (_SESSION, *_BUNDLE)),
+        "a table {artifacts, skipped, renamed, replaced, bytes}",
         "Take in a bundle, whole or not at all. The run must be granted to read the file.", _import,
         errors=("not-granted", "file-not-found", "invalid-bundle", "artifact-exists", "no-session"),
         lua_returns="table",

@@ -57,16 +57,21 @@ class Looked:
     """Carried values as this store seals them, by the seq of their entry."""
     writers: list[ContentWriter] = field(default_factory=list)
     """Of chunks, which a collect leaves alone until ``release``."""
+    over: bool = False
 
     def forget(self) -> None:
         """Take all contents anew: some of those that were here, or were stored, are so no more; or for another id."""
         self.release()
+        self.over = False
         self.inline.clear()
         self.chunked.clear()
         self.sealed.clear()
 
     def release(self) -> None:
-        """Say that the unit which names the contents is over, whatever became of it."""
+        """Say that the unit which names the contents is over, whatever became of it. A thread that still takes some,
+        since whoever waited for it gave up, says so for them.
+        """
+        self.over = True
         for writer in self.writers:
             writer.release()
         self.writers.clear()
@@ -137,6 +142,8 @@ def take_contents(
                     if blob.inline is None:
                         looked.chunked[digest] = blob, writer.still_whole
                         looked.writers.append(writer)
+                        if looked.over:
+                            writer.release()
                     else:
                         looked.inline.add(digest)
                     writer = None

@@ -778,17 +778,21 @@ function Artifact.grants(artifact) end
 ---@return table[] # a list of tables {seq, time, operation, old, new}
 function Artifact.history(artifact, options) end
 
----Give every version of a name in the current session another name.
+---Give every version of a name in a session another name.
+---@overload fun(name: string, to: string): integer
+---@param session string? id or unique name; nil or '' is the current one
 ---@param name string its name
 ---@param to string its new name
 ---@return integer # how many versions
-function Artifact.rename(name, to) end
+function Artifact.rename(session, name, to) end
 
 ---Take in a bundle, whole or not at all. The run must be granted to read the file.
+---@overload fun(path: string, options?: { on_conflict?: string, dry_run?: boolean }): table
+---@param session string? id or unique name; nil or '' is the current one
 ---@param path string the file
 ---@param options? { on_conflict?: string, dry_run?: boolean } how
 ---@return table # a table {artifacts, skipped, renamed, replaced, bytes}
-function Artifact.import(path, options) end
+function Artifact.import(session, path, options) end
 
 ---Offer an output: the rules say whether it becomes an artifact.
 ---@param content any text, bytes in a string, or data

@@ -95,6 +95,7 @@ class OpenBundle:
 
     def _open(self) -> None:
         self._files = ExitStack()
+        self._closed = False
         try:
             file = self._files.enter_context(opened_file(self._path))
             with readable():
@@ -133,8 +134,9 @@ class OpenBundle:
 
     def close(self) -> None:
         """Let go of the file, and of content that is named by now or never will be."""
+        self._closed = True  # Whoever waited may have given up: then a thread is still taking in.
         for writer in self._writers:
-            writer.release()
+            writer.abort()
         self._writers.clear()
         self._files.close()
 
@@ -159,6 +161,8 @@ class OpenBundle:
     ) -> tuple[Blob, ContentWriter]:
         writer = ContentWriter(store, inline=inline)
         self._writers.append(writer)
+        if self._closed:
+            writer.abort()
         try:
             for piece in pieces:
                 writer.feed(piece)

@@ -193,9 +193,10 @@ def _sources(value: object) -> tuple[Any, ...]:
 
 def _patterns(name: str) -> Any:
     def check(value: object) -> tuple[str, ...]:
-        found = _texts(name, value)
+        patterns = _texts(name, value)
+        # As the names are that they are held against: composed.
+        found = tuple(check_label(one, "a pattern", chars_max=limits.CAPTURE_PATTERN_CHARS_MAX) for one in patterns)
         for one in found:
-            check_label(one, "a pattern", chars_max=limits.CAPTURE_PATTERN_CHARS_MAX)
             _compiled(one)
         return found
 

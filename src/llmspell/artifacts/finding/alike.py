@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from llmspell.artifacts.finding.terms import folded_name
+from llmspell.model.words import without_accents
 from llmspell.ports.database import Reading
 from llmspell.schema import queries
 
@@ -21,6 +23,8 @@ _PARTS_COUNT = (1.0, 0.98, 0.96)
 besides comes first.
 """
 _WORDS_COUNT = 0.9
+_SWAP_COUNTS = 0.9
+"""What the share counts once two neighbours of a short name are changed over."""
 _WORDS = re.compile(r"[^\W_]{3,}").finditer
 _BEFORE, _AFTER = "/-_", ".-_"
 """What stands before and after a part within a name, where a name of its own has blanks."""
@@ -28,33 +32,56 @@ CANDIDATES_MAX = 2000
 """Names that one group brings up to be compared. A group that more names have says little, and is left out while there
 are rarer ones.
 """
+_SHORT = 8
+"""In so short a name, most groups have one of two neighbours in them."""
 ALIKE_MAX = 250
 """So many of the most alike are found."""
 
 
-def grams_of(name: str) -> frozenset[str]:
-    """The groups of a name, its beginning and end among them."""
-    return _grams_in(folded_name(name))
+class Sought(NamedTuple):
+    """A name that is looked for, without case and accents, with its groups, its beginning and end among them."""
+
+    text: str
+    grams: frozenset[str]
+
+    @classmethod
+    def of(cls, fuzzy: str) -> Sought:
+        """What a person typed."""
+        folded = folded_name(fuzzy)
+        return cls(folded[2:-1], _grams_in(folded))
 
 
 def _grams_in(folded: str) -> frozenset[str]:
     return frozenset(folded[at : at + 3] for at in range(len(folded) - 2))
 
 
-def alike(grams: frozenset[str], name: str) -> float:
-    """How alike a name is to what has these groups: 0 to 1."""
-    return _best(grams, folded_name(name))
+def alike(sought: Sought, name: str) -> float:
+    """How alike a name is to what is looked for: 0 to 1."""
+    return _best(sought, folded_name(name))
 
 
-def _best(grams: frozenset[str], folded: str) -> float:
+def _best(sought: Sought, folded: str) -> float:
     groups = [folded[at : at + 3] for at in range(len(folded) - 2)]
     best = 0.0
     for (start, end), counts in _parts(folded).items():
         part = folded[start:end]
         # Only what is at its ends is not in the groups of the whole.
         others = frozenset((f"  {part[:1]}", f" {part} "[:3], f" {part} "[-3:], *groups[start : end - 2]))
-        best = max(best, counts * _likeness(grams, others))
+        best = max(best, counts * _likeness(sought.grams, others))
+        swapped = _swapped_as_in(sought.text, part) if len(sought.text) <= _SHORT else None
+        if swapped is not None:
+            best = max(best, _SWAP_COUNTS * counts * _likeness(_grams_in(f"  {swapped} "), others))
     return best
+
+
+def _swapped_as_in(text: str, part: str) -> str | None:
+    """The text with two neighbours changed over, if those are where it first differs from a part of a name."""
+    for at, (mine, other) in enumerate(zip(text, part, strict=False)):
+        if mine != other:
+            if text[at : at + 2] != part[at : at + 2][::-1]:
+                return None
+            return f"{text[:at]}{part[at : at + 2]}{text[at + 2 :]}"
+    return None
 
 
 def _parts(folded: str) -> dict[tuple[int, int], float]:
@@ -75,7 +102,7 @@ def _likeness(grams: frozenset[str], others: frozenset[str]) -> float:
 
 def gram_query(text: str) -> str | None:
     """The groups inside of a text, which a name that holds it has, for FTS5; None when it is too short."""
-    folded = text.casefold()
+    folded = without_accents(text)
     grams = dict.fromkeys(folded[at : at + 3] for at in range(len(folded) - 2))
     return " AND ".join(map(_quoted, grams)) or None
 
@@ -84,17 +111,17 @@ def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, mos
     """Numbers of the artifacts in the index, of those stored up to a seq that have all these terms, whose names are
     most alike; at most ``most``.
     """
-    grams = grams_of(fuzzy)
+    sought = Sought.of(fuzzy)
     rare: set[int] = set()
     common: list[int] = []
-    for gram in sorted(grams | _within(fuzzy)):
+    for gram in sorted(sought.grams | _within(sought.text)):
         rows = view.all(_SQL["grams_matching"], (_quoted(gram), CANDIDATES_MAX))
         if len(rows) < CANDIDATES_MAX:
             rare.update(row[0] for row in rows)
         else:
             common += [row[0] for row in rows]
     candidates = rare if len(rare) >= ALIKE_MAX else rare | set(common)
-    for piece in _pieces(fuzzy):
+    for piece in _pieces(sought.text):
         candidates.update(row[0] for row in view.all(_SQL["grams_matching"], (piece, CANDIDATES_MAX)))
     packed = packed_numbers(sorted(number for number in candidates if number <= seq))
     names = view.all(_SQL["names_of"] + _SQL["with_term"] * len(terms), (packed, *terms))
@@ -102,28 +129,30 @@ def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, mos
     judged = []
     for number, folded in names:
         if folded not in known:
-            known[folded] = _best(grams, folded)
+            known[folded] = _best(sought, folded)
         if known[folded] >= ALIKE_MIN:
             judged.append((known[folded], number))
     judged.sort(reverse=True)
     return [number for _, number in judged[:most]]
 
 
-def _within(fuzzy: str) -> frozenset[str]:
+def _within(text: str) -> frozenset[str]:
     """The groups at the beginning and the end of what is looked for, where it is a part of a name."""
-    folded = fuzzy.casefold()
-    return frozenset(one + folded[:2] for one in _BEFORE) | frozenset(folded[-2:] + one for one in _AFTER)
+    return frozenset(one + text[:2] for one in _BEFORE) | frozenset(text[-2:] + one for one in _AFTER)
 
 
-def _pieces(fuzzy: str) -> list[str]:
-    """Queries for halves and thirds of a name. Where every group is frequent, a name with one slip still has one of
-    these as it is.
+def _pieces(text: str) -> list[str]:
+    """Queries for halves and thirds of a name, and for a short one with two neighbours changed over. Where every group
+    is frequent, a name with one slip still has one of these as it is.
     """
     found = []
     for parts in (2, 3):
-        length = -(-len(fuzzy) // parts)
+        length = -(-len(text) // parts)
         if length >= 4:
-            found += [gram_query(fuzzy[at : at + length]) for at in range(0, len(fuzzy), length)]
+            found += [gram_query(text[at : at + length]) for at in range(0, len(text), length)]
+    if len(text) <= _SHORT:
+        swapped = {f"{text[:at]}{text[at + 1]}{text[at]}{text[at + 2 :]}" for at in range(len(text) - 1)}
+        found += [gram_query(one) for one in sorted(swapped - {text})]
     return [query for query in found if query is not None]
 
 

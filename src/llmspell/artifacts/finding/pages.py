@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from llmspell.artifacts.finding.alike import ALIKE_MAX, ALIKE_MIN, alike, grams_of
+from llmspell.artifacts.finding.alike import ALIKE_MAX, ALIKE_MIN, Sought, alike
 from llmspell.artifacts.finding.index import watermark_of
 from llmspell.artifacts.finding.sources import IN_SESSION, ORDERS, keys_of, order_of, source_of
 from llmspell.artifacts.finding.wanted import Wanted
@@ -184,9 +184,9 @@ def _judged(view: Reading, finding: Finding, branch: Branch, limit: int | None) 
     """Rows of a branch that also have the words and the likeness that are looked for, in order."""
     wanted = finding.wanted
     if wanted.fuzzy is not None:
-        grams = grams_of(wanted.fuzzy)
+        sought = Sought.of(wanted.fuzzy)
         for row in _chunks(view, finding, branch, None):
-            if alike(grams, row[2]) >= ALIKE_MIN and (not branch.unread or wanted.fits(row)):
+            if alike(sought, row[2]) >= ALIKE_MIN and (not branch.unread or wanted.fits(row)):
                 yield row
     elif not branch.unread:
         yield from view.all(_select(finding, branch, limit), (*branch.args, *(finding.edge or ())))
@@ -222,7 +222,7 @@ def _select(finding: Finding, branch: Branch, limit: int | None) -> str:
 
 def _key(finding: Finding, row: Row) -> tuple[Any, ...]:
     if finding.name == LIKENESS:
-        return round(alike(grams_of(finding.wanted.fuzzy or ""), row[2]) * 1_000_000), row[-1]
+        return round(alike(Sought.of(finding.wanted.fuzzy or ""), row[2]) * 1_000_000), row[-1]
     return tuple(row[_WIDTH:])
 
 

@@ -121,16 +121,22 @@ artifact a LEFT JOIN blob b ON b.digest = a.digest
 artifact a INDEXED BY artifact_closed LEFT JOIN blob b ON b.digest = a.digest
 
 -- name: count_term
-SELECT count(*) FROM (SELECT 1 FROM artifact_term WHERE term = ? LIMIT ?)
+-- The newest, as many as may be counted: how many, and how far back they reach.
+SELECT count(*), min(number) FROM (SELECT number FROM artifact_term WHERE term = ? ORDER BY number DESC LIMIT ?)
 
 -- name: count_name
-SELECT count(*) FROM (SELECT 1 FROM artifact_named WHERE name = ? LIMIT ?)
+SELECT count(*), min(number) FROM (SELECT number FROM artifact_named WHERE name = ? ORDER BY number DESC LIMIT ?)
 
 -- name: count_digest
-SELECT count(*) FROM (SELECT 1 FROM artifact INDEXED BY artifact_digest WHERE substr(digest, 1, 8) = substr(?, 1, 8) LIMIT ?)
+SELECT count(*), min(since_seq) FROM (SELECT since_seq FROM artifact INDEXED BY artifact_digest
+  WHERE substr(digest, 1, 8) = substr(?, 1, 8) ORDER BY since_seq DESC LIMIT ?)
 
 -- name: count_words
 SELECT count(*) FROM (SELECT 1 FROM artifact_words WHERE artifact_words MATCH ? LIMIT ?)
+
+-- name: words_matching
+-- Oldest first: newest first FTS5 needs a quarter longer.
+SELECT rowid FROM artifact_words WHERE artifact_words MATCH ? LIMIT ?
 
 -- name: grams_matching
 SELECT rowid FROM artifact_grams WHERE artifact_grams MATCH ? ORDER BY rowid DESC LIMIT ?

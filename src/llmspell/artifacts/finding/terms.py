@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from llmspell.model.fields import places, plain
 from llmspell.model.values import decode_value
-from llmspell.model.words import words_of_fields
+from llmspell.model.words import without_accents, words_of_fields
 
 PATH_CHARS_MAX = 256
 """A field at a longer path has no term."""
@@ -64,5 +64,5 @@ def indexed(row: tuple[Any, ...]) -> Indexed:
 
 
 def folded_name(name: str) -> str:
-    """A name without case, between blanks, so that its beginning and its end are groups of characters too."""
-    return f"  {name.casefold()} "
+    """A name without case and accents, between blanks: its beginning and its end are groups of characters, too."""
+    return f"  {without_accents(name)} "

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from llmspell.artifacts.finding.terms import field_term, is_indexed, term
+from llmspell.artifacts.patterns import check_pattern, glob_of, is_exact
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput
 from llmspell.model.fields import Fields, fields_of, have_fields
@@ -17,21 +18,21 @@ from llmspell.model.labels import check_label, check_tags
 from llmspell.model.moment import first_ns, last_ns
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value
-from llmspell.model.words import TextQuery
+from llmspell.model.words import Term, TextQuery, words_of
 
 _DIGEST = re.compile("[0-9a-f]{64}").fullmatch
-_SPECIAL = re.compile(r"[*?\[]")
-PATTERN_CHARS_MAX = 1000
 FUZZY_CHARS = (3, 255)
+_WORDS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Checked conditions. ``sql`` with ``args`` holds for a row ``a``; ``terms`` are ones that it has in the index,
     ``field_terms`` those of ``fields``; ``name`` and ``digest`` are exact; ``after`` and ``before`` bound the time of
-    creation, ``changed`` is the first of the last change, ``sizes`` bytes; ``text``, ``fields`` and ``fuzzy`` are not
-    in the SQL; ``session`` is the only one that is searched, if there is one, and ``fork`` the one whose artifacts, its
-    own and those it inherits, are; ``fork_bound`` is where in ``args`` it is said up to when.
+    creation, ``changed`` is the first of the last change, ``sizes`` bytes; ``words`` are ones that whatever has the
+    tags and fields says; ``text``, ``fields`` and ``fuzzy`` are not in the SQL; ``session`` is the only one that is
+    searched, if there is one, and ``fork`` the one whose artifacts, its own and those it inherits, are; ``fork_bound``
+    is where in ``args`` it is said up to when.
     """
 
     sql: str
@@ -47,6 +48,7 @@ class Wanted:
     text: TextQuery | None
     fields: Fields
     field_terms: tuple[int, ...]
+    words: tuple[Term, ...]
     fuzzy: str | None
     session: bytes | None
     fork: bytes | None = None
@@ -120,8 +122,10 @@ class Conditions(NamedTuple):
         if self.type is not None:
             kind = check_type(self.type)
             clauses.add("a.type = ?", kind, term=term("type", kind.encode()))
-        _name(clauses, self.name)
-        for tag in check_tags(self.tags):
+        pattern = None if self.name is None else check_pattern(self.name)
+        _name(clauses, pattern)
+        tags = check_tags(self.tags)
+        for tag in tags:
             clauses.add("EXISTS (SELECT 1 FROM json_each(a.tags) WHERE value = ?)", tag, term=term("tag", tag.encode()))
         _sizes(clauses, self.min_size, self.max_size)
         if self.digest is not None:
@@ -145,9 +149,8 @@ class Conditions(NamedTuple):
         return Wanted(
             "".join(f" AND {one}" for one in clauses.sql), tuple(clauses.args), tuple(clauses.terms),
             clauses.name, clauses.digest,
-            None if self.name is None else check_label(self.name, "a pattern of names", chars_max=PATTERN_CHARS_MAX),
-            after, before, changed, (self.min_size, self.max_size), text, fields, field_terms,
-            _fuzzy(self.fuzzy), clauses.session,
+            pattern, after, before, changed, (self.min_size, self.max_size), text, fields, field_terms,
+            _words_of((*tags, *(self.metadata or {}).values())), _fuzzy(self.fuzzy), clauses.session,
         )  # fmt: skip
 
 
@@ -172,45 +175,17 @@ def _sessions(clauses: _Clauses, given: str | Iterable[str] | None, own: bytes |
 def _name(clauses: _Clauses, pattern: str | None) -> None:
     if pattern is None:
         return
-    pattern = check_label(pattern, "a pattern of names", chars_max=PATTERN_CHARS_MAX)
-    if _SPECIAL.search(pattern) is None:
+    if is_exact(pattern):
         clauses.name = pattern
         clauses.add("a.name = ?", pattern)
     else:
         clauses.add("a.name GLOB ?", glob_of(pattern))
 
 
-def glob_of(pattern: str) -> str:
-    """A shell pattern as SQLite's GLOB means it: ``[!a]`` is ``[^a]`` there, and a ``[`` that is never closed is
-    itself.
-    """
-    found, at = [], 0
-    while at < len(pattern):
-        char = pattern[at]
-        if char != "[":
-            found.append(char)
-            at += 1
-            continue
-        first = at + 2 if pattern[at + 1 : at + 2] == "!" else at + 1
-        end = pattern.find("]", first + 1)
-        if end < 0:
-            found.append("[[]")
-            at += 1
-            continue
-        inner = pattern[first:end]
-        negated = first == at + 2
-        # A caret that comes first would negate; in any other place, it is itself.
-        if inner.startswith("^") and not negated:
-            inner = inner[1:] + "^" if len(inner) > 1 else "^"
-        found.append("[^" + inner + "]" if negated else "^" if inner == "^" else f"[{inner}]")
-        at = end + 1
-    return "".join(found)
-
-
-def runs_of(pattern: str) -> list[str]:
-    """The parts of a pattern that names hold as they are."""
-    bare = re.sub(r"\[!?.[^\]]*\]", "*", pattern)
-    return [run for run in re.split(r"[*?\[]", bare) if run]
+def _words_of(values: Iterable[Any]) -> tuple[Term, ...]:
+    """What is said by whatever has all these tags and values. Numbers have more than one way to be written."""
+    found = (tuple(words_of(one)[:_WORDS_MAX]) for one in values if type(one) is str)
+    return tuple(Term(words, prefix=False) for words in dict.fromkeys(found) if words)
 
 
 def _sizes(clauses: _Clauses, low: int | None, high: int | None) -> None:

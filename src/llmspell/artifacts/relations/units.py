@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from llmspell.journal.lineage import Lineage
 
 _SQL, _ROOM = queries("llmspell.artifacts.relations"), queries("llmspell.artifacts")
+_SAID = {
+    "derived_from": "is derived from", "child_of": "is a child of", "depends_on": "depends on",
+    "version_of": "is a version of",
+}  # fmt: skip
 
 
 async def relate(writer: Writer, source: bytes, kind: str, target: bytes) -> bool:
@@ -114,6 +118,6 @@ async def _require(writer: Writer, artifact: bytes) -> tuple[bytes, str]:
 
 def _cycle(source: bytes, kind: str, target: bytes) -> Conflict:
     return Conflict(
-        f"artifact {id_text(target)} is {kind.replace('_', ' ')} {id_text(source)} already, directly or through others",
+        f"artifact {id_text(target)} {_SAID[kind]} {id_text(source)} already, directly or through others",
         code="relation-cycle", source=id_text(source), target=id_text(target),
     )  # fmt: skip
