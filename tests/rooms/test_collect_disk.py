@@ -265,6 +265,23 @@ def test_room_is_set_aside_again_by_the_collect_that_made_it(small):
         sound(store)
 
 
+def test_what_can_be_undone_leaves_the_room_to_what_frees_some(small):
+    with llmspell.open(small / "store") as store:
+        artifacts = store.sessions.create("s").artifacts
+        for number in range(12):
+            artifacts.put(f"f{number}", noise(2 * MIB, number))
+        fill_up(small)
+        reserve = small / "store" / "generation-000001" / "reserve"
+        with pytest.raises(StorageFailed, match="full"):
+            for _ in range(1000):
+                assert artifacts.delete("f0") == 1
+                artifacts.undelete("f0")
+        assert reserve.stat().st_size == MIB
+        assert artifacts.delete_matching(name="f*", hard=True) >= 11
+        assert not reserve.exists()
+        assert store.collect().contents >= 11
+
+
 def test_a_small_store_sets_nothing_aside(tmp_path, monkeypatch):
     monkeypatch.setattr("llmspell.adapters.sqlite.reserve.WORTH_BYTES", 16 * MIB)
     with llmspell.open(tmp_path / "store", durability="none") as store:

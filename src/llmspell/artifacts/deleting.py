@@ -93,9 +93,8 @@ class Deleting:
             ids = [id_bytes(info.id) for info in part]
             needs = [(one, Level.ADMIN) for one in ids]
             unit = partial(units.delete, artifacts=ids, hard=hard, of_many=of_many)
-            gone = await making_room(
-                partial(self._lookup.reach.write, unit, needs, context), self._content.free_reserve
-            )
+            write = partial(self._lookup.reach.write, unit, needs, context)
+            gone = await (making_room(write, self._content.free_reserve) if hard else write())
             count += len(gone)
             await self._run(context, "after", "delete", _those(part, gone))
             if progress is not None:
