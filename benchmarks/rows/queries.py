@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +97,15 @@ def _filled(bench: Bench, count: int) -> Path:
         head = store.stats()["last_seq"]
         digest = next(run("SELECT digest FROM artifact"))[0]
         owner = bytes.fromhex(session.id.replace("-", ""))
-        run("BEGIN IMMEDIATE")
-        engine.writer.executemany(
-            "INSERT INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            _rows(count, head, owner, digest),
-        )
-        run(_LAST, (head + count, head))
-        run("COMMIT")
-        while _index(run, head + count):
+        with _turn_of(engine):
+            run("BEGIN IMMEDIATE")
+            engine.writer.executemany(
+                "INSERT INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                _rows(count, head, owner, digest),
+            )
+            run(_LAST, (head + count, head))
+            run("COMMIT")
+        while _index(engine, head + count):
             pass
     return folder
 
@@ -123,13 +126,25 @@ def _rows(count: int, head: int, owner: bytes, digest: bytes) -> Any:
         )  # fmt: skip
 
 
-def _index(run: Any, head: int) -> bool:
+@contextmanager
+def _turn_of(engine: Any) -> Iterator[None]:
+    """The store's own thread waits meanwhile."""
+    engine.turn.acquire()
+    try:
+        yield
+    finally:
+        engine.turn.release()
+
+
+def _index(engine: Any, head: int) -> bool:
     from llmspell.adapters.sqlite.batch import Batch
     from llmspell.artifacts.finding.index import step
     from llmspell.model.entry import GENESIS, Head
     from llmspell.sync.drive import drive
 
-    run("BEGIN IMMEDIATE")
-    done = drive(step(Batch(run, Head(head, GENESIS, 0), 0), _ROWS_AT_ONCE))
-    run("COMMIT")
+    run = engine.writer.execute
+    with _turn_of(engine):
+        run("BEGIN IMMEDIATE")
+        done = drive(step(Batch(run, Head(head, GENESIS, 0), 0), _ROWS_AT_ONCE))
+        run("COMMIT")
     return done == _ROWS_AT_ONCE
