@@ -238,6 +238,28 @@ def test_content_given_up_as_a_step_begins_is_over_with_that_step(store, step):
     assert not is_in_progress(store)
 
 
+def test_content_that_two_threads_let_go_of_is_over_once(store, monkeypatch):
+    """Counted twice, another put would no longer be in progress."""
+    writer, other = ContentWriter(store), ContentWriter(store)
+    for one in (writer, other):
+        one.feed(noise(INLINE_SIZE_MAX + 1))
+    pins = store._connections.pins
+    unpin = pins.unpin
+
+    def meanwhile():
+        monkeypatch.setattr(pins, "unpin", unpin)
+        thread = threading.Thread(target=writer.release)
+        thread.start()
+        thread.join()
+        unpin()
+
+    monkeypatch.setattr(pins, "unpin", meanwhile)
+    writer.abort()
+    assert is_in_progress(store)
+    other.abort()
+    assert not is_in_progress(store)
+
+
 def test_leaving_the_block_without_finish_aborts(store):
     with ContentWriter(store) as writer:
         writer.feed(noise(100_000))
