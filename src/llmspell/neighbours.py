@@ -86,9 +86,9 @@ def neighbours_of(
     porter = StorePorter(store.journal, files, offload, protection, removers)  # What is bound holds for what comes.
     return Neighbours(
         set_state, initial_state, delete_state, (*removers, remove_bindings), erase_of_session,
-        files.content.free_reserve, rooms, shredder,
-        porter, saver, retention, lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings,
-        demand_settled, compare_contents, lambda session: forget(scope_of(session)),
+        files.content.free_reserve, rooms, shredder, porter, saver, retention,
+        lambda view, when, now: moment_of(view, when, now).seq, inherit_bindings, demand_settled, compare_contents,
+        lambda session: forget(scope_of(session)),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from itertools import pairwise
 
 import pytest
@@ -196,6 +197,67 @@ def test_an_aborted_put_can_be_made_again(tmp_path):
     assert ContentReader(store, put(store, data)).read_all() == data
     assert list(verify_chunks(store)) == []
     store.close()
+
+
+class Interrupted:
+    """The lock of a writer; somebody else gives the content up once it is held for the first time."""
+
+    def __init__(self, lock, interrupt):
+        self._lock, self._interrupt = lock, interrupt
+
+    def __enter__(self):
+        self._lock.acquire()
+        other = threading.Thread(target=self._interrupt)
+        other.start()
+        other.join()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+    def acquire(self, *, blocking):
+        return self._lock.acquire(blocking=blocking)
+
+    def release(self):
+        self._lock.release()
+
+
+def is_in_progress(store):
+    with store._connections.pins.alone() as alone:
+        return not alone
+
+
+@pytest.mark.parametrize("step", ["feed", "finish"])
+def test_content_given_up_as_a_step_begins_is_over_with_that_step(store, step):
+    writer = ContentWriter(store)
+    writer.feed(noise(INLINE_SIZE_MAX + 1))
+    writer._at_work = Interrupted(writer._at_work, writer.abort)
+    assert is_in_progress(store)
+    with pytest.raises(InvalidInput) as caught:
+        writer.feed(b"more") if step == "feed" else writer.finish()
+    assert caught.value.code == "writer-ended"
+    assert not is_in_progress(store)
+
+
+def test_content_that_two_threads_let_go_of_is_over_once(store, monkeypatch):
+    """Counted twice, another put would no longer be in progress."""
+    writer, other = ContentWriter(store), ContentWriter(store)
+    for one in (writer, other):
+        one.feed(noise(INLINE_SIZE_MAX + 1))
+    pins = store._connections.pins
+    unpin = pins.unpin
+
+    def meanwhile():
+        monkeypatch.setattr(pins, "unpin", unpin)
+        thread = threading.Thread(target=writer.release)
+        thread.start()
+        thread.join()
+        unpin()
+
+    monkeypatch.setattr(pins, "unpin", meanwhile)
+    writer.abort()
+    assert is_in_progress(store)
+    other.abort()
+    assert not is_in_progress(store)
 
 
 def test_leaving_the_block_without_finish_aborts(store):

@@ -2,6 +2,7 @@
 
 import random
 import re
+import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -134,3 +135,15 @@ def test_no_two_texts_are_compared_line_by_line(monkeypatch, other):
     pairs = [(gap.a_high - gap.a_low) * (gap.b_high - gap.b_low) for gap in asked]
     assert max(pairs, default=0) <= 4096
     assert sum(pairs) <= 2_000_000
+
+
+def test_what_is_held_beside_lines_of_two_texts_is_bounded():
+    rnd = random.Random(1)
+    was, now = ("".join(rnd.choices(("\n", "a\n"), k=20_000)) for _ in range(2))
+    tracemalloc.start()
+    try:
+        assert applied(was, text_changes(was, now, "f v1", "f v2")) == now
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most / 40_000 < 300, "bytes a line"

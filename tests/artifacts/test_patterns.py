@@ -31,11 +31,17 @@ def test_patterns_mean_the_same_as_in_a_shell(engine, shape):
         assert engine(name, shape) == matching(shape)(name) == fnmatchcase(name, shape), name
 
 
+def test_a_range_that_falls_leaves_the_rest_of_a_class_as_it_is(engine):
+    """Where ``fnmatch`` takes a ``!`` behind it for the beginning, and finds all other names."""
+    for name in ("^", "a", "c", "?", "-", "!"):
+        assert engine(name, "[c-?!-]") == matching("[c-?!-]")(name) == (name in "-!"), name
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_engine_and_python_agree_on_any_pattern(engine, seed):
     rnd = random.Random(seed)
     for _ in range(2000):
-        pattern = "".join(rnd.choices("[[]]!^--ab*?cé+z\\", k=rnd.randint(1, 9)))
+        pattern = "".join(rnd.choices("[[]]!^---ab*?cé+z\\", k=rnd.randint(1, 9)))
         name = "".join(rnd.choices("ab]^-!\\c*?[é+_z", k=rnd.randint(1, 4)))
         fits = matching(pattern)(name)
         assert engine(name, pattern) == fits, (pattern, name)

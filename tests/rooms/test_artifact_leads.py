@@ -6,6 +6,7 @@ from llmspell.artifacts.finding import sources
 from llmspell.artifacts.finding.pages import plans
 from llmspell.artifacts.finding.terms import term
 from llmspell.artifacts.finding.wanted import Conditions
+from llmspell.model.limits import METADATA_CONDITIONS_MAX, TAGS_MAX
 from tests.rooms.test_artifact_query import index, names
 
 COUNT = 40
@@ -85,3 +86,15 @@ def test_of_terms_that_many_have_each_the_one_that_fewer_have_leads(face, store,
         wanted = Conditions(**conditions).checked(None)
         _, lead = face.core(store)._files.engine.read(lambda view, wanted=wanted: sources._fewest(view, wanted))
         assert lead.args == (term(sort, b"seldom"),)
+
+
+def test_as_many_conditions_as_may_be_given_hold_together(face, store):
+    tags, metadata = [f"t{n}" for n in range(TAGS_MAX)], {f"k{n}": n for n in range(METADATA_CONDITIONS_MAX)}
+    session = store.sessions.create("s")
+    session.artifacts.put("all", b"", tags=tags, metadata=metadata)
+    session.artifacts.put("most", b"", tags=tags[:-1], metadata=metadata)
+    session.artifacts.put("more", b"", tags=tags, metadata=metadata | {"k31": 0})
+    index(face, store)
+    for more in ({}, {"order_by": "name"}, {"name": "*l*"}, {"text": "k1"}, {"fuzzy": "all"}):
+        assert names(store.artifacts.query(tags=tags, metadata=metadata, **more)) == ["all"], more
+    assert store.artifacts.count(tags=tags, metadata=metadata).number == 1

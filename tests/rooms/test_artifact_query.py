@@ -252,6 +252,15 @@ def test_a_part_of_a_name_is_found_misspelt_without_folders_and_suffix(face, sto
         index(face, store)
 
 
+def test_a_short_name_is_found_by_its_first_letters_changed_over_and_more_behind_them(face, store, session):
+    for name in ("bo-", "old/wo-x"):
+        session.artifacts.put(name, b"")
+    for _ in range(2):
+        assert names(store.artifacts.query(fuzzy="ob-be")) == ["bo-"]
+        assert names(store.artifacts.query(fuzzy="ow-ab")) == ["old/wo-x"]
+        index(face, store)
+
+
 def test_patterns_mean_accents_that_the_index_does_not_keep(face, store, session):
     for name in ("old/Résumé.pdf", "Resume.pdf", "æon.md", "straße.md"):
         session.artifacts.put(name, b"")

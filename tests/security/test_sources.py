@@ -117,6 +117,24 @@ def test_a_key_may_come_through_a_pipe(tmp_path):
     assert writer.wait(30) == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it takes a terminal with a name")
+@pytest.mark.filterwarnings("ignore::llmspell.security.sources.InsecureKey")
+def test_a_key_may_be_typed_at_a_terminal(monkeypatch):
+    keyboard, terminal = os.openpty()
+    real = sources._read_pipe
+
+    def read(descriptor, deadline):
+        os.write(keyboard, HEX.encode() + b"\n\x04")
+        return real(descriptor, deadline)
+
+    monkeypatch.setattr(sources, "_read_pipe", read)
+    try:
+        assert KeyFile(Path(os.ttyname(terminal)))() == KEY
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+
+
 @pytest.mark.parametrize("holds", [False, True], ids=["nobody opens it", "somebody holds it open"])
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for_for_ever(tmp_path, monkeypatch, holds):
     pipe = tmp_path / "pipe"

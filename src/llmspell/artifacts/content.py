@@ -88,18 +88,21 @@ class ContentWriter:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes. Raises InvalidInput for other types, and what the store raises."""
-        with self._at_work:
-            self._feed(data)
-        if self._given_up:
-            self.abort()
+        try:
+            with self._at_work:
+                self._feed(data)
+        finally:
+            if self._given_up:
+                self.abort()
 
     def finish(self) -> Blob:
         """The blob of everything fed; its chunks are durable. Raises what the store raises."""
-        with self._at_work:
-            blob = self._finish()
-        if self._given_up:
-            self.abort()
-        return blob
+        try:
+            with self._at_work:
+                return self._finish()
+        finally:
+            if self._given_up:
+                self.abort()
 
     def abort(self) -> None:
         """Give up. What was stored so far is not visible to anyone, and may be collected. Twice is allowed, and so is

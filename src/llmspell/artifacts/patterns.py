@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from fnmatch import translate
 from itertools import groupby, takewhile
 from typing import NamedTuple
 
@@ -42,9 +41,12 @@ def is_exact(pattern: str) -> bool:
 
 
 def matching(pattern: str) -> Callable[[str], bool]:
-    """Whether a name fits, for Python; never more than some steps a character."""
-    match = re.compile(translate(pattern)).match
-    return lambda name: match(name) is not None
+    """Whether a name fits, for Python; never more than some steps a character of each."""
+    first, *others = _between_many(pattern)
+    # The first place where a run fits does for it, so none is tried again; the last run is at the end.
+    rest = "".join(f"(?>.*?{run})" for run in others[:-1]) + "".join(f".*{run}" for run in others[-1:])
+    fits = re.compile(first + rest, re.DOTALL).fullmatch
+    return lambda name: fits(name) is not None
 
 
 def glob_of(pattern: str) -> str:
@@ -87,6 +89,26 @@ def _one_of(inside: str) -> OneOf:
             ranges.append((chars[at], chars[last]))
         at = last + 1
     return OneOf(tuple(ranges), negated)
+
+
+def _between_many(pattern: str) -> list[str]:
+    """The expressions of what stands before, between and after the parts that mean any number of characters."""
+    runs = [""]
+    for part in _parts(pattern):
+        if part is MANY:
+            runs.append("")
+        else:
+            runs[-1] += _expressed(part)
+    return runs
+
+
+def _expressed(part: str | OneOf) -> str:
+    if isinstance(part, str):
+        return re.escape(part)
+    if not part.ranges:
+        return "." if part.negated else "(?!)"
+    inside = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in part.ranges)
+    return f"[{'^' if part.negated else ''}{inside}]"
 
 
 def _globbed(part: Part) -> str:

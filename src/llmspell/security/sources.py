@@ -33,7 +33,7 @@ from llmspell.security.keys import KEY_BYTES, MasterKey
 
 COMMAND_TIMEOUT_S = 30.0
 PIPE_TIMEOUT_S = 30.0
-"""How long a key may take to come through a named pipe."""
+"""How long a key may take to come through a named pipe, or from a terminal."""
 KEY_FILE_BYTES_MAX = 4096
 """A key takes 32 to 64 bytes; whatever is longer than this is none, and is not read to its end."""
 
@@ -254,15 +254,15 @@ def _no_key(where: str, *, raw: bool = True, hint: str = _IMPORT) -> InvalidInpu
 
 
 def read_key_file(path: Path) -> bytes:
-    """The first 4 KiB of a file, which may be a pipe. Raises NotFound (``key-missing``), StorageFailed
+    """The first 4 KiB of a file, which may be a pipe or a terminal. Raises NotFound (``key-missing``), StorageFailed
     (``key-unreadable``).
     """
     try:
         with open(path, "rb", buffering=0, opener=without_waiting) as file:
-            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+            content = None if is_pipe else file.read(KEY_FILE_BYTES_MAX)
+            if content is None:  # Nothing is there yet.
                 content = _read_pipe(file.fileno(), time.monotonic() + PIPE_TIMEOUT_S)
-            else:
-                content = file.read(KEY_FILE_BYTES_MAX)
     except FileNotFoundError:
         raise NotFound(
             f"there is no key at {path}", code="key-missing", hint="bring the file back, or import the key"
@@ -271,7 +271,7 @@ def read_key_file(path: Path) -> bytes:
         raise StorageFailed(f"cannot read the key at {path}: {exc.strerror}", code="key-unreadable") from exc
     if content is None:
         raise StorageFailed(
-            f"no key came through the pipe {path} within {PIPE_TIMEOUT_S:g} s", code="key-unreadable",
+            f"no key came through {path} within {PIPE_TIMEOUT_S:g} s", code="key-unreadable",
             hint="start what writes to it",
         )  # fmt: skip
     return content

@@ -1366,7 +1366,7 @@ class Sessions:
         """Write a whole session to one file: state with history, checkpoints, artifacts with versions and labels,
         events, runs, timeline. It is as of the moment of the call; writers go on. Memory is bounded.
 
-        ``overwrite`` replaces a plain file, nothing else. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
+        ``overwrite`` replaces a plain file or a link to one. ``key``, a passphrase or 32 bytes, encrypts it. Sensitive
         values show as ``[REDACTED]``, unless ``secrets`` asks an encrypted bundle to carry them. ``progress`` is called
         in a thread with what is done and how many. Raises NotFound, AlreadyExists (``file-exists``), InvalidInput
         (``weak-passphrase``, ``secrets-need-key``, ``path-in-store``, ``path-of-key``), Conflict

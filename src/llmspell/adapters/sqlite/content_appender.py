@@ -95,9 +95,9 @@ class SqliteAppender:
 
     def release(self) -> None:
         """The put is over: what it stored is named by a unit by now, or is to be collected."""
-        if self._pinned and not self._connections.forked:
+        pinned, self._pinned = self._pinned, False  # First of all: another thread may say the same meanwhile.
+        if pinned and not self._connections.forked:
             self._connections.pins.unpin()
-        self._pinned = False
 
     def _check(self) -> None:
         if self._done:

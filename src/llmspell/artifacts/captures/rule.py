@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from fnmatch import translate
 from functools import lru_cache
 from typing import Any, Literal, Self, get_args
 
+from llmspell.artifacts.patterns import matching
 from llmspell.artifacts.rules import check_type
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.model import limits
@@ -145,14 +145,10 @@ def artifact_name(template: str, source: str, name: str, rule: str) -> str:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether a glob means a text: ``*`` any run, ``?`` one character, ``[a-z]`` one of these; case and all."""
-    return _compiled(pattern)(text) is not None
+    return _compiled(pattern)(text)
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    # The expression that ``translate`` makes never gives a star's match up again, so its time is bounded by the product
-    # of both lengths.
-    return re.compile(translate(pattern)).fullmatch
+_compiled = lru_cache(maxsize=1024)(matching)
 
 
 def _inside(text: str, chars_max: int) -> str:

@@ -114,7 +114,7 @@ def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, mos
     sought = Sought.of(fuzzy)
     rare: set[int] = set()
     common: list[int] = []
-    for gram in sorted(sought.grams | _within(sought.text)):
+    for gram in sorted(sought.grams | _within(sought.text) | _begun_swapped(sought.text)):
         rows = view.all(_SQL["grams_matching"], (_quoted(gram), CANDIDATES_MAX))
         if len(rows) < CANDIDATES_MAX:
             rare.update(row[0] for row in rows)
@@ -139,6 +139,14 @@ def numbers_alike(view: Reading, fuzzy: str, terms: Sequence[int], seq: int, mos
 def _within(text: str) -> frozenset[str]:
     """The groups at the beginning and the end of what is looked for, where it is a part of a name."""
     return frozenset(one + text[:2] for one in _BEFORE) | frozenset(text[-2:] + one for one in _AFTER)
+
+
+def _begun_swapped(text: str) -> frozenset[str]:
+    """The groups at the beginning of a short name whose first two letters are changed over: it may share no other."""
+    if len(text) > _SHORT:
+        return frozenset()
+    swapped = text[1::-1]
+    return _grams_in(f"  {swapped}") | frozenset(one + swapped for one in _BEFORE)
 
 
 def _pieces(text: str) -> list[str]:

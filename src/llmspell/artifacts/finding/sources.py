@@ -20,6 +20,8 @@ FEW = 1000
 FEW_TO_READ = 200
 """So many texts are sooner read than looked up."""
 _SIZE_MAX = (1 << 63) - 1
+_TERMS_JOINED_MAX = 32
+"""SQLite joins at most 64 tables. Whatever has these terms and lacks one of the others is seen by its row."""
 _HAS_TERM = " CROSS JOIN artifact_term x{n} ON x{n}.term = ? AND x{n}.number = {number}"
 
 
@@ -83,6 +85,7 @@ def source_of(view: Reading, wanted: Wanted, order: str, seq: int) -> Source:
     """
     source = _leading(view, wanted, order, seq)
     others = [one for one in dict.fromkeys((*wanted.terms, *wanted.field_terms)) if one not in source.args]
+    others = others[:_TERMS_JOINED_MAX]
     number = source.number.removeprefix("+")
     have = "".join(_HAS_TERM.format(n=n, number=number) for n in range(len(others)))
     # Right behind the table that has the number: SQLite makes joins of EXISTS, too, but behind all other tables.
