@@ -250,4 +250,4 @@ def _mask(rights: Rights | None) -> int:
 
 def _selection(principal: str | Scope | None, scope: str | Scope | None) -> Selection:
     who = None if principal is None else principal_of(principal, known=True)
-    return Selection(who and who.name, None if scope is None else scope_of(scope).name)
+    return Selection(None if who is None else who.name, None if scope is None else scope_of(scope).name)

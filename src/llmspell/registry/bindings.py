@@ -23,6 +23,7 @@ from llmspell.model.values import ELSEWHERE, Held, decode_value
 from llmspell.registry.kinds import SchemaRegistered
 from llmspell.registry.projection import BINDINGS
 from llmspell.schema import queries
+from llmspell.schemas.checking import demand_unasked
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
@@ -159,6 +160,7 @@ class Bindings:
         return bound.mark
 
     def _check(self, schema: Schema, key: str, held: Held) -> None:
+        demand_unasked(schema, self.validators)
         problems = schema.check(held.value, validators=self.validators)
         at = [n for n, one in enumerate(problems) if not _within(one.path, held.replaced)]
         if at and held.secret:
