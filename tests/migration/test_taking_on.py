@@ -287,3 +287,19 @@ def test_what_is_bound_is_known_to_whoever_opens_the_store_and_writes_nothing(tm
         assert store.migrations.apply(plan, functions=FUNCTIONS, dry_run=True).changed == 1
         lazy = store.migrations.lazily(plan, scope=GLOBAL, functions=FUNCTIONS)
         assert dict(lazy.items()) == dict(store.state.items()) == {"n:1": 10, "n:o": 1}
+
+
+def test_what_a_handle_bound_is_bound_back_with_the_run_that_came_after_it(numbers):  # noqa: F811
+    numbers.schemas.bind("n", "1.0.0", prefix="n:more:")
+    numbers.schemas.bind("n", "2.0.0", prefix="n:new:")
+    numbers.state.set("n:more:1", 1)
+    numbers.migrations.lazily(numbers.migrations.plan("n", "2.0.0", prefix="n:"), scope=GLOBAL, functions=FUNCTIONS)
+    plan = numbers.migrations.plan("n", "2.0.0", from_version="1.0.0", prefix="n:")
+    run = numbers.migrations.apply(plan, functions=FUNCTIONS)
+    assert (run.changed, set(bound(numbers).values())) == (3, {"2.0.0"})
+    numbers.schemas.bind("n", "2.0.0", prefix="n:later:")
+    numbers.state.set("n:later:1", 10)
+    assert numbers.migrations.rollback(run.id).restored == 3
+    assert bound(numbers) == {
+        (None, "n:"): "1.0.0", (None, "n:more:"): "1.0.0", (None, "n:new:"): "2.0.0", (None, "n:later:"): "2.0.0",
+    }  # fmt: skip

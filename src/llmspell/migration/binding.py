@@ -84,20 +84,22 @@ async def bind_anew(writer: Writer, plan: Plan) -> Bound | None:
 
 async def rebind(writer: Writer, plan: Plan, old: str, new: str, *, run: int = 0) -> int:
     """Bind keys of a plan's target that are bound to one version to another, its own binding and those of some of its
-    keys, by a longer prefix or their scope; these only where the run that began with the entry ``run`` bound them, if
-    one is named. Gives the entry of the target's own, 0 without.
+    keys, by a longer prefix or their scope. Back after the run that began with the entry ``run`` go only those that it
+    bound, or before it whatever bound the target as a whole. Gives the entry of the target's own, 0 without.
     """
-    target, own = plan.target, 0
-    for scope, prefix, seq in await _within(writer, plan, old):
-        exact = (scope, prefix) == (target.scope or "", target.prefix)
-        if run and not exact and await writer.one(_CAUSED_BY, (seq, run)) is None:
+    target, made = plan.target, 0
+    whole = target.scope or "", target.prefix
+    found = await _within(writer, plan, old)
+    own = next((seq for scope, prefix, seq in found if (scope, prefix) == whole), run)
+    for scope, prefix, seq in found:
+        if run and seq != own and not own < seq < run and await writer.one(_CAUSED_BY, (seq, run)) is None:
             continue
         if writer.guard is not None:
             writer.guard.doubt()
         bound = SchemaBound(scope, prefix, plan.name, new)
-        made = await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{scope}/{prefix}")
-        own = made if exact else own
-    return own
+        entry = await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{scope}/{prefix}")
+        made = entry if seq == own else made
+    return made
 
 
 async def _within(asks: Asks, plan: Plan, version: str) -> list[tuple[str, str, int]]:
