@@ -303,3 +303,12 @@ def test_what_a_handle_bound_is_bound_back_with_the_run_that_came_after_it(numbe
     assert bound(numbers) == {
         (None, "n:"): "1.0.0", (None, "n:more:"): "1.0.0", (None, "n:new:"): "2.0.0", (None, "n:later:"): "2.0.0",
     }  # fmt: skip
+
+
+def test_a_handle_writes_nothing_that_is_bound_otherwise_between_its_look_and_its_write(numbers):  # noqa: F811
+    if not hasattr(numbers, "_store"):
+        pytest.skip("a hook of the asynchronous face cannot write by the face that drives it")
+    numbers.schemas.register(Schema("other", "1.0.0", value="number"))
+    lazy = numbers.migrations.lazily(numbers.migrations.plan("n", "2.0.0"), scope=GLOBAL, functions=FUNCTIONS)
+    numbers.hooks.on("before_migration_batch")(lambda _: numbers.schemas.bind("other", prefix="n:2") and None)
+    assert (lazy.get("n:2"), dict(numbers.state.items())) == (2, {"n:1": 1, "n:2": 2})

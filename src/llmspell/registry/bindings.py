@@ -196,6 +196,12 @@ def load_bound(view: Reading, known: Bound) -> Bound:
     return known if mark == known.mark else bound_of(mark, view.all(_OPEN))
 
 
+async def is_bound(writer: Writer, known: Bound) -> bool:
+    """Whether that is still what is bound, in a transaction."""
+    row = await writer.one(_MARK, (BINDINGS,))
+    return known.mark == (b"" if row is None else row[0])
+
+
 def bound_of(mark: bytes, rows: Iterable[Row]) -> Bound:
     """What is bound as of the entry with the hash ``mark``, of rows of scope, prefix, the entry that bound it and that
     of a schema.
