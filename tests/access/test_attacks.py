@@ -2,9 +2,11 @@
 
 import contextlib
 import inspect
+from functools import partial
 
 import pytest
 
+from llmspell.access import rights, service
 from llmspell.errors import InvalidInput, LlmspellError
 from llmspell.model.scope import GLOBAL, Scope
 from tests.access.conftest import A, denied
@@ -97,6 +99,9 @@ UNSEEN = [
     " a",
     "a\u00a0",
     "a\u3000",
+    "a\u3164",
+    "a\u2800b",
+    "a\u034fb",
 ]
 
 
@@ -104,7 +109,7 @@ UNSEEN = [
 def test_no_two_principals_differ_in_what_nobody_sees(store, text):
     for call in (
         lambda: store.acting_as(text), lambda: store.access.grant(text, "agent:x", {"read"}),
-        lambda: store.access.revoke(text, "agent:x"), lambda: store.access.cut_off(text),
+        lambda: store.access.cut_off(text),
         lambda: store.sharing.collaborate("board", ["agent:a", text]),
     ):  # fmt: skip
         with pytest.raises(InvalidInput) as error:
@@ -219,3 +224,17 @@ def test_what_is_no_event_and_no_name_is_refused(store):
     with pytest.raises(InvalidInput) as refused:
         store.sharing.pipeline(5, ["agent:a", "agent:b"])
     assert refused.value.code == "invalid-scope"
+
+
+@pytest.mark.parametrize("text", ["agent:a\u200b", "agent: a", "step:w :s"], ids=ascii)
+def test_what_such_a_name_was_granted_before_can_be_seen_and_ended(face, store, monkeypatch, text):
+    with monkeypatch.context() as before:
+        before.setattr(service, "principal_of", partial(rights.principal_of, known=True))
+        store.access.grant(text, "agent:x", {"read"})
+        store.access.cut_off(text)
+    for opened in face.both(store):
+        assert [one.principal for one in opened.access.grants(principal=text).items] == [Scope.parse(text).text]
+        assert opened.access.audit(principal=text).items
+    assert opened.access.restore(text)
+    assert opened.access.revoke(text, "agent:x") == 1
+    assert not opened.access.grants().items

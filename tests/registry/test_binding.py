@@ -9,6 +9,9 @@ import llmspell
 from llmspell.errors import InvalidInput, NotFound
 from llmspell.hooks.results import Modified
 from llmspell.model.scope import Scope
+from llmspell.schemas.checking import NESTED_MAX
+from llmspell.schemas.field import Field
+from llmspell.schemas.schema import Schema
 from tests.registry.conftest import ONE, TWO, head
 
 A, B = Scope.agent("a"), Scope.agent("b")
@@ -298,3 +301,22 @@ def test_nothing_is_bound_in_a_session_that_is_deleted(face, store):
     opened.schemas.unbind(scope=kept, prefix="more")
     assert opened.migrations.plan("note", "1.0.0").target.scope == kept.name
     assert opened.verify().ok
+
+
+def test_a_validator_may_judge_the_parts_of_its_value_by_the_same_schema(store):
+    """As those of a tree, which no schema describes to its end."""
+
+    def branches(value):
+        return not any(tree.check(one, validators={"branches": branches}) for one in value)
+
+    tree = Schema("tree", "1.0.0", fields={"of": Field("list", validators=["branches"])})
+    store.schemas.validator("branches", branches)
+    store.schemas.register(tree)
+    store.schemas.bind("tree", prefix="tree")
+    store.state.set("tree", {"of": [{"of": [{"of": []}, {"of": []}]}]})
+    mismatch(lambda: store.state.set("tree", {"of": [{"of": [{"of": []}, {"of": 5}]}]}))
+    deep = {"of": []}
+    for _ in range(NESTED_MAX):
+        deep = {"of": [deep]}
+    mismatch(lambda: store.state.set("tree", deep))
+    store.state.set("tree", deep["of"][0])

@@ -35,6 +35,8 @@ STRICT = "strict"
 READ_ONLY = "read-only"
 _BOUNDARIES = {STRICT: 0, READ_ONLY: BITS[Right.READ] | BITS[Right.LIST]}
 _JOINERS = "\u200c\u200d"
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that fill a place and show nothing."""
 _NO_PRINCIPALS = frozenset(("global", "shared"))
 
 
@@ -80,8 +82,9 @@ def scope_of(given: str | Scope) -> Scope:
     return given if isinstance(given, Scope) else Scope.parse(given)
 
 
-def principal_of(given: str | Scope) -> Scope:
-    """The principal that is meant: a scope of any kind but global and shared, whose text has one spelling.
+def principal_of(given: str | Scope, *, known: bool = False) -> Scope:
+    """The principal that is meant: a scope of any kind but global and shared, whose text has one spelling. ``known``:
+    one that was let in, maybe before names with what nobody sees were refused; what it has can be seen and ended.
 
     Raises InvalidInput (``invalid-principal``): a text with control characters or more than 255 characters, one that
     looks like another principal's (not in Unicode's normal form C, with signs that nobody sees, with space around an
@@ -111,7 +114,7 @@ def principal_of(given: str | Scope) -> Scope:
             f"{text!r} is not in Unicode's normal form C, so it could be mistaken for another principal",
             code="invalid-principal",
         )
-    if _unseen(text) or any(one != one.strip() for one in scope.ids):
+    if not known and (_unseen(text) or any(one != one.strip() for one in scope.ids)):
         raise InvalidInput(
             f"{text!r} holds what nobody sees, so it could be mistaken for another principal", code="invalid-principal",
             hint="take away spaces around the name, zero-width signs and marks of direction",
@@ -121,9 +124,9 @@ def principal_of(given: str | Scope) -> Scope:
 
 def _unseen(text: str) -> bool:
     """Whether a text has signs without a shape of their own. Joiners amid letters and signs that take them are none."""
-    if text.isprintable():  # Nearly always; a sign without a shape is not.
+    if text.isascii():
         return False
-    return any(
+    return not _BLANK.isdisjoint(text) or any(
         unicodedata.category(char) == "Cf" and not (char in _JOINERS and before > "\x7f" and after > "\x7f")
         for before, char, after in zip(f" {text}", text, f"{text[1:]} ", strict=False)
     )

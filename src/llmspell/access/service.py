@@ -74,7 +74,7 @@ class AsyncAccess:
         ``dry_run`` returns how many that would be, and ends none.
         """
         check_flags(dry_run=dry_run)
-        name, place, mask = principal_of(principal).name, scope_of(scope).name, _mask(rights)
+        name, place, mask = principal_of(principal, known=True).name, scope_of(scope).name, _mask(rights)
         return await self._written(lambda writer: revoke(writer, None, name, place, mask), dry_run)
 
     async def set_boundary(self, scope: str | Scope, boundary: str | Rights) -> bool:
@@ -104,7 +104,7 @@ class AsyncAccess:
 
     async def restore(self, principal: str | Scope) -> bool:
         """Let a principal that was cut off do again what it was granted; False when it was not cut off."""
-        name = principal_of(principal).name
+        name = principal_of(principal, known=True).name
         return await self._journal.write(
             lambda writer: set_cut_off(writer, name, cut_off=False), context=self._acting.context()
         )
@@ -199,7 +199,7 @@ class AsyncPrincipalAccess:
 
     async def revoke(self, principal: str | Scope, scope: str | Scope, rights: Rights | None = None) -> int:
         """Take back rights that this principal granted, and what was passed on with them; returns how many ended."""
-        name, place, mask = principal_of(principal).name, scope_of(scope).name, _mask(rights)
+        name, place, mask = principal_of(principal, known=True).name, scope_of(scope).name, _mask(rights)
         by = self._principal.name
         return await self._checked.write(
             lambda writer: revoke(writer, by, name, place, mask), context=self._acting.context()
@@ -249,6 +249,5 @@ def _mask(rights: Rights | None) -> int:
 
 
 def _selection(principal: str | Scope | None, scope: str | Scope | None) -> Selection:
-    return Selection(
-        None if principal is None else principal_of(principal).name, None if scope is None else scope_of(scope).name
-    )
+    who = None if principal is None else principal_of(principal, known=True)
+    return Selection(None if who is None else who.name, None if scope is None else scope_of(scope).name)

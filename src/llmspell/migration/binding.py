@@ -1,7 +1,7 @@
 """What a migration's target is bound to, and its binding to the version that its values come to have.
 
-What must stay true: a binding is moved in the transaction that found it, and only to a version that is registered with
-the content that the values were held against.
+What must stay true: a binding is moved in the transaction that found it; forward only to a version that is registered
+with the content that the values are held against, back to the one that it was moved from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from llmspell.journal.journal import Writer
     from llmspell.migration.plan import Plan
     from llmspell.ports.database import Reading
-    from llmspell.schemas.schema import Schema
 
 _SQL = queries("llmspell.registry")
 _CAUSED_BY = "SELECT 1 FROM entry WHERE seq = ? AND cause = ?"
@@ -59,46 +58,48 @@ def load_bound_since(plan: Plan, view: Reading) -> int:
 
 
 async def find_standing(asks: Asks, plan: Plan) -> tuple[bool, Bound | None]:
-    """Whether exactly a plan's target is bound to the version that it leads from; and what ``find_bound`` gives. Raises
-    Conflict (``plan-outdated``) where it is bound to a third one.
+    """Whether a plan's target, or some of it, is bound to the version that it leads from; and what ``find_bound``
+    gives. Raises Conflict (``plan-outdated``) where exactly the target is bound to a third one.
     """
     found, bound = await find_binding(asks, plan), await find_bound(asks, plan)
     if found is not None and found[0] not in {plan.from_version, plan.to_version}:
         raise outdated(plan, found[0])
-    return found is not None and bound is None, bound
+    return bool(await _within(asks, plan, plan.from_version)), bound
 
 
 async def bind_anew(writer: Writer, plan: Plan) -> Bound | None:
-    """Bind a plan's target to the new version where it is bound to the old one, inside a unit, as whoever migrates what
+    """Bind what of a plan's target is bound to the old version to the new one, inside a unit, as whoever migrates what
     is read does; gives what ``find_bound`` does then. Raises Conflict (``migration-running``), and what
-    ``find_standing`` and ``rebind`` do.
+    ``find_standing`` and ``demand_bindable`` do.
     """
     old, bound = await find_standing(writer, plan)
     if not old:
         return bound
     if writer.settled is not None:
         await writer.settled.demand_prefix(writer, plan.target.scope, plan.target.prefix)
-    seq = await rebind(writer, plan, plan.from_version, plan.to_schema)
-    return Bound(seq, seq)
+    await demand_bindable(writer, plan)
+    seq = await rebind(writer, plan, plan.from_version, plan.to_version)
+    return Bound(seq, seq) if seq else bound
 
 
-async def rebind(writer: Writer, plan: Plan, old: str, new: Schema, *, run: int = 0) -> int:
+async def rebind(writer: Writer, plan: Plan, old: str, new: str, *, run: int = 0) -> int:
     """Bind keys of a plan's target that are bound to one version to another, its own binding and those of some of its
-    keys, by a longer prefix or their scope; these only where the run that began with the entry ``run`` bound them, if
-    one is named. Gives the entry of the target's own, 0 without. Raises what ``demand_bindable`` does.
+    keys, by a longer prefix or their scope. Back after the run that began with the entry ``run`` go only those that it
+    bound, or before it whatever bound the target as a whole. Gives the entry of the target's own, 0 without.
     """
-    target, own = plan.target, 0
-    for scope, prefix, seq in await _within(writer, plan, old):
-        exact = (scope, prefix) == (target.scope or "", target.prefix)
-        if run and not exact and await writer.one(_CAUSED_BY, (seq, run)) is None:
+    target, made = plan.target, 0
+    whole = target.scope or "", target.prefix
+    found = await _within(writer, plan, old)
+    own = next((seq for scope, prefix, seq in found if (scope, prefix) == whole), run)
+    for scope, prefix, seq in found:
+        if run and seq != own and not own < seq < run and await writer.one(_CAUSED_BY, (seq, run)) is None:
             continue
-        await _demand_registered(writer, new)
         if writer.guard is not None:
             writer.guard.doubt()
-        bound = SchemaBound(scope, prefix, new.name, str(new.version))
-        made = await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{scope}/{prefix}")
-        own = made if exact else own
-    return own
+        bound = SchemaBound(scope, prefix, plan.name, new)
+        entry = await writer.append(BOUND, bound, await writer.scope("global"), f"binding/{scope}/{prefix}")
+        made = entry if seq == own else made
+    return made
 
 
 async def _within(asks: Asks, plan: Plan, version: str) -> list[tuple[str, str, int]]:
@@ -117,21 +118,19 @@ async def demand_bindable(asks: Asks, plan: Plan) -> None:
     """Refuse a plan whose end would bind its target to what is no registered schema. Raises NotFound
     (``schema-not-found``), Conflict (``schema-exists``: it is registered with other content).
     """
-    if await _within(asks, plan, plan.from_version):
-        await _demand_registered(asks, plan.to_schema)
-
-
-async def _demand_registered(asks: Asks, schema: Schema) -> None:
-    row = await asks.one(_SQL["hash_of"], (schema.name, str(schema.version)))
+    if not await _within(asks, plan, plan.from_version):
+        return
+    new = plan.to_schema
+    row = await asks.one(_SQL["hash_of"], (new.name, str(new.version)))
     if row is None:
         raise NotFound(
-            f"{schema.name} {schema.version} is not registered, and keys that are bound to another version are to be"
-            " bound to it", code="schema-not-found", hint="register it with store.schemas.register first",
+            f"{new.name} {new.version} is not registered, and keys that are bound to another version are to be bound"
+            " to it", code="schema-not-found", hint="register it with store.schemas.register first",
         )  # fmt: skip
-    if row[0] != schema.hash:
+    if row[0] != new.hash:
         raise Conflict(
-            f"{schema.name} {schema.version} is registered with other content than the plan's", code="schema-exists",
-            hint="plan again without a catalog", name=schema.name, version=str(schema.version),
+            f"{new.name} {new.version} is registered with other content than the plan's", code="schema-exists",
+            hint="plan again without a catalog", name=new.name, version=str(new.version),
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from llmspell.journal.reading import COLUMNS, check_rows
 from llmspell.migration.plan import Plan
 from llmspell.model.entry import Entry
 from llmspell.ports.database import Reading
+from llmspell.registry.bindings import Bound
 
 PAGE_BYTES_MAX = 4 << 20
 """Of values that are in memory at once; a page has one value at least."""
@@ -22,6 +23,7 @@ WINDOW_ENTRIES = 5000
 """Entries that one read of the journal goes through."""
 Place = tuple[int, str]
 """Id of a scope and a key: where a migration stands. It goes through values in this order."""
+NOTHING = Bound()
 _CAUSED = "SELECT seq, length(payload) FROM entry WHERE seq > ? AND seq <= ? AND kind = ? AND cause = ? ORDER BY seq"
 _OTHERS = "SELECT seq, length(payload) FROM entry WHERE seq > ? AND seq <= ? AND kind = ? AND cause <> ? ORDER BY seq"
 _PUT_BACK = (
@@ -32,7 +34,9 @@ _AMONG = f"SELECT {COLUMNS} FROM entry WHERE seq IN (SELECT value FROM json_each
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A value as it was read. ``seq`` is the entry that made it so; ``raw`` its JSON in clear."""
+    """A value as it was read. ``seq`` is the entry that made it so; ``raw`` its JSON in clear; ``bound`` what keys were
+    held against at that moment.
+    """
 
     scope_id: int
     scope: str
@@ -43,6 +47,7 @@ class Held:
     state_class: str = "standard"
     expires_at: int | None = None
     version: int = 0
+    bound: Bound = NOTHING
 
     @property
     def place(self) -> Place:

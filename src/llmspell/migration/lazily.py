@@ -19,6 +19,7 @@ from llmspell.model.keys import check_key
 from llmspell.model.page import check_limit
 from llmspell.model.telling import told
 from llmspell.model.values import decode_value
+from llmspell.registry.bindings import is_bound
 from llmspell.schema import queries
 from llmspell.state.rows import check_after
 
@@ -158,7 +159,7 @@ class AsyncLazyState:
             return True, made
 
         async def unit(writer: Writer) -> bool:
-            if not await self._values.stands(writer, held):
+            if not (await self._values.stands(writer, held) and await is_bound(writer, held.bound)):
                 return False
             await self._values.write(writer, held, stored)
             return True

@@ -79,9 +79,9 @@ class OnRead:
         ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
         is stored.
 
-        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
-        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest.
+        What of the target is bound to the old version is bound to the new one from now on. ``scope`` is the one to
+        read, where the plan is about every scope. Where exactly the target is not bound, a value that meets the new
+        version counts as new. Each change is an ordinary one; reading ``items`` to the end brings the rest.
 
         Hooks of ``before_migration_apply`` are asked now, before anything is bound, and those of
         ``before_migration_batch`` for each value that is to be written; their ``operation`` is ``lazy``. A value that
@@ -143,7 +143,7 @@ class OnRead:
         return Preparation(plan, values, options.functions, known, "strict")
 
     async def _rebound(self, plan: Plan) -> Bound | None:
-        """Since when the target is bound to the new version, to which it is bound now where it is to the old one; None
+        """Since when the target is bound to the new version, to which is bound now what of it is to the old one; None
         when it is not bound.
         """
         old, bound = await self._journal.database.read(lambda view: driven(find_standing(Asking(view), plan)))

@@ -11,12 +11,13 @@ import msgspec
 from llmspell.errors import Corrupt, InvalidInput, NotFound
 from llmspell.journal.journal import Writer
 from llmspell.journal.reading import entry_at
-from llmspell.migration.held import PAGE_BYTES_MAX, Back, Held, Place, cause_of, standing
+from llmspell.migration.held import NOTHING, PAGE_BYTES_MAX, Back, Held, Place, cause_of, standing
 from llmspell.migration.plan import Plan, Target
 from llmspell.model.entry import REDACTED, Entry
 from llmspell.model.values import JUDGED, decode_value, encode_value
 from llmspell.model.values import Held as Seen
 from llmspell.ports.database import Reading, Row
+from llmspell.registry.bindings import Bound, load_bound
 from llmspell.schema import queries
 from llmspell.state.classes import SECRET, Stored
 from llmspell.state.kinds import StateSet
@@ -42,6 +43,7 @@ class StateValues:
         self._end = end_of_prefix(target.prefix)
         self._protection = protection
         self._now = now
+        self._bound = NOTHING
 
     def count(self, view: Reading) -> tuple[int, int]:
         """See ``Values``."""
@@ -72,8 +74,9 @@ class StateValues:
             rows = view.all(_SQL["page_of_scope"], (self._scope_id(view), after[1], *bounds))
         found: list[Held] = []
         room = PAGE_BYTES_MAX
+        bound = self._load_bound(view)
         for row in rows:
-            held = self._held(view, row)
+            held = self._held(view, row, bound)
             room -= len(held.raw)
             if room < 0 and found:
                 break
@@ -108,13 +111,14 @@ class StateValues:
 
     def is_other(self, held: Held, plan: Plan, /) -> bool:
         """Where these keys are bound to the plan's schema: whether this one is to another, or to another version, by a
-        longer prefix or by its scope.
+        longer prefix or by its scope. Where they are not: whether it was held against another version when written.
         """
-        schemas = self._protection.schemas
-        found = schemas.bound_by(held.scope, held.key)
-        own = schemas.bound_at(self._target.scope or "", self._target.prefix)
-        if found is None or own is None or own[0] != plan.name or found[:2] == (plan.name, plan.from_version):
+        found = held.bound.by(held.scope, held.key)
+        own = held.bound.at(self._target.scope or "", self._target.prefix)
+        if found is None or found[:2] == (plan.name, plan.from_version):
             return False
+        if own is None or own[0] != plan.name:
+            return found[0] == plan.name and held.seq > found[2]
         return found[:2] != own[:2] or found[2] < own[2]  # What was bound to the new one before all were: new already.
 
     def stored(self, held: Held, made: Any, plan: Plan, /) -> Stored | None:
@@ -127,11 +131,12 @@ class StateValues:
 
     def _demand_bound(self, held: Held, made: Any, plan: Plan) -> None:
         """A key that is held against something else than the version that the plan leads away from stays so."""
-        schemas = self._protection.schemas
-        if not schemas.active or held.state_class == "trusted":
+        if held.state_class == "trusted":
             return
         try:
-            schemas.check(held.scope, held.key, Seen(made, secret=held.state_class in SECRET))
+            self._protection.schemas.check(
+                held.scope, held.key, Seen(made, secret=held.state_class in SECRET), held.bound
+            )
         except InvalidInput as exc:
             if (exc.details.get("schema"), exc.details.get("version")) != (plan.name, plan.from_version):
                 raise
@@ -190,7 +195,12 @@ class StateValues:
         row = view.one(_SCOPE, (self._target.scope,))
         return 0 if row is None else row[0]
 
-    def _held(self, view: Reading, row: Row) -> Held:
+    def _load_bound(self, view: Reading) -> Bound:
+        """What is bound in a view. What this process knows otherwise may be older, or nothing yet."""
+        self._bound = found = load_bound(view, self._bound)
+        return found
+
+    def _held(self, view: Reading, row: Row, bound: Bound | None = None) -> Held:
         scope_id, scope, key, version, seq, _, expires_at, _, text, _, state_class = row
         if not matches(key, row[3:]):
             raise Corrupt(
@@ -209,7 +219,8 @@ class StateValues:
             payload = _payload(entry.payload)
             value = self._protection.shown(payload)
             raw = encode_value(value) if state_class == "sensitive" else bytes(payload.value)
-        return Held(scope_id, scope, key, seq, value, raw, state_class, expires_at, version)
+        bound = bound or self._load_bound(view)
+        return Held(scope_id, scope, key, seq, value, raw, state_class, expires_at, version, bound)
 
 
 def _previous(view: Reading, seq: int) -> int:

@@ -112,7 +112,7 @@ async def complete(
     row = await writer.one(_NEWER, (bound, kind, started))
     if not last and row is not None and row[0]:
         return 0
-    await rebind(writer, plan, plan.from_version, plan.to_schema)
+    await rebind(writer, plan, plan.from_version, plan.to_version)
     return await _append(writer, COMPLETED, one)
 
 
@@ -151,7 +151,7 @@ async def put_back(
 async def finish_rollback(writer: Writer, one: MigrationRolledBack, plan: Plan) -> int:
     """The last entry of a rollback. Keys are held against the old version again."""
     row = await _demand(writer, one.id, one.attempt, ("rolling_back",))
-    await rebind(writer, plan, plan.to_version, plan.from_schema, run=row[6])
+    await rebind(writer, plan, plan.to_version, plan.from_version, run=row[6])
     return await _append(writer, ROLLED_BACK, one)
 
 

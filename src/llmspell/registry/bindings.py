@@ -23,10 +23,11 @@ from llmspell.model.values import ELSEWHERE, Held, decode_value
 from llmspell.registry.kinds import SchemaRegistered
 from llmspell.registry.projection import BINDINGS
 from llmspell.schema import queries
+from llmspell.schemas.checking import demand_unasked
 
 if TYPE_CHECKING:
     from llmspell.journal.journal import Journal, Writer
-    from llmspell.ports.database import Row, Transaction
+    from llmspell.ports.database import Reading, Row, Transaction
     from llmspell.schemas.schema import Schema
 
 _SQL = queries("llmspell.registry")
@@ -78,13 +79,18 @@ class Bound:
                     return schema
         return None
 
-    def since(self, scope: str, key: str) -> tuple[str, str, int] | None:
-        """Name and version of that, and the entry that bound it."""
+    def by(self, scope: str, key: str) -> tuple[str, str, int] | None:
+        """Name and version of that, and the entry that bound it; None without."""
         for place in (scope, ""):
             for prefix, schema, since in self.by_scope.get(place, ()):
                 if key.startswith(prefix):
                     return schema.name, str(schema.version), since
         return None
+
+    def at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
+        """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
+        places = self.by_scope.get(scope, ())
+        return next(((one.name, str(one.version), since) for bound, one, since in places if bound == prefix), None)
 
 
 class Bindings:
@@ -142,28 +148,19 @@ class Bindings:
         """Whether any key of a scope is held against anything."""
         return scope in self.bound.by_scope or "" in self.bound.by_scope
 
-    def bound_by(self, scope: str, key: str) -> tuple[str, str, int] | None:
-        """Name and version of the schema that a key is held against, and the entry that bound it, as far as is known;
-        None without.
+    def check(self, scope: str, key: str, held: Held, bound: Bound | None = None) -> bytes:
+        """Hold a value against what its key is bound to, as far as is known, or as ``bound`` says; gives the mark of
+        that. Raises InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``). Messages never show the
+        value.
         """
-        return self.bound.since(scope, key)
-
-    def bound_at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
-        """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
-        places = self.bound.by_scope.get(scope, ())
-        return next(((one.name, str(one.version), since) for bound, one, since in places if bound == prefix), None)
-
-    def check(self, scope: str, key: str, held: Held) -> bytes:
-        """Hold a value against what its key is bound to, as far as is known; gives the mark of that. Raises
-        InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``). Messages never show the value.
-        """
-        bound = self.bound
+        bound = bound or self.bound
         schema = bound.schema(scope, key)
         if schema is not None:
             self._check(schema, key, held)
         return bound.mark
 
     def _check(self, schema: Schema, key: str, held: Held) -> None:
+        demand_unasked(schema, self.validators)
         problems = schema.check(held.value, validators=self.validators)
         at = [n for n, one in enumerate(problems) if not _within(one.path, held.replaced)]
         if at and held.secret:
@@ -188,6 +185,21 @@ class Bindings:
 
 def _within(path: str, places: Iterable[str]) -> bool:
     return any(path == place or path.startswith((f"{place}.", f"{place}[")) for place in places)
+
+
+def load_bound(view: Reading, known: Bound) -> Bound:
+    """What is bound in a view, for whoever judges what is in it; ``known`` itself if that is it. One row by its key
+    then.
+    """
+    row = view.one(_MARK, (BINDINGS,))
+    mark = b"" if row is None else row[0]
+    return known if mark == known.mark else bound_of(mark, view.all(_OPEN))
+
+
+async def is_bound(writer: Writer, known: Bound) -> bool:
+    """Whether that is still what is bound, in a transaction."""
+    row = await writer.one(_MARK, (BINDINGS,))
+    return known.mark == (b"" if row is None else row[0])
 
 
 def bound_of(mark: bytes, rows: Iterable[Row]) -> Bound:

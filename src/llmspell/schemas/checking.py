@@ -19,6 +19,7 @@ from llmspell.model.values import Written
 
 if TYPE_CHECKING:
     from llmspell.schemas.field import Field
+    from llmspell.schemas.schema import Schema
 
 PROBLEMS_MAX = 100
 """Problems that are reported of one value; what comes after is not looked for."""
@@ -27,8 +28,10 @@ Validator = Callable[[Any], Any]
 """Given a part of a value, returns None or True when it is good, False or a text that says why not otherwise."""
 Validators = Mapping[str, Validator]
 
-_asked: ContextVar[frozenset[int]] = ContextVar("asked", default=frozenset())
-"""The validators that are judging now, by identity: one that writes what it judges would never end."""
+NESTED_MAX = 32
+"""Validators that may lead to each other, or to themselves: far fewer than Python's stack has room for."""
+_asked: ContextVar[tuple[int, ...]] = ContextVar("asked", default=())
+"""The validators that are judging now, by identity, the outermost first."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _SCALARS = frozenset({str, int, bool, type(None)})
 _NAMES = {
@@ -100,6 +103,19 @@ def completed(field: Field, value: Any) -> Any:
 def _same_or(made: Any, value: Any, parts: Any) -> Any:
     others = made.values() if type(made) is dict else made
     return value if all(one is other for one, other in zip(others, parts, strict=True)) else made
+
+
+def demand_unasked(schema: Schema, validators: Validators) -> None:
+    """Refuse a write that is held against a validator which is judging now: it would never end. Judging further values,
+    as the parts of a tree, is no write. Raises InvalidInput (``invalid-validator``).
+    """
+    asked = _asked.get()
+    for name in schema.validator_names() if asked else ():
+        if id(validators.get(name)) in asked:
+            raise InvalidInput(
+                f"the validator {name!r} wrote a value that it is asked about itself",
+                code="invalid-validator", hint="a validator judges its value and writes none", validator=name,
+            )  # fmt: skip
 
 
 def copied(value: Any) -> Any:
@@ -220,12 +236,12 @@ class _Judge:
                 validator=name,
             )
         asked = _asked.get()
-        if id(validator) in asked:
+        if len(asked) >= NESTED_MAX:
             raise InvalidInput(
-                f"the validator {name!r} led to a check of a value by itself, without end",
-                code="invalid-validator", hint="a validator judges its value and writes none", validator=name,
+                f"the validator {name!r} led to itself, or to others, {NESTED_MAX} times",
+                code="invalid-validator", hint="a validator judges parts of its value, never the whole", validator=name,
             )  # fmt: skip
-        token = _asked.set(asked | {id(validator)})
+        token = _asked.set((*asked, id(validator)))
         try:
             answer = validator(copied(value))
         except Exception as exc:  # noqa: BLE001 - code of users may raise anything; its text may show the value

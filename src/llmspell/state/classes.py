@@ -125,19 +125,9 @@ class Schemas(Protocol):
         """Whether any key of a scope is held against anything."""
         ...
 
-    def bound_by(self, scope: str, key: str) -> tuple[str, str, int] | None:
-        """Name and version of the schema that a key is held against, and the entry that bound it, as far as is known
-        here; None without.
-        """
-        ...
-
-    def bound_at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
-        """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
-        ...
-
-    def check(self, scope: str, key: str, held: Held) -> bytes:
-        """The mark of what it was held against. Raises InvalidInput (``schema-mismatch``), NotFound
-        (``unknown-validator``).
+    def check(self, scope: str, key: str, held: Held, bound: Any = None) -> bytes:
+        """The mark of what it was held against: what is bound as far as is known, or ``bound`` says. Raises
+        InvalidInput (``schema-mismatch``), NotFound (``unknown-validator``).
         """
         ...
 

@@ -1585,9 +1585,9 @@ class Migrations:
         ``write`` is False: for whoever does not want to wait for all of them. Plain reads, history and views show what
         is stored.
 
-        Where exactly the target is bound to the old version, it is bound to the new one from now on. ``scope`` is the
-        one to read, where the plan is about every scope. Without a binding, a value that meets the new version counts
-        as new. Each change is an ordinary one; reading ``items`` to the end brings the rest.
+        What of the target is bound to the old version is bound to the new one from now on. ``scope`` is the one to
+        read, where the plan is about every scope. Where exactly the target is not bound, a value that meets the new
+        version counts as new. Each change is an ordinary one; reading ``items`` to the end brings the rest.
 
         StoreHooks of ``before_migration_apply`` are asked now, before anything is bound, and those of
         ``before_migration_batch`` for each value that is to be written; their ``operation`` is ``lazy``. A value that
