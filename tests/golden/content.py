@@ -10,16 +10,25 @@ import tempfile
 from pathlib import Path
 
 from llmspell import AgentMessage, AgentState, RetentionPolicy, SessionConfig
+from llmspell.artifacts.finding import index as artifact_index
 from llmspell.errors import LlmspellError, ScriptFailed
 from llmspell.migration.migration import Migration
 from llmspell.migration.moving import Rename
 from llmspell.model.scope import Scope
 from llmspell.script.host import run_script
+from llmspell.sessions import index as session_index
 
 KEY = bytes(range(32))
 """The master key of every golden store. It protects nothing: it is in this file."""
 SMALL = "small content\n"
 LONG = "a line that repeats, and so is compressed well\n" * 40
+NAMED = {
+    "résumé": "naïve Prüfung",
+    "отчёт": "ёлка и щука",
+    "ᾠδή": "τῷ λόγῳ",
+    "報告書": "東京の天気",
+    "हिन्दी": "पढ़ाई का नोट",
+}
 CHUNKED = random.Random(1).randbytes(40_000)
 FAILS_ONCE = """
 local id = Session.get('later').id
@@ -54,6 +63,7 @@ async def fill(store, clock):
     await _migrations(store)
     await _access(store, clock)
     await _runs(store)
+    await _indexed(store)
     clock.jump(-7200)  # The wall clock falls back by two hours: an entry says so, and times do not decrease.
     await store.state.set("after the jump", 1)
     clock.advance(8000)  # What expired has expired again, and closing the store writes that.
@@ -226,6 +236,18 @@ async def _artifacts(store):
         await work.artifacts.grant("final.txt", guest, right)
     await work.artifacts.grant("packed.bin", guest, "admin", expires_in_s=86_400.0)
     await work.artifacts.revoke("final.txt", guest)
+
+
+async def _indexed(store):
+    """What is found by words, with accents and letters of several scripts, in the indexes and behind them."""
+    for name, text in NAMED.items():
+        session = await store.sessions.create(f"session {name}", description=text)
+        await session.artifacts.put(f"{name}.md", text, description=text, tags=[name])
+    for step in (artifact_index.step, session_index.step):
+        while await store.journal.database.write(step):
+            pass
+    late = await store.sessions.create("späte Sitzung")
+    await late.artifacts.put("später.md", "not in the index when the store was closed")
 
 
 async def _agents(store):

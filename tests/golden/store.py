@@ -25,6 +25,7 @@ PLAIN_TABLES = (
     " WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 )
 """Not the indexes of words: those are virtual, lag, and their shadows are SQLite's own affair."""
+SOUGHT = ("resume", "NAIVE prufung", "отчет", "Елка", "ωδη", "τω λογω", "報告書", "東京の", "हिन्दी", "spater", "ntoes")
 SUMMED_UP = {"chunk"}
 """Tables of hundreds of rows that say nothing to a person: their number and a digest."""
 _SIDE_FILES = ("-shm", "-journal", ".lock", "reserve")
@@ -136,7 +137,15 @@ async def look(store):
         "bindings": [one.to_dict() for one in await store.schemas.bindings()],
         "boundaries": {scope: list(rights) for scope, rights in (await store.access.boundaries()).items()},
         "cut_offs": await store.access.cut_offs(),
+        "found": {words: await _found(store, words) for words in SOUGHT},
     }
+
+
+async def _found(store, words):
+    """Whose names and texts say something, and which names are like it."""
+    asked = {"text": {"text": words}, "fuzzy": {"fuzzy": words}}
+    answers = {how: [one.name for one in await store.artifacts.query(**asked[how])] for how in asked}
+    return {**answers, "sessions": [one.name for one in (await store.sessions.list(text=words)).items]}
 
 
 def _grant(one):
