@@ -99,8 +99,10 @@ class ContentReader:
         number = chunks.ids[index]
         if number not in stored:
             self._damaged(f"the bytes of chunk {number} are missing", number)
-        with self._named(number):
+        try:
             data = expand(chunks.codecs[index], stored[number], chunks.size(index))
+        except Corrupt as exc:
+            self._damaged(str(exc), number, exc)
         if blake3(data).digest() != chunks.digest(index):
             self._damaged(f"the bytes of chunk {number} do not match their digest", number)
         return data
@@ -133,12 +135,12 @@ class ContentReader:
         return chunks
 
     @contextmanager
-    def _named(self, chunk: int | None = None) -> Iterator[None]:
+    def _named(self) -> Iterator[None]:
         """Give errors from below, which know only their part, the name of the content."""
         try:
             yield
         except Corrupt as exc:
-            self._damaged(str(exc), chunk, exc)
+            self._damaged(str(exc), cause=exc)
 
     def _damaged(self, what: str, chunk: int | None = None, cause: Exception | None = None) -> NoReturn:
         name = self._blob.digest.hex()
