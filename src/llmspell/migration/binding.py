@@ -44,7 +44,10 @@ async def find_bound(asks: Asks, plan: Plan) -> Bound | None:
     """Since when values are held against a plan's new version, as by a handle that migrates what it reads; None where
     exactly its target is not bound to that.
     """
-    found = await find_binding(asks, plan)
+    return await _bound_by(asks, plan, await find_binding(asks, plan))
+
+
+async def _bound_by(asks: Asks, plan: Plan, found: tuple[str, int] | None) -> Bound | None:
     if found is None or found[0] != plan.to_version:
         return None
     row = await asks.one(_BEGUN_BY, (found[1], "migration.started"))
@@ -61,10 +64,10 @@ async def find_standing(asks: Asks, plan: Plan) -> tuple[bool, Bound | None]:
     """Whether a plan's target, or some of it, is bound to the version that it leads from; and what ``find_bound``
     gives. Raises Conflict (``plan-outdated``) where exactly the target is bound to a third one.
     """
-    found, bound = await find_binding(asks, plan), await find_bound(asks, plan)
+    found = await find_binding(asks, plan)
     if found is not None and found[0] not in {plan.from_version, plan.to_version}:
         raise outdated(plan, found[0])
-    return bool(await _within(asks, plan, plan.from_version)), bound
+    return bool(await _within(asks, plan, plan.from_version)), await _bound_by(asks, plan, found)
 
 
 async def bind_anew(writer: Writer, plan: Plan) -> Bound | None:

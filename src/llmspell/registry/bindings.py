@@ -73,24 +73,25 @@ class Bound:
 
     def schema(self, scope: str, key: str) -> Schema | None:
         """What a key is held against: the scope's own binding before one for every scope, then the longest prefix."""
-        for place in (scope, ""):
-            for prefix, schema, _ in self.by_scope.get(place, ()):
-                if key.startswith(prefix):
-                    return schema
-        return None
+        found = self._found(scope, key)
+        return None if found is None else found[0]
 
     def by(self, scope: str, key: str) -> tuple[str, str, int] | None:
         """Name and version of that, and the entry that bound it; None without."""
-        for place in (scope, ""):
-            for prefix, schema, since in self.by_scope.get(place, ()):
-                if key.startswith(prefix):
-                    return schema.name, str(schema.version), since
-        return None
+        found = self._found(scope, key)
+        return None if found is None else (found[0].name, str(found[0].version), found[1])
 
     def at(self, scope: str, prefix: str) -> tuple[str, str, int] | None:
         """The same of what exactly these keys are bound to (an empty scope: those of every scope)."""
         places = self.by_scope.get(scope, ())
         return next(((one.name, str(one.version), since) for bound, one, since in places if bound == prefix), None)
+
+    def _found(self, scope: str, key: str) -> tuple[Schema, int] | None:
+        for place in (scope, ""):
+            for prefix, schema, since in self.by_scope.get(place, ()):
+                if key.startswith(prefix):
+                    return schema, since
+        return None
 
 
 class Bindings:
@@ -191,15 +192,17 @@ def load_bound(view: Reading, known: Bound) -> Bound:
     """What is bound in a view, for whoever judges what is in it; ``known`` itself if that is it. One row by its key
     then.
     """
-    row = view.one(_MARK, (BINDINGS,))
-    mark = b"" if row is None else row[0]
+    mark = _mark_in(view.one(_MARK, (BINDINGS,)))
     return known if mark == known.mark else bound_of(mark, view.all(_OPEN))
 
 
 async def is_bound(writer: Writer, known: Bound) -> bool:
     """Whether that is still what is bound, in a transaction."""
-    row = await writer.one(_MARK, (BINDINGS,))
-    return known.mark == (b"" if row is None else row[0])
+    return known.mark == _mark_in(await writer.one(_MARK, (BINDINGS,)))
+
+
+def _mark_in(row: Row | None) -> bytes:
+    return b"" if row is None else bytes(row[0])
 
 
 def bound_of(mark: bytes, rows: Iterable[Row]) -> Bound:
