@@ -115,8 +115,7 @@ class Bindings:
 
     async def confirm(self, writer: Transaction | Writer) -> bool:
         """Whether what is known still holds in this transaction: one row by its key. If not, it is known after."""
-        row = await writer.one(_MARK, (BINDINGS,))
-        mark = b"" if row is None else row[0]
+        mark = _mark_in(await writer.one(_MARK, (BINDINGS,)))
         if mark == self.bound.mark:
             self.generation = writer.generation
             return True
